@@ -27,7 +27,7 @@ $(CONFORM_OBJ)/embedded.o: $(CONFORM)/embedded.S spec/messages.json spec/events.
 
 $(CONFORM_GEN)/%.rl.c: $(CONFORM)/%.rl $(wildcard spec/*.rl)
 	@mkdir -p $(@D)
-	$(RAGEL) -C -G2 -I spec -o $@ $<
+	$(RAGEL) -C -T0 -I spec -o $@ $<
 
 $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 	@mkdir -p $(@D)
