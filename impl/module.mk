@@ -2,9 +2,12 @@
 
 IMPL_GEN     := $(BUILD)/gen/impl
 IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iimpl/lib -Iimpl
-IMPL_LIB_SRC := file_name hresult named_event runtime_dir
+IMPL_LIB_SRC := file_name hresult log_line named_event runtime_dir
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
+
+IMPL_SHELL_SRC := actions bus control_server daemon listener log_file loop pipe_server ready_event shell stream tcp_client
+IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 -include impl/core/core.mk
 
@@ -39,10 +42,15 @@ $(BUILD)/libvpc.so: $(IMPL_LIB_PIC)
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name named_event
+IMPL_TESTS := pipe_name named_event shell shell_streams
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
+IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
+$(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams: $(IMPL_RIG_OBJ)
+
+$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell
+
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
+	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson
 
 -include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)
