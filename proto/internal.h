@@ -102,6 +102,7 @@ struct vpc_session {
     /* pairs */
     uint32_t highest_id;
     unsigned pair_count;
+    const char *losing; /* while the session ends: why; else NULL */
     unsigned bucket_count; /* a power of two */
     struct channel **buckets;
     vpc_pair *pairs;
@@ -129,7 +130,7 @@ void vpc_action_now_not_ready(vpc_session *session);
 void vpc_action_announce_ready(vpc_session *session);
 void vpc_action_say_goodbye(vpc_session *session);
 void vpc_action_end_session(vpc_session *session);
-void vpc_emit(vpc_session *session, const vpc_event *event);
+void vpc_emit(vpc_session *session, const vpc_session_event *event);
 bool vpc_in_session(const vpc_session *session);
 
 /* pair.c and pair_receive.c: the actions of the channels' grammar, and what the session needs */
@@ -137,7 +138,7 @@ void vpc_action_abort(struct channel *channel);
 void vpc_action_answer_released(struct channel *channel);
 void vpc_pairs_init(vpc_session *session, uint8_t *memory);
 size_t vpc_pairs_size(const vpc_session_config *config);
-void vpc_pairs_lose_session(vpc_session *session);
+void vpc_pairs_lose_session(vpc_session *session, const char *cause);
 /* One sealed message of a channel; NULL, or the rule that it breaks. */
 const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame);
 void vpc_pair_schedule(vpc_pair *pair);

@@ -212,7 +212,7 @@ static void stage_data(vpc_session *session)
         vpc_pair_schedule(pair); /* at the end of the list, if it has more */
         if (pair->writable_wanted && vpc_pair_write_room(pair) > 0) {
             pair->writable_wanted = false;
-            vpc_emit(session, &(vpc_event){.kind = VPC_EV_PAIR_WRITABLE, .text = "", .tag = "", .pair = pair});
+            vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_PAIR_WRITABLE, .text = "", .tag = "", .pair = pair});
         }
     }
 }

@@ -152,7 +152,7 @@ vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h)
 
 void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uint32_t channel)
 {
-    vpc_emit(pair->session, &(vpc_event){.kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
+    vpc_emit(pair->session, &(vpc_session_event){.kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
 }
 
 /* Gives the pair back when both of its channels are released and nothing of it waits to be sent. */
@@ -168,7 +168,10 @@ void vpc_pair_settle(vpc_pair *pair)
     vpc_list_remove(&pair->data);
     remove_channel(session, &pair->sending);
     remove_channel(session, &pair->receiving);
-    vpc_pair_emit(pair, VPC_EV_PAIR_RELEASED, 0, 0);
+    vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_PAIR_RELEASED,
+                                   .text = session->losing != NULL ? session->losing : "",
+                                   .tag = "",
+                                   .pair = pair});
     session->pair_count--;
     vpc_list_append(&session->free, &pair->free);
 }
@@ -220,8 +223,9 @@ void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event)
     vpc_lifecycle_channel(&pair->receiving, event);
 }
 
-void vpc_pairs_lose_session(vpc_session *session)
+void vpc_pairs_lose_session(vpc_session *session, const char *cause)
 {
+    session->losing = cause;
     for (unsigned i = 0; i < session->config.max_pairs; i++) {
         vpc_pair *pair = &session->pairs[i];
 
@@ -231,4 +235,5 @@ void vpc_pairs_lose_session(vpc_session *session)
         pair->sending.pending = pair->receiving.pending = 0;
         vpc_pair_settle(pair);
     }
+    session->losing = NULL;
 }

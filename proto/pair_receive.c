@@ -150,7 +150,7 @@ static const char *break_pair(struct channel *channel, const vpc_frame *frame)
     if (!news)
         return NULL;
     vpc_pair_reset(pair, VPC_EPROTO);
-    vpc_emit(pair->session, &(vpc_event){.kind = VPC_EV_VIOLATION,
+    vpc_emit(pair->session, &(vpc_session_event){.kind = VPC_EV_VIOLATION,
                                          .text = guard_rule(frame->type),
                                          .tag = "",
                                          .value = frame->type,

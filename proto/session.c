@@ -19,14 +19,14 @@ static void step(vpc_session *session, enum vpc_lifecycle_event event);
 
 /* ---- small helpers ---------------------------------------------------------------------------------------------- */
 
-void vpc_emit(vpc_session *session, const vpc_event *event)
+void vpc_emit(vpc_session *session, const vpc_session_event *event)
 {
     session->config.on_event(session->config.user, event);
 }
 
 static void emit_text(vpc_session *session, enum vpc_event_kind kind, const char *text, uint64_t value)
 {
-    vpc_emit(session, &(vpc_event){.kind = kind, .text = text, .tag = "", .value = value});
+    vpc_emit(session, &(vpc_session_event){.kind = kind, .text = text, .tag = "", .value = value});
 }
 
 bool vpc_in_session(const vpc_session *session)
@@ -87,7 +87,7 @@ void vpc_action_begin_session(vpc_session *session)
     if (session->echoed != session->peer_epoch)
         session->hello_waits = true;
     vpc_parser_follow(&session->parser, host ? VPC_GUEST : VPC_HOST);
-    vpc_emit(session, &(vpc_event){.kind = VPC_EV_SESSION_UP,
+    vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_SESSION_UP,
                                    .text = session->peer.name,
                                    .tag = session->peer.tag,
                                    .value = common_version(session, &session->peer)});
@@ -138,7 +138,7 @@ void vpc_action_end_session(vpc_session *session)
     session->ready_waits = session->heartbeat_waits = false;
     session->refusal_count = 0;
     session->late = false;
-    vpc_pairs_lose_session(session);
+    vpc_pairs_lose_session(session, cause);
     if (session->state == VPC_SESSION_READY) {
         session->not_ready_cause = cause;
         vpc_action_now_not_ready(session);
@@ -175,7 +175,7 @@ static void step_with_cause(vpc_session *session, enum vpc_lifecycle_event event
 
 static void violate(vpc_session *session, const vpc_frame *frame, const char *rule)
 {
-    vpc_emit(session, &(vpc_event){.kind = VPC_EV_VIOLATION,
+    vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_VIOLATION,
                                    .text = rule,
                                    .tag = "",
                                    .value = frame->type,

@@ -163,17 +163,18 @@ enum vpc_event_kind {
     VPC_EV_PAIR_READABLE, /* bytes or the end came for the local program */
     VPC_EV_PAIR_WRITABLE, /* there is room in the send buffer again */
     VPC_EV_PAIR_RESET,    /* the peer reset a channel; value: the error number; channel */
-    VPC_EV_PAIR_RELEASED, /* both channels are released; the pair is gone after the callback */
+    VPC_EV_PAIR_RELEASED, /* both channels are released; the pair is gone after the callback; text: "", or why the
+                             session was lost with it */
 };
 
-typedef struct vpc_event {
+typedef struct vpc_session_event {
     enum vpc_event_kind kind;
     const char *text;
     const char *tag;
     uint64_t value;
     uint32_t channel;
     vpc_pair *pair;
-} vpc_event;
+} vpc_session_event;
 
 typedef struct vpc_session_config {
     enum vpc_side role;
@@ -184,7 +185,7 @@ typedef struct vpc_session_config {
     uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;
     char tag[VPC_TEXT_MAX + 1], name[VPC_TEXT_MAX + 1];
     uint64_t (*random)(void *user);                        /* 64 unpredictable bits for an epoch */
-    void (*on_event)(void *user, const vpc_event *event);
+    void (*on_event)(void *user, const vpc_session_event *event);
     void *user;
 } vpc_session_config;
 
