@@ -1,0 +1,48 @@
+# impl: the two endpoints' programs, the client library and the command line.
+
+IMPL_GEN     := $(BUILD)/gen/impl
+IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iimpl/lib -Iimpl
+IMPL_LIB_SRC := file_name hresult named_event runtime_dir
+IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
+IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
+
+-include impl/core/core.mk
+
+PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so
+
+$(BUILD)/impl/%.o: impl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/impl-pic/%.o: impl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(IMPL_GEN)/pipe_name.c: impl/lib/pipe_name.rl spec/names.rl
+	@mkdir -p $(@D)
+	$(RAGEL) -C -G2 -I spec -o $@ $<
+
+$(BUILD)/impl/lib/pipe_name.o: $(IMPL_GEN)/pipe_name.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) $(GEN_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/impl-pic/lib/pipe_name.o: $(IMPL_GEN)/pipe_name.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) $(GEN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(BUILD)/libvpc.a: $(IMPL_LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libvpc.so: $(IMPL_LIB_PIC)
+	$(CC) $(VPC_LDFLAGS) -shared -Wl,-soname,libvpc.so -o $@ $^ -ljansson
+
+# ---- tests ----------------------------------------------------------------------------------------
+
+IMPL_TESTS := pipe_name named_event
+TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
+
+$(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
+
+-include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)
