@@ -11,7 +11,16 @@ IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 -include impl/core/core.mk
 
-PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so
+IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
+IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
+
+# The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
+IMPL_STATIC := $(if $(SAN),,-static)
+
+PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so $(BUILD)/vpcctl $(BUILD)/guest/vpcctl $(BUILD)/hello_channel
+ifneq ($(CORE_OBJS),)
+PROGRAMS += $(BUILD)/vpc-host $(BUILD)/vpc-guest
+endif
 
 $(BUILD)/impl/%.o: impl/%.c
 	@mkdir -p $(@D)
@@ -39,6 +48,32 @@ $(BUILD)/libvpc.a: $(IMPL_LIB_OBJ)
 
 $(BUILD)/libvpc.so: $(IMPL_LIB_PIC)
 	$(CC) $(VPC_LDFLAGS) -shared -Wl,-soname,libvpc.so -o $@ $^ -ljansson
+
+# The catalogue for `vpcctl events --explain`, octet by octet.
+$(IMPL_GEN)/events_json.c: spec/events.json
+	@mkdir -p $(@D)
+	{ echo 'extern const char vpc_events_json[];'; echo 'const char vpc_events_json[] = {'; \
+	  od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo '0};'; } > $@
+
+$(BUILD)/impl/ctl/events_json.o: $(IMPL_GEN)/events_json.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/guest/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
+	@mkdir -p $(@D)
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
+
+$(BUILD)/hello_channel: $(BUILD)/impl/examples/hello_channel.o $(BUILD)/libvpc.so
+	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN' -ljansson
+
+$(BUILD)/vpc-host: $(BUILD)/impl/vpc-host.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
 
 # ---- tests ----------------------------------------------------------------------------------------
 

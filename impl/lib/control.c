@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client of the control socket: one request at a time, its answer, and the events that come in between.
+ * A client of the control socket: one request at a time, its answer, and the events that come in
+ * between.
  *
- * The endpoint is trusted (it runs as the same user), but its lines are bounded all the same, and so are the events that
- * wait for a program that does not fetch them: the oldest are dropped then.
+ * The endpoint is trusted (it runs as the same user), but its lines are bounded all the same, and
+ * so are the events that wait for a program that does not fetch them: the oldest are dropped then.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -98,7 +99,8 @@ static bool grow(vpc_virtual_machine *vm)
     return true;
 }
 
-/* The line at the front of the buffer as JSON, which is taken out of it; NULL when there is no whole one. */
+/* The line at the front of the buffer as JSON, which is taken out of it; NULL when there is no
+ * whole one. */
 static json_t *take_line(vpc_virtual_machine *vm, bool *bad)
 {
     char *end = vm->in_size ? memchr(vm->in, '\n', vm->in_size) : NULL;
@@ -168,7 +170,8 @@ static void keep_event(vpc_virtual_machine *vm, json_t *event)
 }
 
 /* Waits for the answer to the request `id`; a greeting is passed over. */
-static vpc_hresult await_answer(vpc_virtual_machine *vm, json_int_t id, int64_t end, json_t **answer)
+static vpc_hresult await_answer(vpc_virtual_machine *vm, json_int_t id, int64_t end,
+                                json_t **answer)
 {
     for (;;) {
         vpc_hresult result = next_message(vm, end, answer);
@@ -191,7 +194,8 @@ static vpc_hresult hresult_of(vpc_virtual_machine *vm, const json_t *error)
     const char *text = json_string_value(json_object_get(error, "hresult"));
     const char *desc = json_string_value(json_object_get(error, "desc"));
     vpc_hresult result = text ? (vpc_hresult)strtoul(text, NULL, 16) : 0;
-    return vpc_fail(vm, result ? result : VPC_DISP_E_EXCEPTION, "%s", desc ? desc : "no description");
+    return vpc_fail(vm, result ? result : VPC_DISP_E_EXCEPTION, "%s",
+                    desc ? desc : "no description");
 }
 
 static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **answer)
@@ -208,11 +212,13 @@ static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **a
     return result == VPC_S_OK ? await_answer(vm, id, end, answer) : result;
 }
 
-vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *arguments, json_t **result)
+vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *arguments,
+                        json_t **result)
 {
     json_t *answer = NULL;
-    json_t *request = json_pack("{s:s, s:o, s:I}", "execute", command, "arguments",
-                                arguments ? arguments : json_object(), "id", (json_int_t)++vm->last_id);
+    json_t *request =
+        json_pack("{s:s, s:o, s:I}", "execute", command, "arguments",
+                  arguments ? arguments : json_object(), "id", (json_int_t)++vm->last_id);
     vm->error[0] = '\0';
     if (result)
         *result = NULL;

@@ -15,9 +15,11 @@ enum {
 static const struct {
     const char *name, *missing;
 } levels[] = {
-    [VPC_LEVEL_ABSENT] = {"absent", "no host endpoint runs for this virtual machine (start vpc-host)"},
+    [VPC_LEVEL_ABSENT] = {"absent",
+                          "no host endpoint runs for this virtual machine (start vpc-host)"},
     [VPC_LEVEL_DOWN] = {"down", "the virtual machine is not running (start QEMU)"},
-    [VPC_LEVEL_RUNNING] = {"running", "no guest endpoint answers in the virtual machine (start vpc-guest in it)"},
+    [VPC_LEVEL_RUNNING] =
+        {"running", "no guest endpoint answers in the virtual machine (start vpc-guest in it)"},
     [VPC_LEVEL_COMPONENTS] = {"components", "the guest endpoint takes no channels yet"},
     [VPC_LEVEL_READY] = {"ready", ""},
 };
@@ -62,7 +64,8 @@ static int is_socket(const struct dirent *entry)
     return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".sock") == 0;
 }
 
-int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, void *user), void *user)
+int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, void *user),
+                              void *user)
 {
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 8];
     struct dirent **entries = NULL;
@@ -121,7 +124,8 @@ static void sleep_until_change(const char *dir, const char *tag, int64_t ms)
 {
     char name[VPC_TAG_SIZE + 32];
     vpc_event *event = NULL;
-    if (*tag && vpc_event_name(tag, name, sizeof(name)) == 0 && vpc_event_open(dir, name, &event) == 0) {
+    if (*tag && vpc_event_name(tag, name, sizeof(name)) == 0 &&
+        vpc_event_open(dir, name, &event) == 0) {
         vpc_event_wait(event, ms);
         vpc_event_close(event);
     } else {
@@ -131,8 +135,8 @@ static void sleep_until_change(const char *dir, const char *tag, int64_t ms)
 }
 
 /* The level now, and the tag if it is known; connects to the host endpoint as often as need be. */
-static void look(const char *dir, const char *name, vpc_virtual_machine **vm, char tag[VPC_TAG_SIZE],
-                 enum vpc_level *level)
+static void look(const char *dir, const char *name, vpc_virtual_machine **vm,
+                 char tag[VPC_TAG_SIZE], enum vpc_level *level)
 {
     *level = VPC_LEVEL_ABSENT;
     tag[0] = '\0';
@@ -145,7 +149,8 @@ static void look(const char *dir, const char *name, vpc_virtual_machine **vm, ch
     *level = VPC_LEVEL_ABSENT;
 }
 
-vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t limit_ms, enum vpc_level *level)
+vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t limit_ms,
+                                   enum vpc_level *level)
 {
     vpc_virtual_machine *vm = NULL;
     char tag[VPC_TAG_SIZE];
@@ -173,12 +178,13 @@ static void fill(vpc_channel_info *info, const json_t *answer)
     snprintf(info->path, sizeof(info->path), "%s", path ? path : "");
 }
 
-vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type, const char *host_name,
-                                            int guest_type, const char *guest_name, vpc_channel_info *info)
+vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,
+                                            const char *host_name, int guest_type,
+                                            const char *guest_name, vpc_channel_info *info)
 {
     json_t *answer = NULL;
-    json_t *arguments = json_pack("{s:i, s:s*, s:i, s:s*}", "host-type", host_type, "host-name", host_name,
-                                  "guest-type", guest_type, "guest-name", guest_name);
+    json_t *arguments = json_pack("{s:i, s:s*, s:i, s:s*}", "host-type", host_type, "host-name",
+                                  host_name, "guest-type", guest_type, "guest-name", guest_name);
     if (!arguments) /* a name that is not UTF-8 is no valid name */
         return vpc_fail(vm, VPC_E_POINTER, "a name is not UTF-8");
     vpc_hresult result = vpc_control(vm, "start", arguments, &answer);

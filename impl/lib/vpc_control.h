@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control protocol under vpc.h, for programs that want more of it (VPCBUS.md, section 8, "The control socket").
- * The conventions are those of vpc.h; a json_t that is handed out is a reference of the caller's.
+ * The control protocol under vpc.h, for programs that want more of it (VPCBUS.md, section 8, "The
+ * control socket"). The conventions are those of vpc.h; a json_t that is handed out is a reference
+ * of the caller's.
  */
 #ifndef VPC_CONTROL_H
 #define VPC_CONTROL_H
@@ -15,14 +16,15 @@ extern "C" {
 #endif
 
 /*
- * Sends a command and waits for its answer.  arguments (its reference is taken) may be NULL.  On S_OK *result is the
- * answer's `return`, else its `error` or NULL.  result may be NULL.
+ * Sends a command and waits for its answer.  arguments (its reference is taken) may be NULL.  On
+ * S_OK *result is the answer's `return`, else its `error` or NULL.  result may be NULL.
  */
-vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *arguments, json_t **result);
+vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *arguments,
+                        json_t **result);
 
 /*
- * The next event that the endpoint sent, also those that came while an answer was awaited.  S_OK, ERROR_TIMEOUT when
- * none came in time, or ERROR_INVALID_HANDLE when the endpoint is gone.
+ * The next event that the endpoint sent, also those that came while an answer was awaited.  S_OK,
+ * ERROR_TIMEOUT when none came in time, or ERROR_INVALID_HANDLE when the endpoint is gone.
  */
 vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **event);
 
