@@ -25,7 +25,8 @@ GEN_CFLAGS  = -w
 PROGRAMS :=   # what plain `make` builds; the modules add to it
 TESTS    :=   # Criterion programs that `make check` runs; the modules add to it
 
-include $(wildcard */module.mk)
+# In the order of their dependence; `make` expands prerequisites as it reads.
+include $(wildcard $(addsuffix /module.mk,spec proto impl conformance fuzz tools))
 
 .PHONY: all clean help
 all: $(PROGRAMS) ## build everything
