@@ -2,7 +2,8 @@
 # starts VMs and talks to it.
 
 VM_CFLAGS := -Iconformance
-VM_LIB_SRC := conformance/puppet_wire.c conformance/puppet_client.c
+VM_LIB_SRC := conformance/puppet_wire.c conformance/puppet_client.c conformance/qmp.c \
+	conformance/vm.c conformance/vm_snapshot.c
 VM_LIB_OBJ := $(VM_LIB_SRC:%.c=$(BUILD)/%.o)
 VM_LIBS    := -ljansson
 
@@ -29,10 +30,19 @@ $(VM_LIB_OBJ): $(BUILD)/%.o: %.c
 # The tests: with the puppet on a socket in `make check`, with real VMs in `make check-vm`.
 TESTS += $(BUILD)/conformance/tests/test_puppet_wire $(BUILD)/conformance/tests/test_puppet
 
-VM_TESTS := $(patsubst %,$(BUILD)/conformance/tests/%,test_puppet_wire test_puppet)
+VM_TESTS := $(patsubst %,$(BUILD)/conformance/tests/%,test_puppet_wire test_puppet test_vm)
 $(VM_TESTS): $(BUILD)/conformance/tests/%: conformance/tests/%.c $(VM_LIB_OBJ) | $(PUPPET)
 	@mkdir -p $(@D)
-	$(CC) $(VPC_CFLAGS) $(VM_CFLAGS) -DVPC_PUPPET_PROGRAM='"$(PUPPET)"' -MMD -MP -o $@ \
-		$(filter %.c %.o,$^) $(VPC_LDFLAGS) -lcriterion $(VM_LIBS)
+	$(CC) $(VPC_CFLAGS) $(VM_CFLAGS) -DVPC_PUPPET_PROGRAM='"$(PUPPET)"' \
+		-DVPC_GUEST='"$(GUEST)"' -MMD -MP -o $@ $(filter %.c %.o,$^) $(VPC_LDFLAGS) \
+		-lcriterion $(VM_LIBS)
 
 -include $(VM_LIB_OBJ:.o=.d) $(VM_TESTS:=.d)
+
+# The guest of the tests: its first program is the puppet.
+$(GUEST)/puppet.cpio.gz: $(PUPPET) tools/guest-image tools/guest/init
+	tools/guest-image --dir $(GUEST) --overlay $(PUPPET):/etc/vpc/boot:755 -o $@
+
+.PHONY: check-vm
+check-vm: setup $(GUEST)/puppet.cpio.gz $(BUILD)/conformance/tests/test_vm ## test the harness's VMs (boots QEMU)
+	$(BUILD)/conformance/tests/test_vm -j1

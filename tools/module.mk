@@ -1,7 +1,5 @@
 # Set-up and the guest image: each does nothing, and at once, when there is nothing to do.
 
-GUEST := $(BUILD)/guest
-
 .PHONY: setup guest-image
 setup: ## install what the project needs (apt packages; root, unless all is there)
 	@tools/setup
