@@ -19,6 +19,9 @@
 
 #include "vm_internal.h"
 
+/* For a command to QEMU that nobody has set a limit for; it answers within a few ms. */
+#define VM_SETTING_LIMIT 1000
+
 int vm_fail(struct vpc_vm *vm, const char *format, ...)
 {
     va_list arguments;
@@ -399,6 +402,25 @@ int vpc_vm_fd(const struct vpc_vm *vm)
     return vm->epoll;
 }
 
+static int command(struct vpc_vm *vm, const char *name, json_t *arguments, int64_t deadline)
+{
+    if (!vm->qmp) {
+        json_decref(arguments);
+        return vm_fail(vm, "%s: QEMU has ended", name);
+    }
+    if (vpc_qmp_command(vm->qmp, name, arguments, NULL, deadline) != 0)
+        return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
+    return 0;
+}
+
+/* The guest that was reset is up: from now on a reboot ends the VM again. */
+static void end_of_reset(struct vpc_vm *vm)
+{
+    vm->resetting = false;
+    command(vm, "set-action", json_pack("{s:s}", "reboot", "shutdown"),
+            vpc_qmp_now() + VM_SETTING_LIMIT);
+}
+
 static bool next_of_puppet(struct vpc_vm *vm, struct vpc_vm_event *event)
 {
     if (!vm->puppet)
@@ -406,6 +428,8 @@ static bool next_of_puppet(struct vpc_vm *vm, struct vpc_vm_event *event)
     int got = vpc_puppet_next(vm->puppet, &event->puppet);
     if (got > 0)
         event->type = VPC_VM_PUPPET;
+    if (got > 0 && vm->resetting && event->puppet.type == VPC_PUPPET_PONG)
+        end_of_reset(vm);
     if (got < 0) {
         event->type = VPC_VM_PUPPET_LOST;
         event->status = errno;
@@ -507,17 +531,6 @@ int vpc_vm_poll(struct vpc_vm *vm, int timeout, struct vpc_vm_event *event)
     }
 }
 
-static int command(struct vpc_vm *vm, const char *name, json_t *arguments, int64_t deadline)
-{
-    if (!vm->qmp) {
-        json_decref(arguments);
-        return vm_fail(vm, "%s: QEMU has ended", name);
-    }
-    if (vpc_qmp_command(vm->qmp, name, arguments, NULL, deadline) != 0)
-        return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
-    return 0;
-}
-
 int vpc_vm_pause(struct vpc_vm *vm, int timeout)
 {
     return command(vm, "stop", NULL, vpc_qmp_now() + timeout);
@@ -532,7 +545,12 @@ int vpc_vm_reset(struct vpc_vm *vm, int timeout)
 {
     int64_t deadline = vpc_qmp_now() + timeout;
 
-    /* The launcher's -no-reboot, which ends a VM whose guest panics, would end it here too. */
+    /*
+     * The launcher's -no-reboot, which ends a VM whose guest panics, would end it here too. The
+     * BIOS resets the machine a second time when it notices that it has run before, so the
+     * setting stays until the guest is up.
+     */
+    vm->resetting = true;
     if (command(vm, "set-action", json_pack("{s:s}", "reboot", "reset"), deadline) != 0 ||
         command(vm, "system_reset", NULL, deadline) != 0)
         return -1;
@@ -540,7 +558,5 @@ int vpc_vm_reset(struct vpc_vm *vm, int timeout)
         return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
     /* The old puppet's bytes may be cut anywhere: a new line has none of them. */
     close_puppet(vm);
-    if (open_puppet(vm, deadline) != 0)
-        return -1;
-    return command(vm, "set-action", json_pack("{s:s}", "reboot", "shutdown"), deadline);
+    return open_puppet(vm, deadline);
 }

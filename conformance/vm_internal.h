@@ -12,7 +12,7 @@ struct vpc_vm {
     char name[128];
     pid_t pid;                     /* 0: none, or reaped */
     int pidfd, epoll;
-    bool gone_told, from_snapshot;
+    bool from_snapshot, resetting;
     uint32_t puppet_wants; /* what epoll was last told of its line */
     struct vpc_puppet *puppet;
     struct vpc_qmp *qmp;
