@@ -10,8 +10,10 @@
  * A snapshot is a directory named by a hash of all that it depends on. It is made under another
  * name and renamed when whole: it is there entirely or not at all, whoever else makes the same
  * one, and a kill at any point leaves at most rubbish of another name. One that cannot be
- * restored (of another QEMU, say) is made anew, once.
+ * restored (of another QEMU, say) is made anew, once. Only those used last are kept: a removed
+ * one lives on in the VMs that have it mapped.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +26,11 @@
 #include <unistd.h>
 
 #include "vm_internal.h"
+
+/* How many snapshots stay; each takes about half of its VM's memory on disk. */
+#define SNAPSHOTS_KEPT 6
+/* What is older than any start may take, in seconds, and still not whole, is rubbish. */
+#define UNFINISHED_AGE 3600
 
 /* FNV-1a, in words where bytes would take too long. */
 static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
@@ -99,6 +106,72 @@ static void remove_snapshot(const char *dir)
     rmdir(dir);
 }
 
+/* Finished ones are named by their hash alone; those being made have a dot and more. */
+static int is_finished(const struct dirent *entry)
+{
+    return strspn(entry->d_name, "0123456789abcdef") == 16 && entry->d_name[16] == 0;
+}
+
+static int is_unfinished(const struct dirent *entry)
+{
+    return strspn(entry->d_name, "0123456789abcdef") == 16 && entry->d_name[16] == '.';
+}
+
+/* When it was last used, or begun; seconds. */
+static time_t last_use(const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat status;
+
+    file_in(path, directory, name);
+    return stat(path, &status) == 0 ? status.st_mtime : 0;
+}
+
+static void remove_unfinished(const char *directory)
+{
+    struct dirent **entries;
+    int count = scandir(directory, &entries, is_unfinished, NULL);
+    char path[PATH_MAX];
+
+    for (int i = 0; i < count; i++) {
+        file_in(path, directory, entries[i]->d_name);
+        if (time(NULL) - last_use(directory, entries[i]->d_name) > UNFINISHED_AGE)
+            remove_snapshot(path);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+/* Leaves as many as may stay, the last used. */
+static void prune(const char *directory)
+{
+    struct dirent **entries;
+    int count = scandir(directory, &entries, is_finished, NULL);
+    char path[PATH_MAX];
+
+    for (int excess = count - SNAPSHOTS_KEPT; excess > 0; excess--) {
+        int oldest = 0;
+
+        while (!entries[oldest])
+            oldest++;
+        for (int i = oldest + 1; i < count; i++) {
+            if (entries[i] && last_use(directory, entries[i]->d_name) <
+                                  last_use(directory, entries[oldest]->d_name))
+                oldest = i;
+        }
+        file_in(path, directory, entries[oldest]->d_name);
+        remove_snapshot(path);
+        free(entries[oldest]);
+        entries[oldest] = NULL;
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    remove_unfinished(directory);
+}
+
 /* The shell word of a QMP "exec:" address. */
 static void quote(char *out, size_t size, const char *before, const char *path)
 {
@@ -169,8 +242,10 @@ static int make_snapshot(struct vpc_vm *vm, const char *dir, int64_t deadline)
         return vm_fail(vm, "cannot make a directory for %s: %s", dir, strerror(errno));
     int kept = keep(vm, work, deadline);
     vm_end(vm);
-    if (kept == 0 && rename(work, dir) == 0)
+    if (kept == 0 && rename(work, dir) == 0) {
+        prune(vm->options.snapshots);
         return 0;
+    }
     if (kept == 0 && errno != EEXIST && errno != ENOTEMPTY)
         kept = vm_fail(vm, "cannot name the snapshot %s: %s", dir, strerror(errno));
     remove_snapshot(work);
@@ -200,6 +275,7 @@ static int restore(struct vpc_vm *vm, const char *dir, int64_t deadline)
     file_in(ram, dir, "ram");
     file_in(state, dir, "state");
     quote(address, sizeof(address), "exec:cat ", state);
+    utimensat(AT_FDCWD, dir, NULL, 0); /* for prune: used now */
     if (vm_launch(vm, VM_MEMORY_PRIVATE_COPY, ram, deadline) != 0 ||
         set_capabilities(vm, deadline) != 0 ||
         command(vm, "migrate-incoming", json_pack("{s:s}", "uri", address), deadline) != 0 ||
@@ -210,7 +286,7 @@ static int restore(struct vpc_vm *vm, const char *dir, int64_t deadline)
 
 int vm_start_from_snapshot(struct vpc_vm *vm, int64_t deadline)
 {
-    char dir[PATH_MAX], state[PATH_MAX];
+    char dir[PATH_MAX], state[PATH_MAX], why[600];
 
     if (name_snapshot(vm, dir) != 0)
         return -1;
@@ -219,7 +295,8 @@ int vm_start_from_snapshot(struct vpc_vm *vm, int64_t deadline)
         vm->from_snapshot = true;
         if (restore(vm, dir, deadline) == 0)
             return 0;
-        vm_progress(vm, vm->error, 0);
+        snprintf(why, sizeof(why), "a new snapshot: the kept one is of no use (%s)", vm->error);
+        vm_progress(vm, why, 0);
         vm_end(vm);
         remove_snapshot(dir);
     }

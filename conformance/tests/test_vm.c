@@ -1,11 +1,14 @@
 /* The harness's VMs under TCG: a cold boot, a snapshot, and what the puppet does in a guest. */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -99,6 +102,17 @@ static void shell(struct vpc_vm *vm, const char *command, char *output, size_t s
     cr_assert_eq(code, 0, "%s: exit %d: %s", command, code, output);
 }
 
+static int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
 static void stop(struct vpc_vm *vm)
 {
     pid_t pid = vpc_vm_pid(vm);
@@ -141,7 +155,8 @@ static void echo_over_tcp(struct vpc_vm *vm)
         if (event.type == VPC_PUPPET_ACCEPTANCE) {
             connection = event.value;
         } else if (event.type == VPC_PUPPET_DATA && event.handle == connection) {
-            cr_assert_eq(vpc_puppet_send(puppet, connection, event.data, event.size), event.size);
+            cr_assert_eq(vpc_puppet_send(puppet, connection, event.data, event.size),
+                         (ssize_t)event.size);
         } else if (event.type == VPC_PUPPET_FIN && event.handle == connection) {
             cr_assert_eq(vpc_puppet_fin(puppet, connection), 0);
         } else if (event.type == VPC_PUPPET_DATA && event.handle == command) {
@@ -236,6 +251,8 @@ Test(vm, from_snapshot, .timeout = 120)
 {
     char tag[32], text[2][256];
 
+    int descriptors = open_descriptors();
+
     for (int i = 0; i < 2; i++) {
         struct vpc_vm *vm = start("snapshot-1", SNAPSHOTS);
 
@@ -252,6 +269,7 @@ Test(vm, from_snapshot, .timeout = 120)
         shell(vm, "test ! -e /tmp/mark && touch /tmp/mark", now, sizeof(now));
         stop(vm);
     }
+    cr_assert_eq(open_descriptors(), descriptors, "descriptors are left open");
     cr_assert_str_neq(text[0], text[1], "two copies draw the same random bytes");
 }
 
@@ -286,6 +304,56 @@ Test(vm, its_end_is_told, .timeout = 120)
     cr_assert_null(vpc_vm_puppet(vm));
     cr_assert_eq(vpc_vm_pause(vm, 1000), -1);
     vpc_vm_stop(vm);
+}
+
+/* Each tag needs a snapshot of its own; of rubbish with such names, only what is old goes. */
+Test(vm, snapshots_are_pruned, .timeout = 120)
+{
+    const char *dir = VPC_GUEST "/prune-test";
+    struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    char path[256];
+
+    cr_assert_eq(system("rm -rf " VPC_GUEST "/prune-test"), 0);
+    cr_assert_eq(mkdir(dir, 0700), 0);
+    for (int i = 0; i < 8; i++) {
+        snprintf(path, sizeof(path), "%s/%016x", dir, i);
+        cr_assert_eq(mkdir(path, 0700), 0);
+        old[1].tv_sec = 1000 + i;
+        cr_assert_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+    }
+    snprintf(path, sizeof(path), "%s/%016x.abcdef", dir, 9);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/%016x.fedcba", dir, 9);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+    stop(start("prune", dir));
+    const struct {
+        const char *name;
+        bool stays;
+    } rest[] = {{"0000000000000000", false}, {"0000000000000002", false},
+                {"0000000000000003", true},  {"0000000000000007", true},
+                {"0000000000000009.abcdef", true}, {"0000000000000009.fedcba", false}};
+    for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, rest[i].name);
+        cr_assert_eq(access(path, F_OK) == 0, rest[i].stays, "%s", path);
+    }
+    cr_assert_eq(system("rm -rf " VPC_GUEST "/prune-test"), 0);
+}
+
+/* A snapshot that QEMU cannot read is made anew. */
+Test(vm, broken_snapshot_is_made_anew, .timeout = 120)
+{
+    const char *dir = VPC_GUEST "/broken-test";
+
+    cr_assert_eq(system("rm -rf " VPC_GUEST "/broken-test"), 0);
+    stop(start("broken", dir));
+    cr_assert_eq(system("echo rubbish | tee " VPC_GUEST "/broken-test/*/state >/dev/null"), 0);
+    struct vpc_vm *vm = start("broken", dir);
+    char text[16];
+    shell(vm, "echo well", text, sizeof(text));
+    cr_assert_str_eq(text, "well\n");
+    stop(vm);
+    cr_assert_eq(system("rm -rf " VPC_GUEST "/broken-test"), 0);
 }
 
 Test(vm, bad_start_says_why, .timeout = 30)
