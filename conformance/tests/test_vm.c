@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -354,6 +356,44 @@ Test(vm, broken_snapshot_is_made_anew, .timeout = 120)
     cr_assert_str_eq(text, "well\n");
     stop(vm);
     cr_assert_eq(system("rm -rf " VPC_GUEST "/broken-test"), 0);
+}
+
+/* A harness that is killed leaves no QEMU behind. */
+Test(vm, dies_with_its_harness, .timeout = 120)
+{
+    char dir[] = "/tmp/vpc-test.XXXXXX", command[64];
+    int tell[2];
+    pid_t qemu = 0;
+
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(pipe2(tell, O_CLOEXEC), 0);
+    pid_t harness = fork();
+    if (harness == 0) {
+        const struct vpc_vm_options options = {.name = "orphan",
+                                               .tag = "snapshot-1",
+                                               .kernel = VPC_GUEST "/vmlinuz",
+                                               .initrd = VPC_GUEST "/puppet.cpio.gz",
+                                               .scratch = dir,
+                                               .snapshots = SNAPSHOTS};
+        char error[512];
+        struct vpc_vm *vm = vpc_vm_start(&options, error, sizeof(error));
+        pid_t pid = vm ? vpc_vm_pid(vm) : -1;
+
+        (void)!write(tell[1], &pid, sizeof(pid));
+        for (;;)
+            pause();
+    }
+    close(tell[1]);
+    cr_assert_eq(read(tell[0], &qemu, sizeof(qemu)), (ssize_t)sizeof(qemu));
+    cr_assert_gt(qemu, 0);
+    struct pollfd end = {.fd = pidfd_open(qemu, 0), .events = POLLIN};
+    cr_assert_geq(end.fd, 0);
+    cr_assert_eq(poll(&end, 1, 0), 0, "QEMU does not run");
+    kill(harness, SIGKILL);
+    cr_assert_eq(poll(&end, 1, 10000), 1, "QEMU outlives its harness");
+    waitpid(harness, NULL, 0);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    cr_assert_eq(system(command), 0);
 }
 
 Test(vm, bad_start_says_why, .timeout = 30)
