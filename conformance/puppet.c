@@ -110,7 +110,8 @@ static bool flush_line(struct puppet *puppet)
 {
     if (!puppet->can_write || puppet->out_len == 0)
         return false;
-    size_t size = puppet->out_len < VPC_PUPPET_PAYLOAD_MAX ? puppet->out_len : VPC_PUPPET_PAYLOAD_MAX;
+    size_t size =
+        puppet->out_len < VPC_PUPPET_PAYLOAD_MAX ? puppet->out_len : VPC_PUPPET_PAYLOAD_MAX;
     ssize_t put = write(puppet->line, puppet->out + puppet->out_at, size);
     if (put > 0) {
         puppet->out_at += (size_t)put;
@@ -313,9 +314,10 @@ int main(int argc, char **argv)
     } else if (argc == 2 && argv[1][0] != '-') {
         puppet->path = argv[1];
     } else if (argc != 1) {
-        fprintf(stderr, "usage: vpc-puppet [PORT | --socket PATH]\n"
-                        "  PORT           the virtio port of the harness (default: %s)\n"
-                        "  --socket PATH  a Unix socket of the harness instead\n",
+        fprintf(stderr,
+                "usage: vpc-puppet [PORT | --socket PATH]\n"
+                "  PORT           the virtio port of the harness (default: %s)\n"
+                "  --socket PATH  a Unix socket of the harness instead\n",
                 puppet->path);
         return 2;
     }

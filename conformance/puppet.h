@@ -55,10 +55,10 @@ enum vpc_puppet_type {
     VPC_PUPPET_RUN,       /* argv strings -> OPENED pid, DATA (its output), FIN, EXITED, CLOSED */
     VPC_PUPPET_KILL,      /* signal: to a command's process group */
     VPC_PUPPET_OPEN,      /* path of a port or socket -> OPENED 0, LINK, DATA both ways */
-    VPC_PUPPET_LISTEN,    /* port (0: any), receive buffer (0: the system's), flags -> OPENED port */
-    VPC_PUPPET_READ,      /* path -> OPENED 0, DATA, FIN, CLOSED */
-    VPC_PUPPET_FOLLOW,    /* path, which need not exist yet -> OPENED 0, DATA as it grows */
-    VPC_PUPPET_WRITE,     /* mode, path -> OPENED 0; then DATA and FIN to it -> CLOSED */
+    VPC_PUPPET_LISTEN, /* port (0: any), receive buffer (0: the system's), flags -> OPENED port */
+    VPC_PUPPET_READ,   /* path -> OPENED 0, DATA, FIN, CLOSED */
+    VPC_PUPPET_FOLLOW, /* path, which need not exist yet -> OPENED 0, DATA as it grows */
+    VPC_PUPPET_WRITE,  /* mode, path -> OPENED 0; then DATA and FIN to it -> CLOSED */
     VPC_PUPPET_PAUSE,
     VPC_PUPPET_RESUME,
     /* Both ways. */

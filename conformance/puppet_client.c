@@ -264,8 +264,7 @@ ssize_t vpc_puppet_send(struct vpc_puppet *puppet, uint32_t handle, const void *
         if (piece > VPC_PUPPET_PAYLOAD_MAX)
             piece = VPC_PUPPET_PAYLOAD_MAX;
         if (room(puppet) < RESERVE + piece ||
-            say(puppet, VPC_PUPPET_DATA, handle, (const uint8_t *)bytes + taken,
-                piece) != 0)
+            say(puppet, VPC_PUPPET_DATA, handle, (const uint8_t *)bytes + taken, piece) != 0)
             break;
         known->credit -= (uint32_t)piece;
         taken += piece;

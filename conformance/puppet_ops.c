@@ -191,7 +191,8 @@ static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
     if (!path)
         return false;
     bool is_socket = stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
-    int fd = is_socket ? connect_path(path) : open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    int fd =
+        is_socket ? connect_path(path) : open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0)
         thing = thing_new(puppet, is_socket ? THING_STREAM : THING_PORT, frame->handle, fd);
     answer(puppet, frame, thing, 0, path);
@@ -200,9 +201,8 @@ static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 
 static int listen_on(uint16_t port, uint32_t buffer, uint32_t *bound)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     int on = 1, size = (int)buffer;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -379,15 +379,24 @@ static bool op_close(struct puppet *puppet, const struct vpc_puppet_frame *frame
 bool puppet_obey(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 {
     static op *const ops[VPC_PUPPET_TYPES] = {
-        [VPC_PUPPET_PING] = op_ping,           [VPC_PUPPET_ENTROPY] = op_entropy,
-        [VPC_PUPPET_CLOCK] = op_clock,         [VPC_PUPPET_RESET_ALL] = op_reset_all,
-        [VPC_PUPPET_RUN] = op_run,             [VPC_PUPPET_KILL] = op_kill,
-        [VPC_PUPPET_OPEN] = op_open,           [VPC_PUPPET_LISTEN] = op_listen,
-        [VPC_PUPPET_READ] = op_read,           [VPC_PUPPET_FOLLOW] = op_follow,
-        [VPC_PUPPET_WRITE] = op_write,         [VPC_PUPPET_PAUSE] = op_pause,
-        [VPC_PUPPET_RESUME] = op_pause,        [VPC_PUPPET_DATA] = op_data,
-        [VPC_PUPPET_WINDOW_MORE] = op_window,  [VPC_PUPPET_FIN] = op_fin,
-        [VPC_PUPPET_RESET] = op_reset,         [VPC_PUPPET_CLOSE] = op_close,
+        [VPC_PUPPET_PING] = op_ping,
+        [VPC_PUPPET_ENTROPY] = op_entropy,
+        [VPC_PUPPET_CLOCK] = op_clock,
+        [VPC_PUPPET_RESET_ALL] = op_reset_all,
+        [VPC_PUPPET_RUN] = op_run,
+        [VPC_PUPPET_KILL] = op_kill,
+        [VPC_PUPPET_OPEN] = op_open,
+        [VPC_PUPPET_LISTEN] = op_listen,
+        [VPC_PUPPET_READ] = op_read,
+        [VPC_PUPPET_FOLLOW] = op_follow,
+        [VPC_PUPPET_WRITE] = op_write,
+        [VPC_PUPPET_PAUSE] = op_pause,
+        [VPC_PUPPET_RESUME] = op_pause,
+        [VPC_PUPPET_DATA] = op_data,
+        [VPC_PUPPET_WINDOW_MORE] = op_window,
+        [VPC_PUPPET_FIN] = op_fin,
+        [VPC_PUPPET_RESET] = op_reset,
+        [VPC_PUPPET_CLOSE] = op_close,
     };
     bool makes = frame->type >= VPC_PUPPET_RUN && frame->type <= VPC_PUPPET_WRITE &&
                  frame->type != VPC_PUPPET_KILL;

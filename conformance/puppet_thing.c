@@ -161,8 +161,8 @@ static bool pump_in(struct puppet *puppet, struct thing *thing)
         return false;
     }
     if (got <= 0) {
-        in_ended(puppet, thing, got < 0 || (thing->kind == THING_STREAM && thing->out_ended &&
-                                            !thing->out_fin));
+        in_ended(puppet, thing,
+                 got < 0 || (thing->kind == THING_STREAM && thing->out_ended && !thing->out_fin));
         return true;
     }
     thing->credit -= (uint32_t)got;

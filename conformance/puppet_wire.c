@@ -102,8 +102,7 @@ enum vpc_puppet_fed vpc_puppet_feed(struct vpc_puppet_decoder *decoder, const ui
                                     size_t size, size_t *used, struct vpc_puppet_frame *frame)
 {
     *used = 0;
-    if (decoder->have < VPC_PUPPET_HEADER &&
-        !fill(decoder, VPC_PUPPET_HEADER, bytes, size, used))
+    if (decoder->have < VPC_PUPPET_HEADER && !fill(decoder, VPC_PUPPET_HEADER, bytes, size, used))
         return VPC_PUPPET_MORE;
     if (!header_is_good(decoder))
         return VPC_PUPPET_BAD;

@@ -92,7 +92,7 @@ static int spawn(struct vpc_vm *vm, enum vm_memory memory, const char *ram)
     const char *argv[32];
     char mib[16];
     int count = 0;
-#define ARG(word) (argv[count++] = (word))
+#define ARG(word)           (argv[count++] = (word))
 #define OPTION(name, value) (ARG(name), ARG(value))
 
     snprintf(mib, sizeof(mib), "%u", options->memory);
@@ -135,7 +135,8 @@ static int dial(struct vpc_vm *vm, const char *path, const char *what, int64_t d
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof(address.sun_path))
-        return vm_fail(vm, "the socket path %s is too long; a shorter scratch directory helps", path);
+        return vm_fail(vm, "the socket path %s is too long; a shorter scratch directory helps",
+                       path);
     strcpy(address.sun_path, path);
     for (;;) {
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -249,10 +250,9 @@ int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, c
         if (got > 0)
             count = strike(waiting, count, event.handle);
         if (got < 0)
-            return has_ended(vm, what)
-                       ? -1
-                       : vm_fail(vm, "the puppet's line, while waiting for %s: %s", what,
-                                 strerror(errno));
+            return has_ended(vm, what) ? -1
+                                       : vm_fail(vm, "the puppet's line, while waiting for %s: %s",
+                                                 what, strerror(errno));
         if (got != 0)
             continue;
         if (now >= deadline)
@@ -277,7 +277,7 @@ int vm_await_puppet(struct vpc_vm *vm, int64_t deadline)
     return vm_await_answers(vm, &ping, 1, "the guest to boot and its puppet to answer", deadline);
 }
 
-static bool name_paths(struct vpc_vm *vm)
+static int name_paths(struct vpc_vm *vm)
 {
     const char *scratch = vm->options.scratch;
     const struct {
@@ -293,15 +293,14 @@ static bool name_paths(struct vpc_vm *vm)
         scratch = "/tmp";
     snprintf(vm->dir, sizeof(vm->dir), "%s/vpc-vm.XXXXXX", scratch);
     if (!mkdtemp(vm->dir)) {
-        vm_fail(vm, "cannot make a directory in %s: %s", scratch, strerror(errno));
         vm->dir[0] = 0;
-        return false;
+        return vm_fail(vm, "cannot make a directory in %s: %s", scratch, strerror(errno));
     }
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
         if (snprintf(files[i].path, PATH_MAX, "%s/%s", vm->dir, files[i].name) >= PATH_MAX)
-            return vm_fail(vm, "the path %s is too long", vm->dir) == 0;
+            return vm_fail(vm, "the path %s is too long", vm->dir);
     }
-    return true;
+    return 0;
 }
 
 static int start(struct vpc_vm *vm)
@@ -312,7 +311,7 @@ static int start(struct vpc_vm *vm)
     vm->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (vm->epoll < 0)
         return vm_fail(vm, "epoll: %s", strerror(errno));
-    if (!name_paths(vm))
+    if (name_paths(vm) != 0)
         return -1;
     if (vm->options.snapshots) {
         if (vm_start_from_snapshot(vm, deadline) != 0)
@@ -444,9 +443,8 @@ static bool interpret(json_t *object, struct vpc_vm_event *event)
     static const struct {
         const char *name;
         enum vpc_vm_event_type type;
-    } names[] = {{"STOP", VPC_VM_PAUSED},
-                 {"RESUME", VPC_VM_RESUMED},
-                 {"VSERPORT_CHANGE", VPC_VM_PORT}};
+    } names[] = {
+        {"STOP", VPC_VM_PAUSED}, {"RESUME", VPC_VM_RESUMED}, {"VSERPORT_CHANGE", VPC_VM_PORT}};
     const char *name = json_string_value(json_object_get(object, "event"));
     json_t *data = json_object_get(object, "data");
     const char *port = json_string_value(json_object_get(data, "id"));

@@ -71,7 +71,8 @@ bool vpc_vm_from_snapshot(const struct vpc_vm *vm);
 /*
  * One event: 1, or 0 if none comes within the timeout (0: only look; -1: no limit). vpc_vm_fd is
  * readable when an event may be there: then call vpc_vm_poll with 0 until it returns 0. After
- * requests to the puppet, call it too: it sends them.
+ * requests to the puppet call it too: it sends them; and after a pause, resume or reset, whose
+ * events may be here already.
  */
 int vpc_vm_poll(struct vpc_vm *vm, int timeout, struct vpc_vm_event *event);
 int vpc_vm_fd(const struct vpc_vm *vm);

@@ -10,7 +10,7 @@
 struct vpc_vm {
     struct vpc_vm_options options; /* the strings are the caller's: for the start only */
     char name[128];
-    pid_t pid;                     /* 0: none, or reaped */
+    pid_t pid; /* 0: none, or reaped */
     int pidfd, epoll;
     bool from_snapshot, resetting;
     uint32_t puppet_wants; /* what epoll was last told of its line */

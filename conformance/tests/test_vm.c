@@ -89,7 +89,8 @@ static void shell(struct vpc_vm *vm, const char *command, char *output, size_t s
         struct vpc_puppet_event event = next_event(vm);
 
         cr_assert_eq(event.handle, handle);
-        cr_assert_neq(event.type, VPC_PUPPET_FAILED, "%s: %s", event.text, strerror((int)event.value));
+        cr_assert_neq(event.type, VPC_PUPPET_FAILED, "%s: %s", event.text,
+                      strerror((int)event.value));
         if (event.type == VPC_PUPPET_DATA) {
             cr_assert_lt(have + event.size, size);
             memcpy(output + have, event.data, event.size);
@@ -227,8 +228,9 @@ static void no_spin_without_a_host(struct vpc_vm *vm)
 
     expect(vm, VPC_PUPPET_OPENED, bus);
     cr_assert_eq(expect(vm, VPC_PUPPET_LINK, bus).value, 0);
-    shell(vm, "a=$(cut -d ' ' -f 14,15 /proc/1/stat); sleep 1;"
-              "b=$(cut -d ' ' -f 14,15 /proc/1/stat); echo $(((${b% *} + ${b#* }) - (${a% *} + ${a#* })))",
+    shell(vm,
+          "used() { awk '{print $14 + $15}' /proc/1/stat; };"
+          "before=$(used); sleep 1; echo $(($(used) - before))",
           text, sizeof(text));
     cr_assert_lt(atoi(text), 10, "%s ticks of 100 in a second", text);
     cr_assert_eq(vpc_puppet_close(puppet, bus), 0);
@@ -332,8 +334,8 @@ Test(vm, snapshots_are_pruned, .timeout = 120)
     const struct {
         const char *name;
         bool stays;
-    } rest[] = {{"0000000000000000", false}, {"0000000000000002", false},
-                {"0000000000000003", true},  {"0000000000000007", true},
+    } rest[] = {{"0000000000000000", false},       {"0000000000000002", false},
+                {"0000000000000003", true},        {"0000000000000007", true},
                 {"0000000000000009.abcdef", true}, {"0000000000000009.fedcba", false}};
     for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, rest[i].name);
