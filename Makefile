@@ -22,6 +22,9 @@ VPC_LDFLAGS = $(SANFLAGS) $(LDFLAGS)
 # Generated C is Ragel's, not ours: it keeps our standard but not our warnings.
 GEN_CFLAGS  = -w
 
+# The kernel, the initrds, the snapshots.
+GUEST    := $(BUILD)/guest
+
 PROGRAMS :=   # what plain `make` builds; the modules add to it
 TESTS    :=   # Criterion programs that `make check` runs; the modules add to it
 
