@@ -9,8 +9,8 @@
 
 #include "vpcbus.h"
 
-#define VPC_STAGING_SIZE  (2 * VPC_FRAME_MAX)
-#define VPC_REFUSALS_MAX  64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5) */
+#define VPC_STAGING_SIZE (2 * VPC_FRAME_MAX)
+#define VPC_REFUSALS_MAX 64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5) */
 
 /* What waits to be sent for a channel; the bits stand in the order in which they are sent. */
 enum pending {
@@ -59,7 +59,7 @@ struct vpc_pair {
     void *user;
     struct list_node control; /* waits to send something pending */
     struct list_node data;    /* has bytes to send and credit for them */
-    struct list_node free; /* while it is not used */
+    struct list_node free;    /* while it is not used */
 };
 
 struct refusal {
@@ -90,8 +90,8 @@ struct vpc_session {
     const char *not_ready_cause;
 
     /* output */
-    uint32_t padding;   /* of the preamble, still to be sent */
-    bool hello_waits;   /* HELLO follows the padding */
+    uint32_t padding;    /* of the preamble, still to be sent */
+    bool hello_waits;    /* HELLO follows the padding */
     bool preamble_begun; /* for the HELLO that waits; its content is drawn up when it is sent */
     bool ready_waits, heartbeat_waits;
     uint64_t heartbeats;
@@ -102,7 +102,7 @@ struct vpc_session {
     /* pairs */
     uint32_t highest_id;
     unsigned pair_count;
-    const char *losing; /* while the session ends: why; else NULL */
+    const char *losing;    /* while the session ends: why; else NULL */
     unsigned bucket_count; /* a power of two */
     struct channel **buckets;
     vpc_pair *pairs;
@@ -186,6 +186,7 @@ static inline void vpc_list_remove(struct list_node *node)
     node->next = node->prev = NULL;
 }
 
-#define VPC_LIST_ENTRY(node, type, member) ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
+#define VPC_LIST_ENTRY(node, type, member)                                                         \
+    ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
 
 #endif

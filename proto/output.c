@@ -100,10 +100,13 @@ static void stage_refusals(vpc_session *session)
     while (done < session->refusal_count && staging_room(session) >= VPC_SMALL_FRAME_MAX) {
         const struct refusal *refusal = &session->refusals[done++];
 
-        stage(session, &(vpc_frame){.type = VPC_REFUSED, .channel = refusal->channel, .error = refusal->error});
+        stage(session, &(vpc_frame){.type = VPC_REFUSED,
+                                    .channel = refusal->channel,
+                                    .error = refusal->error});
     }
     session->refusal_count -= done;
-    memmove(session->refusals, session->refusals + done, session->refusal_count * sizeof(session->refusals[0]));
+    memmove(session->refusals, session->refusals + done,
+            session->refusal_count * sizeof(session->refusals[0]));
 }
 
 /* ---- messages of the channels -------------------------------------------------------------------------------------------- */
@@ -144,9 +147,9 @@ static const struct {
     uint8_t type;
     void (*fill)(struct channel *, vpc_frame *);
 } senders[] = {
-    {PENDING_OPEN, VPC_OPEN, fill_open},       {PENDING_OPENED, VPC_OPENED, fill_limit},
+    {PENDING_OPEN, VPC_OPEN, fill_open},        {PENDING_OPENED, VPC_OPENED, fill_limit},
     {PENDING_REFUSED, VPC_REFUSED, fill_error}, {PENDING_CREDIT, VPC_CREDIT, fill_credit},
-    {PENDING_RESET, VPC_RESET, fill_error},    {PENDING_RELEASED, VPC_RELEASED, fill_released},
+    {PENDING_RESET, VPC_RESET, fill_error},     {PENDING_RELEASED, VPC_RELEASED, fill_released},
 };
 
 static void stage_pending(vpc_session *session, struct channel *channel)
@@ -196,7 +199,8 @@ static void stage_bytes(vpc_session *session, struct channel *channel)
 static void stage_fin(vpc_session *session, struct channel *channel)
 {
     vpc_lifecycle_channel(channel, VPC_LC_SND_FIN);
-    stage(session, &(vpc_frame){.type = VPC_FIN, .channel = channel->id, .offset = channel->offset});
+    stage(session,
+          &(vpc_frame){.type = VPC_FIN, .channel = channel->id, .offset = channel->offset});
 }
 
 static void stage_data(vpc_session *session)
@@ -212,7 +216,9 @@ static void stage_data(vpc_session *session)
         vpc_pair_schedule(pair); /* at the end of the list, if it has more */
         if (pair->writable_wanted && vpc_pair_write_room(pair) > 0) {
             pair->writable_wanted = false;
-            vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_PAIR_WRITABLE, .text = "", .tag = "", .pair = pair});
+            vpc_emit(session,
+                     &(vpc_session_event){
+                         .kind = VPC_EV_PAIR_WRITABLE, .text = "", .tag = "", .pair = pair});
         }
     }
 }

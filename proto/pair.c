@@ -152,7 +152,10 @@ vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h)
 
 void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uint32_t channel)
 {
-    vpc_emit(pair->session, &(vpc_session_event){.kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
+    vpc_emit(
+        pair->session,
+        &(vpc_session_event){
+            .kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
 }
 
 /* Gives the pair back when both of its channels are released and nothing of it waits to be sent. */
@@ -161,7 +164,8 @@ void vpc_pair_settle(vpc_pair *pair)
     vpc_session *session = pair->session;
 
     if (!pair->used || pair->sending.state != VPC_CHANNEL_RELEASED ||
-        pair->receiving.state != VPC_CHANNEL_RELEASED || (pair->sending.pending | pair->receiving.pending) != 0)
+        pair->receiving.state != VPC_CHANNEL_RELEASED ||
+        (pair->sending.pending | pair->receiving.pending) != 0)
         return;
     pair->used = false;
     vpc_list_remove(&pair->control);
@@ -169,9 +173,9 @@ void vpc_pair_settle(vpc_pair *pair)
     remove_channel(session, &pair->sending);
     remove_channel(session, &pair->receiving);
     vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_PAIR_RELEASED,
-                                   .text = session->losing != NULL ? session->losing : "",
-                                   .tag = "",
-                                   .pair = pair});
+                                           .text = session->losing != NULL ? session->losing : "",
+                                           .tag = "",
+                                           .pair = pair});
     session->pair_count--;
     vpc_list_append(&session->free, &pair->free);
 }
@@ -212,7 +216,7 @@ void vpc_action_abort(struct channel *channel)
 
 void vpc_action_answer_released(struct channel *channel)
 {
-    channel->pending &= (uint8_t)~(PENDING_CREDIT | PENDING_OPENED);
+    channel->pending &= (uint8_t) ~(PENDING_CREDIT | PENDING_OPENED);
     channel->ring.used = 0;
     vpc_channel_pend(channel, PENDING_RELEASED);
 }

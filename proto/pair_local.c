@@ -19,8 +19,10 @@ unsigned vpc_session_pair_limit(const vpc_session *session)
 
 static bool running_down(const vpc_pair *pair)
 {
-    return (pair->sending.state != VPC_CHANNEL_OPENING && pair->sending.state != VPC_CHANNEL_OPEN) ||
-           (pair->receiving.state != VPC_CHANNEL_OPENING && pair->receiving.state != VPC_CHANNEL_OPEN) ||
+    return (pair->sending.state != VPC_CHANNEL_OPENING &&
+            pair->sending.state != VPC_CHANNEL_OPEN) ||
+           (pair->receiving.state != VPC_CHANNEL_OPENING &&
+            pair->receiving.state != VPC_CHANNEL_OPEN) ||
            pair->sending.finishing || pair->discarding;
 }
 
@@ -38,7 +40,8 @@ vpc_pair *vpc_pair_open(vpc_session *session, uint16_t port, uint32_t connect_ms
     uint32_t id = session->highest_id;
     vpc_pair *pair;
 
-    if (!vpc_in_session(session) || session->pair_count >= vpc_session_pair_limit(session) || id > UINT32_MAX - 2)
+    if (!vpc_in_session(session) || session->pair_count >= vpc_session_pair_limit(session) ||
+        id > UINT32_MAX - 2)
         return NULL;
     pair = vpc_pairs_take(session, id + 1, id + 2);
     pair->port = port;
@@ -82,7 +85,9 @@ size_t vpc_pair_write_room(const vpc_pair *pair)
 {
     const struct channel *channel = &pair->sending;
 
-    return channel->state == VPC_CHANNEL_OPEN && !channel->finishing ? channel->ring.size - channel->ring.used : 0;
+    return channel->state == VPC_CHANNEL_OPEN && !channel->finishing
+               ? channel->ring.size - channel->ring.used
+               : 0;
 }
 
 size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n)
@@ -169,9 +174,9 @@ enum vpc_channel_state vpc_pair_receiving_state(const vpc_pair *pair)
     return pair->receiving.state;
 }
 
-static void describe(const struct channel *channel, bool host, vpc_channel_info *info)
+static void describe(const struct channel *channel, bool host, vpc_channel_status *info)
 {
-    *info = (vpc_channel_info){
+    *info = (vpc_channel_status){
         .id = channel->id,
         .host_to_guest = channel->sending == host,
         .state = channel->state,
@@ -180,7 +185,7 @@ static void describe(const struct channel *channel, bool host, vpc_channel_info 
     };
 }
 
-void vpc_pair_channels(const vpc_pair *pair, vpc_channel_info *sending, vpc_channel_info *receiving)
+void vpc_pair_channels(const vpc_pair *pair, vpc_channel_status *sending, vpc_channel_status *receiving)
 {
     bool host = pair->session->config.role == VPC_HOST;
 
@@ -200,7 +205,8 @@ void *vpc_pair_user(const vpc_pair *pair)
 
 const char *vpc_channel_state_name(enum vpc_channel_state state)
 {
-    static const char *const names[] = {"idle", "opening", "open", "closing", "draining", "aborting", "released"};
+    static const char *const names[] = {"idle",     "opening",  "open",    "closing",
+                                        "draining", "aborting", "released"};
 
     return names[state];
 }

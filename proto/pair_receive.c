@@ -44,14 +44,16 @@ static const char *receive_open(vpc_session *session, const vpc_frame *open)
 struct receipt {
     uint8_t type;
     enum vpc_lifecycle_event event;
-    bool pair_wide;                                                /* steps both channels, named by the h2g one */
-    bool (*guard)(const struct channel *, const vpc_frame *);      /* NULL: none */
-    void (*apply)(struct channel *, const vpc_frame *, bool open); /* after the step; `open`: the state before was open */
+    bool pair_wide; /* steps both channels, named by the h2g one */
+    bool (*guard)(const struct channel *, const vpc_frame *); /* NULL: none */
+    void (*apply)(struct channel *, const vpc_frame *,
+                  bool open); /* after the step; `open`: the state before was open */
 };
 
 static bool data_guard(const struct channel *channel, const vpc_frame *frame)
 {
-    return frame->offset == channel->offset && frame->payload_len <= channel->limit - channel->offset;
+    return frame->offset == channel->offset &&
+           frame->payload_len <= channel->limit - channel->offset;
 }
 
 static bool fin_guard(const struct channel *channel, const vpc_frame *frame)
@@ -76,7 +78,8 @@ static void on_opened(struct channel *channel, const vpc_frame *frame, bool open
 static void on_refused(struct channel *channel, const vpc_frame *frame, bool open)
 {
     (void)open;
-    channel->pending = channel->pair->receiving.pending = 0; /* a RESET that crossed it has no one to go to */
+    channel->pending = channel->pair->receiving.pending =
+        0; /* a RESET that crossed it has no one to go to */
     vpc_pair_emit(channel->pair, VPC_EV_PAIR_REFUSED, frame->error, 0);
 }
 
@@ -151,15 +154,16 @@ static const char *break_pair(struct channel *channel, const vpc_frame *frame)
         return NULL;
     vpc_pair_reset(pair, VPC_EPROTO);
     vpc_emit(pair->session, &(vpc_session_event){.kind = VPC_EV_VIOLATION,
-                                         .text = guard_rule(frame->type),
-                                         .tag = "",
-                                         .value = frame->type,
-                                         .channel = frame->channel,
-                                         .pair = pair});
+                                                 .text = guard_rule(frame->type),
+                                                 .tag = "",
+                                                 .value = frame->type,
+                                                 .channel = frame->channel,
+                                                 .pair = pair});
     return NULL;
 }
 
-static const char *receive_on(struct channel *channel, const struct receipt *receipt, const vpc_frame *frame)
+static const char *receive_on(struct channel *channel, const struct receipt *receipt,
+                              const vpc_frame *frame)
 {
     vpc_pair *pair = channel->pair;
     bool open = channel->state == VPC_CHANNEL_OPEN || channel->state == VPC_CHANNEL_CLOSING;
@@ -168,7 +172,8 @@ static const char *receive_on(struct channel *channel, const struct receipt *rec
         return "CHN-2: the header names the guest-to-host channel";
     if (receipt->guard != NULL && !receipt->guard(channel, frame))
         return break_pair(channel, frame);
-    if (!vpc_lifecycle_channel(channel, receipt->event) || (receipt->pair_wide && !vpc_lifecycle_channel(&pair->receiving, receipt->event)))
+    if (!vpc_lifecycle_channel(channel, receipt->event) ||
+        (receipt->pair_wide && !vpc_lifecycle_channel(&pair->receiving, receipt->event)))
         return "a message that is illegal in the channel's state";
     if (receipt->apply != NULL)
         receipt->apply(channel, frame, open);

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define STABLE_MS 1000u /* a session that lasted this long resets the backoff (SES-10) */
+#define STABLE_MS        1000u /* a session that lasted this long resets the backoff (SES-10) */
 #define FIRST_BACKOFF_MS 100u
 
 static void step(vpc_session *session, enum vpc_lifecycle_event event);
@@ -24,7 +24,8 @@ void vpc_emit(vpc_session *session, const vpc_session_event *event)
     session->config.on_event(session->config.user, event);
 }
 
-static void emit_text(vpc_session *session, enum vpc_event_kind kind, const char *text, uint64_t value)
+static void emit_text(vpc_session *session, enum vpc_event_kind kind, const char *text,
+                      uint64_t value)
 {
     vpc_emit(session, &(vpc_session_event){.kind = kind, .text = text, .tag = "", .value = value});
 }
@@ -88,9 +89,9 @@ void vpc_action_begin_session(vpc_session *session)
         session->hello_waits = true;
     vpc_parser_follow(&session->parser, host ? VPC_GUEST : VPC_HOST);
     vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_SESSION_UP,
-                                   .text = session->peer.name,
-                                   .tag = session->peer.tag,
-                                   .value = common_version(session, &session->peer)});
+                                           .text = session->peer.name,
+                                           .tag = session->peer.tag,
+                                           .value = common_version(session, &session->peer)});
 }
 
 void vpc_action_report_mismatch(vpc_session *session)
@@ -176,10 +177,10 @@ static void step_with_cause(vpc_session *session, enum vpc_lifecycle_event event
 static void violate(vpc_session *session, const vpc_frame *frame, const char *rule)
 {
     vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_VIOLATION,
-                                   .text = rule,
-                                   .tag = "",
-                                   .value = frame->type,
-                                   .channel = frame->channel});
+                                           .text = rule,
+                                           .tag = "",
+                                           .value = frame->type,
+                                           .channel = frame->channel});
     step_with_cause(session, VPC_LC_VIOLATION, "protocol violation");
 }
 
@@ -264,7 +265,8 @@ static void receive_sealed(vpc_session *session, const vpc_frame *frame)
     if (frame->type == VPC_READY)
         session->peer_ready = frame->ready;
     session->not_ready_cause = "the guest endpoint is not ready";
-    session->end_cause = frame->type == VPC_GOODBYE && frame->cause == 1 ? "peer saw a violation" : "goodbye";
+    session->end_cause =
+        frame->type == VPC_GOODBYE && frame->cause == 1 ? "peer saw a violation" : "goodbye";
     if (!vpc_lifecycle_session(session, event))
         broken = "a message that is illegal in this state";
     else if (event == VPC_LC_RCV_CHANNEL)
@@ -412,9 +414,10 @@ const char *vpc_session_state_name(enum vpc_session_state state)
 const char *vpc_message_name(uint8_t type)
 {
     static const char *const names[] = {
-        [VPC_HELLO] = "HELLO",     [VPC_READY] = "READY", [VPC_HEARTBEAT] = "HEARTBEAT", [VPC_GOODBYE] = "GOODBYE",
-        [VPC_OPEN] = "OPEN",       [VPC_OPENED] = "OPENED", [VPC_REFUSED] = "REFUSED",   [VPC_DATA] = "DATA",
-        [VPC_CREDIT] = "CREDIT",   [VPC_FIN] = "FIN",     [VPC_RESET] = "RESET",         [VPC_RELEASED] = "RELEASED",
+        [VPC_HELLO] = "HELLO",     [VPC_READY] = "READY", [VPC_HEARTBEAT] = "HEARTBEAT",
+        [VPC_GOODBYE] = "GOODBYE", [VPC_OPEN] = "OPEN",   [VPC_OPENED] = "OPENED",
+        [VPC_REFUSED] = "REFUSED", [VPC_DATA] = "DATA",   [VPC_CREDIT] = "CREDIT",
+        [VPC_FIN] = "FIN",         [VPC_RESET] = "RESET", [VPC_RELEASED] = "RELEASED",
     };
 
     return type < sizeof(names) / sizeof(names[0]) && names[type] != NULL ? names[type] : "unknown";

@@ -31,8 +31,8 @@
 #define VPC_BODY_MAX        65536u
 #define VPC_PAYLOAD_MAX     (VPC_BODY_MAX - 8u)
 #define VPC_FRAME_MAX       (VPC_HEADER_SIZE + VPC_BODY_MAX + VPC_SEAL_SIZE)
-#define VPC_SMALL_FRAME_MAX 160u     /* the longest frame but DATA: HELLO's 156 octets */
-#define VPC_PREAMBLE        131136u  /* octets of padding before a HELLO; at least 131129 (FRM-8) */
+#define VPC_SMALL_FRAME_MAX 160u    /* the longest frame but DATA: HELLO's 156 octets */
+#define VPC_PREAMBLE        131136u /* octets of padding before a HELLO; at least 131129 (FRM-8) */
 #define VPC_TEXT_MAX        32u
 #define VPC_VERSION_1_0     0x0100u
 #define VPC_TIME_NEVER      UINT64_MAX
@@ -88,16 +88,16 @@ typedef struct vpc_frame {
 enum vpc_parse_result {
     VPC_PARSE_MORE,  /* all input was taken, no frame is complete */
     VPC_PARSE_FRAME, /* one frame is complete; input may be left */
-    VPC_PARSE_BAD,   /* an octet that can not stand here; the parser is spent until the next vpc_parser_ start */
+    VPC_PARSE_BAD, /* an octet that can not stand here; the parser is spent until the next vpc_parser_ start */
 };
 
 typedef struct vpc_parser {
     int cs;
-    bool hunting;        /* entered at `hunt` */
-    uint8_t shift;       /* of the integer under way */
+    bool hunting;  /* entered at `hunt` */
+    uint8_t shift; /* of the integer under way */
     uint64_t value;
-    uint32_t missing;    /* payload octets still to come */
-    uint32_t buffered;   /* payload octets in `buffer` */
+    uint32_t missing;  /* payload octets still to come */
+    uint32_t buffered; /* payload octets in `buffer` */
     uint8_t text_at;
     const uint8_t *direct; /* payload octets inside the input of this call */
     vpc_frame frame;
@@ -148,18 +148,18 @@ enum vpc_channel_state {
 };
 
 enum vpc_event_kind {
-    VPC_EV_SESSION_UP,    /* text: the peer's name; tag; value: the version */
-    VPC_EV_SESSION_DOWN,  /* text: the cause; value: pairs that it aborted; each of them had its PAIR_RELEASED before */
-    VPC_EV_MISMATCH,      /* text: the peer's name; value: its version_min * 65536 + version_max */
-    VPC_EV_FRAMING_LOST,  /* text: what was wrong */
-    VPC_EV_VIOLATION,     /* text: the rule; value: message type; channel; pair: the one reset for it, or NULL */
-    VPC_EV_READY,         /* host: the guest takes channels */
-    VPC_EV_NOT_READY,     /* text: the cause */
-    VPC_EV_LATE,          /* value: milliseconds of silence */
+    VPC_EV_SESSION_UP, /* text: the peer's name; tag; value: the version */
+    VPC_EV_SESSION_DOWN, /* text: the cause; value: pairs that it aborted; each of them had its PAIR_RELEASED before */
+    VPC_EV_MISMATCH,     /* text: the peer's name; value: its version_min * 65536 + version_max */
+    VPC_EV_FRAMING_LOST, /* text: what was wrong */
+    VPC_EV_VIOLATION, /* text: the rule; value: message type; channel; pair: the one reset for it, or NULL */
+    VPC_EV_READY,     /* host: the guest takes channels */
+    VPC_EV_NOT_READY, /* text: the cause */
+    VPC_EV_LATE,      /* value: milliseconds of silence */
     VPC_EV_RESUMED,
-    VPC_EV_PAIR_REQUEST,  /* guest: OPEN came; answer with vpc_pair_opened() or vpc_pair_refused() */
-    VPC_EV_PAIR_OPENED,   /* host: the guest has connected */
-    VPC_EV_PAIR_REFUSED,  /* host: it has not; value: the error number; PAIR_RELEASED follows */
+    VPC_EV_PAIR_REQUEST, /* guest: OPEN came; answer with vpc_pair_opened() or vpc_pair_refused() */
+    VPC_EV_PAIR_OPENED,  /* host: the guest has connected */
+    VPC_EV_PAIR_REFUSED, /* host: it has not; value: the error number; PAIR_RELEASED follows */
     VPC_EV_PAIR_READABLE, /* bytes or the end came for the local program */
     VPC_EV_PAIR_WRITABLE, /* there is room in the send buffer again */
     VPC_EV_PAIR_RESET,    /* the peer reset a channel; value: the error number; channel */
@@ -179,12 +179,12 @@ typedef struct vpc_session_event {
 typedef struct vpc_session_config {
     enum vpc_side role;
     uint16_t version_min, version_max;
-    uint16_t max_pairs;      /* 1 or more */
-    uint32_t window;         /* receive window of each channel, octets, 1 or more */
-    uint32_t send_buffer;    /* of each channel, octets, 1 or more */
+    uint16_t max_pairs;   /* 1 or more */
+    uint32_t window;      /* receive window of each channel, octets, 1 or more */
+    uint32_t send_buffer; /* of each channel, octets, 1 or more */
     uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;
     char tag[VPC_TEXT_MAX + 1], name[VPC_TEXT_MAX + 1];
-    uint64_t (*random)(void *user);                        /* 64 unpredictable bits for an epoch */
+    uint64_t (*random)(void *user); /* 64 unpredictable bits for an epoch */
     void (*on_event)(void *user, const vpc_session_event *event);
     void *user;
 } vpc_session_config;
@@ -222,13 +222,13 @@ unsigned vpc_session_pair_limit(const vpc_session *session);
 
 /* ---- pairs and their channels (section 7) ------------------------------------------------------------------------- */
 
-typedef struct vpc_channel_info {
+typedef struct vpc_channel_status {
     uint32_t id;
     bool host_to_guest;
     enum vpc_channel_state state;
     uint64_t bytes;  /* sent or received so far */
     uint64_t credit; /* octets that may still be sent under the last limit */
-} vpc_channel_info;
+} vpc_channel_status;
 
 /* Host: sends OPEN (CHN-1).  NULL when not in a session or the pair limit is reached. */
 vpc_pair *vpc_pair_open(vpc_session *session, uint16_t port, uint32_t connect_ms);
@@ -260,7 +260,8 @@ void vpc_pair_stop_reading(vpc_pair *pair);
 
 enum vpc_channel_state vpc_pair_sending_state(const vpc_pair *pair);
 enum vpc_channel_state vpc_pair_receiving_state(const vpc_pair *pair);
-void vpc_pair_channels(const vpc_pair *pair, vpc_channel_info *sending, vpc_channel_info *receiving);
+void vpc_pair_channels(const vpc_pair *pair, vpc_channel_status *sending,
+                       vpc_channel_status *receiving);
 /* The caller's own pointer of this pair, NULL at first. */
 void vpc_pair_set_user(vpc_pair *pair, void *user);
 void *vpc_pair_user(const vpc_pair *pair);

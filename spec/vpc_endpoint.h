@@ -45,14 +45,16 @@ enum vpc_role {
 };
 
 typedef struct vpc_endpoint_config {
-    uint32_t role;      /* enum vpc_role */
-    const char *vm;     /* the virtual machine's name, for the log */
-    const char *tag;    /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
-    const char *options; /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
+    uint32_t role;  /* enum vpc_role */
+    const char *vm; /* the virtual machine's name, for the log */
+    const char *
+        tag; /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
+    const char *
+        options; /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
     uint64_t (*random)(void *user); /* 64 unpredictable bits; called once for each epoch */
     void *user;                     /* handed to random(); may be NULL */
-    char *error;                    /* where create() writes why it failed, as a text; may be NULL */
-    size_t error_size;              /* octets there */
+    char *error;       /* where create() writes why it failed, as a text; may be NULL */
+    size_t error_size; /* octets there */
 } vpc_endpoint_config;
 
 enum vpc_action_kind {

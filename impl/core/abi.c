@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exported endpoint ABI: each call hands its input on, then finish() moves everything as far as it goes.
+ * The exported endpoint ABI: each call hands its input on, then finish() moves everything as far as
+ * it goes.
  *
- * The session's events are handled where they arise; they only mark, log and queue.  What moves bytes or ends channels is
- * done in finish(), outside of the session's callbacks, until nothing changes any more.
+ * The session's events are handled where they arise; they only mark, log and queue.  What moves
+ * bytes or ends channels is done in finish(), outside of the session's callbacks, until nothing
+ * changes any more.
  */
 #include "endpoint.h"
 
@@ -11,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- events of the session ----------------------------------------------------------------------------------------------- */
+/* ---- events of the session
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void format_versions(char *out, size_t size, unsigned min, unsigned max)
 {
@@ -31,7 +35,9 @@ static void on_session_up(vpc_endpoint *ep, const vpc_session_event *event)
         snprintf(ep->tag, sizeof(ep->tag), "%s", event->tag);
     }
     snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
-    vpc_log(ep, VPC_LOG_SESSION_UP, json_pack("{s:s, s:s, s:s}", "version", version, "peer", event->text, "tag", event->tag));
+    vpc_log(
+        ep, VPC_LOG_SESSION_UP,
+        json_pack("{s:s, s:s, s:s}", "version", version, "peer", event->text, "tag", event->tag));
 }
 
 static void on_mismatch(vpc_endpoint *ep, const vpc_session_event *event)
@@ -40,15 +46,18 @@ static void on_mismatch(vpc_endpoint *ep, const vpc_session_event *event)
 
     ep->mismatched = true;
     format_versions(local, sizeof(local), ep->options.version_min, ep->options.version_max);
-    format_versions(peer, sizeof(peer), (unsigned)(event->value >> 16), (unsigned)event->value & 0xffff);
+    format_versions(peer, sizeof(peer), (unsigned)(event->value >> 16),
+                    (unsigned)event->value & 0xffff);
     vpc_log(ep, VPC_LOG_REVISION_MISMATCH,
-            json_pack("{s:s, s:s, s:s}", "local_versions", local, "peer_versions", peer, "peer", event->text));
+            json_pack("{s:s, s:s, s:s}", "local_versions", local, "peer_versions", peer, "peer",
+                      event->text));
 }
 
 static void on_violation(vpc_endpoint *ep, const vpc_session_event *event)
 {
     struct vpc_relay *relay = event->pair != NULL ? vpc_pair_user(event->pair) : NULL;
-    json_t *fields = relay != NULL ? vpc_relay_fields(relay, event->text, 0) : json_pack("{s:s}", "cause", event->text);
+    json_t *fields = relay != NULL ? vpc_relay_fields(relay, event->text, 0)
+                                   : json_pack("{s:s}", "cause", event->text);
 
     json_object_set_new(fields, "frame", json_string(vpc_message_name((uint8_t)event->value)));
     json_object_set_new(fields, "channel", json_integer(event->channel));
@@ -116,7 +125,9 @@ static void on_event(void *user, const vpc_session_event *event)
     }
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------------------------------- */
+/* ---- stopping
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void stop_now(vpc_endpoint *ep)
 {
@@ -125,7 +136,8 @@ static void stop_now(vpc_endpoint *ep)
     vpc_session_stop(ep->session);
 }
 
-/* Pairs drain until the limit; then GOODBYE, and when it was sent (or there is no one to send it to) STOPPED. */
+/* Pairs drain until the limit; then GOODBYE, and when it was sent (or there is no one to send it
+ * to) STOPPED. */
 static void advance_stop(vpc_endpoint *ep)
 {
     const void *octets;
@@ -134,7 +146,8 @@ static void advance_stop(vpc_endpoint *ep)
         return;
     if (vpc_relay_count(ep) == 0 || ep->now >= ep->stop_at)
         stop_now(ep);
-    if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED || vpc_session_output(ep->session, &octets) > 0)
+    if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED ||
+        vpc_session_output(ep->session, &octets) > 0)
         return;
     ep->stopped = true;
     vpc_log(ep, VPC_LOG_ENDPOINT_STOPPED, json_pack("{s:s}", "cause", "told to stop"));
@@ -163,7 +176,9 @@ static void stop(vpc_endpoint *ep, uint64_t limit_ms)
     finish(ep);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void destroy(vpc_endpoint *ep)
 {
@@ -222,7 +237,8 @@ static bool valid_tag(const char *tag)
     return true;
 }
 
-static vpc_endpoint *refuse(vpc_endpoint *ep, const vpc_endpoint_config *config, const char *error, int number)
+static vpc_endpoint *refuse(vpc_endpoint *ep, const vpc_endpoint_config *config, const char *error,
+                            int number)
 {
     if (config->error != NULL)
         snprintf(config->error, config->error_size, "%s", error);
@@ -242,8 +258,11 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
         return refuse(ep, config, error, ENOMEM);
     if (!vpc_options_parse(&ep->options, config->options, error, sizeof(error)))
         return refuse(ep, config, error, EINVAL);
-    if (!valid_tag(config->tag) || (config->role != VPC_ROLE_HOST && config->role != VPC_ROLE_GUEST))
-        return refuse(ep, config, "the tag must be at most 32 printable characters, the role host or guest", EINVAL);
+    if (!valid_tag(config->tag) ||
+        (config->role != VPC_ROLE_HOST && config->role != VPC_ROLE_GUEST))
+        return refuse(ep, config,
+                      "the tag must be at most 32 printable characters, the role host or guest",
+                      EINVAL);
     ep->role = config->role;
     ep->now = now_ms;
     ep->random = config->random;
@@ -259,14 +278,17 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
         return refuse(ep, config, error, ENOMEM);
     }
     ep->session = vpc_session_init(memory, &session, now_ms);
-    vpc_log(ep, VPC_LOG_ENDPOINT_STARTED, json_pack("{s:s, s:s}", "implementation", VPC_IMPLEMENTATION, "version", "1.0"));
+    vpc_log(ep, VPC_LOG_ENDPOINT_STARTED,
+            json_pack("{s:s, s:s}", "implementation", VPC_IMPLEMENTATION, "version", "1.0"));
     vpc_session_set_ready(ep->session, ep->role == VPC_ROLE_GUEST);
     return ep;
 }
 
-/* ---- time and bus ------------------------------------------------------------------------------------------------------------- */
+/* ---- time and bus
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
-static void clock_(vpc_endpoint *ep, uint64_t now_ms)
+static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
 {
     if (now_ms > ep->now)
         ep->now = now_ms;
@@ -280,7 +302,8 @@ static uint64_t deadline(const vpc_endpoint *ep)
     uint64_t session = vpc_session_deadline(ep->session), relays = vpc_relays_deadline(ep);
     uint64_t at = session < relays ? session : relays;
 
-    if (ep->stopping && !ep->stopped && ep->stop_at < at && vpc_session_state(ep->session) != VPC_SESSION_STOPPED)
+    if (ep->stopping && !ep->stopped && ep->stop_at < at &&
+        vpc_session_state(ep->session) != VPC_SESSION_STOPPED)
         at = ep->stop_at;
     return at;
 }
@@ -299,7 +322,10 @@ static void bus_down(vpc_endpoint *ep)
     if (vpc_session_state(ep->session) == VPC_SESSION_DOWN)
         return;
     ep->mismatched = false;
-    vpc_log(ep, VPC_LOG_TRANSPORT_DOWN, json_pack("{s:s}", "cause", ep->role == VPC_ROLE_HOST ? "the virtual machine closed the stream" : "no host is connected"));
+    vpc_log(ep, VPC_LOG_TRANSPORT_DOWN,
+            json_pack("{s:s}", "cause",
+                      ep->role == VPC_ROLE_HOST ? "the virtual machine closed the stream"
+                                                : "no host is connected"));
     vpc_session_transport(ep->session, false);
     finish(ep);
 }
@@ -321,7 +347,9 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
     finish(ep);
 }
 
-/* ---- control ------------------------------------------------------------------------------------------------------------------- */
+/* ---- control
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
@@ -342,7 +370,9 @@ static void control_close(vpc_endpoint *ep, uint32_t client)
     }
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------------------------------- */
+/* ---- streams
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const char *path)
 {
@@ -372,7 +402,9 @@ static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
 {
     const struct vpc_relay *relay = vpc_relay_find(ep, stream);
 
-    return relay != NULL && relay->open && relay->connected && !relay->eof ? vpc_pair_write_room(relay->pair) : 0;
+    return relay != NULL && relay->open && relay->connected && !relay->eof
+               ? vpc_pair_write_room(relay->pair)
+               : 0;
 }
 
 static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets, size_t n)
@@ -411,7 +443,9 @@ static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octe
 {
     const struct vpc_relay *relay = vpc_relay_find(ep, stream);
 
-    return relay != NULL && relay->pair != NULL && relay->connected && !relay->aborted ? vpc_pair_read(relay->pair, octets) : 0;
+    return relay != NULL && relay->pair != NULL && relay->connected && !relay->aborted
+               ? vpc_pair_read(relay->pair, octets)
+               : 0;
 }
 
 static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
@@ -423,11 +457,11 @@ static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
     finish(ep);
 }
 
-__attribute__((visibility("default"))) const struct vpc_endpoint_abi vpc_endpoint_abi = {
+const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
     .abi_version = VPC_ENDPOINT_ABI_VERSION,
     .create = create,
     .destroy = destroy,
-    .clock = clock_,
+    .clock = tell_time,
     .deadline = deadline,
     .bus_up = bus_up,
     .bus_down = bus_down,

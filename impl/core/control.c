@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-/* ---- answers -------------------------------------------------------------------------------------------------------- */
+/* ---- answers
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *object)
 {
@@ -25,9 +27,11 @@ static json_t *error_object(const char *class, const char *text)
     return json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", text);
 }
 
-void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result, const char *text, int error)
+void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                      const char *text, int error)
 {
-    json_t *object = error_object(vpc_hresult_name(result), text), *body = json_object_get(object, "error");
+    json_t *object = error_object(vpc_hresult_name(result), text),
+           *body = json_object_get(object, "error");
     char hresult[16];
 
     snprintf(hresult, sizeof(hresult), "0x%08X", (unsigned)result);
@@ -49,10 +53,13 @@ void vpc_control_greet(vpc_endpoint *ep, uint32_t client)
 {
     vpc_act_json(ep, VPC_ACTION_REPLY, client,
                  json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role",
-                           ep->role == VPC_ROLE_HOST ? "host" : "guest", "vm", ep->vm, "implementation", VPC_IMPLEMENTATION));
+                           ep->role == VPC_ROLE_HOST ? "host" : "guest", "vm", ep->vm,
+                           "implementation", VPC_IMPLEMENTATION));
 }
 
-/* ---- queries --------------------------------------------------------------------------------------------------------- */
+/* ---- queries
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
 {
@@ -68,6 +75,14 @@ enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
     }
 }
 
+static const char *level_name(enum vpc_level level)
+{
+    return level == VPC_LEVEL_READY        ? "ready"
+           : level == VPC_LEVEL_COMPONENTS ? "components"
+           : level == VPC_LEVEL_RUNNING    ? "running"
+                                           : "down";
+}
+
 static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     bool in_session = vpc_endpoint_level(ep) >= VPC_LEVEL_COMPONENTS;
@@ -78,15 +93,17 @@ static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arg
         snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
     vpc_answer(ep, &asker,
                json_pack("{s:s, s:s, s:s, s:s, s:s}", "vm", ep->vm, "tag", ep->tag, "level",
-                         vpc_level_name(vpc_endpoint_level(ep)), "peer", in_session ? ep->peer_name : "", "version", version));
+                         level_name(vpc_endpoint_level(ep)), "peer",
+                         in_session ? ep->peer_name : "", "version", version));
 }
 
-static json_t *device(const struct vpc_relay *relay, const vpc_channel_info *channel)
+static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *channel)
 {
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:I, s:I}", "class", "VPCBus", "name",
-                     "Virtual PC Integration Device", "instance", (json_int_t)channel->id, "direction",
-                     channel->host_to_guest ? "h2g" : "g2h", "state", vpc_channel_state_name(channel->state), "pipe",
-                     relay->pipe, "port", relay->port, "bytes", (json_int_t)channel->bytes, "credit",
+                     "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
+                     "direction", channel->host_to_guest ? "h2g" : "g2h", "state",
+                     vpc_channel_state_name(channel->state), "pipe", relay->pipe, "port",
+                     relay->port, "bytes", (json_int_t)channel->bytes, "credit",
                      (json_int_t)channel->credit);
 }
 
@@ -97,13 +114,15 @@ static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t
     (void)arguments;
     for (unsigned i = 0; i < ep->options.max_pairs; i++) {
         const struct vpc_relay *relay = &ep->relays[i];
-        vpc_channel_info sending, receiving;
+        vpc_channel_status sending, receiving;
 
         if (relay->stream == 0 || relay->pair == NULL)
             continue;
         vpc_pair_channels(relay->pair, &sending, &receiving);
-        json_array_append_new(devices, device(relay, sending.host_to_guest ? &sending : &receiving));
-        json_array_append_new(devices, device(relay, sending.host_to_guest ? &receiving : &sending));
+        json_array_append_new(devices,
+                              device(relay, sending.host_to_guest ? &sending : &receiving));
+        json_array_append_new(devices,
+                              device(relay, sending.host_to_guest ? &receiving : &sending));
     }
     vpc_answer(ep, &asker, json_pack("{s:o}", "devices", devices));
 }
@@ -113,28 +132,30 @@ static void query_stats(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
     (void)arguments;
     vpc_answer(ep, &asker,
                json_pack("{s:I, s:I, s:I, s:I}", "sessions", (json_int_t)ep->sessions, "pairs_open",
-                         (json_int_t)vpc_relay_count(ep), "pairs_opened", (json_int_t)ep->opened, "pairs_failed",
-                         (json_int_t)ep->failed));
+                         (json_int_t)vpc_relay_count(ep), "pairs_opened", (json_int_t)ep->opened,
+                         "pairs_failed", (json_int_t)ep->failed));
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static const struct command {
     const char *name;
     bool host_only;
-    void (*run)(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments); /* takes over asker.id */
+    void (*run)(vpc_endpoint *ep, struct vpc_asker asker,
+                const json_t *arguments); /* takes over asker.id */
 } commands[] = {
-    {"start", true, vpc_host_start},
-    {"stop", true, vpc_host_stop_pipe},
-    {"query-vm", false, query_vm},
-    {"query-devices", false, query_devices},
+    {"start", true, vpc_host_start},     {"stop", true, vpc_host_stop_pipe},
+    {"query-vm", false, query_vm},       {"query-devices", false, query_devices},
     {"query-stats", false, query_stats},
 };
 
 static const struct command *find_command(const vpc_endpoint *ep, const char *name)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(commands[i].name, name) == 0 && (ep->role == VPC_ROLE_HOST || !commands[i].host_only))
+        if (strcmp(commands[i].name, name) == 0 &&
+            (ep->role == VPC_ROLE_HOST || !commands[i].host_only))
             return &commands[i];
     return NULL;
 }
@@ -150,7 +171,8 @@ void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, si
     if (!json_is_object(request))
         answer_generic(ep, &asker, "the line is not a JSON object");
     else if (command == NULL)
-        answer_generic(ep, &asker, name != NULL ? "there is no such command" : "the request has no 'execute'");
+        answer_generic(ep, &asker,
+                       name != NULL ? "there is no such command" : "the request has no 'execute'");
     else if (arguments != NULL && !json_is_object(arguments))
         answer_generic(ep, &asker, "'arguments' is not a JSON object");
     else

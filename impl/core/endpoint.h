@@ -128,7 +128,8 @@ void vpc_control_greet(vpc_endpoint *ep, uint32_t client);
 void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n);
 /* Answers and forgets the asker; take over the reference to value. */
 void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value);
-void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result, const char *text, int error);
+void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                      const char *text, int error);
 /* How ready the endpoint is (RDY-4). */
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
 

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of the event log.  Id, name, level and message come from spec/events.json by way of the generated catalogue. */
+/* Entries of the event log.  Id, name, level and message come from spec/events.json by way of the
+ * generated catalogue. */
 #include "endpoint.h"
 
 void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data)
 {
-    vpc_act_json(ep, VPC_ACTION_BROADCAST, 0,
-                 json_pack("{s:s, s:o, s:I}", "event", event, "data", data, "time", (json_int_t)ep->now));
+    vpc_act_json(
+        ep, VPC_ACTION_BROADCAST, 0,
+        json_pack("{s:s, s:o, s:I}", "event", event, "data", data, "time", (json_int_t)ep->now));
 }
+
+static const struct vpc_log_kind kinds[] = {VPC_LOG_KINDS};
 
 static const struct vpc_log_kind *find_kind(enum vpc_log_id id)
 {
-    const struct vpc_log_kind *kind = vpc_log_kinds;
+    const struct vpc_log_kind *kind = kinds;
 
     while (kind->id != (int)id)
         kind++;
@@ -20,9 +24,10 @@ static const struct vpc_log_kind *find_kind(enum vpc_log_id id)
 void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields)
 {
     const struct vpc_log_kind *kind = find_kind(id);
-    json_t *entry = json_pack("{s:I, s:i, s:s, s:s, s:s, s:s, s:s}", "time", (json_int_t)ep->now, "id", kind->id,
-                              "name", kind->name, "level", level != NULL ? level : kind->level, "source",
-                              ep->role == VPC_ROLE_HOST ? "host" : "guest", "vm", ep->vm, "message", kind->message);
+    json_t *entry = json_pack(
+        "{s:I, s:i, s:s, s:s, s:s, s:s, s:s}", "time", (json_int_t)ep->now, "id", kind->id, "name",
+        kind->name, "level", level != NULL ? level : kind->level, "source",
+        ep->role == VPC_ROLE_HOST ? "host" : "guest", "vm", ep->vm, "message", kind->message);
 
     if (entry != NULL && fields != NULL)
         json_object_update(entry, fields);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest endpoint's decisions: OPEN leads to a connect, its result to OPENED or REFUSED (CHN-4, CHN-5). */
+/* The guest endpoint's decisions: OPEN leads to a connect, its result to OPENED or REFUSED (CHN-4,
+ * CHN-5). */
 #include "endpoint.h"
 
 #include <errno.h>
@@ -15,8 +16,12 @@ static void on_request(vpc_endpoint *ep, vpc_pair *pair)
     }
     vpc_relay_join(relay, pair);
     relay->port = vpc_pair_port(pair);
-    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_CONNECT, .stream = relay->stream, .value = relay->port,
-                             .limit_ms = vpc_pair_connect_ms(pair)}, NULL);
+    vpc_act(ep,
+            (vpc_action){.kind = VPC_ACTION_CONNECT,
+                         .stream = relay->stream,
+                         .value = relay->port,
+                         .limit_ms = vpc_pair_connect_ms(pair)},
+            NULL);
 }
 
 void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host endpoint's decisions: StartCommunicationChannel from its checks to its answer, stop, and readiness.
+ * The host endpoint's decisions: StartCommunicationChannel from its checks to its answer, stop, and
+ * readiness.
  *
- * A start goes through: checks (API-8) -> LISTEN, the pipe server is made -> OPEN -> OPENED -> S_OK.  Whatever fails on the
- * way is answered and logged once, and gives everything back (API-11, CHN-6).
+ * A start goes through: checks (API-8) -> LISTEN, the pipe server is made -> OPEN -> OPENED ->
+ * S_OK.  Whatever fails on the way is answered and logged once, and gives everything back (API-11,
+ * CHN-6).
  */
 #include "endpoint.h"
 
@@ -11,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- results --------------------------------------------------------------------------------------------------------- */
+/* ---- results
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result, json_t *fields, const char *cause, int error)
+static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                       json_t *fields, const char *cause, int error)
 {
     char hresult[16];
 
@@ -40,7 +45,8 @@ static vpc_hresult refused_result(int error)
     }
 }
 
-static void fail_relay_start(vpc_endpoint *ep, struct vpc_relay *relay, vpc_hresult result, const char *cause, int error)
+static void fail_relay_start(vpc_endpoint *ep, struct vpc_relay *relay, vpc_hresult result,
+                             const char *cause, int error)
 {
     fail_start(ep, &relay->starter, result, vpc_relay_fields(relay, NULL, 0), cause, error);
 }
@@ -54,10 +60,13 @@ void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *
     else if (*lost != '\0')
         fail_relay_start(ep, relay, VPC_ERROR_NOT_READY, lost, 0);
     else
-        fail_relay_start(ep, relay, VPC_DISP_E_EXCEPTION, relay->cause != NULL ? relay->cause : "reset by guest", relay->error);
+        fail_relay_start(ep, relay, VPC_DISP_E_EXCEPTION,
+                         relay->cause != NULL ? relay->cause : "reset by guest", relay->error);
 }
 
-/* ---- the checks of a start ----------------------------------------------------------------------------------------------- */
+/* ---- the checks of a start
+ * -----------------------------------------------------------------------------------------------
+ */
 
 struct start {
     json_int_t host_type, guest_type;
@@ -69,7 +78,8 @@ struct start {
 static struct vpc_relay *find_pipe(const vpc_endpoint *ep, const char *key)
 {
     for (unsigned i = 0; i < ep->options.max_pairs; i++)
-        if (ep->relays[i].stream != 0 && ep->relays[i].pipe_key != NULL && strcmp(ep->relays[i].pipe_key, key) == 0)
+        if (ep->relays[i].stream != 0 && ep->relays[i].pipe_key != NULL &&
+            strcmp(ep->relays[i].pipe_key, key) == 0)
             return &ep->relays[i];
     return NULL;
 }
@@ -93,10 +103,11 @@ static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
         return VPC_ERROR_REVISION_MISMATCH;
     }
     if (!ep->ready || ep->stopping) {
-        *cause = ep->stopping               ? "the host endpoint is stopping"
-                 : ep->session == NULL      ? "no session"
-                 : vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS ? "the guest endpoint has not answered"
-                                            : "the guest endpoint is not ready";
+        *cause = ep->stopping          ? "the host endpoint is stopping"
+                 : ep->session == NULL ? "no session"
+                 : vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS
+                     ? "the guest endpoint has not answered"
+                     : "the guest endpoint is not ready";
         return VPC_ERROR_NOT_READY;
     }
     return VPC_S_OK;
@@ -113,7 +124,6 @@ static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, cons
     if (start->pipe == NULL || vpc_pipe_file(start->pipe, start->key, sizeof(start->key)) != 0)
         return VPC_E_POINTER;
     *cause = "the port is missing or not a number from 1 to 65535";
-    start->port = start->port_text != NULL ? vpc_port(start->port_text) : 0;
     if (start->port == 0)
         return VPC_E_POINTER;
     result = check_readiness(ep, cause);
@@ -124,7 +134,8 @@ static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, cons
         return VPC_ERROR_ALREADY_EXISTS;
     if (vpc_relay_count(ep) < vpc_session_pair_limit(ep->session))
         return VPC_S_OK;
-    *cause = any_running_down(ep) ? "every channel is in use, and one or more are running down" : "every channel is in use";
+    *cause = any_running_down(ep) ? "every channel is in use, and one or more are running down"
+                                  : "every channel is in use";
     return any_running_down(ep) ? VPC_ERROR_PIPE_BUSY : VPC_ERROR_MAX_SESSIONS_REACHED;
 }
 
@@ -133,6 +144,18 @@ static json_int_t type_argument(const json_t *arguments, const char *name, json_
     const json_t *value = json_object_get(arguments, name);
 
     return value == NULL ? fallback : json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+/* What the log says of a start that failed its checks: the names as they were given. */
+static json_t *start_fields(const struct start *start)
+{
+    json_t *fields = json_pack("{s:s*}", "pipe", start->pipe);
+
+    if (start->port != 0)
+        json_object_set_new(fields, "port", json_integer(start->port));
+    else if (start->port_text != NULL)
+        json_object_set_new(fields, "port", json_string(start->port_text));
+    return fields;
 }
 
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
@@ -144,11 +167,13 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
         .port_text = json_string_value(json_object_get(arguments, "guest-name")),
     };
     const char *cause;
-    vpc_hresult result = check_start(ep, &start, &cause);
+    vpc_hresult result;
     struct vpc_relay *relay;
 
+    start.port = start.port_text != NULL ? vpc_port(start.port_text) : 0;
+    result = check_start(ep, &start, &cause);
     if (result != VPC_S_OK) {
-        fail_start(ep, &asker, result, json_pack("{s:s*, s:s*}", "pipe", start.pipe, "port", start.port_text), cause, 0);
+        fail_start(ep, &asker, result, start_fields(&start), cause, 0);
         return;
     }
     relay = vpc_relay_take(ep);
@@ -159,9 +184,11 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
     vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream}, relay->pipe);
 }
 
-/* ---- after the pipe server is made ------------------------------------------------------------------------------------------ */
+/* ---- after the pipe server is made
+ * ------------------------------------------------------------------------------------------ */
 
-static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result, const char *cause, int error)
+static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result,
+                    const char *cause, int error)
 {
     fail_relay_start(ep, relay, result, cause, error);
     if (action != VPC_ACTION_NONE)
@@ -186,9 +213,11 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
     }
     relay->path = strdup(path);
     result = check_readiness(ep, &cause);
-    pair = result == VPC_S_OK ? vpc_pair_open(ep->session, relay->port, ep->options.connect_ms) : NULL;
+    pair =
+        result == VPC_S_OK ? vpc_pair_open(ep->session, relay->port, ep->options.connect_ms) : NULL;
     if (pair == NULL)
-        give_up(ep, relay, VPC_ACTION_UNLISTEN, result != VPC_S_OK ? result : VPC_ERROR_NOT_READY, cause, 0);
+        give_up(ep, relay, VPC_ACTION_UNLISTEN, result != VPC_S_OK ? result : VPC_ERROR_NOT_READY,
+                cause, 0);
     else
         vpc_relay_join(relay, pair);
 }
@@ -197,8 +226,9 @@ static void on_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     vpc_relay_opened(ep, relay);
     vpc_answer(ep, &relay->starter,
-               json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe", relay->pipe, "path", relay->path,
-                         "port", relay->port, "h2g", (json_int_t)relay->h2g, "g2h", (json_int_t)relay->g2h));
+               json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
+                         relay->pipe, "path", relay->path, "port", relay->port, "h2g",
+                         (json_int_t)relay->h2g, "g2h", (json_int_t)relay->g2h));
 }
 
 static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, int error)
@@ -221,7 +251,8 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
         pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0 ? find_pipe(ep, key) : NULL;
 
     if (relay == NULL || relay->stopper.client != 0 || !relay->open) {
-        vpc_answer_error(ep, &asker, VPC_E_POINTER, "no channel that could be stopped has this pipe", 0);
+        vpc_answer_error(ep, &asker, VPC_E_POINTER,
+                         "no channel that could be stopped has this pipe", 0);
         return;
     }
     relay->stopper = asker;
@@ -230,7 +261,9 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
         relay->cause = "stopped";
 }
 
-/* ---- readiness ------------------------------------------------------------------------------------------------------------- */
+/* ---- readiness
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
 {
@@ -241,7 +274,8 @@ static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
     vpc_act(ep, (vpc_action){.kind = VPC_ACTION_READY, .value = ready}, name);
     vpc_log(ep, ready ? VPC_LOG_CHANNEL_READY : VPC_LOG_CHANNEL_NOT_READY,
             json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
-    vpc_broadcast(ep, ready ? "CHANNEL_READY" : "CHANNEL_NOT_READY", json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
+    vpc_broadcast(ep, ready ? "CHANNEL_READY" : "CHANNEL_NOT_READY",
+                  json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
 }
 
 void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event)

@@ -12,7 +12,10 @@ static const struct setting {
     uint32_t fallback, min, max;
     bool zero; /* 0 is allowed too and means off */
 } settings[] = {
-#define SETTING(name, fallback, min, max, zero) {#name, offsetof(struct vpc_options, name), fallback, min, max, zero}
+#define SETTING(name, fallback, min, max, zero)                                                    \
+    {                                                                                              \
+#name, offsetof(struct vpc_options, name), fallback, min, max, zero                        \
+    }
     SETTING(hello_interval_ms, 1000, 10, 60000, false),
     SETTING(heartbeat_ms, 1000, 10, 60000, false),
     SETTING(heartbeat_late_ms, 3000, 20, 600000, false),
@@ -41,7 +44,8 @@ static const struct setting *find_setting(const char *name)
     return NULL;
 }
 
-static bool set(struct vpc_options *options, const char *name, const json_t *value, char *error, size_t size)
+static bool set(struct vpc_options *options, const char *name, const json_t *value, char *error,
+                size_t size)
 {
     const struct setting *setting = find_setting(name);
     json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
@@ -51,8 +55,8 @@ static bool set(struct vpc_options *options, const char *name, const json_t *val
         return false;
     }
     if ((n < setting->min || n > setting->max) && !(n == 0 && setting->zero)) {
-        snprintf(error, size, "option %s must be a number from %u to %u%s", name, setting->min, setting->max,
-                 setting->zero && setting->min > 0 ? ", or 0" : "");
+        snprintf(error, size, "option %s must be a number from %u to %u%s", name, setting->min,
+                 setting->max, setting->zero && setting->min > 0 ? ", or 0" : "");
         return false;
     }
     *place(options, setting) = (uint32_t)n;
@@ -69,9 +73,9 @@ bool vpc_options_parse(struct vpc_options *options, const char *json, char *erro
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         *place(options, &settings[i]) = settings[i].fallback;
     if (!good)
-        snprintf(error, size, "the options are no JSON object: %s", object == NULL ? where.text : json);
-    json_object_foreach (object, name, value)
-        good = good && set(options, name, value, error, size);
+        snprintf(error, size, "the options are no JSON object: %s",
+                 object == NULL ? where.text : json);
+    json_object_foreach(object, name, value) good = good && set(options, name, value, error, size);
     if (good && options->version_min > options->version_max) {
         snprintf(error, size, "option version_min must not be higher than version_max");
         good = false;

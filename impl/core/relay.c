@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A relay: one pair and its local stream (a pipe's client at the host, a TCP connection in the guest).
+ * A relay: one pair and its local stream (a pipe's client at the host, a TCP connection in the
+ * guest).
  *
- * Goal     Every byte that one program wrote reaches the other before the end does; each direction ends by itself; an end by
- *          error never looks like a good one.
- * Events   The stream's: opened, input, eof, gone.  The pair's: readable, reset, released.  The time.
- * Limits   Bytes lie in the pair's two rings and nowhere else; every wait while ending has the drain limit.
- * Never    A stream's output is shut down before its last byte was taken; a freed relay is named in an action.
+ * Goal     Every byte that one program wrote reaches the other before the end does; each direction
+ * ends by itself; an end by error never looks like a good one. Events   The stream's: opened,
+ * input, eof, gone.  The pair's: readable, reset, released.  The time. Limits   Bytes lie in the
+ * pair's two rings and nowhere else; every wait while ending has the drain limit. Never    A
+ * stream's output is shut down before its last byte was taken; a freed relay is named in an action.
  */
 #include "endpoint.h"
 
@@ -14,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- places ------------------------------------------------------------------------------------------------------- */
+/* ---- places
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream)
 {
@@ -71,7 +74,7 @@ bool vpc_relay_running_down(const struct vpc_relay *relay)
 
 void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair)
 {
-    vpc_channel_info sending, receiving;
+    vpc_channel_status sending, receiving;
 
     relay->pair = pair;
     vpc_pair_set_user(pair, relay);
@@ -89,7 +92,9 @@ void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay)
     vpc_broadcast(ep, "CHANNEL_OPENED", vpc_relay_fields(relay, NULL, 0));
 }
 
-/* ---- ends ----------------------------------------------------------------------------------------------------------- */
+/* ---- ends
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void act(vpc_endpoint *ep, const struct vpc_relay *relay, uint32_t kind)
 {
@@ -110,11 +115,12 @@ void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *caus
         vpc_pair_reset(relay->pair, (uint32_t)error);
 }
 
-/* A RESET from the peer.  With 0 from the receiving end nobody there reads any more; our own reading may go on. */
+/* A RESET from the peer.  With 0 from the receiving end nobody there reads any more; our own
+ * reading may go on. */
 void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event)
 {
     const char *cause = ep->role == VPC_ROLE_HOST ? "reset by guest" : "reset by host";
-    vpc_channel_info sending, receiving;
+    vpc_channel_status sending, receiving;
 
     vpc_pair_channels(relay->pair, &sending, &receiving);
     if (event->value == 0 && event->channel == sending.id)
@@ -124,8 +130,9 @@ void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_sessio
 
 static json_t *closed_fields(const struct vpc_relay *relay)
 {
-    json_t *fields = vpc_relay_fields(relay, relay->cause != NULL ? relay->cause : "closed", relay->error);
-    vpc_channel_info sending, receiving;
+    json_t *fields =
+        vpc_relay_fields(relay, relay->cause != NULL ? relay->cause : "closed", relay->error);
+    vpc_channel_status sending, receiving;
 
     vpc_pair_channels(relay->pair, &sending, &receiving);
     json_object_set_new(fields, "sent", json_integer((json_int_t)sending.bytes));
@@ -144,7 +151,7 @@ static void report_closed(vpc_endpoint *ep, const struct vpc_relay *relay)
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
 {
     if (*lost != '\0' && relay->cause == NULL)
-        relay->cause = strcmp(lost, "stopped") == 0                ? "stopped"
+        relay->cause = strcmp(lost, "stopped") == 0              ? "stopped"
                        : strcmp(lost, "protocol violation") == 0 ? "protocol violation"
                                                                  : "session lost";
     if (relay->open)
@@ -159,7 +166,9 @@ void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *l
     vpc_relay_free(ep, relay);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------------------------------ */
+/* ---- bytes
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 /* The local program has finished or is gone: what it wrote goes out first, FIN behind it. */
 static void advance_sending(struct vpc_relay *relay)
@@ -175,7 +184,8 @@ static void advance_receiving(vpc_endpoint *ep, struct vpc_relay *relay)
         if (vpc_pair_at_end(relay->pair))
             vpc_pair_end_delivered(relay->pair);
         else if (vpc_pair_sending_state(relay->pair) == VPC_CHANNEL_RELEASED)
-            vpc_pair_stop_reading(relay->pair); /* CLS-6: only now, when all that the client wrote is delivered */
+            vpc_pair_stop_reading(
+                relay->pair); /* CLS-6: only now, when all that the client wrote is delivered */
     } else if (relay->connected && !relay->shut && vpc_pair_at_end(relay->pair)) {
         relay->shut = true;
         act(ep, relay, VPC_ACTION_SHUTDOWN);
@@ -195,22 +205,26 @@ void vpc_relays_advance(vpc_endpoint *ep)
     }
 }
 
-/* ---- time --------------------------------------------------------------------------------------------------------------- */
+/* ---- time
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /* Whatever moves while a pair ends: bytes in either direction, and the states. */
 static uint64_t progress_of(const struct vpc_relay *relay)
 {
-    vpc_channel_info sending, receiving;
+    vpc_channel_status sending, receiving;
     const void *octets;
 
     vpc_pair_channels(relay->pair, &sending, &receiving);
-    return sending.bytes + sending.credit + receiving.bytes * 3 + vpc_pair_read(relay->pair, &octets) +
-           ((uint64_t)sending.state << 56) + ((uint64_t)receiving.state << 60);
+    return sending.bytes + sending.credit + receiving.bytes * 3 +
+           vpc_pair_read(relay->pair, &octets) + ((uint64_t)sending.state << 56) +
+           ((uint64_t)receiving.state << 60);
 }
 
 static bool ending(const struct vpc_relay *relay)
 {
-    return relay->gone || (!flowing(vpc_pair_sending_state(relay->pair)) && !flowing(vpc_pair_receiving_state(relay->pair)));
+    return relay->gone || (!flowing(vpc_pair_sending_state(relay->pair)) &&
+                           !flowing(vpc_pair_receiving_state(relay->pair)));
 }
 
 static bool waits_for_client(const vpc_endpoint *ep, const struct vpc_relay *relay)
