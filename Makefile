@@ -19,16 +19,50 @@ endif
 VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -I$(BUILD)/gen
 VPC_LDFLAGS = $(SANFLAGS) $(LDFLAGS)
 
+# One short line for each file that is made; `make V=1` shows the commands.
+ifndef V
+.SILENT:
+PLAIN_SHELL := $(SHELL)
+SHELL = $(if $(filter $(BUILD)/%,$@),$(if $(filter $(LAST_SHOWN),$@),,$(info $(space) $@)$(eval LAST_SHOWN := $@)))$(PLAIN_SHELL)
+space :=
+endif
+
 # Generated C is Ragel's, not ours: it keeps our standard but not our warnings.
-GEN_CFLAGS  = -Wno-implicit-fallthrough -Wno-unused-const-variable -Wno-unused-but-set-variable
+GEN_CFLAGS  = -w
+
+# The kernel, the initrds, the snapshots.
+GUEST    := $(BUILD)/guest
 
 PROGRAMS :=   # what plain `make` builds; the modules add to it
 TESTS    :=   # Criterion programs that `make check` runs; the modules add to it
+CHECKS   :=   # other targets that `make check` passes
 
-include $(wildcard */module.mk)
+# In the order of their dependence; `make` expands prerequisites as it reads.
+include $(wildcard $(addsuffix /module.mk,spec proto impl conformance fuzz tools))
 
-.PHONY: all clean help
+.PHONY: all clean help check run-check check-sanitized conformance run-conformance
 all: $(PROGRAMS) ## build everything
+
+# The two commands that do everything.  Each first installs what is missing, then starts make anew: nothing may be
+# built, however parallel, before the set-up is complete.
+conformance: setup ## the main job: judge the reference host and guest endpoints, in QEMU too
+	@$(MAKE) --no-print-directory run-conformance
+
+check: setup ## pass the tests
+	@$(MAKE) --no-print-directory run-check
+
+check-sanitized: setup ## pass the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory run-check BUILD=$(BUILD)/sanitized SAN=address,undefined
+
+export LSAN_OPTIONS  = suppressions=$(CURDIR)/tools/lsan.supp:print_suppressions=0
+export ASAN_OPTIONS  = detect_stack_use_after_return=1
+export UBSAN_OPTIONS = print_stacktrace=1
+
+run-check: all $(TESTS) $(CHECKS)
+	@tools/run-tests $(TESTS)
+
+run-conformance: all $(CONFORMANCE_NEEDS)
+	@tools/run-conformance $(BUILD)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

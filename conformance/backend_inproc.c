@@ -305,6 +305,22 @@ static bool answer_connect(struct inproc *self, struct local *local)
     return true;
 }
 
+/* Each of the three is a call after which all actions are taken first. */
+static bool settle_local(struct inproc *self, struct local *local)
+{
+    bool (*const parts[])(struct inproc *, struct local *) = {answer_connect, take_stream,
+                                                              feed_stream};
+    bool moved = false;
+
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i](self, local)) {
+            moved = true;
+            take_actions(self);
+        }
+    }
+    return moved;
+}
+
 static void settle(struct inproc *self)
 {
     bool moved = true;
@@ -315,14 +331,10 @@ static void settle(struct inproc *self)
             return;
         }
         moved = take_actions(self);
-        moved |= take_bus(self);
-        for (size_t i = 0; i < self->local_count; i++) {
-            moved |= answer_connect(self, self->locals[i]);
-            moved |= take_stream(self, self->locals[i]);
-            moved |= feed_stream(self, self->locals[i]);
-            if (moved)
-                take_actions(self);
-        }
+        if (take_bus(self))
+            moved = true;
+        for (size_t i = 0; i < self->local_count; i++)
+            moved |= settle_local(self, self->locals[i]);
     }
 }
 

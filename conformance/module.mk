@@ -3,7 +3,7 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_SRCS := $(filter-out $(CONFORM)/main.c $(CONFORM)/puppet%.c $(CONFORM)/vm%.c,$(wildcard $(CONFORM)/*.c))
+CONFORM_SRCS := $(filter-out $(addprefix $(CONFORM)/,main.c puppet%.c qmp.c vm%.c),$(wildcard $(CONFORM)/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
@@ -13,8 +13,8 @@ CONFORM_LIBS := -ljansson -linih -ldl
 
 PROGRAMS += $(BUILD)/vpc-conform
 
-# VM_OBJS (vm.mk): what boots and talks to a virtual machine.
-$(BUILD)/vpc-conform: $(CONFORM_OBJ)/main.o $(CONFORM_OBJS) $(VM_OBJS)
+# VM_LIB_OBJ (vm.mk): what boots a virtual machine and talks to the puppet in it.
+$(BUILD)/vpc-conform: $(CONFORM_OBJ)/main.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS)
 
 $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
@@ -35,14 +35,14 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst $(CONFORM)/tests/test_%.c,$(CONFORM_OBJ)/tests/test_%,$(wildcard $(CONFORM)/tests/test_*.c))
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec script)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_OBJS)
+$(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS) -lcriterion
 
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)

@@ -14,6 +14,7 @@
 #   set_FIELD                       the integer is the field FIELD of the message (messages.json names them)
 #   tag_begin, tag_octet, name_begin, name_octet        the two texts of HELLO
 #   more (condition), chunk         payload octets are missing; take all octets of the input that belong to the payload
+#   sum_begin, sum_octet            the octets of a HELLO from its type to the end of its body, for the CRC
 #   seal_begin                      header and body are whole, the first octet of the seal comes
 #   set_seal_session, set_seal_number
 #   on_MESSAGE                      the last octet of the seal
@@ -49,20 +50,20 @@ data_seal   = ( ( any when !more ) >seal_begin >begin $octet any{7} $octet ) @se
 
 # ---- the messages: type, length, body, seal ----------------------------------------------------------------------
 
-hello = magic 0x01 session 128 0 0 0
-        ( ( 1 | 2 ) >begin $octet ) @set_role
-        any
-        u16                         @set_version_min
-        u16                         @set_version_max
-        u16                         @set_max_pairs
-        ( u64 - 0{8} )              @set_epoch
-        u64                         @set_echo
-        u32                         @set_features
-        u32                         @set_heartbeat_ms
-        text32                      >tag_begin  $tag_octet
-        text32                      >name_begin $name_octet
-        any{32}
-        seal                        @on_hello;
+hello_body = ( ( 1 | 2 ) >begin $octet ) @set_role
+             any
+             u16                         @set_version_min
+             u16                         @set_version_max
+             u16                         @set_max_pairs
+             ( u64 - 0{8} )              @set_epoch
+             u64                         @set_echo
+             u32                         @set_features
+             u32                         @set_heartbeat_ms
+             text32                      >tag_begin  $tag_octet
+             text32                      >name_begin $name_octet
+             any{32};
+
+hello     = magic ( 0x01 session 128 0 0 0 hello_body ) >sum_begin $sum_octet           seal @on_hello;
 
 ready     = magic 0x02 session  4 0 0 0  ( ( 0 | 1 ) >begin $octet ) @set_ready any{3}  seal @on_ready;
 heartbeat = magic 0x03 session  8 0 0 0  u64 @set_count                                 seal @on_heartbeat;

@@ -87,7 +87,8 @@ mismatched: ( (
 up: ( (
       hello_echo                                          -> up
     | hello_deaf      @send_hello                         -> up
-    | ( rcv_heartbeat | rcv_channel | rcv_not_ready | local_not_ready )       -> up
+    | ( rcv_heartbeat | rcv_channel | rcv_not_ready )     -> up
+    | local_not_ready @announce_ready                     -> up
     | heartbeat_late  @report_late                        -> up
     | ( rcv_ready | heartbeat_resumed ) @now_ready        -> ready
     | local_ready     @announce_ready                     -> ready
@@ -201,7 +202,7 @@ open: ( (
 draining: ( (
       snd_released    @answer_released                    -> released
     | snd_credit                                          -> draining
-    | ( snd_reset | bad_guard ) @abort                    -> aborting
+    | snd_reset       @abort                              -> aborting
     | rcv_reset       @answer_released                    -> released
     | session_lost                                        -> released
     ) >~in_draining ),

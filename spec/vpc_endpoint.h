@@ -14,7 +14,8 @@
  *   Threads     One endpoint is used by one thread at a time; different endpoints share nothing.
  *   Time        Milliseconds of a monotonic clock that never runs backwards; the endpoint knows only what clock() told it.
  *   Reentry     The endpoint calls nothing but config.random.
- *   Order       After each call that gives the endpoint something, the caller takes all actions, then all output.
+ *   Order       After each call that gives the endpoint something (bus_sent() and stream_sent() are such calls too), the
+ *               caller takes all actions, then output.
  *   Streams     The local connections: pipe clients at a host endpoint, TCP connections at a guest endpoint.  The endpoint
  *               numbers them from 1 and never uses a number twice.
  *   Limits      A control line has at most VPC_CONTROL_LINE_MAX octets without its newline; actions that have not been
@@ -44,12 +45,16 @@ enum vpc_role {
 };
 
 typedef struct vpc_endpoint_config {
-    uint32_t role;      /* enum vpc_role */
-    const char *vm;     /* the virtual machine's name, for the log */
-    const char *tag;    /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
-    const char *options; /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
+    uint32_t role;  /* enum vpc_role */
+    const char *vm; /* the virtual machine's name, for the log */
+    const char *
+        tag; /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
+    const char *
+        options; /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
     uint64_t (*random)(void *user); /* 64 unpredictable bits; called once for each epoch */
     void *user;                     /* handed to random(); may be NULL */
+    char *error;       /* where create() writes why it failed, as a text; may be NULL */
+    size_t error_size; /* octets there */
 } vpc_endpoint_config;
 
 enum vpc_action_kind {

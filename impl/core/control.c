@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket's lines: greeting, requests, answers (CTL-1 to CTL-6). */
+#include "endpoint.h"
+
+#include <string.h>
+
+/* ---- answers
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static void answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *object)
+{
+    if (asker->id != NULL)
+        json_object_set(object, "id", asker->id);
+    vpc_act_json(ep, VPC_ACTION_REPLY, asker->client, object);
+    json_decref(asker->id);
+    *asker = (struct vpc_asker){0};
+}
+
+void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value)
+{
+    answer(ep, asker, json_pack("{s:o}", "return", value));
+}
+
+static json_t *error_object(const char *class, const char *text)
+{
+    return json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", text);
+}
+
+void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                      const char *text, int error)
+{
+    json_t *object = error_object(vpc_hresult_name(result), text),
+           *body = json_object_get(object, "error");
+    char hresult[16];
+
+    snprintf(hresult, sizeof(hresult), "0x%08X", (unsigned)result);
+    json_object_set_new(body, "hresult", json_string(hresult));
+    if (error != 0)
+        json_object_set_new(body, "errno", json_integer(error));
+    answer(ep, asker, object);
+}
+
+static void answer_generic(vpc_endpoint *ep, struct vpc_asker *asker, const char *text)
+{
+    json_t *object = error_object("GenericError", text);
+
+    json_object_set_new(json_object_get(object, "error"), "hresult", json_string("0x80020009"));
+    answer(ep, asker, object);
+}
+
+void vpc_control_greet(vpc_endpoint *ep, uint32_t client)
+{
+    vpc_act_json(ep, VPC_ACTION_REPLY, client,
+                 json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role",
+                           ep->role == VPC_ROLE_HOST ? "host" : "guest", "vm", ep->vm,
+                           "implementation", VPC_IMPLEMENTATION));
+}
+
+/* ---- queries
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
+{
+    switch (vpc_session_state(ep->session)) {
+    case VPC_SESSION_DOWN:
+        return VPC_LEVEL_DOWN;
+    case VPC_SESSION_UP:
+        return VPC_LEVEL_COMPONENTS;
+    case VPC_SESSION_READY:
+        return VPC_LEVEL_READY;
+    default:
+        return VPC_LEVEL_RUNNING;
+    }
+}
+
+static const char *level_name(enum vpc_level level)
+{
+    return level == VPC_LEVEL_READY        ? "ready"
+           : level == VPC_LEVEL_COMPONENTS ? "components"
+           : level == VPC_LEVEL_RUNNING    ? "running"
+                                           : "down";
+}
+
+static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    bool in_session = vpc_endpoint_level(ep) >= VPC_LEVEL_COMPONENTS;
+    char version[16] = "";
+
+    (void)arguments;
+    if (in_session)
+        snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
+    vpc_answer(ep, &asker,
+               json_pack("{s:s, s:s, s:s, s:s, s:s}", "vm", ep->vm, "tag", ep->tag, "level",
+                         level_name(vpc_endpoint_level(ep)), "peer",
+                         in_session ? ep->peer_name : "", "version", version));
+}
+
+static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *channel)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:I, s:I}", "class", "VPCBus", "name",
+                     "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
+                     "direction", channel->host_to_guest ? "h2g" : "g2h", "state",
+                     vpc_channel_state_name(channel->state), "pipe", relay->pipe, "port",
+                     relay->port, "bytes", (json_int_t)channel->bytes, "credit",
+                     (json_int_t)channel->credit);
+}
+
+static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    json_t *devices = json_array();
+
+    (void)arguments;
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        const struct vpc_relay *relay = &ep->relays[i];
+        vpc_channel_status sending, receiving;
+
+        if (relay->stream == 0 || relay->pair == NULL)
+            continue;
+        vpc_pair_channels(relay->pair, &sending, &receiving);
+        json_array_append_new(devices,
+                              device(relay, sending.host_to_guest ? &sending : &receiving));
+        json_array_append_new(devices,
+                              device(relay, sending.host_to_guest ? &receiving : &sending));
+    }
+    vpc_answer(ep, &asker, json_pack("{s:o}", "devices", devices));
+}
+
+static void query_stats(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    (void)arguments;
+    vpc_answer(ep, &asker,
+               json_pack("{s:I, s:I, s:I, s:I}", "sessions", (json_int_t)ep->sessions, "pairs_open",
+                         (json_int_t)vpc_relay_count(ep), "pairs_opened", (json_int_t)ep->opened,
+                         "pairs_failed", (json_int_t)ep->failed));
+}
+
+/* ---- requests
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static const struct command {
+    const char *name;
+    bool host_only;
+    void (*run)(vpc_endpoint *ep, struct vpc_asker asker,
+                const json_t *arguments); /* takes over asker.id */
+} commands[] = {
+    {"start", true, vpc_host_start},     {"stop", true, vpc_host_stop_pipe},
+    {"query-vm", false, query_vm},       {"query-devices", false, query_devices},
+    {"query-stats", false, query_stats},
+};
+
+static const struct command *find_command(const vpc_endpoint *ep, const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0 &&
+            (ep->role == VPC_ROLE_HOST || !commands[i].host_only))
+            return &commands[i];
+    return NULL;
+}
+
+void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
+{
+    json_t *request = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+    struct vpc_asker asker = {.client = client, .id = json_incref(json_object_get(request, "id"))};
+    const char *name = json_string_value(json_object_get(request, "execute"));
+    const json_t *arguments = json_object_get(request, "arguments");
+    const struct command *command = name != NULL ? find_command(ep, name) : NULL;
+
+    if (!json_is_object(request))
+        answer_generic(ep, &asker, "the line is not a JSON object");
+    else if (command == NULL)
+        answer_generic(ep, &asker,
+                       name != NULL ? "there is no such command" : "the request has no 'execute'");
+    else if (arguments != NULL && !json_is_object(arguments))
+        answer_generic(ep, &asker, "'arguments' is not a JSON object");
+    else
+        command->run(ep, asker, arguments);
+    json_decref(request);
+}

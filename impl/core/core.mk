@@ -1,0 +1,19 @@
+# impl/core: the decisions of both endpoints, and the shared object that exports them.
+
+CORE_SRC  := abi actions options eventlog relay host guest control
+CORE_OBJS  = $(CORE_SRC:%=$(BUILD)/impl/core/%.o)
+CORE_PIC   = $(CORE_SRC:%=$(BUILD)/impl-pic/core/%.o)
+CORE_GEN  := $(BUILD)/gen/impl/event_catalogue.h
+
+PROGRAMS += $(BUILD)/libvpc_reference.so
+
+# The catalogue stands once, in spec/.
+$(CORE_GEN): impl/core/catalogue.jq spec/events.json
+	@mkdir -p $(@D)
+	jq -rf $^ > $@
+
+$(CORE_OBJS) $(CORE_PIC): $(CORE_GEN)
+$(CORE_OBJS) $(CORE_PIC): IMPL_CFLAGS += -Iproto -I$(BUILD)/gen/impl
+
+$(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libvpc_reference.so -Wl,-Bsymbolic -o $@ $^ -ljansson

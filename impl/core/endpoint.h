@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decisions of an endpoint, without input and output: what the parts of impl/core share.
+ *
+ *   abi.c       the exported table of spec/vpc_endpoint.h and the order of work within a call
+ *   actions.c   the queue of actions that wait for the caller
+ *   options.c   the settings of section 10
+ *   eventlog.c  entries of the event log
+ *   relay.c     one pair and its local stream: bytes, half-closes, ends, time limits
+ *   host.c      StartCommunicationChannel, stop, readiness
+ *   guest.c     OPEN, connect, REFUSED
+ *   control.c   the control socket's JSON lines
+ */
+#ifndef VPC_CORE_ENDPOINT_H
+#define VPC_CORE_ENDPOINT_H
+
+#include "lib/vpc.h" /* the results, the levels, and the checks of names */
+#include "vpc_endpoint.h"
+#include "vpcbus.h"
+
+#include <jansson.h>
+
+#define VPC_IMPLEMENTATION "VPCBus reference 0.1"
+
+struct vpc_options {
+    uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;
+    uint32_t connect_ms, drain_ms, pipe_open_ms, max_pairs, window, version_min, version_max;
+};
+
+/* Who waits for the answer of a request. */
+struct vpc_asker {
+    uint32_t client; /* 0: nobody */
+    json_t *id;      /* NULL: the request had none */
+};
+
+/* One pair and its local stream.  The place is in use while `stream` is not 0. */
+struct vpc_relay {
+    uint32_t stream;
+    vpc_pair *pair; /* NULL before OPEN */
+    char *pipe;     /* host: the pipe's name; NULL in a guest */
+    char *pipe_key; /* the same for all names that are the same pipe */
+    char *path;
+    uint16_t port;
+    uint32_t h2g, g2h;
+    bool open;      /* OPENED was sent or received */
+    bool connected; /* the local stream is there */
+    bool aborted;   /* the local stream was given up with ABORT */
+    bool eof, gone, shut;
+    const char *cause; /* why it ends abnormally; NULL: it does not */
+    int error;         /* with the cause; 0: none */
+    uint64_t opened_at, progress_at, progress;
+    struct vpc_asker starter, stopper;
+};
+
+struct action_node;
+
+struct vpc_endpoint {
+    uint32_t role;
+    char *vm;
+    char tag[VPC_TEXT_MAX + 1]; /* the machine's, as configured or learnt from the guest's HELLO */
+    bool tag_learnt;
+    struct vpc_options options;
+    uint64_t (*random)(void *user);
+    void *random_user;
+    uint64_t now;
+    vpc_session *session;
+    char peer_name[VPC_TEXT_MAX + 1];
+    uint32_t version;
+    bool ready, mismatched, stopping, stopped;
+    uint64_t stop_at;
+    struct action_node *first, *last, *taken;
+    struct vpc_relay *relays; /* options.max_pairs places */
+    uint32_t last_stream;
+    uint64_t sessions, opened, failed;
+};
+
+/* actions.c: text is copied; a NULL text is none */
+void vpc_act(vpc_endpoint *ep, vpc_action action, const char *text);
+int vpc_take_action(vpc_endpoint *ep, vpc_action *action);
+void vpc_drop_actions(vpc_endpoint *ep);
+/* Sends the object as a line, of kind REPLY, BROADCAST or LOG; takes over the reference. */
+void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *object);
+
+/* options.c: false, and why in error, when one is unknown or out of range (LIM-1) */
+bool vpc_options_parse(struct vpc_options *options, const char *json, char *error, size_t size);
+
+/* eventlog.c: ids by the catalogue's names */
+#include "event_catalogue.h"
+/* Writes one entry; takes over the reference to fields (an object, or NULL), whose NULL members are left out. */
+void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields);
+void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields);
+/* The members that an entry about a relay has, and `cause` and `errno` if there are any. */
+json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, int error);
+/* The event line to all control clients; takes over the reference. */
+void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data);
+
+/* relay.c */
+struct vpc_relay *vpc_relay_take(vpc_endpoint *ep);
+struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream);
+void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay);
+unsigned vpc_relay_count(const vpc_endpoint *ep);
+bool vpc_relay_running_down(const struct vpc_relay *relay);
+void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair);
+void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay);
+/* Ends it abnormally: the first cause stays; the local stream is aborted, both channels are reset with `error`. */
+void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, int error);
+void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event);
+void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
+/* Moves all relays on as far as they can go now. */
+void vpc_relays_advance(vpc_endpoint *ep);
+void vpc_relays_clock(vpc_endpoint *ep);
+uint64_t vpc_relays_deadline(const vpc_endpoint *ep);
+
+/* host.c */
+void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event);
+void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path);
+/* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */
+void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
+
+/* guest.c */
+void vpc_guest_event(vpc_endpoint *ep, const vpc_session_event *event);
+void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error);
+
+/* control.c */
+void vpc_control_greet(vpc_endpoint *ep, uint32_t client);
+void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n);
+/* Answers and forgets the asker; take over the reference to value. */
+void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value);
+void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                      const char *text, int error);
+/* How ready the endpoint is (RDY-4). */
+enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
+
+#endif

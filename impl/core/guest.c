@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest endpoint's decisions: OPEN leads to a connect, its result to OPENED or REFUSED (CHN-4,
+ * CHN-5). */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void on_request(vpc_endpoint *ep, vpc_pair *pair)
+{
+    struct vpc_relay *relay = ep->stopping ? NULL : vpc_relay_take(ep);
+
+    if (relay == NULL) {
+        vpc_pair_refused(pair, ep->stopping ? VPC_EAGAIN : VPC_ENOBUFS);
+        return;
+    }
+    vpc_relay_join(relay, pair);
+    relay->port = vpc_pair_port(pair);
+    vpc_act(ep,
+            (vpc_action){.kind = VPC_ACTION_CONNECT,
+                         .stream = relay->stream,
+                         .value = relay->port,
+                         .limit_ms = vpc_pair_connect_ms(pair)},
+            NULL);
+}
+
+void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error)
+{
+    if (relay->pair == NULL || relay->open || relay->aborted)
+        return;
+    if (error == 0) {
+        relay->connected = true;
+        vpc_pair_opened(relay->pair);
+        vpc_relay_opened(ep, relay);
+        return;
+    }
+    vpc_log(ep, VPC_LOG_CONNECT_FAILED, vpc_relay_fields(relay, strerror(error), error));
+    ep->failed++;
+    relay->aborted = true; /* there is no local stream */
+    vpc_pair_refused(relay->pair, (uint32_t)error);
+}
+
+void vpc_guest_event(vpc_endpoint *ep, const vpc_session_event *event)
+{
+    if (event->kind == VPC_EV_PAIR_REQUEST)
+        on_request(ep, event->pair);
+}

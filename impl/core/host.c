@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host endpoint's decisions: StartCommunicationChannel from its checks to its answer, stop, and
+ * readiness.
+ *
+ * A start goes through: checks (API-8) -> LISTEN, the pipe server is made -> OPEN -> OPENED ->
+ * S_OK.  Whatever fails on the way is answered and logged once, and gives everything back (API-11,
+ * CHN-6).
+ */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- results
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                       json_t *fields, const char *cause, int error)
+{
+    char hresult[16];
+
+    snprintf(hresult, sizeof(hresult), "0x%08X", (unsigned)result);
+    json_object_set_new(fields, "result", json_string(vpc_hresult_name(result)));
+    json_object_set_new(fields, "hresult", json_string(hresult));
+    json_object_set_new(fields, "cause", json_string(cause));
+    if (error != 0)
+        json_object_set_new(fields, "errno", json_integer(error));
+    vpc_log(ep, VPC_LOG_START_FAILED, fields);
+    ep->failed++;
+    vpc_answer_error(ep, asker, result, cause, error);
+}
+
+static vpc_hresult refused_result(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return VPC_ERROR_CONNECTION_REFUSED;
+    case ETIMEDOUT:
+        return VPC_ERROR_TIMEOUT;
+    default:
+        return VPC_DISP_E_EXCEPTION;
+    }
+}
+
+static void fail_relay_start(vpc_endpoint *ep, struct vpc_relay *relay, vpc_hresult result,
+                             const char *cause, int error)
+{
+    fail_start(ep, &relay->starter, result, vpc_relay_fields(relay, NULL, 0), cause, error);
+}
+
+void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
+{
+    if (relay->starter.client == 0)
+        return; /* refused, and answered */
+    if (strcmp(lost, "transport down") == 0)
+        fail_relay_start(ep, relay, VPC_VM_E_VM_NOT_RUNNING, "the virtual machine stopped", 0);
+    else if (*lost != '\0')
+        fail_relay_start(ep, relay, VPC_ERROR_NOT_READY, lost, 0);
+    else
+        fail_relay_start(ep, relay, VPC_DISP_E_EXCEPTION,
+                         relay->cause != NULL ? relay->cause : "reset by guest", relay->error);
+}
+
+/* ---- the checks of a start
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct start {
+    json_int_t host_type, guest_type;
+    const char *pipe, *port_text;
+    char key[VPC_FILE_SIZE];
+    unsigned port;
+};
+
+static struct vpc_relay *find_pipe(const vpc_endpoint *ep, const char *key)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++)
+        if (ep->relays[i].stream != 0 && ep->relays[i].pipe_key != NULL &&
+            strcmp(ep->relays[i].pipe_key, key) == 0)
+            return &ep->relays[i];
+    return NULL;
+}
+
+static bool any_running_down(const vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++)
+        if (ep->relays[i].stream != 0 && vpc_relay_running_down(&ep->relays[i]))
+            return true;
+    return false;
+}
+
+static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
+{
+    if (vpc_session_state(ep->session) == VPC_SESSION_DOWN) {
+        *cause = "the virtual machine is not running";
+        return VPC_VM_E_VM_NOT_RUNNING;
+    }
+    if (ep->mismatched) {
+        *cause = "host and guest speak no common version";
+        return VPC_ERROR_REVISION_MISMATCH;
+    }
+    if (!ep->ready || ep->stopping) {
+        *cause = ep->stopping          ? "the host endpoint is stopping"
+                 : ep->session == NULL ? "no session"
+                 : vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS
+                     ? "the guest endpoint has not answered"
+                     : "the guest endpoint is not ready";
+        return VPC_ERROR_NOT_READY;
+    }
+    return VPC_S_OK;
+}
+
+static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, const char **cause)
+{
+    vpc_hresult result;
+
+    *cause = "an endpoint type is wrong: host-type must be 0 (named pipe), guest-type 1 (TCP/IP)";
+    if (start->host_type != VPC_ENDPOINT_NAMED_PIPE || start->guest_type != VPC_ENDPOINT_TCPIP)
+        return VPC_E_INVALIDARG;
+    *cause = "the pipe name is missing or not valid";
+    if (start->pipe == NULL || vpc_pipe_file(start->pipe, start->key, sizeof(start->key)) != 0)
+        return VPC_E_POINTER;
+    *cause = "the port is missing or not a number from 1 to 65535";
+    if (start->port == 0)
+        return VPC_E_POINTER;
+    result = check_readiness(ep, cause);
+    if (result != VPC_S_OK)
+        return result;
+    *cause = "the pipe name is in use";
+    if (find_pipe(ep, start->key) != NULL)
+        return VPC_ERROR_ALREADY_EXISTS;
+    if (vpc_relay_count(ep) < vpc_session_pair_limit(ep->session))
+        return VPC_S_OK;
+    *cause = any_running_down(ep) ? "every channel is in use, and one or more are running down"
+                                  : "every channel is in use";
+    return any_running_down(ep) ? VPC_ERROR_PIPE_BUSY : VPC_ERROR_MAX_SESSIONS_REACHED;
+}
+
+static json_int_t type_argument(const json_t *arguments, const char *name, json_int_t fallback)
+{
+    const json_t *value = json_object_get(arguments, name);
+
+    return value == NULL ? fallback : json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+/* What the log says of a start that failed its checks: the names as they were given. */
+static json_t *start_fields(const struct start *start)
+{
+    json_t *fields = json_pack("{s:s*}", "pipe", start->pipe);
+
+    if (start->port != 0)
+        json_object_set_new(fields, "port", json_integer(start->port));
+    else if (start->port_text != NULL)
+        json_object_set_new(fields, "port", json_string(start->port_text));
+    return fields;
+}
+
+void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    struct start start = {
+        .host_type = type_argument(arguments, "host-type", VPC_ENDPOINT_NAMED_PIPE),
+        .guest_type = type_argument(arguments, "guest-type", VPC_ENDPOINT_TCPIP),
+        .pipe = json_string_value(json_object_get(arguments, "host-name")),
+        .port_text = json_string_value(json_object_get(arguments, "guest-name")),
+    };
+    const char *cause;
+    vpc_hresult result;
+    struct vpc_relay *relay;
+
+    start.port = start.port_text != NULL ? vpc_port(start.port_text) : 0;
+    result = check_start(ep, &start, &cause);
+    if (result != VPC_S_OK) {
+        fail_start(ep, &asker, result, start_fields(&start), cause, 0);
+        return;
+    }
+    relay = vpc_relay_take(ep);
+    relay->starter = asker;
+    relay->pipe = strdup(start.pipe);
+    relay->pipe_key = strdup(start.key);
+    relay->port = (uint16_t)start.port;
+    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream}, relay->pipe);
+}
+
+/* ---- after the pipe server is made
+ * ------------------------------------------------------------------------------------------ */
+
+static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result,
+                    const char *cause, int error)
+{
+    fail_relay_start(ep, relay, result, cause, error);
+    if (action != VPC_ACTION_NONE)
+        vpc_act(ep, (vpc_action){.kind = action, .stream = relay->stream}, NULL);
+    vpc_relay_free(ep, relay);
+}
+
+void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path)
+{
+    const char *cause = "the pipe name is in use";
+    vpc_hresult result;
+    vpc_pair *pair;
+
+    if (error == EADDRINUSE) {
+        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_ALREADY_EXISTS, cause, error);
+        return;
+    }
+    if (error != 0) {
+        vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, strerror(error), error));
+        give_up(ep, relay, VPC_ACTION_NONE, VPC_DISP_E_EXCEPTION, strerror(error), error);
+        return;
+    }
+    relay->path = strdup(path);
+    result = check_readiness(ep, &cause);
+    pair =
+        result == VPC_S_OK ? vpc_pair_open(ep->session, relay->port, ep->options.connect_ms) : NULL;
+    if (pair == NULL)
+        give_up(ep, relay, VPC_ACTION_UNLISTEN, result != VPC_S_OK ? result : VPC_ERROR_NOT_READY,
+                cause, 0);
+    else
+        vpc_relay_join(relay, pair);
+}
+
+static void on_opened(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    vpc_relay_opened(ep, relay);
+    vpc_answer(ep, &relay->starter,
+               json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
+                         relay->pipe, "path", relay->path, "port", relay->port, "h2g",
+                         (json_int_t)relay->h2g, "g2h", (json_int_t)relay->g2h));
+}
+
+static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, int error)
+{
+    const char *cause = error == ECONNREFUSED ? "nothing listens at that port in the guest"
+                        : error == ETIMEDOUT  ? "the server in the guest did not accept in time"
+                                              : "the guest endpoint refused";
+
+    fail_relay_start(ep, relay, refused_result(error), cause, error);
+    if (!relay->aborted)
+        vpc_act(ep, (vpc_action){.kind = VPC_ACTION_UNLISTEN, .stream = relay->stream}, NULL);
+    relay->aborted = true; /* no local stream is left */
+}
+
+void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    const char *pipe = json_string_value(json_object_get(arguments, "pipe"));
+    char key[VPC_FILE_SIZE];
+    struct vpc_relay *relay =
+        pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0 ? find_pipe(ep, key) : NULL;
+
+    if (relay == NULL || relay->stopper.client != 0 || !relay->open) {
+        vpc_answer_error(ep, &asker, VPC_E_POINTER,
+                         "no channel that could be stopped has this pipe", 0);
+        return;
+    }
+    relay->stopper = asker;
+    relay->eof = relay->gone = true;
+    if (relay->cause == NULL)
+        relay->cause = "stopped";
+}
+
+/* ---- readiness
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
+{
+    char name[VPC_TEXT_MAX + 32];
+
+    ep->ready = ready;
+    snprintf(name, sizeof(name), "Local\\%s_ChannelReady", ep->tag);
+    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_READY, .value = ready}, name);
+    vpc_log(ep, ready ? VPC_LOG_CHANNEL_READY : VPC_LOG_CHANNEL_NOT_READY,
+            json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
+    vpc_broadcast(ep, ready ? "CHANNEL_READY" : "CHANNEL_NOT_READY",
+                  json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
+}
+
+void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event)
+{
+    struct vpc_relay *relay = event->pair != NULL ? vpc_pair_user(event->pair) : NULL;
+
+    switch (event->kind) {
+    case VPC_EV_READY:
+        set_ready(ep, true, NULL);
+        break;
+    case VPC_EV_NOT_READY:
+        set_ready(ep, false, event->text);
+        break;
+    case VPC_EV_PAIR_OPENED:
+        on_opened(ep, relay);
+        break;
+    case VPC_EV_PAIR_REFUSED:
+        on_refused(ep, relay, (int)event->value);
+        break;
+    default:
+        break;
+    }
+}

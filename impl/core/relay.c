@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A relay: one pair and its local stream (a pipe's client at the host, a TCP connection in the
+ * guest).
+ *
+ * Goal     Every byte that one program wrote reaches the other before the end does; each direction
+ * ends by itself; an end by error never looks like a good one. Events   The stream's: opened,
+ * input, eof, gone.  The pair's: readable, reset, released.  The time. Limits   Bytes lie in the
+ * pair's two rings and nowhere else; every wait while ending has the drain limit. Never    A
+ * stream's output is shut down before its last byte was taken; a freed relay is named in an action.
+ */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- places
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream)
+{
+    for (unsigned i = 0; stream != 0 && i < ep->options.max_pairs; i++)
+        if (ep->relays[i].stream == stream)
+            return &ep->relays[i];
+    return NULL;
+}
+
+struct vpc_relay *vpc_relay_take(vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        struct vpc_relay *relay = &ep->relays[i];
+
+        if (relay->stream != 0)
+            continue;
+        *relay = (struct vpc_relay){.stream = ++ep->last_stream};
+        return relay;
+    }
+    return NULL;
+}
+
+void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    if (relay->stopper.client != 0)
+        vpc_answer(ep, &relay->stopper, json_object());
+    json_decref(relay->starter.id);
+    free(relay->pipe);
+    free(relay->pipe_key);
+    free(relay->path);
+    *relay = (struct vpc_relay){0};
+}
+
+unsigned vpc_relay_count(const vpc_endpoint *ep)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ep->options.max_pairs; i++)
+        n += ep->relays[i].stream != 0;
+    return n;
+}
+
+static bool flowing(enum vpc_channel_state state)
+{
+    return state == VPC_CHANNEL_OPENING || state == VPC_CHANNEL_OPEN;
+}
+
+bool vpc_relay_running_down(const struct vpc_relay *relay)
+{
+    return relay->eof || relay->gone || relay->aborted || relay->cause != NULL ||
+           (relay->pair != NULL && (!flowing(vpc_pair_sending_state(relay->pair)) ||
+                                    !flowing(vpc_pair_receiving_state(relay->pair))));
+}
+
+void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair)
+{
+    vpc_channel_status sending, receiving;
+
+    relay->pair = pair;
+    vpc_pair_set_user(pair, relay);
+    vpc_pair_channels(pair, &sending, &receiving);
+    relay->h2g = sending.host_to_guest ? sending.id : receiving.id;
+    relay->g2h = sending.host_to_guest ? receiving.id : sending.id;
+}
+
+void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    relay->open = true;
+    relay->opened_at = relay->progress_at = ep->now;
+    ep->opened++;
+    vpc_log(ep, VPC_LOG_CHANNEL_OPENED, vpc_relay_fields(relay, NULL, 0));
+    vpc_broadcast(ep, "CHANNEL_OPENED", vpc_relay_fields(relay, NULL, 0));
+}
+
+/* ---- ends
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static void act(vpc_endpoint *ep, const struct vpc_relay *relay, uint32_t kind)
+{
+    vpc_act(ep, (vpc_action){.kind = kind, .stream = relay->stream}, NULL);
+}
+
+void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, int error)
+{
+    if (relay->cause == NULL) {
+        relay->cause = cause;
+        relay->error = error;
+    }
+    if (!relay->aborted) {
+        relay->aborted = true;
+        act(ep, relay, VPC_ACTION_ABORT);
+    }
+    if (relay->pair != NULL)
+        vpc_pair_reset(relay->pair, (uint32_t)error);
+}
+
+/* A RESET from the peer.  With 0 from the receiving end nobody there reads any more; our own
+ * reading may go on. */
+void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event)
+{
+    const char *cause = ep->role == VPC_ROLE_HOST ? "reset by guest" : "reset by host";
+    vpc_channel_status sending, receiving;
+
+    vpc_pair_channels(relay->pair, &sending, &receiving);
+    if (event->value == 0 && event->channel == sending.id)
+        return;
+    vpc_relay_abort(ep, relay, cause, event->value != 0 ? (int)event->value : ECONNRESET);
+}
+
+static json_t *closed_fields(const struct vpc_relay *relay)
+{
+    json_t *fields =
+        vpc_relay_fields(relay, relay->cause != NULL ? relay->cause : "closed", relay->error);
+    vpc_channel_status sending, receiving;
+
+    vpc_pair_channels(relay->pair, &sending, &receiving);
+    json_object_set_new(fields, "sent", json_integer((json_int_t)sending.bytes));
+    json_object_set_new(fields, "received", json_integer((json_int_t)receiving.bytes));
+    return fields;
+}
+
+static void report_closed(vpc_endpoint *ep, const struct vpc_relay *relay)
+{
+    bool good = relay->cause == NULL || strcmp(relay->cause, "stopped") == 0;
+
+    vpc_log_at(ep, VPC_LOG_CHANNEL_CLOSED, good ? NULL : "warning", closed_fields(relay));
+    vpc_broadcast(ep, "CHANNEL_CLOSED", closed_fields(relay));
+}
+
+void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
+{
+    if (*lost != '\0' && relay->cause == NULL)
+        relay->cause = strcmp(lost, "stopped") == 0              ? "stopped"
+                       : strcmp(lost, "protocol violation") == 0 ? "protocol violation"
+                                                                 : "session lost";
+    if (relay->open)
+        report_closed(ep, relay);
+    else if (ep->role == VPC_ROLE_HOST)
+        vpc_host_start_lost(ep, relay, lost);
+    if (!relay->aborted) {
+        bool clean = relay->open && *lost == '\0';
+
+        act(ep, relay, clean || relay->cause == NULL ? VPC_ACTION_CLOSE : VPC_ACTION_ABORT);
+    }
+    vpc_relay_free(ep, relay);
+}
+
+/* ---- bytes
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+/* The local program has finished or is gone: what it wrote goes out first, FIN behind it. */
+static void advance_sending(struct vpc_relay *relay)
+{
+    if (relay->eof && vpc_pair_sending_state(relay->pair) == VPC_CHANNEL_OPEN)
+        vpc_pair_finish(relay->pair);
+}
+
+static void advance_receiving(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    if (relay->gone) {
+        vpc_pair_discard(relay->pair);
+        if (vpc_pair_at_end(relay->pair))
+            vpc_pair_end_delivered(relay->pair);
+        else if (vpc_pair_sending_state(relay->pair) == VPC_CHANNEL_RELEASED)
+            vpc_pair_stop_reading(
+                relay->pair); /* CLS-6: only now, when all that the client wrote is delivered */
+    } else if (relay->connected && !relay->shut && vpc_pair_at_end(relay->pair)) {
+        relay->shut = true;
+        act(ep, relay, VPC_ACTION_SHUTDOWN);
+        vpc_pair_end_delivered(relay->pair);
+    }
+}
+
+void vpc_relays_advance(vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        struct vpc_relay *relay = &ep->relays[i];
+
+        if (relay->stream == 0 || relay->pair == NULL || !relay->open || relay->aborted)
+            continue;
+        advance_sending(relay);
+        advance_receiving(ep, relay);
+    }
+}
+
+/* ---- time
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+/* Whatever moves while a pair ends: bytes in either direction, and the states. */
+static uint64_t progress_of(const struct vpc_relay *relay)
+{
+    vpc_channel_status sending, receiving;
+    const void *octets;
+
+    vpc_pair_channels(relay->pair, &sending, &receiving);
+    return sending.bytes + sending.credit + receiving.bytes * 3 +
+           vpc_pair_read(relay->pair, &octets) + ((uint64_t)sending.state << 56) +
+           ((uint64_t)receiving.state << 60);
+}
+
+static bool ending(const struct vpc_relay *relay)
+{
+    return relay->gone || (!flowing(vpc_pair_sending_state(relay->pair)) &&
+                           !flowing(vpc_pair_receiving_state(relay->pair)));
+}
+
+static bool waits_for_client(const vpc_endpoint *ep, const struct vpc_relay *relay)
+{
+    return ep->role == VPC_ROLE_HOST && relay->open && !relay->connected && !relay->aborted;
+}
+
+static bool drains(const struct vpc_relay *relay)
+{
+    return relay->pair != NULL && relay->open && !relay->aborted && ending(relay);
+}
+
+static void watch_drain(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    uint64_t progress = progress_of(relay);
+
+    if (!drains(relay) || progress != relay->progress) {
+        relay->progress = progress;
+        relay->progress_at = ep->now;
+    } else if (ep->now - relay->progress_at >= ep->options.drain_ms) {
+        vpc_log(ep, VPC_LOG_DRAIN_TIMEOUT, vpc_relay_fields(relay, "drain timeout", 0));
+        vpc_relay_abort(ep, relay, "drain timeout", VPC_ETIMEDOUT);
+    }
+}
+
+void vpc_relays_clock(vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        struct vpc_relay *relay = &ep->relays[i];
+
+        if (relay->stream == 0 || relay->pair == NULL)
+            continue;
+        watch_drain(ep, relay);
+        if (waits_for_client(ep, relay) && ep->now - relay->opened_at >= ep->options.pipe_open_ms) {
+            vpc_log(ep, VPC_LOG_PIPE_UNUSED, vpc_relay_fields(relay, "pipe unused", 0));
+            vpc_relay_abort(ep, relay, "pipe unused", VPC_ETIMEDOUT);
+        }
+    }
+}
+
+uint64_t vpc_relays_deadline(const vpc_endpoint *ep)
+{
+    uint64_t at = VPC_NEVER;
+
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        const struct vpc_relay *relay = &ep->relays[i];
+        uint64_t due = VPC_NEVER;
+
+        if (relay->stream == 0 || relay->pair == NULL)
+            continue;
+        if (drains(relay))
+            due = relay->progress_at + ep->options.drain_ms;
+        else if (waits_for_client(ep, relay))
+            due = relay->opened_at + ep->options.pipe_open_ms;
+        at = due < at ? due : at;
+    }
+    return at;
+}

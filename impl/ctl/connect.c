@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connect: joins standard input and output with a pipe, like a terminal line to the guest's
+ * program.
+ *
+ * Each direction ends by itself: the end of standard input is told to the guest's program, which
+ * may still answer.  The command ends when both have ended.  A reader of a Unix socket sees the
+ * same end of file whether the guest's program finished or the session was lost, so only
+ * CHANNEL_CLOSED on the control socket tells how it went; it may come before the end of file or
+ * after it.  The order is therefore:
+ *
+ *   1. connect to the control socket: from here on no event can be missed
+ *   2. learn the ids of the pipe's channels: an event with other ids is about another pair of that
+ * name
+ *   3. open the pipe and copy, watching for the event all the time
+ *   4. when both directions ended, close the pipe and wait for the event
+ *
+ * A pair that broke ends the command at once, even while standard input is still open; what the
+ * guest sent before is written first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+enum {
+    CHUNK = 65536,
+    CLOSED_LIMIT_MS = 15000, /* for CHANNEL_CLOSED after both directions ended: the endpoints' drain
+                                limit, and more */
+    GONE_LIMIT_MS =
+        2000, /* for the rest of the octets after CHANNEL_CLOSED or the control socket's end */
+};
+
+/* One direction of the copy. */
+typedef struct flow {
+    int from, to;
+    bool ended;  /* no octet will be read any more */
+    bool closed; /* and `to` was told */
+    size_t at, size;
+    char data[CHUNK];
+} flow;
+
+typedef struct bridge {
+    const ctl *c;
+    vpc_virtual_machine *vm;
+    int pipe;
+    uint32_t h2g;
+    json_t *closed; /* the data of CHANNEL_CLOSED */
+    bool lost;      /* the control socket ended */
+    flow out, in;   /* to the guest, from the guest */
+} bridge;
+
+static bool is_pipe(const json_t *object, const char *pipe)
+{
+    const char *text = json_string_value(json_object_get(object, "pipe"));
+    return text && strcasecmp(text, pipe) == 0;
+}
+
+/* The id of the pipe's host-to-guest channel, 0 if there is no such pipe. */
+static vpc_hresult find_channel(vpc_virtual_machine *vm, const char *pipe, uint32_t *h2g)
+{
+    json_t *answer, *device;
+    size_t i;
+    vpc_hresult result = vpc_control(vm, "query-devices", NULL, &answer);
+    *h2g = 0;
+    json_array_foreach(json_object_get(answer, "devices"), i, device)
+    {
+        const char *direction = json_string_value(json_object_get(device, "direction"));
+        if (is_pipe(device, pipe) && direction && strcmp(direction, "h2g") == 0)
+            *h2g = (uint32_t)json_integer_value(json_object_get(device, "instance"));
+    }
+    json_decref(answer);
+    return result;
+}
+
+static bool over(const flow *f)
+{
+    return f->ended && f->size == 0;
+}
+
+/* What reads `to` sees the end. */
+static void tell_end(bridge *b, flow *f)
+{
+    if (f->closed || !over(f))
+        return;
+    f->closed = true;
+    if (f->to == b->pipe)
+        shutdown(b->pipe, SHUT_WR);
+    else
+        close(f->to);
+}
+
+static void pull(flow *f)
+{
+    ssize_t n = read(f->from, f->data, CHUNK);
+    if (n > 0) {
+        f->at = 0;
+        f->size = (size_t)n;
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        f->ended = true;
+    }
+}
+
+static void push(flow *f)
+{
+    ssize_t n = write(f->to, f->data + f->at, f->size);
+    if (n > 0) {
+        f->at += (size_t)n;
+        f->size -= (size_t)n;
+    } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        f->ended = true; /* nobody reads: the rest is lost */
+        f->size = 0;
+    }
+}
+
+static short wants(const flow *f, bool reading)
+{
+    if (reading)
+        return f->size == 0 && !f->ended ? POLLIN : 0;
+    return f->size > 0 ? POLLOUT : 0;
+}
+
+static void take_events(bridge *b)
+{
+    json_t *event;
+    vpc_hresult result;
+    while ((result = vpc_next_event(b->vm, 0, &event)) == VPC_S_OK) {
+        const char *name = json_string_value(json_object_get(event, "event"));
+        json_t *data = json_object_get(event, "data");
+        if (!b->closed && name && strcmp(name, "CHANNEL_CLOSED") == 0 &&
+            is_pipe(data, b->c->args[0]) &&
+            (uint32_t)json_integer_value(json_object_get(data, "h2g")) == b->h2g)
+            b->closed = json_incref(data);
+        json_decref(event);
+    }
+    b->lost = b->lost || result == VPC_ERROR_INVALID_HANDLE;
+}
+
+/* One turn of the copy; false when nothing came for limit_ms. */
+static bool turn(bridge *b, int limit_ms)
+{
+    /* A descriptor without interest is left out: its hang-up would end each poll at once. */
+    struct pollfd p[5] = {
+        {.fd = b->out.from, .events = wants(&b->out, true)},
+        {.fd = b->pipe, .events = wants(&b->out, false)},
+        {.fd = b->pipe, .events = wants(&b->in, true)},
+        {.fd = b->in.to, .events = wants(&b->in, false)},
+        {.fd = b->lost || b->closed ? -1 : vpc_control_fd(b->vm), .events = POLLIN},
+    };
+    for (int i = 0; i < 4; i++)
+        if (!p[i].events)
+            p[i].fd = -1;
+    int n = poll(p, 5, limit_ms);
+    if (p[0].revents)
+        pull(&b->out);
+    if (p[1].revents)
+        push(&b->out);
+    if (p[2].revents)
+        pull(&b->in);
+    if (p[3].revents)
+        push(&b->in);
+    if (p[4].revents)
+        take_events(b);
+    tell_end(b, &b->out);
+    tell_end(b, &b->in);
+    return n != 0;
+}
+
+static bool ended_well(const bridge *b)
+{
+    const char *cause = json_string_value(json_object_get(b->closed, "cause"));
+    return cause && strcmp(cause, "closed") == 0;
+}
+
+/* Copies until both directions ended, or the pair did and nothing more comes from it. */
+static void copy(bridge *b)
+{
+    take_events(b); /* those that came while the ids were asked for */
+    while (!over(&b->in) || !over(&b->out)) {
+        bool dead = b->lost || (b->closed && !ended_well(b));
+        if (dead && over(&b->in))
+            break;
+        if (!turn(b, dead ? GONE_LIMIT_MS : -1))
+            break;
+    }
+    close(b->pipe);
+    b->pipe = -1;
+}
+
+static void await_closed(bridge *b)
+{
+    while (!b->closed && !b->lost) {
+        struct pollfd p = {.fd = vpc_control_fd(b->vm), .events = POLLIN};
+        if (poll(&p, 1, CLOSED_LIMIT_MS) == 0)
+            return;
+        take_events(b);
+    }
+}
+
+static int verdict(const bridge *b)
+{
+    json_t *number = json_object_get(b->closed, "errno");
+    const char *cause = json_string_value(json_object_get(b->closed, "cause"));
+    if (ended_well(b))
+        return CTL_OK;
+    if (b->closed)
+        ctl_complain(b->c, "%s: %s: the channel was ended: %s%s%s",
+                     b->c->vm ? b->c->vm : b->c->socket, b->c->args[0],
+                     cause ? cause : "unknown cause", number ? ": " : "",
+                     number ? strerror((int)json_integer_value(number)) : "");
+    else
+        ctl_complain(b->c, "%s: %s: %s", b->c->vm ? b->c->vm : b->c->socket, b->c->args[0],
+                     b->lost ? "the host endpoint is gone"
+                             : "the endpoint did not say that the channel is closed");
+    return CTL_FAILED;
+}
+
+static int open_pipe(bridge *b)
+{
+    const ctl *c = b->c;
+    vpc_hresult result = find_channel(b->vm, c->args[0], &b->h2g);
+    if (result != VPC_S_OK)
+        return ctl_failed(c, b->vm, result, NULL);
+    if (!b->h2g) {
+        ctl_complain(c, "%s: no communication channel has that pipe (see vpcctl start)",
+                     c->args[0]);
+        return CTL_FAILED;
+    }
+    int error = vpc_pipe_connect(c->runtime_dir, c->args[0], &b->pipe);
+    if (error) {
+        ctl_complain(c, "%s: the pipe can not be opened: %s%s", c->args[0], strerror(error),
+                     error == ECONNREFUSED ? " (it has its one client already)" : "");
+        return CTL_FAILED;
+    }
+    /* Only the pipe: standard input and output are shared with others, whom that would surprise. */
+    fcntl(b->pipe, F_SETFL, O_NONBLOCK);
+    return CTL_OK;
+}
+
+int ctl_connect(const ctl *c)
+{
+    bridge *b = calloc(1, sizeof(*b));
+    if (!b)
+        return CTL_FAILED;
+    b->c = c;
+    b->pipe = -1;
+    signal(SIGPIPE, SIG_IGN);
+    int status = ctl_open(c, &b->vm);
+    if (!status)
+        status = open_pipe(b);
+    if (!status) {
+        b->out.from = STDIN_FILENO, b->out.to = b->pipe;
+        b->in.from = b->pipe, b->in.to = STDOUT_FILENO;
+        copy(b);
+        await_closed(b);
+        status = verdict(b);
+    }
+    json_decref(b->closed);
+    vpc_release_virtual_machine(b->vm);
+    free(b);
+    return status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vpcctl's parts: each command is a function that gets what the command line said and answers the
+ * exit status. Conventions are those of lib/vpc.h.
+ */
+#ifndef VPC_CTL_H
+#define VPC_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vpc_control.h"
+
+enum {
+    CTL_OK = 0,
+    CTL_FAILED = 1,
+    CTL_USAGE = 2,
+    CTL_NOT_READY = 3, /* not ready, or a time limit passed */
+};
+
+typedef struct ctl {
+    const char *command;
+    const char *runtime_dir; /* NULL: the default */
+    const char *socket;      /* --socket */
+    const char *tag;         /* --tag */
+    const char *explain;     /* --explain */
+    const char *file;        /* --file */
+    int64_t timeout_ms;      /* --timeout; VPC_FOREVER without it */
+    bool json, follow;
+    bool colour;       /* standard output is a terminal */
+    const char *vm;    /* NULL: --socket or --tag took its place */
+    char *const *args; /* what stands behind VM */
+    int count;         /* of args */
+} ctl;
+
+/* Connects to the endpoint that the command line names; says why not. */
+int ctl_open(const ctl *c, vpc_virtual_machine **vm);
+/* Says that a call failed, on standard error, and with --json on standard output; the exit status
+ * for it. */
+int ctl_failed(const ctl *c, const vpc_virtual_machine *vm, vpc_hresult result,
+               const json_t *error);
+/* Prints a value as JSON in one line. */
+void ctl_print_json(const json_t *value);
+/* "vpcctl: COMMAND: text" on standard error. */
+void ctl_complain(const ctl *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* vm.c */
+int ctl_list(const ctl *c);
+int ctl_show(const ctl *c);
+int ctl_stat(const ctl *c);
+int ctl_wait_ready(const ctl *c);
+int ctl_devices(const ctl *c);
+
+/* channel.c */
+int ctl_start(const ctl *c);
+int ctl_stop(const ctl *c);
+int ctl_pipe_path(const ctl *c);
+
+/* events.c */
+int ctl_events(const ctl *c);
+
+/* connect.c */
+int ctl_connect(const ctl *c);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client of the control socket: one request at a time, its answer, and the events that come in
+ * between.
+ *
+ * The endpoint is trusted (it runs as the same user), but its lines are bounded all the same, and
+ * so are the events that wait for a program that does not fetch them: the oldest are dropped then.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "virtual_machine.h"
+
+enum {
+    LINE_MAX_OCTETS = 4 << 20, /* the devices of 1024 pairs fit */
+    EVENTS_MAX = 4096,
+    TIME_LIMIT_MS = 60000,
+};
+
+int64_t vpc_now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t vpc_end_of(int64_t limit_ms)
+{
+    return limit_ms < 0 ? INT64_MAX : vpc_now_ms() + limit_ms;
+}
+
+vpc_hresult vpc_fail(vpc_virtual_machine *vm, vpc_hresult result, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(vm->error, sizeof(vm->error), format, args);
+    va_end(args);
+    return result;
+}
+
+const char *vpc_last_error(const vpc_virtual_machine *vm)
+{
+    return vm->error;
+}
+
+void vpc_set_time_limit(vpc_virtual_machine *vm, int64_t limit_ms)
+{
+    vm->limit_ms = limit_ms;
+}
+
+int vpc_control_fd(const vpc_virtual_machine *vm)
+{
+    return vm->fd;
+}
+
+static vpc_hresult gone(vpc_virtual_machine *vm, const char *why)
+{
+    shutdown(vm->fd, SHUT_RDWR);
+    return vpc_fail(vm, VPC_ERROR_INVALID_HANDLE, "the endpoint's control socket is gone: %s", why);
+}
+
+/* Waits for the socket: S_OK, or ERROR_TIMEOUT. */
+static vpc_hresult wait_for(vpc_virtual_machine *vm, short events, int64_t end)
+{
+    struct pollfd p = {.fd = vm->fd, .events = events};
+    for (;;) {
+        int64_t left = end == INT64_MAX ? -1 : end - vpc_now_ms();
+        if (end != INT64_MAX && left < 0)
+            left = 0;
+        int n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
+        if (n > 0)
+            return VPC_S_OK;
+        if (n == 0 && left >= 0 && left <= 60000)
+            return vpc_fail(vm, VPC_ERROR_TIMEOUT, "the endpoint did not answer in time");
+        if (n < 0 && errno != EINTR)
+            return gone(vm, strerror(errno));
+    }
+}
+
+static bool grow(vpc_virtual_machine *vm)
+{
+    if (vm->in_size < vm->in_capacity)
+        return true;
+    size_t capacity = vm->in_capacity ? vm->in_capacity * 2 : 4096;
+    char *in = capacity <= LINE_MAX_OCTETS ? realloc(vm->in, capacity) : NULL;
+    if (!in)
+        return false;
+    vm->in = in;
+    vm->in_capacity = capacity;
+    return true;
+}
+
+/* The line at the front of the buffer as JSON, which is taken out of it; NULL when there is no
+ * whole one. */
+static json_t *take_line(vpc_virtual_machine *vm, bool *bad)
+{
+    char *end = vm->in_size ? memchr(vm->in, '\n', vm->in_size) : NULL;
+    *bad = false;
+    if (!end)
+        return NULL;
+    size_t n = (size_t)(end - vm->in);
+    json_t *message = json_loadb(vm->in, n, 0, NULL);
+    *bad = !json_is_object(message);
+    vm->in_size -= n + 1;
+    memmove(vm->in, end + 1, vm->in_size);
+    return message;
+}
+
+/* The next message of any kind. */
+static vpc_hresult next_message(vpc_virtual_machine *vm, int64_t end, json_t **message)
+{
+    for (;;) {
+        bool bad;
+        *message = take_line(vm, &bad);
+        if (bad) {
+            json_decref(*message);
+            return gone(vm, "it sent what is no JSON object");
+        }
+        if (*message)
+            return VPC_S_OK;
+        if (!grow(vm))
+            return gone(vm, "it sent a line that is too long");
+        ssize_t n = recv(vm->fd, vm->in + vm->in_size, vm->in_capacity - vm->in_size, MSG_DONTWAIT);
+        if (n > 0) {
+            vm->in_size += (size_t)n;
+        } else if (n == 0) {
+            return gone(vm, "it was closed");
+        } else if (errno == EAGAIN) {
+            vpc_hresult result = wait_for(vm, POLLIN, end);
+            if (result != VPC_S_OK)
+                return result;
+        } else if (errno != EINTR) {
+            return gone(vm, strerror(errno));
+        }
+    }
+}
+
+static vpc_hresult send_text(vpc_virtual_machine *vm, const char *text, size_t n, int64_t end)
+{
+    while (n > 0) {
+        ssize_t w = send(vm->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (w > 0) {
+            text += w;
+            n -= (size_t)w;
+        } else if (errno == EAGAIN) {
+            vpc_hresult result = wait_for(vm, POLLOUT, end);
+            if (result != VPC_S_OK)
+                return result;
+        } else if (errno != EINTR) {
+            return gone(vm, strerror(errno));
+        }
+    }
+    return VPC_S_OK;
+}
+
+static void keep_event(vpc_virtual_machine *vm, json_t *event)
+{
+    if (json_array_size(vm->events) >= EVENTS_MAX)
+        json_array_remove(vm->events, 0);
+    json_array_append_new(vm->events, event);
+}
+
+/* Waits for the answer to the request `id`; a greeting is passed over. */
+static vpc_hresult await_answer(vpc_virtual_machine *vm, json_int_t id, int64_t end,
+                                json_t **answer)
+{
+    for (;;) {
+        vpc_hresult result = next_message(vm, end, answer);
+        if (result != VPC_S_OK)
+            return result;
+        json_t *got = json_object_get(*answer, "id");
+        bool answers = json_object_get(*answer, "return") || json_object_get(*answer, "error");
+        /* An error without an id is about a line that the endpoint could not read. */
+        if (answers && (!got || json_integer_value(got) == id))
+            return VPC_S_OK;
+        if (json_object_get(*answer, "event"))
+            keep_event(vm, *answer);
+        else
+            json_decref(*answer);
+    }
+}
+
+static vpc_hresult hresult_of(vpc_virtual_machine *vm, const json_t *error)
+{
+    const char *text = json_string_value(json_object_get(error, "hresult"));
+    const char *desc = json_string_value(json_object_get(error, "desc"));
+    vpc_hresult result = text ? (vpc_hresult)strtoul(text, NULL, 16) : 0;
+    return vpc_fail(vm, result ? result : VPC_DISP_E_EXCEPTION, "%s",
+                    desc ? desc : "no description");
+}
+
+static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **answer)
+{
+    int64_t end = vpc_end_of(vm->limit_ms);
+    json_int_t id = json_integer_value(json_object_get(request, "id"));
+    char *text = json_dumps(request, JSON_COMPACT);
+    if (!text)
+        return vpc_fail(vm, VPC_E_INVALIDARG, "the request is not UTF-8");
+    vpc_hresult result = send_text(vm, text, strlen(text), end);
+    if (result == VPC_S_OK)
+        result = send_text(vm, "\n", 1, end);
+    free(text);
+    return result == VPC_S_OK ? await_answer(vm, id, end, answer) : result;
+}
+
+vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *arguments,
+                        json_t **result)
+{
+    json_t *answer = NULL;
+    json_t *request =
+        json_pack("{s:s, s:o, s:I}", "execute", command, "arguments",
+                  arguments ? arguments : json_object(), "id", (json_int_t)++vm->last_id);
+    vm->error[0] = '\0';
+    if (result)
+        *result = NULL;
+    if (!request)
+        return vpc_fail(vm, VPC_E_INVALIDARG, "the command is not UTF-8");
+    vpc_hresult status = exchange(vm, request, &answer);
+    json_decref(request);
+    if (status != VPC_S_OK)
+        return status;
+    json_t *error = json_object_get(answer, "error");
+    if (result)
+        *result = json_incref(error ? error : json_object_get(answer, "return"));
+    status = error ? hresult_of(vm, error) : VPC_S_OK;
+    json_decref(answer);
+    return status;
+}
+
+vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **event)
+{
+    int64_t end = vpc_end_of(limit_ms);
+    vm->error[0] = '\0';
+    if (json_array_size(vm->events) > 0) {
+        *event = json_incref(json_array_get(vm->events, 0));
+        json_array_remove(vm->events, 0);
+        return VPC_S_OK;
+    }
+    for (;;) {
+        vpc_hresult result = next_message(vm, end, event);
+        if (result != VPC_S_OK || json_object_get(*event, "event"))
+            return result;
+        json_decref(*event);
+    }
+}
+
+static int connect_to(const char *path, int *fd)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >= (int)sizeof(addr.sun_path))
+        return ENAMETOOLONG;
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0)
+        return errno;
+    if (connect(*fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+        return 0;
+    int error = errno;
+    close(*fd);
+    return error;
+}
+
+static vpc_hresult result_of_connect(int error)
+{
+    if (error == ENOENT || error == ECONNREFUSED)
+        return VPC_ERROR_FILE_NOT_FOUND;
+    return error == ENAMETOOLONG ? VPC_E_POINTER : VPC_DISP_E_EXCEPTION;
+}
+
+vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
+{
+    int fd = -1;
+    int error = connect_to(path, &fd);
+    if (error)
+        return result_of_connect(error);
+    vpc_virtual_machine *made = calloc(1, sizeof(*made));
+    if (!made || !(made->events = json_array())) {
+        free(made);
+        close(fd);
+        return VPC_ERROR_OUTOFMEMORY;
+    }
+    made->fd = fd;
+    made->limit_ms = TIME_LIMIT_MS;
+    *vm = made;
+    return VPC_S_OK;
+}
+
+void vpc_release_virtual_machine(vpc_virtual_machine *vm)
+{
+    if (!vm)
+        return;
+    close(vm->fd);
+    json_decref(vm->events);
+    free(vm->in);
+    free(vm);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "log_line.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What stands before the fields, or says nothing here. */
+static const char *const shown[] = {"time", "id", "name", "level", "source", "message"};
+
+static bool is_shown(const char *key)
+{
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        if (strcmp(shown[i], key) == 0)
+            return true;
+    return false;
+}
+
+static const char *text_of(const json_t *entry, const char *key)
+{
+    const char *text = json_string_value(json_object_get(entry, key));
+    return text ? text : "";
+}
+
+static const char *colour_of(const char *level)
+{
+    if (strcmp(level, "error") == 0)
+        return "\033[31m";
+    return strcmp(level, "warning") == 0 ? "\033[33m" : "\033[32m";
+}
+
+static void print_time(FILE *out, json_int_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    char text[32];
+    if (!localtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%F %T", &tm))
+        text[0] = '\0';
+    fprintf(out, "%s.%03d", text, (int)(ms % 1000));
+}
+
+static void print_fields(FILE *out, json_t *entry)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(entry, key, value)
+    {
+        if (is_shown(key))
+            continue;
+        if (json_is_string(value)) {
+            fprintf(out, " %s=%s", key, json_string_value(value));
+        } else {
+            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+            fprintf(out, " %s=%s", key, text ? text : "?");
+            free(text);
+        }
+    }
+}
+
+void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour)
+{
+    json_t *entry = json_loadb(text, n, 0, NULL);
+    if (!json_is_object(entry)) {
+        fprintf(out, "%.*s\n", (int)n, text);
+        json_decref(entry);
+        return;
+    }
+    const char *level = text_of(entry, "level");
+    print_time(out, json_integer_value(json_object_get(entry, "time")));
+    fprintf(out, " %s%-7s%s %s %" JSON_INTEGER_FORMAT " %s: %s", colour ? colour_of(level) : "",
+            level, colour ? "\033[0m" : "", text_of(entry, "source"),
+            json_integer_value(json_object_get(entry, "id")), text_of(entry, "name"),
+            text_of(entry, "message"));
+    print_fields(out, entry);
+    fputc('\n', out);
+    json_decref(entry);
+}

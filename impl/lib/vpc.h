@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libvpc: what a program on the host needs to talk to a program in a virtual machine over VPCBus.
+ *
+ * The usual way, step by step: vpc_find_virtual_machine(), vpc_wait_channel_ready(),
+ * vpc_start_communication_channel(), vpc_pipe_connect(), then read and write the descriptor;
+ * closing it ends the communication channel.  The names are those of Windows Virtual PC's API.
+ *
+ * Conventions
+ *   Ownership   Arguments are the caller's and are read during the call only.  What a function
+ * hands out through a pointer to a pointer is the caller's, and is given back with the function
+ * that its comment names.  The text of vpc_last_error() stays the library's, valid until the next
+ * call on the same virtual machine. NULL        No argument may be NULL unless it is said.  Names
+ * of StartCommunicationChannel may be: the endpoint answers E_POINTER then. Directory   `dir` is
+ * the runtime directory; NULL means the default (vpc_runtime_dir()). Threads     One object is used
+ * by one thread at a time; different objects share nothing. Errors      Calls of the API answer an
+ * HRESULT; the others 0 or an error number of errno.h. Time        Milliseconds.  Time limits:
+ * VPC_FOREVER waits without one, 0 does not wait. Descriptors All that the library opens are closed
+ * on exec.
+ */
+#ifndef VPC_H
+#define VPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VPC_FOREVER   (-1)
+#define VPC_PATH_SIZE 108u  /* the longest path of a Unix socket, with its NUL */
+#define VPC_FILE_SIZE 4096u /* the longest path of a file, with its NUL */
+#define VPC_TAG_SIZE  33u   /* the longest chassis asset tag, with its NUL */
+#define VPC_PIPE_SIZE 1024u /* the longest pipe name in octets, with its NUL */
+
+/* The results of StartCommunicationChannel (VPCBUS.md, section 8). */
+typedef uint32_t vpc_hresult;
+#define VPC_S_OK                       0x00000000u
+#define VPC_E_INVALIDARG               0x80070057u
+#define VPC_E_POINTER                  0x80004003u
+#define VPC_DISP_E_EXCEPTION           0x80020009u
+#define VPC_ERROR_INVALID_HANDLE       0x80070006u
+#define VPC_ERROR_OUTOFMEMORY          0x8007000Eu
+#define VPC_ERROR_NOT_READY            0x80070015u
+#define VPC_ERROR_ALREADY_EXISTS       0x800700B7u
+#define VPC_ERROR_PIPE_BUSY            0x800700E7u
+#define VPC_ERROR_MAX_SESSIONS_REACHED 0x80070161u
+#define VPC_ERROR_REVISION_MISMATCH    0x8007051Au
+#define VPC_VM_E_VM_NOT_RUNNING        0xA0040206u
+#define VPC_ERROR_CONNECTION_REFUSED   0x800704C9u
+#define VPC_ERROR_TIMEOUT              0x800705B4u
+/* The library's own: no host endpoint runs for a virtual machine of that name. */
+#define VPC_ERROR_FILE_NOT_FOUND 0x80070002u
+
+/* The name as in WVPC's documentation ("ERROR_NOT_READY"), or "HRESULT" for an unknown value. */
+const char *vpc_hresult_name(vpc_hresult result);
+
+enum vpc_endpoint_type {
+    VPC_ENDPOINT_NAMED_PIPE = 0,
+    VPC_ENDPOINT_TCPIP = 1,
+};
+
+/* Readiness (RDY-4), from nothing to all. */
+enum vpc_level {
+    VPC_LEVEL_ABSENT,     /* no host endpoint runs */
+    VPC_LEVEL_DOWN,       /* the virtual machine is not running */
+    VPC_LEVEL_RUNNING,    /* it runs; no guest endpoint has answered */
+    VPC_LEVEL_COMPONENTS, /* the guest endpoint answers; it takes no channels yet */
+    VPC_LEVEL_READY,
+};
+
+/* The level's name in the control protocol ("components"). */
+const char *vpc_level_name(enum vpc_level level);
+/* What is missing at this level, as a sentence for people; "" for VPC_LEVEL_READY. */
+const char *vpc_level_missing(enum vpc_level level);
+
+/* ---- the runtime directory ------------------------------------------------------------------- */
+
+/*
+ * Writes the runtime directory's path to buf (size octets): `given` unless NULL, else
+ * VPC_RUNTIME_DIR, else XDG_RUNTIME_DIR/vpcbus, else /run/vpcbus for root and /tmp/vpcbus-UID for
+ * others. ENAMETOOLONG when it does not fit.
+ */
+int vpc_runtime_dir(const char *given, char *buf, size_t size);
+/*
+ * Makes the directory with its folders vms, pipes, events and log, mode 0700, where they are
+ * missing. EPERM when another user owns one of them or others may write to it, ENOTDIR when it is
+ * no directory.
+ */
+int vpc_runtime_dir_make(const char *dir);
+
+/* ---- pipes ------------------------------------------------------------------------------------
+ */
+
+/*
+ * The Unix socket of the pipe `pipe` (\\.\pipe\NAME) to buf, of VPC_PATH_SIZE octets (API-1).
+ * EINVAL: no valid pipe name; ENAMETOOLONG: the runtime directory's path is too long for a socket.
+ */
+int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size);
+/* The file name of the pipe alone, without its folder ("mynamedpipe.sock"); errors as above. */
+int vpc_pipe_file(const char *pipe, char *buf, size_t size);
+/* Whether text is a port that StartCommunicationChannel takes: its number, or 0 (API-1). */
+unsigned vpc_port(const char *text);
+/* Opens the pipe as its one client (API-12): a connected blocking socket to *fd, the caller's to
+ * close. */
+int vpc_pipe_connect(const char *dir, const char *pipe, int *fd);
+
+/* ---- the ready event ---------------------------------------------------------------------------
+ */
+
+/*
+ * A named manual-reset event between processes (RDY-1 to RDY-3).  Anybody may open it, before or
+ * after its owner does.  It counts as set only while its owner lives.
+ */
+typedef struct vpc_event vpc_event;
+
+/* The name of the ready event of a tag, Local\<tag>_ChannelReady, to buf; ENAMETOOLONG. */
+int vpc_event_name(const char *tag, char *buf, size_t size);
+/* Opens the event, made when it is missing; vpc_event_close() gives it back. */
+int vpc_event_open(const char *dir, const char *name, vpc_event **event);
+/* NULL is ignored.  An owner's event is reset by this. */
+void vpc_event_close(vpc_event *event);
+/* Becomes the owner, the event reset; EBUSY when another process is. */
+int vpc_event_own(vpc_event *event);
+/* The owner sets or resets it and wakes all who wait; EPERM for others. */
+int vpc_event_set(vpc_event *event, bool set);
+bool vpc_event_is_set(const vpc_event *event);
+/* Waits until it is set: 0, or ETIMEDOUT. */
+int vpc_event_wait(const vpc_event *event, int64_t limit_ms);
+
+/* ---- virtual machines --------------------------------------------------------------------------
+ */
+
+typedef struct vpc_virtual_machine vpc_virtual_machine;
+
+/* What a started communication channel is. */
+typedef struct vpc_channel_info {
+    char path[VPC_PATH_SIZE]; /* the pipe's Unix socket */
+    unsigned port;            /* in the guest */
+    uint32_t h2g, g2h;        /* ids of the two channels */
+    int error;                /* the guest's errno for a refused or timed-out connect, else 0 */
+} vpc_channel_info;
+
+/*
+ * Calls seen(name, user) for the name of each virtual machine of which a host endpoint runs, in
+ * alphabetical order.  Answers 0 or an error number; a missing directory lists nothing.
+ */
+int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, void *user),
+                              void *user);
+
+/*
+ * Connects to the host endpoint of the virtual machine `name`.  ERROR_FILE_NOT_FOUND when none
+ * runs. vpc_release_virtual_machine() gives *vm back.
+ */
+vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm);
+/* The same through the path of a control socket; it may be a guest endpoint's. */
+vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm);
+/* NULL is ignored. */
+void vpc_release_virtual_machine(vpc_virtual_machine *vm);
+/* How long an answer may take; 60000 until this is called. */
+void vpc_set_time_limit(vpc_virtual_machine *vm, int64_t limit_ms);
+/* Why the last call on vm failed, as text; "" after success. */
+const char *vpc_last_error(const vpc_virtual_machine *vm);
+
+/* The chassis asset tag; "" until the virtual machine's guest endpoint said it. */
+vpc_hresult vpc_chassis_asset_tag(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE]);
+/* How far the virtual machine has come (RDY-4). */
+vpc_hresult vpc_readiness(vpc_virtual_machine *vm, enum vpc_level *level);
+/*
+ * Waits until channels can be started in the virtual machine `name`, the start of its host endpoint
+ * included.  S_OK, or ERROR_TIMEOUT; *level is the last level seen, and tells what was missing.
+ */
+vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t limit_ms,
+                                   enum vpc_level *level);
+
+/*
+ * StartCommunicationChannel (API-1 to API-12): host_type must be VPC_ENDPOINT_NAMED_PIPE with a
+ * name
+ * \\.\pipe\NAME, guest_type VPC_ENDPOINT_TCPIP with a port in decimal.  Answers when the guest has
+ * connected; *info (may be NULL) is filled on S_OK, and its `error` always.
+ */
+vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,
+                                            const char *host_name, int guest_type,
+                                            const char *guest_name, vpc_channel_info *info);
+/* Ends the communication channel of the pipe as if its client had gone (API-14). */
+vpc_hresult vpc_stop_communication_channel(vpc_virtual_machine *vm, const char *host_name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

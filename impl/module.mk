@@ -1,0 +1,91 @@
+# impl: the two endpoints' programs, the client library and the command line.
+
+IMPL_GEN     := $(BUILD)/gen/impl
+IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iimpl/lib -Iimpl
+IMPL_LIB_SRC := control file_name hresult log_line named_event runtime_dir virtual_machine
+IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
+IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
+
+IMPL_SHELL_SRC := actions bus control_server daemon listener log_file loop pipe_server ready_event shell stream tcp_client
+IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
+
+-include impl/core/core.mk
+
+IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
+IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
+
+# The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
+IMPL_STATIC := $(if $(SAN),,-static)
+
+PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so $(BUILD)/vpcctl $(BUILD)/guest/vpcctl $(BUILD)/hello_channel
+ifneq ($(CORE_OBJS),)
+PROGRAMS += $(BUILD)/vpc-host $(BUILD)/vpc-guest
+endif
+
+$(BUILD)/impl/%.o: impl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/impl-pic/%.o: impl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(IMPL_GEN)/pipe_name.c: impl/lib/pipe_name.rl spec/names.rl
+	@mkdir -p $(@D)
+	$(RAGEL) -C -G2 -I spec -o $@ $<
+
+$(BUILD)/impl/lib/pipe_name.o: $(IMPL_GEN)/pipe_name.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) $(GEN_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/impl-pic/lib/pipe_name.o: $(IMPL_GEN)/pipe_name.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) $(GEN_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(BUILD)/libvpc.a: $(IMPL_LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libvpc.so: $(IMPL_LIB_PIC)
+	$(CC) $(VPC_LDFLAGS) -shared -Wl,-soname,libvpc.so -o $@ $^ -ljansson
+
+# The catalogue for `vpcctl events --explain`, octet by octet.
+$(IMPL_GEN)/events_json.c: spec/events.json
+	@mkdir -p $(@D)
+	{ echo 'extern const char vpc_events_json[];'; echo 'const char vpc_events_json[] = {'; \
+	  od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo '0};'; } > $@
+
+$(BUILD)/impl/ctl/events_json.o: $(IMPL_GEN)/events_json.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/guest/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
+	@mkdir -p $(@D)
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
+
+$(BUILD)/hello_channel: $(BUILD)/impl/examples/hello_channel.o $(BUILD)/libvpc.so
+	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN' -ljansson
+
+$(BUILD)/vpc-host: $(BUILD)/impl/vpc-host.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+
+$(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
+
+# ---- tests ----------------------------------------------------------------------------------------
+
+IMPL_TESTS := pipe_name named_event shell shell_streams
+TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
+
+IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
+$(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams: $(IMPL_RIG_OBJ)
+
+$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell
+
+$(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson
+
+-include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)

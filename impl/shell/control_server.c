@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket (CTL-1 to CTL-5): lines from clients to the endpoint, lines from the endpoint
+ * to clients.
+ *
+ * Nothing a client does may hold up the endpoint or cost unbounded memory: there are at most
+ * CLIENTS_MAX clients, each holds at most one line of input and OUTPUT_MAX octets of output (who
+ * lets more wait is disconnected), and after LINES_PER_TURN lines the other descriptors have their
+ * turn.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shell_internal.h"
+
+enum {
+    CLIENTS_MAX = 64,
+    OUTPUT_MAX = 1 << 20,
+    LINES_PER_TURN = 64,
+    IN_SIZE = VPC_CONTROL_LINE_MAX + 1,
+};
+
+#define ERROR_LINE(text)                                                                           \
+    "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"0x80070057\", \"desc\": \"" text     \
+    "\"}}"
+
+static void doom(vpc_client *client)
+{
+    client->doomed = true;
+    vpc_watch_close(&client->shell->loop, &client->watch);
+}
+
+static bool reserve(vpc_client *client, size_t n)
+{
+    size_t need = client->out_size + n;
+    if (need <= client->out_capacity)
+        return true;
+    size_t capacity = client->out_capacity ? client->out_capacity : 4096;
+    while (capacity < need)
+        capacity *= 2;
+    char *out = realloc(client->out, capacity);
+    if (!out)
+        return false;
+    client->out = out;
+    client->out_capacity = capacity;
+    return true;
+}
+
+static void queue_line(vpc_client *client, const char *text, size_t n)
+{
+    if (client->doomed || client->leaving)
+        return;
+    if (client->out_size + n + 1 > OUTPUT_MAX || !reserve(client, n + 1)) {
+        doom(client);
+        return;
+    }
+    memcpy(client->out + client->out_size, text, n);
+    client->out[client->out_size + n] = '\n';
+    client->out_size += n + 1;
+}
+
+static bool reads(const vpc_client *client)
+{
+    return !client->leaving && !client->in_eof && client->in_size < IN_SIZE;
+}
+
+static void flush_client(vpc_client *client)
+{
+    size_t sent = 0;
+    while (!client->doomed && sent < client->out_size) {
+        ssize_t n =
+            send(client->watch.fd, client->out + sent, client->out_size - sent, MSG_NOSIGNAL);
+        if (n > 0)
+            sent += (size_t)n;
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            doom(client);
+    }
+    if (client->doomed)
+        return;
+    client->out_size -= sent;
+    memmove(client->out, client->out + sent, client->out_size);
+    if (client->leaving && client->out_size == 0)
+        doom(client);
+    else
+        vpc_watch_set(&client->shell->loop, &client->watch,
+                      (reads(client) ? EPOLLIN : 0) | (client->out_size ? EPOLLOUT : 0));
+}
+
+/* Its last line; what it still sends is not looked at. */
+static void send_away(vpc_client *client, const char *line)
+{
+    queue_line(client, line, strlen(line));
+    client->leaving = true;
+    client->in_size = 0;
+}
+
+/* Gives one line to the endpoint; false when there is none. */
+static bool take_line(vpc_client *client)
+{
+    vpc_shell *shell = client->shell;
+    char *end = client->in_size ? memchr(client->in, '\n', client->in_size) : NULL;
+    if (client->doomed || client->leaving)
+        return false;
+    if (!end) {
+        if (client->in_size == IN_SIZE)
+            send_away(client, ERROR_LINE("a line is longer than 65536 octets"));
+        return false;
+    }
+    size_t n = (size_t)(end - client->in);
+    shell->abi->control_line(shell->ep, client->number, client->in, n);
+    client->in_size -= n + 1;
+    memmove(client->in, end + 1, client->in_size);
+    vpc_shell_settle(shell);
+    return true;
+}
+
+static void take_lines(vpc_client *client)
+{
+    vpc_loop *loop = &client->shell->loop;
+    int lines = 0;
+    while (lines < LINES_PER_TURN && take_line(client))
+        lines++;
+    if (lines == LINES_PER_TURN)
+        vpc_timer_set(loop, &client->shell->control.more, loop->now);
+}
+
+static void read_client(vpc_client *client)
+{
+    ssize_t n = read(client->watch.fd, client->in + client->in_size, IN_SIZE - client->in_size);
+    if (n > 0)
+        client->in_size += (size_t)n;
+    else if (n == 0)
+        client->in_eof = true; /* it may still read its answers: EPOLLHUP tells when it has gone */
+    else if (errno != EAGAIN && errno != EINTR)
+        doom(client);
+}
+
+static void on_ready(vpc_watch *watch, uint32_t events)
+{
+    vpc_client *client = watch->owner;
+    if ((events & EPOLLIN) && reads(client)) {
+        read_client(client);
+        take_lines(client);
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
+        doom(client);
+    }
+    vpc_shell_settle(client->shell);
+}
+
+/* The lines that had to wait for their turn. */
+static void on_more(vpc_timer *timer)
+{
+    vpc_shell *shell = timer->owner;
+    for (vpc_client *c = shell->control.clients; c; c = c->next)
+        take_lines(c);
+}
+
+static vpc_client *new_client(vpc_shell *shell, int fd)
+{
+    vpc_client *client = calloc(1, sizeof(*client));
+    char *in = malloc(IN_SIZE);
+    if (!client || !in) {
+        free(client);
+        free(in);
+        close(fd);
+        return NULL;
+    }
+    client->shell = shell;
+    client->in = in;
+    client->watch = (vpc_watch){.fd = fd, .on_ready = on_ready, .owner = client};
+    return client;
+}
+
+static void on_client(vpc_listener *listener, int fd)
+{
+    vpc_shell *shell = listener->shell;
+    vpc_control *control = &shell->control;
+    static const char full[] = ERROR_LINE("too many control clients") "\n";
+    if (control->count >= CLIENTS_MAX) {
+        send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(fd);
+        return;
+    }
+    vpc_client *client = new_client(shell, fd);
+    if (!client)
+        return;
+    client->number = ++control->last_number ? control->last_number : ++control->last_number;
+    client->next = control->clients;
+    control->clients = client;
+    control->count++;
+    shell->abi->control_open(shell->ep, client->number);
+    vpc_shell_settle(shell);
+}
+
+int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path)
+{
+    control->more = (vpc_timer){.on_due = on_more, .owner = shell};
+    vpc_listener_init(&control->listener, shell, on_client, control);
+    return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
+}
+
+void vpc_control_reply(vpc_control *control, uint32_t number, const char *text, size_t n)
+{
+    for (vpc_client *c = control->clients; c; c = c->next)
+        if (c->number == number)
+            queue_line(c, text, n);
+}
+
+void vpc_control_broadcast(vpc_control *control, const char *text, size_t n)
+{
+    for (vpc_client *c = control->clients; c; c = c->next)
+        queue_line(c, text, n);
+}
+
+void vpc_control_flush(vpc_control *control)
+{
+    for (vpc_client *c = control->clients; c; c = c->next)
+        flush_client(c);
+}
+
+static void free_client(vpc_client *client)
+{
+    vpc_watch_close(&client->shell->loop, &client->watch);
+    free(client->in);
+    free(client->out);
+    free(client);
+}
+
+bool vpc_control_reap(vpc_control *control)
+{
+    bool any = false;
+    for (vpc_client *c = control->clients; c; c = c->next) {
+        if (!c->doomed || c->told)
+            continue;
+        c->told = any = true;
+        c->shell->abi->control_close(c->shell->ep, c->number);
+    }
+    return any;
+}
+
+void vpc_control_bury(vpc_control *control)
+{
+    vpc_client **at = &control->clients;
+    while (*at) {
+        vpc_client *client = *at;
+        if (client->told) {
+            *at = client->next;
+            control->count--;
+            free_client(client);
+        } else {
+            at = &client->next;
+        }
+    }
+}
+
+void vpc_control_close(vpc_control *control)
+{
+    while (control->clients) {
+        vpc_client *client = control->clients;
+        control->clients = client->next;
+        free_client(client);
+    }
+    vpc_listener_close(&control->listener);
+}

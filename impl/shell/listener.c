@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Unix socket that listens under a name.
+ *
+ * The name's owner holds a lock on the file PATH.lock, so two processes never fight for a name, and
+ * the socket that a killed owner left can be removed by whoever gets the lock.  The lock file is
+ * removed by its owner while it is still locked; a newcomer that opened it before looks whether
+ * what it locked is still what the path names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shell_internal.h"
+
+static void lock_path(const vpc_listener *listener, char path[VPC_PATH_SIZE + 8])
+{
+    snprintf(path, VPC_PATH_SIZE + 8, "%s.lock", listener->path);
+}
+
+static bool same_file(int fd, const char *path)
+{
+    struct stat have, want;
+    return fstat(fd, &have) == 0 && stat(path, &want) == 0 && have.st_ino == want.st_ino &&
+           have.st_dev == want.st_dev;
+}
+
+static int take_name(vpc_listener *listener)
+{
+    char path[VPC_PATH_SIZE + 8];
+    lock_path(listener, path);
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+            close(fd);
+            return error;
+        }
+        if (same_file(fd, path)) {
+            listener->lock = fd;
+            return 0;
+        }
+        close(fd);
+    }
+}
+
+static void give_name(vpc_listener *listener)
+{
+    char path[VPC_PATH_SIZE + 8];
+    if (listener->lock < 0)
+        return;
+    lock_path(listener, path);
+    unlink(listener->path);
+    unlink(path);
+    close(listener->lock);
+    listener->lock = -1;
+}
+
+/* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
+static int listen_at(vpc_listener *listener, int backlog)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path) - 1);
+    unlink(listener->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+        chmod(listener->path, 0600) != 0 || listen(fd, backlog) != 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
+    listener->watch.fd = fd;
+    return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
+}
+
+static bool out_of_resources(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* One client per event; without descriptors the client waits in the backlog, and we do not look at
+ * it all the time. */
+static void on_acceptable(vpc_watch *watch, uint32_t events)
+{
+    vpc_listener *listener = watch->owner;
+    vpc_shell *shell = listener->shell;
+    (void)events;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        listener->on_client(listener, fd);
+    } else if (out_of_resources(errno)) {
+        vpc_shell_note(shell, "a client of %s has to wait: %s (raise the limit of open files)",
+                       listener->path, strerror(errno));
+        vpc_listener_pause(listener, true);
+        vpc_timer_set(&shell->loop, &listener->backoff, shell->loop.now + VPC_ACCEPT_BACKOFF_MS);
+    }
+}
+
+static void on_backoff_over(vpc_timer *timer)
+{
+    vpc_listener_pause(timer->owner, false);
+}
+
+void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
+                       void (*on_client)(vpc_listener *listener, int fd), void *owner)
+{
+    *listener = (vpc_listener){
+        .watch = {.fd = -1, .on_ready = on_acceptable, .owner = listener},
+        .backoff = {.on_due = on_backoff_over, .owner = listener},
+        .lock = -1,
+        .shell = shell,
+        .on_client = on_client,
+        .owner = owner,
+    };
+}
+
+int vpc_listener_open(vpc_listener *listener, const char *path, int backlog)
+{
+    if (snprintf(listener->path, sizeof(listener->path), "%s", path) >= (int)sizeof(listener->path))
+        return ENAMETOOLONG;
+    int error = take_name(listener);
+    if (!error)
+        error = listen_at(listener, backlog);
+    if (error)
+        vpc_listener_close(listener);
+    return error;
+}
+
+void vpc_listener_pause(vpc_listener *listener, bool pause)
+{
+    if (listener->watch.fd >= 0 && !pause)
+        vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
+    else if (listener->watch.fd >= 0)
+        vpc_watch_remove(&listener->shell->loop, &listener->watch);
+}
+
+void vpc_listener_mute(vpc_listener *listener)
+{
+    vpc_timer_clear(&listener->shell->loop, &listener->backoff);
+    vpc_watch_close(&listener->shell->loop, &listener->watch);
+}
+
+void vpc_listener_close(vpc_listener *listener)
+{
+    if (!listener->shell)
+        return;
+    vpc_listener_mute(listener);
+    give_name(listener);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The event log: JSON lines, each appended by one write, so that several writers and a reader never
+ * see half a line. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "log_line.h"
+#include "shell_internal.h"
+
+int vpc_log_open(vpc_log *log, const char *path, bool verbose)
+{
+    *log = (vpc_log){.fd = -1, .verbose = verbose};
+    if (!path)
+        return 0;
+    log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    return log->fd < 0 ? errno : 0;
+}
+
+void vpc_log_close(vpc_log *log)
+{
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = -1;
+}
+
+static void append(vpc_shell *shell, const char *text, size_t n)
+{
+    char newline = '\n';
+    struct iovec line[] = {{.iov_base = (void *)(uintptr_t)text, .iov_len = n},
+                           {.iov_base = &newline, .iov_len = 1}};
+    ssize_t w;
+    do
+        w = writev(shell->log.fd, line, 2);
+    while (w < 0 && errno == EINTR);
+    bool failed = w != (ssize_t)n + 1;
+    if (failed && !shell->log.failed)
+        vpc_shell_note(shell, "the event log %s can not be written: %s", shell->config.log_path,
+                       w < 0 ? strerror(errno) : "the disk is full");
+    shell->log.failed = failed;
+}
+
+void vpc_log_write(vpc_shell *shell, const char *text, size_t n)
+{
+    if (shell->log.fd >= 0)
+        append(shell, text, n);
+    if (shell->log.verbose)
+        vpc_log_line_print(stderr, text, n, isatty(STDERR_FILENO));
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void update_now(vpc_loop *loop)
+{
+    loop->now = loop->epoch_ms + read_clock(CLOCK_MONOTONIC);
+}
+
+int vpc_loop_open(vpc_loop *loop)
+{
+    *loop = (vpc_loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
+    if (loop->epoll < 0)
+        return errno;
+    loop->epoch_ms = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+    update_now(loop);
+    return 0;
+}
+
+void vpc_loop_close(vpc_loop *loop)
+{
+    close(loop->epoll);
+    loop->epoll = -1;
+}
+
+int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest)
+{
+    struct epoll_event event = {.events = interest, .data.ptr = watch};
+    if (watch->registered && watch->interest == interest)
+        return 0;
+    int op = watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(loop->epoll, op, watch->fd, &event) != 0)
+        return errno;
+    watch->registered = true;
+    watch->interest = interest;
+    return 0;
+}
+
+void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch)
+{
+    if (!watch->registered)
+        return;
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+    watch->registered = false;
+    /* What the kernel already handed out must not reach a watch that is gone. */
+    for (int i = loop->batch_at; i < loop->batch_size; i++)
+        if (loop->batch[i].data.ptr == watch)
+            loop->batch[i].data.ptr = NULL;
+}
+
+void vpc_watch_close(vpc_loop *loop, vpc_watch *watch)
+{
+    if (watch->fd < 0)
+        return;
+    vpc_watch_remove(loop, watch);
+    close(watch->fd);
+    watch->fd = -1;
+}
+
+void vpc_timer_clear(vpc_loop *loop, vpc_timer *timer)
+{
+    if (!timer->armed)
+        return;
+    vpc_timer **at = &loop->timers;
+    while (*at != timer)
+        at = &(*at)->next;
+    *at = timer->next;
+    timer->armed = false;
+}
+
+void vpc_timer_set(vpc_loop *loop, vpc_timer *timer, uint64_t due)
+{
+    vpc_timer_clear(loop, timer);
+    vpc_timer **at = &loop->timers;
+    while (*at && (*at)->due <= due)
+        at = &(*at)->next;
+    timer->due = due;
+    timer->next = *at;
+    timer->armed = true;
+    *at = timer;
+}
+
+static int wait_ms(const vpc_loop *loop, uint64_t until)
+{
+    if (loop->timers && loop->timers->due < until)
+        until = loop->timers->due;
+    if (until == UINT64_MAX)
+        return -1;
+    uint64_t now = loop->epoch_ms + read_clock(CLOCK_MONOTONIC);
+    if (until <= now)
+        return 0;
+    return until - now > INT_MAX ? INT_MAX : (int)(until - now);
+}
+
+/* Timers that a handler sets for now or earlier run in the next turn, so that no timer keeps the
+ * others waiting. */
+static void run_timers(vpc_loop *loop)
+{
+    uint64_t now = loop->now;
+    for (unsigned budget = VPC_LOOP_BATCH; budget && loop->timers && loop->timers->due <= now;
+         budget--) {
+        vpc_timer *timer = loop->timers;
+        vpc_timer_clear(loop, timer);
+        timer->on_due(timer);
+    }
+}
+
+int vpc_loop_turn(vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner)
+{
+    loop->batch_at = 0;
+    loop->batch_size = epoll_wait(loop->epoll, loop->batch, VPC_LOOP_BATCH, wait_ms(loop, until));
+    if (loop->batch_size < 0) {
+        loop->batch_size = 0;
+        if (errno != EINTR)
+            return errno;
+    }
+    loop->turns++;
+    update_now(loop);
+    before(owner);
+    run_timers(loop);
+    while (loop->batch_at < loop->batch_size) {
+        struct epoll_event *event = &loop->batch[loop->batch_at++];
+        vpc_watch *watch = event->data.ptr;
+        if (watch)
+            watch->on_ready(watch, event->events);
+    }
+    loop->batch_size = 0;
+    return 0;
+}

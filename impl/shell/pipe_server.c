@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The server of one pipe: it listens for one client (API-12), and its name is taken until the
+ * pair's end (API-13). */
+#include <errno.h>
+#include <string.h>
+
+#include "shell_internal.h"
+
+/* A second client must be refused: nobody listens any more, and who sits in the backlog is reset.
+ */
+static void on_client(vpc_listener *listener, int fd)
+{
+    vpc_listener_mute(listener);
+    vpc_stream_start(listener->owner, fd);
+}
+
+void vpc_pipe_listen(vpc_shell *shell, uint32_t number, const char *name)
+{
+    char path[VPC_PATH_SIZE] = "";
+    vpc_stream *stream = vpc_stream_new(shell, number, true);
+    int error =
+        stream ? vpc_pipe_path(shell->config.runtime_dir, name, path, sizeof(path)) : ENOMEM;
+    if (!error) {
+        stream->listener.on_client = on_client;
+        error = vpc_listener_open(&stream->listener, path, 1);
+    }
+    if (error && stream)
+        vpc_stream_end(stream, true);
+    shell->abi->stream_listening(shell->ep, number, error, error ? "" : path);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shell's middle: it opens the parts, turns the loop, and after each call into the endpoint
+ * takes what that gave.
+ *
+ * Settling is a loop, since taking output is itself a call (bus_sent() may free credit,
+ * stream_sent() may end a pair). It can't run for ever: each descriptor moves at most VPC_BUDGET
+ * octets per settle, and what an endpoint asks for without new octets is bounded (vpc_endpoint.h,
+ * "Limits").
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "shell_internal.h"
+
+enum {
+    STOP_LIMIT_MS = 5000, /* how long open pairs may drain after the first signal */
+    FLUSH_LIMIT_MS = 500, /* how long the last octets may take after STOPPED */
+    STOP_GRACE_MS = 2000, /* an endpoint that does not say STOPPED in time is left alone */
+};
+
+void vpc_shell_note(const vpc_shell *shell, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fprintf(stderr, "%s: VM %s: %s\n", shell->config.program, shell->config.vm, text);
+}
+
+static uint64_t random_bits(void *user)
+{
+    uint64_t bits = 0;
+    unsigned char *at = (unsigned char *)&bits;
+    size_t have = 0;
+    (void)user;
+    while (have < sizeof(bits)) {
+        ssize_t n = getrandom(at + have, sizeof(bits) - have, 0);
+        if (n < 0 && errno != EINTR)
+            abort(); /* without random numbers a session could be mistaken for an older one */
+        if (n > 0)
+            have += (size_t)n;
+    }
+    return bits;
+}
+
+/* The bus comes after the streams: what they took may give the peer credit. */
+static void flush_all(vpc_shell *shell)
+{
+    for (vpc_stream *s = shell->streams; s; s = s->next)
+        vpc_stream_flush(s);
+    vpc_bus_flush(&shell->bus);
+    vpc_control_flush(&shell->control);
+}
+
+static bool resume_one(vpc_shell *shell)
+{
+    for (vpc_stream *s = shell->streams; s; s = s->next)
+        if (vpc_stream_resume(s))
+            return true;
+    return false;
+}
+
+void vpc_shell_settle(vpc_shell *shell)
+{
+    bool more;
+    if (shell->settling)
+        return;
+    shell->settling = true;
+    vpc_actions_take(shell);
+    do {
+        flush_all(shell);
+        more = resume_one(shell);
+        more |= vpc_control_reap(&shell->control);
+        more |= vpc_actions_take(shell);
+    } while (more);
+    for (vpc_stream *s = shell->streams; s; s = s->next)
+        vpc_stream_want(s);
+    shell->settling = false;
+}
+
+static int open_parts(vpc_shell *shell)
+{
+    const vpc_shell_config *config = &shell->config;
+    int error = vpc_log_open(&shell->log, config->log_path, config->verbose);
+    if (error) {
+        vpc_shell_note(shell, "the event log %s can not be opened: %s", config->log_path,
+                       strerror(error));
+        return error;
+    }
+    error = vpc_control_open(&shell->control, shell, config->control_path);
+    if (error) {
+        vpc_shell_note(shell, "the control socket %s can not be made: %s%s", config->control_path,
+                       strerror(error), error == EADDRINUSE ? " (an endpoint runs already)" : "");
+        return error;
+    }
+    error = vpc_bus_open(&shell->bus, shell, config->bus);
+    if (error)
+        vpc_shell_note(shell, "the bus %s can not be opened: %s", config->bus, strerror(error));
+    return error;
+}
+
+static vpc_endpoint *make_endpoint(const vpc_shell_config *config, uint64_t now)
+{
+    vpc_endpoint_config ep = {
+        .role = config->role,
+        .vm = config->vm,
+        .tag = config->tag,
+        .options = config->options,
+        .random = random_bits,
+    };
+    errno = EINVAL;
+    return config->abi->create(&ep, now);
+}
+
+bool vpc_shell_accepts(const vpc_shell_config *config)
+{
+    vpc_endpoint *ep = make_endpoint(config, 0);
+    config->abi->destroy(ep);
+    return ep != NULL;
+}
+
+int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
+{
+    vpc_shell *made = calloc(1, sizeof(*made));
+    if (!made)
+        return ENOMEM;
+    made->config = *config;
+    made->abi = config->abi;
+    made->log.fd = -1;
+    made->signals.fd = -1;
+    made->bus.watch.fd = -1;
+    made->bus.listener.watch.fd = made->bus.listener.lock = -1;
+    made->control.listener.watch.fd = made->control.listener.lock = -1;
+    int error = vpc_loop_open(&made->loop);
+    if (!error) {
+        made->ep = make_endpoint(config, made->loop.now);
+        error = made->ep ? open_parts(made) : errno == EINVAL ? VPC_SHELL_BAD_SETTING : errno;
+    }
+    if (error) {
+        vpc_shell_close(made);
+        return error;
+    }
+    vpc_shell_settle(made);
+    *shell = made;
+    return 0;
+}
+
+void vpc_shell_close(vpc_shell *shell)
+{
+    if (!shell)
+        return;
+    for (vpc_stream *s = shell->streams; s; s = s->next)
+        vpc_stream_end(s, true);
+    vpc_streams_bury(shell);
+    vpc_bus_close(&shell->bus);
+    vpc_control_close(&shell->control);
+    vpc_event_close(shell->ready);
+    vpc_log_close(&shell->log);
+    vpc_watch_close(&shell->loop, &shell->signals);
+    if (shell->ep)
+        shell->abi->destroy(shell->ep);
+    vpc_loop_close(&shell->loop);
+    free(shell);
+}
+
+static void before_handlers(void *owner)
+{
+    vpc_shell *shell = owner;
+    shell->abi->clock(shell->ep, shell->loop.now);
+    vpc_shell_settle(shell);
+}
+
+int vpc_shell_turn(vpc_shell *shell, int wait_ms)
+{
+    uint64_t until = shell->abi->deadline(shell->ep);
+    if (wait_ms >= 0 && until > shell->loop.now + (uint64_t)wait_ms)
+        until = shell->loop.now + (uint64_t)wait_ms;
+    int error = vpc_loop_turn(&shell->loop, until, before_handlers, shell);
+    vpc_shell_settle(shell);
+    vpc_streams_bury(shell);
+    vpc_control_bury(&shell->control);
+    return error;
+}
+
+uint64_t vpc_shell_turns(const vpc_shell *shell)
+{
+    return shell->loop.turns;
+}
+
+void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms)
+{
+    shell->abi->stop(shell->ep, limit_ms);
+    vpc_shell_settle(shell);
+}
+
+bool vpc_shell_stopped(const vpc_shell *shell)
+{
+    return shell->stopped;
+}
+
+bool vpc_shell_has_output(const vpc_shell *shell)
+{
+    const void *octets;
+    if (shell->bus.up && shell->abi->bus_output(shell->ep, &octets))
+        return true;
+    for (const vpc_client *c = shell->control.clients; c; c = c->next)
+        if (c->out_size && !c->doomed)
+            return true;
+    return false;
+}
+
+/* The first signal lets open pairs drain; a second one means now. */
+static void on_signal(vpc_watch *watch, uint32_t events)
+{
+    vpc_shell *shell = watch->owner;
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        vpc_shell_stop(shell, shell->signals_seen++ ? 0 : STOP_LIMIT_MS);
+}
+
+static int watch_signals(vpc_shell *shell)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    shell->signals = (vpc_watch){
+        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+        .on_ready = on_signal,
+        .owner = shell,
+    };
+    return shell->signals.fd < 0 ? errno : vpc_watch_set(&shell->loop, &shell->signals, EPOLLIN);
+}
+
+int vpc_shell_run(vpc_shell *shell)
+{
+    uint64_t give_up = UINT64_MAX;
+    int error = watch_signals(shell);
+    while (!error && !shell->stopped && shell->loop.now < give_up) {
+        if (shell->signals_seen && give_up == UINT64_MAX)
+            give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;
+        error = vpc_shell_turn(shell, shell->signals_seen ? FLUSH_LIMIT_MS : -1);
+    }
+    if (error || !shell->stopped) {
+        vpc_shell_note(shell, "stopped without ceremony: %s",
+                       error ? strerror(error) : "the endpoint does not stop");
+        return 1;
+    }
+    uint64_t flushed_by = shell->loop.now + FLUSH_LIMIT_MS;
+    while (vpc_shell_has_output(shell) && shell->loop.now < flushed_by)
+        if (vpc_shell_turn(shell, (int)(flushed_by - shell->loop.now)) != 0)
+            break;
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shell: everything that an endpoint needs from the operating system, around any
+ * vpc_endpoint_abi.
+ *
+ * The endpoint decides, the shell carries out: it moves octets between descriptors and the
+ * endpoint, tells the time, and does what the endpoint's actions say.  Conventions are those of
+ * spec/vpc_endpoint.h.  The functions answer 0 or an errno unless it is said otherwise.
+ */
+#ifndef VPC_SHELL_H
+#define VPC_SHELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vpc_endpoint.h"
+
+typedef struct vpc_shell vpc_shell;
+
+typedef struct vpc_shell_config {
+    const vpc_endpoint_abi *abi;
+    const char *program;      /* for messages on stderr */
+    uint32_t role;            /* enum vpc_role */
+    const char *vm;           /* the virtual machine's name */
+    const char *tag;          /* the chassis asset tag, or "" */
+    const char *options;      /* a JSON object of settings */
+    const char *bus;          /* PATH, unix:PATH, listen:PATH, or a character device's path */
+    const char *runtime_dir;  /* with its folders made */
+    const char *control_path; /* of the control socket */
+    const char *log_path;     /* of the event log, NULL: none */
+    bool verbose;             /* show log entries on stderr */
+} vpc_shell_config;
+
+/*
+ * Opens everything and makes the endpoint.  What fails is said on stderr, save a setting that the
+ * endpoint refuses, which answers VPC_SHELL_BAD_SETTING: vpc_shell_accepts() finds out which.
+ */
+#define VPC_SHELL_BAD_SETTING (-1)
+int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell);
+/* Whether the endpoint takes the config's role, tag and options; nothing is opened. */
+bool vpc_shell_accepts(const vpc_shell_config *config);
+/* NULL is ignored. */
+void vpc_shell_close(vpc_shell *shell);
+
+/* One turn of the loop, that waits at most wait_ms (-1: as long as nothing is due). */
+int vpc_shell_turn(vpc_shell *shell, int wait_ms);
+/* How many turns there were: a shell without work makes none. */
+uint64_t vpc_shell_turns(const vpc_shell *shell);
+/* Tells the endpoint to stop; STOPPED comes within limit_ms. */
+void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms);
+bool vpc_shell_stopped(const vpc_shell *shell);
+/* Whether octets still wait for the bus or for control clients. */
+bool vpc_shell_has_output(const vpc_shell *shell);
+
+/* Runs until SIGTERM or SIGINT stopped the endpoint: the exit status. */
+int vpc_shell_run(vpc_shell *shell);
+
+#endif

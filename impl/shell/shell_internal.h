@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the shell know of each other.
+ *
+ * Rules between the parts:
+ *   - After each call that gives the endpoint something, vpc_shell_settle() takes its actions and
+ * its output.
+ *   - Actions only change state, queue text and close descriptors; they free nothing that a caller
+ * up the stack may hold: a closed stream and a doomed control client stay in their lists until
+ * later in the turn.
+ *   - No part waits: every descriptor is non-blocking.
+ */
+#ifndef VPC_SHELL_INTERNAL_H
+#define VPC_SHELL_INTERNAL_H
+
+#include <stddef.h>
+
+#include "loop.h"
+#include "shell.h"
+#include "vpc.h"
+
+enum {
+    VPC_CHUNK = 65536,          /* octets per read */
+    VPC_BUDGET = 262144,        /* octets per descriptor before the others have their turn */
+    VPC_ACCEPT_BACKOFF_MS = 100 /* no descriptors left: look again after this */
+};
+
+/* A Unix socket that listens, under a name that is locked over all processes. */
+typedef struct vpc_listener {
+    vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
+    vpc_timer backoff; /* armed while accept() has no descriptors */
+    int lock;          /* -1: nothing is held */
+    char path[VPC_PATH_SIZE];
+    vpc_shell *shell;
+    void (*on_client)(struct vpc_listener *listener, int fd);
+    void *owner;
+} vpc_listener;
+
+enum vpc_bus_kind {
+    VPC_BUS_CONNECT,
+    VPC_BUS_LISTEN,
+    VPC_BUS_PORT,
+};
+
+typedef struct vpc_bus {
+    vpc_shell *shell;
+    enum vpc_bus_kind kind;
+    bool up;
+    int last_error; /* the reason why there is no transport that was last told to people */
+    const char *path;
+    vpc_watch watch;
+    vpc_timer retry;
+    vpc_listener listener;
+} vpc_bus;
+
+enum vpc_stream_phase {
+    VPC_STREAM_LISTENING,
+    VPC_STREAM_CONNECTING,
+    VPC_STREAM_OPEN,
+    VPC_STREAM_CLOSED,
+};
+
+typedef struct vpc_stream {
+    vpc_shell *shell;
+    uint32_t number;
+    enum vpc_stream_phase phase;
+    bool local;     /* a pipe client, not a TCP connection */
+    bool hup;       /* both directions are over; not in epoll any more */
+    bool eof;       /* stream_eof() was said */
+    bool gone;      /* stream_gone() was said */
+    bool shut;      /* we finished writing */
+    bool no_reader; /* a pipe client does not read any more: output is discarded */
+    int broken;     /* a TCP connection's error, still to be told */
+    vpc_watch watch;
+    void (*on_open_ready)(vpc_watch *watch,
+                          uint32_t events); /* what watch calls once it is connected */
+    vpc_timer limit;                        /* of a connect */
+    vpc_listener listener;                  /* of a pipe */
+    struct vpc_stream *next;
+} vpc_stream;
+
+typedef struct vpc_client {
+    vpc_shell *shell;
+    uint32_t number;
+    bool doomed;  /* disconnected; to be removed at the end of the turn */
+    bool told;    /* control_close() was said */
+    bool in_eof;  /* it finished writing */
+    bool leaving; /* removed as soon as its output is sent; its input is not looked at */
+    vpc_watch watch;
+    char *in; /* VPC_CONTROL_LINE_MAX + 1 octets */
+    size_t in_size;
+    char *out;
+    size_t out_size, out_capacity;
+    struct vpc_client *next;
+} vpc_client;
+
+typedef struct vpc_control {
+    vpc_listener listener;
+    vpc_client *clients;
+    unsigned count;
+    uint32_t last_number;
+    vpc_timer more; /* armed while clients have whole lines that wait for their turn */
+} vpc_control;
+
+typedef struct vpc_log {
+    int fd; /* -1: none */
+    bool verbose;
+    bool failed; /* the last write did; told once */
+} vpc_log;
+
+struct vpc_shell {
+    vpc_shell_config config;
+    const vpc_endpoint_abi *abi;
+    vpc_endpoint *ep;
+    vpc_loop loop;
+    vpc_bus bus;
+    vpc_control control;
+    vpc_log log;
+    vpc_event *ready;
+    char ready_name[96];
+    vpc_stream *streams; /* closed ones stay until the turn is over */
+    vpc_watch signals;
+    unsigned signals_seen;
+    bool settling;
+    bool stopped;
+    unsigned char chunk[VPC_CHUNK];
+};
+
+/* shell.c */
+void vpc_shell_settle(vpc_shell *shell);
+/* "PROGRAM: text" on stderr, with a newline. */
+void vpc_shell_note(const vpc_shell *shell, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* actions.c: carries out what the endpoint asks for; whether there was anything. */
+bool vpc_actions_take(vpc_shell *shell);
+
+/* listener.c */
+void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
+                       void (*on_client)(vpc_listener *listener, int fd), void *owner);
+/* EADDRINUSE when another process, or another part of this one, listens at path. */
+int vpc_listener_open(vpc_listener *listener, const char *path, int backlog);
+/* Stops listening and keeps the name. */
+void vpc_listener_mute(vpc_listener *listener);
+void vpc_listener_pause(vpc_listener *listener, bool pause);
+/* Stops listening and gives back the name. */
+void vpc_listener_close(vpc_listener *listener);
+
+/* bus.c */
+int vpc_bus_open(vpc_bus *bus, vpc_shell *shell, const char *spec);
+void vpc_bus_flush(vpc_bus *bus);
+void vpc_bus_close(vpc_bus *bus);
+
+/* stream.c */
+vpc_stream *vpc_stream_new(vpc_shell *shell, uint32_t number, bool local);
+vpc_stream *vpc_stream_find(vpc_shell *shell, uint32_t number);
+void vpc_stream_start(vpc_stream *stream, int fd); /* it is open: tells the endpoint */
+void vpc_stream_flush(vpc_stream *stream);
+/* Reads from a stream that has left epoll, as far as there is room; whether anything was given. */
+bool vpc_stream_resume(vpc_stream *stream);
+void vpc_stream_want(vpc_stream *stream); /* sets its interest */
+void vpc_stream_shutdown(vpc_stream *stream);
+void vpc_stream_end(vpc_stream *stream, bool abort);
+void vpc_streams_bury(vpc_shell *shell); /* frees what ended */
+
+/* pipe_server.c, tcp_client.c */
+void vpc_pipe_listen(vpc_shell *shell, uint32_t number, const char *name);
+void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);
+
+/* control_server.c */
+int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path);
+void vpc_control_close(vpc_control *control);
+void vpc_control_reply(vpc_control *control, uint32_t client, const char *text, size_t n);
+void vpc_control_broadcast(vpc_control *control, const char *text, size_t n);
+void vpc_control_flush(vpc_control *control);
+/* Tells the endpoint who left; whether there was anybody. */
+bool vpc_control_reap(vpc_control *control);
+void vpc_control_bury(vpc_control *control); /* frees who left */
+
+/* log_file.c */
+int vpc_log_open(vpc_log *log, const char *path, bool verbose);
+void vpc_log_close(vpc_log *log);
+void vpc_log_write(vpc_shell *shell, const char *text, size_t n);
+
+/* ready_event.c */
+void vpc_ready_set(vpc_shell *shell, const char *name, bool set);
+
+#endif

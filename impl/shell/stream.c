@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local connections of pairs: pipe clients (Unix sockets) on a host, TCP connections in a
+ * guest.
+ *
+ * Goal: every octet that the local program wrote reaches the endpoint before the end of its writing
+ * does, and that before its being gone.  What the kernel shows, and what it means:
+ *
+ *   read gives 0            the program finished writing           stream_eof()
+ *   EPOLLHUP, Unix socket   it closed the socket                   stream_gone(0), after
+ * stream_eof() ECONNRESET, EPIPE, Unix it closed without reading everything   the same: a pipe
+ * client can't break off otherwise EPIPE on write, Unix    it does not read any more output is
+ * discarded, as if it had been read an error, TCP           the connection broke
+ * stream_gone(errno), after what there is room for EPOLLHUP, TCP           both directions ended in
+ * order         nothing: stream_eof() was or will be said
+ *
+ * EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for
+ * what is still to be read.  So a stream leaves epoll with its first EPOLLHUP or error; from then
+ * on each settle reads it as far as there is room.  While it waits, the output of a pipe client
+ * that hung up is discarded: its program may be waiting for that.
+ *
+ * In epoll a stream asks for EPOLLIN only while there is room and the end was not read, and for
+ * EPOLLOUT only while there is output, so nothing that can't be acted upon wakes the loop.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shell_internal.h"
+
+static void on_ready(vpc_watch *watch, uint32_t events);
+
+vpc_stream *vpc_stream_new(vpc_shell *shell, uint32_t number, bool local)
+{
+    vpc_stream *stream = calloc(1, sizeof(*stream));
+    if (!stream)
+        return NULL;
+    stream->shell = shell;
+    stream->number = number;
+    stream->local = local;
+    stream->watch = (vpc_watch){.fd = -1, .on_ready = on_ready, .owner = stream};
+    vpc_listener_init(&stream->listener, shell, NULL, stream);
+    stream->next = shell->streams;
+    shell->streams = stream;
+    return stream;
+}
+
+vpc_stream *vpc_stream_find(vpc_shell *shell, uint32_t number)
+{
+    vpc_stream *s = shell->streams;
+    while (s && s->number != number)
+        s = s->next;
+    return s;
+}
+
+void vpc_stream_start(vpc_stream *stream, int fd)
+{
+    vpc_shell *shell = stream->shell;
+    stream->watch.fd = fd;
+    stream->phase = VPC_STREAM_OPEN;
+    shell->abi->stream_opened(shell->ep, stream->number, 0);
+    vpc_shell_settle(shell);
+}
+
+static void say_eof(vpc_stream *stream)
+{
+    stream->eof = true;
+    stream->shell->abi->stream_eof(stream->shell->ep, stream->number);
+}
+
+static void say_gone(vpc_stream *stream, int error)
+{
+    stream->gone = true;
+    stream->no_reader = true;
+    vpc_watch_remove(&stream->shell->loop, &stream->watch);
+    stream->shell->abi->stream_gone(stream->shell->ep, stream->number, error);
+}
+
+/* read() failed: what that means stands above. */
+static bool read_failed(vpc_stream *stream, int error)
+{
+    if (error == EAGAIN || error == EINTR)
+        return false;
+    if (stream->local) {
+        stream->hup = stream->no_reader = true;
+        say_eof(stream);
+    } else {
+        say_gone(stream, stream->broken ? stream->broken : error);
+    }
+    return true;
+}
+
+/*
+ * Says the next thing that there is to say about the stream: some octets, the end of writing, or
+ * that it is gone. False when there is nothing to say now.
+ */
+static bool step(vpc_stream *stream)
+{
+    vpc_shell *shell = stream->shell;
+    if (stream->phase != VPC_STREAM_OPEN || stream->gone)
+        return false;
+    if (stream->eof) {
+        /* After our own end of writing EPOLLHUP says only that both ended, which the endpoint
+         * knows. */
+        bool gone = stream->local ? stream->hup && !stream->shut : stream->broken;
+        if (gone)
+            say_gone(stream, stream->broken);
+        return gone;
+    }
+    size_t room = shell->abi->stream_room(shell->ep, stream->number);
+    if (room == 0) {
+        if (stream->broken)
+            say_gone(stream, stream->broken);
+        return stream->gone;
+    }
+    ssize_t n = read(stream->watch.fd, shell->chunk, room < VPC_CHUNK ? room : VPC_CHUNK);
+    if (n < 0)
+        return read_failed(stream, errno);
+    if (n > 0)
+        shell->abi->stream_input(shell->ep, stream->number, shell->chunk, (size_t)n);
+    else if (stream->broken)
+        say_gone(stream, stream->broken); /* an error that was read off by a write ends as 0 here */
+    else
+        say_eof(stream);
+    return true;
+}
+
+bool vpc_stream_resume(vpc_stream *stream)
+{
+    return (stream->hup || stream->broken) && step(stream);
+}
+
+static int pending_error(const vpc_stream *stream)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    getsockopt(stream->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+}
+
+static void on_ready(vpc_watch *watch, uint32_t events)
+{
+    vpc_stream *stream = watch->owner;
+    vpc_shell *shell = stream->shell;
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        stream->hup = true;
+        vpc_watch_remove(&shell->loop, watch);
+        if (stream->local)
+            stream->no_reader = true;
+        else if (!stream->broken)
+            stream->broken = pending_error(stream);
+    } else if (events & EPOLLIN) {
+        for (int i = 0; i < VPC_BUDGET / VPC_CHUNK && step(stream); i++)
+            vpc_shell_settle(shell);
+    }
+    vpc_shell_settle(shell);
+}
+
+static void write_failed(vpc_stream *stream, int error)
+{
+    if (stream->local) {
+        stream->no_reader = true;
+    } else {
+        stream->broken = error;
+        vpc_watch_remove(&stream->shell->loop, &stream->watch);
+    }
+}
+
+/* How much of the n octets went; 0: none now. */
+static size_t put(vpc_stream *stream, const void *octets, size_t n)
+{
+    if (stream->no_reader)
+        return n;
+    ssize_t w;
+    do
+        w = send(stream->watch.fd, octets, n, MSG_NOSIGNAL);
+    while (w < 0 && errno == EINTR);
+    if (w < 0 && errno != EAGAIN)
+        write_failed(stream, errno);
+    return w > 0 ? (size_t)w : 0;
+}
+
+void vpc_stream_flush(vpc_stream *stream)
+{
+    const vpc_endpoint_abi *abi = stream->shell->abi;
+    const void *octets;
+    size_t sent = 0, n, w;
+    if (stream->phase != VPC_STREAM_OPEN)
+        return;
+    while ((sent < VPC_BUDGET || stream->no_reader) && !stream->broken &&
+           (n = abi->stream_output(stream->shell->ep, stream->number, &octets)) > 0) {
+        w = put(stream, octets, n);
+        if (w == 0 && !stream->no_reader)
+            break;
+        if (w > 0)
+            abi->stream_sent(stream->shell->ep, stream->number, w);
+        sent += w;
+    }
+}
+
+void vpc_stream_want(vpc_stream *stream)
+{
+    const vpc_endpoint_abi *abi = stream->shell->abi;
+    vpc_endpoint *ep = stream->shell->ep;
+    const void *octets;
+    if (stream->phase != VPC_STREAM_OPEN || stream->hup || stream->broken || stream->gone)
+        return;
+    uint32_t interest = 0;
+    if (!stream->eof && abi->stream_room(ep, stream->number) > 0)
+        interest |= EPOLLIN;
+    if (abi->stream_output(ep, stream->number, &octets) > 0)
+        interest |= EPOLLOUT;
+    vpc_watch_set(&stream->shell->loop, &stream->watch, interest);
+}
+
+void vpc_stream_shutdown(vpc_stream *stream)
+{
+    if (stream->phase != VPC_STREAM_OPEN)
+        return;
+    stream->shut = true;
+    shutdown(stream->watch.fd, SHUT_WR);
+}
+
+/*
+ * A Unix socket that is closed with unread octets gives its peer ECONNRESET; a pipe's client shall
+ * read the end of the file (CLS-11).  After the shutdown no more can come, so this ends.
+ */
+static void close_pipe(vpc_stream *stream)
+{
+    shutdown(stream->watch.fd, SHUT_RDWR);
+    while (read(stream->watch.fd, stream->shell->chunk, VPC_CHUNK) > 0)
+        ;
+}
+
+void vpc_stream_end(vpc_stream *stream, bool abort)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    vpc_loop *loop = &stream->shell->loop;
+    if (stream->phase == VPC_STREAM_CLOSED)
+        return;
+    if (stream->watch.fd >= 0 && stream->local)
+        close_pipe(stream);
+    else if (stream->watch.fd >= 0 && abort)
+        setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    stream->phase = VPC_STREAM_CLOSED;
+    vpc_timer_clear(loop, &stream->limit);
+    vpc_watch_close(loop, &stream->watch);
+    vpc_listener_close(&stream->listener);
+}
+
+void vpc_streams_bury(vpc_shell *shell)
+{
+    vpc_stream **at = &shell->streams;
+    while (*at) {
+        vpc_stream *stream = *at;
+        if (stream->phase == VPC_STREAM_CLOSED) {
+            *at = stream->next;
+            free(stream);
+        } else {
+            at = &stream->next;
+        }
+    }
+}

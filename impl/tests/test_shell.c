@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* The bus, the control socket, the log, the ready event, and stopping. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "shell_rig.h"
+#include "vpc.h"
+
+TestSuite(shell, .timeout = 20, .init = rig_begin, .fini = rig_end);
+TestSuite(shell_bus, .timeout = 20, .init = scratch_begin, .fini = rig_end);
+
+static char octets[FAKE_CAPACITY];
+
+Test(shell, the_bus_carries_octets_both_ways)
+{
+    int fd = rig_connect(rig_bus);
+    RIG_UNTIL(fake->ups == 1);
+    fake->bus_echo = true;
+    size_t sent = 0, got = 0;
+    memset(octets, 'x', sizeof(octets));
+    int64_t end = scratch_now_ms() + 5000;
+    while (got < 900000 && scratch_now_ms() < end) {
+        ssize_t n = sent < 900000 ? write(fd, octets, 900000 - sent) : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        vpc_shell_turn(rig, 1);
+        long r = rig_read(fd, octets, sizeof(octets));
+        got += r > 0 ? (size_t)r : 0;
+    }
+    cr_assert_eq(got, 900000u);
+    close(fd);
+    RIG_UNTIL(fake->downs == 1);
+}
+
+Test(shell, the_listening_bus_takes_one_peer_after_the_other)
+{
+    int one = rig_connect(rig_bus);
+    RIG_UNTIL(fake->ups == 1);
+    int two = rig_connect(rig_bus);
+    cr_assert_geq(two, 0);
+    cr_assert_leq(rig_turn_for(200), 8u);
+    cr_assert_eq(fake->ups, 1);
+    close(one);
+    RIG_UNTIL(fake->ups == 2);
+    close(two);
+    RIG_UNTIL(fake->downs == 2);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins without a peer");
+}
+
+Test(shell, output_waits_for_a_peer_that_does_not_read)
+{
+    int fd = rig_connect(rig_bus);
+    RIG_UNTIL(fake->ups == 1);
+    fake->bus_input_size = FAKE_CAPACITY;
+    fake->bus_echo = true;
+    rig_turn_for(50);
+    cr_assert_lt(fake->bus_output_at, (size_t)FAKE_CAPACITY);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins while the peer does not read");
+    close(fd);
+    RIG_UNTIL(fake->downs == 1);
+}
+
+/* QEMU's side: a listening socket of the test's. */
+static int qemu(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+    unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+Test(shell_bus, reconnects_for_ever)
+{
+    char path[96];
+    snprintf(path, sizeof(path), "%s/qemu", scratch);
+    rig_begin_with(path, &fake_abi);
+    cr_assert_leq(rig_turn_for(450), 8u, "five looks a second");
+    for (int round = 1; round <= 3; round++) {
+        int server = qemu(path);
+        RIG_UNTIL(fake->ups == round);
+        int fd = accept(server, NULL, NULL);
+        close(server);
+        unlink(path);
+        cr_assert_eq(write(fd, "hello", 5), 5);
+        RIG_UNTIL(fake->bus_input_size == 5);
+        close(fd);
+        RIG_UNTIL(fake->downs == round);
+    }
+}
+
+/*
+ * The master side of a pseudo terminal does as a virtio-serial port does: POLLHUP at once and for
+ * ever while nobody has the other side open, and bytes when somebody has.  This finds the shell's
+ * and opens the other side.
+ */
+static int host_of_port(void)
+{
+    char link[64], target[64];
+    for (int fd = 3; fd < 64; fd++) {
+        int unlocked = 0;
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, target, sizeof(target) - 1);
+        target[n > 0 ? n : 0] = '\0';
+        if (!strstr(target, "ptmx"))
+            continue;
+        cr_assert_eq(ioctl(fd, TIOCSPTLCK, &unlocked), 0);
+        int host = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        cr_assert_geq(host, 0);
+        struct termios raw;
+        tcgetattr(host, &raw);
+        cfmakeraw(&raw);
+        tcsetattr(host, TCSANOW, &raw);
+        return host;
+    }
+    cr_assert_fail("the shell has no port open");
+    return -1;
+}
+
+static void expect_idle_port(void)
+{
+    int64_t start = scratch_now_ms();
+    uint64_t turns = rig_turn_for(600);
+    int64_t took = scratch_now_ms() - start;
+    cr_assert_leq(turns, (uint64_t)(took / 100 + 3), "%u turns in %d ms", (unsigned)turns,
+                  (int)took);
+}
+
+Test(shell_bus, a_port_without_a_host_costs_ten_looks_a_second)
+{
+    rig_begin_with("/dev/ptmx", &fake_abi);
+    rig_turn_for(20);
+    close(host_of_port()); /* the first opening makes it hang up ever after */
+    rig_turn_for(20);
+    for (int round = 0; round < 2; round++) {
+        RIG_UNTIL(fake->ups == fake->downs);
+        int ups = fake->ups;
+        expect_idle_port();
+        cr_assert_eq(fake->ups, ups);
+        int host = host_of_port();
+        RIG_UNTIL(fake->ups == ups + 1);
+        cr_assert_eq(write(host, "hello", 5), 5);
+        RIG_UNTIL(fake->bus_input_size == 5);
+        fake->bus_echo = true;
+        RIG_UNTIL(read(host, octets, sizeof(octets)) == 5);
+        close(host);
+        RIG_UNTIL(fake->downs == ups + 1);
+    }
+}
+
+Test(shell_bus, a_missing_port_is_waited_for)
+{
+    rig_begin_with("/dev/no-such-port", &fake_abi);
+    uint64_t turns = rig_turn_for(500);
+    cr_assert(turns >= 2 && turns <= 8, "%u turns", (unsigned)turns);
+    cr_assert_eq(fake->ups, 0);
+}
+
+/* ---- control ------------------------------------------------------------------------------------
+ */
+
+static int control_client(void)
+{
+    int opened = fake->clients_opened;
+    int fd = rig_connect(rig_control);
+    cr_assert_geq(fd, 0);
+    RIG_UNTIL(fake->clients_opened == opened + 1);
+    return fd;
+}
+
+static void expect_text(int fd, const char *want)
+{
+    char text[256] = "";
+    long n = 0;
+    RIG_UNTIL((n = rig_read(fd, text, sizeof(text) - 1)) > 0);
+    text[n] = '\0';
+    cr_assert_str_eq(text, want);
+}
+
+Test(shell, control_lines_and_answers)
+{
+    struct stat st;
+    cr_assert_eq(stat(rig_control, &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    int fd = control_client();
+    expect_text(fd, "{\"VPCBus\": {}}\n");
+    cr_assert_eq(write(fd, "one\ntw", 6), 6);
+    RIG_UNTIL(fake->lines == 1);
+    cr_assert_str_eq(fake->last_line, "one");
+    cr_assert_eq(write(fd, "o\n", 2), 2);
+    RIG_UNTIL(fake->lines == 2);
+    cr_assert_str_eq(fake->last_line, "two");
+    fake_act(VPC_ACTION_BROADCAST, 0, 0, 0, "event");
+    expect_text(fd, "event\n");
+    close(fd);
+    RIG_UNTIL(fake->clients_closed == 1);
+}
+
+Test(shell, a_control_client_that_finished_writing_still_gets_its_answer)
+{
+    int fd = control_client();
+    expect_text(fd, "{\"VPCBus\": {}}\n");
+    cr_assert_eq(write(fd, "one\n", 4), 4);
+    shutdown(fd, SHUT_WR);
+    RIG_UNTIL(fake->lines == 1);
+    cr_assert_leq(rig_turn_for(100), 8u, "the loop spins after a half-close");
+    fake_act(VPC_ACTION_REPLY, 0, fake->last_client, 0, "late");
+    expect_text(fd, "late\n");
+    close(fd);
+    RIG_UNTIL(fake->clients_closed == 1);
+}
+
+Test(shell, a_line_that_is_too_long_ends_the_connection_after_an_error)
+{
+    int fd = control_client();
+    expect_text(fd, "{\"VPCBus\": {}}\n");
+    memset(octets, 'x', 70000);
+    size_t sent = 0;
+    char text[256] = "";
+    long n = -1;
+    int64_t end = scratch_now_ms() + 5000;
+    while (n < 0 && scratch_now_ms() < end) {
+        ssize_t w = sent < 70000 ? write(fd, octets, 70000 - sent) : 0;
+        sent += w > 0 ? (size_t)w : 0;
+        vpc_shell_turn(rig, 1);
+        n = rig_read(fd, text, sizeof(text) - 1);
+    }
+    cr_assert_not_null(strstr(text, "GenericError"));
+    cr_assert_eq(fake->lines, 0);
+    RIG_UNTIL(fake->clients_closed == 1);
+    n = rig_read(fd, text, sizeof(text));
+    cr_assert(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(fd);
+}
+
+Test(shell, the_longest_line_is_taken)
+{
+    int fd = control_client();
+    memset(octets, 'x', VPC_CONTROL_LINE_MAX);
+    octets[VPC_CONTROL_LINE_MAX] = '\n';
+    size_t sent = 0;
+    while (sent < VPC_CONTROL_LINE_MAX + 1) {
+        ssize_t w = write(fd, octets + sent, VPC_CONTROL_LINE_MAX + 1 - sent);
+        sent += w > 0 ? (size_t)w : 0;
+        vpc_shell_turn(rig, 1);
+    }
+    RIG_UNTIL(fake->lines == 1);
+    close(fd);
+}
+
+Test(shell, a_control_client_that_does_not_read_is_disconnected)
+{
+    int slow = control_client(), good = control_client();
+    static char text[100001];
+    memset(text, 'b', 100000);
+    for (int i = 0; i < 14; i++) {
+        fake_act(VPC_ACTION_BROADCAST, 0, 0, 0, text);
+        vpc_shell_turn(rig, 0);
+        while (rig_read(good, octets, sizeof(octets)) > 0)
+            vpc_shell_turn(rig, 0);
+    }
+    cr_assert_eq(fake->clients_closed, 1);
+    cr_assert_eq(write(good, "still here\n", 11), 11);
+    RIG_UNTIL(fake->lines == 1);
+    close(slow);
+    close(good);
+}
+
+Test(shell, a_flood_of_control_lines_is_bounded_and_ends)
+{
+    int fd = control_client();
+    fake->reply_size = 100000;
+    for (int i = 0; i < 60000; i += 2)
+        octets[i] = 'x', octets[i + 1] = '\n';
+    size_t sent = 0;
+    int64_t end = scratch_now_ms() + 10000;
+    while (fake->clients_closed == 0 && scratch_now_ms() < end) {
+        ssize_t w = write(fd, octets, 60000);
+        sent += w > 0 ? (size_t)w : 0;
+        vpc_shell_turn(rig, 1);
+    }
+    cr_assert_eq(fake->clients_closed, 1);
+    cr_assert_leq(fake->lines, 40, "it was answered %d times", fake->lines);
+    close(fd);
+}
+
+Test(shell, many_lines_at_once_are_all_answered)
+{
+    int fd = control_client();
+    for (int i = 0; i < 1000; i++)
+        memcpy(octets + 2 * i, "x\n", 2);
+    cr_assert_eq(write(fd, octets, 2000), 2000);
+    RIG_UNTIL(fake->lines == 1000);
+    close(fd);
+}
+
+Test(shell, a_flood_of_control_clients_is_bounded)
+{
+    int fds[80];
+    for (int i = 0; i < 80; i++) {
+        RIG_UNTIL((fds[i] = rig_connect(rig_control)) >= 0);
+        vpc_shell_turn(rig, 0);
+    }
+    RIG_UNTIL(rig_read(fds[79], octets, sizeof(octets)) > 0);
+    cr_assert_not_null(strstr(octets, "too many control clients"));
+    cr_assert_eq(fake->clients_opened, 64);
+    for (int i = 0; i < 80; i++)
+        close(fds[i]);
+    RIG_UNTIL(fake->clients_closed == 64);
+    close(control_client());
+}
+
+/* ---- log, ready event, stopping
+ * ------------------------------------------------------------------- */
+
+Test(shell, log_entries_are_appended)
+{
+    char line[64];
+    fake_act(VPC_ACTION_LOG, 0, 0, 0, "{\"id\": 1}");
+    fake_act(VPC_ACTION_LOG, 0, 0, 0, "{\"id\": 2}");
+    vpc_shell_turn(rig, 0);
+    FILE *log = fopen(rig_log, "r");
+    cr_assert_not_null(fgets(line, sizeof(line), log));
+    cr_assert_str_eq(line, "{\"id\": 1}\n");
+    cr_assert_not_null(fgets(line, sizeof(line), log));
+    cr_assert_str_eq(line, "{\"id\": 2}\n");
+    fclose(log);
+}
+
+Test(shell, the_ready_event_follows_the_endpoint)
+{
+    vpc_event *event;
+    cr_assert_eq(vpc_event_open(scratch, "Local\\T_ChannelReady", &event), 0);
+    fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\T_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert(vpc_event_is_set(event));
+    fake_act(VPC_ACTION_READY, 0, 0, 0, "Local\\T_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert_not(vpc_event_is_set(event));
+    fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\T_ChannelReady");
+    fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\OTHER_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert_not(vpc_event_is_set(event), "a new tag is a new event");
+    vpc_event_close(event);
+}
+
+Test(shell, deadlines_are_kept)
+{
+    vpc_shell_turn(rig, 0);
+    int64_t start = scratch_now_ms();
+    fake->deadline = fake->now + 100;
+    RIG_UNTIL(fake->deadline == VPC_NEVER);
+    cr_assert_geq(scratch_now_ms() - start, 90);
+}
+
+Test(shell, stops_when_the_endpoint_has)
+{
+    vpc_shell_stop(rig, 100);
+    cr_assert(vpc_shell_stopped(rig));
+}
+
+Test(shell, a_second_endpoint_of_the_same_name_is_refused)
+{
+    vpc_shell *other = NULL;
+    fake_endpoint *first = fake;
+    vpc_shell_config config = {
+        .abi = &fake_abi,
+        .program = "test",
+        .role = VPC_ROLE_HOST,
+        .vm = "vm",
+        .tag = "",
+        .options = "{}",
+        .bus = rig_bus,
+        .runtime_dir = scratch,
+        .control_path = rig_control,
+        .log_path = rig_log,
+    };
+    cr_assert_eq(vpc_shell_open(&config, &other), EADDRINUSE);
+    fake = first;
+    config.options = "{\"window\": 0}";
+    cr_assert_eq(vpc_shell_open(&config, &other), VPC_SHELL_BAD_SETTING);
+    cr_assert_not(vpc_shell_accepts(&config));
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the library share: session.c (the session and what arrives), pair.c (pairs, their memory and ids),
+ * pair_receive.c and pair_local.c (the peer's and the local side of a pair), output.c (what is sent, and in which order),
+ * machines.rl (the actions of the lifecycle grammar), parser.rl (those of the byte grammar), encode.c.
+ */
+#ifndef VPC_INTERNAL_H
+#define VPC_INTERNAL_H
+
+#include "vpcbus.h"
+
+#define VPC_STAGING_SIZE (2 * VPC_FRAME_MAX)
+#define VPC_REFUSALS_MAX 64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5) */
+
+/* What waits to be sent for a channel; the bits stand in the order in which they are sent. */
+enum pending {
+    PENDING_OPEN = 1,
+    PENDING_OPENED = 2,
+    PENDING_REFUSED = 4,
+    PENDING_CREDIT = 8,
+    PENDING_RESET = 16,
+    PENDING_RELEASED = 32,
+};
+
+/* A ring of octets in the session's memory block. */
+struct ring {
+    uint8_t *octets;
+    uint32_t size, head, used;
+};
+
+struct channel {
+    int cs; /* of the lifecycle machine */
+    enum vpc_channel_state state;
+    bool sending;
+    bool finishing; /* sending: the local program is done, FIN follows the ring's last byte */
+    uint8_t pending;
+    uint32_t id;
+    uint32_t error;     /* of the RESET or REFUSED that waits */
+    uint64_t offset;    /* bytes sent, or received */
+    uint64_t limit;     /* credit received, or granted */
+    uint64_t delivered; /* receiving: bytes taken by the local program or discarded */
+    struct ring ring;
+    vpc_pair *pair;
+    struct channel *next_in_bucket;
+};
+
+struct list_node {
+    struct list_node *next, *prev; /* both NULL: in no list */
+};
+
+struct vpc_pair {
+    vpc_session *session;
+    struct channel sending, receiving;
+    uint16_t port;
+    uint32_t connect_ms;
+    bool used;
+    bool writable_wanted; /* the last write found no room */
+    bool discarding;      /* nobody reads any more: what arrives is given credit and dropped */
+    void *user;
+    struct list_node control; /* waits to send something pending */
+    struct list_node data;    /* has bytes to send and credit for them */
+    struct list_node free;    /* while it is not used */
+};
+
+struct refusal {
+    uint32_t channel, error;
+};
+
+struct vpc_session {
+    vpc_session_config config;
+    int cs; /* of the lifecycle machine */
+    enum vpc_session_state state;
+    uint64_t now;
+
+    /* the two greetings */
+    uint64_t epoch, peer_epoch, echoed; /* echoed: the peer epoch in the last HELLO that was sent */
+    uint64_t session_peer;              /* the peer epoch of the current session */
+    vpc_frame peer;                     /* the last valid HELLO */
+    bool peer_ready;                    /* its last READY */
+    bool local_ready;
+    bool ready_due; /* the session began while local_ready: it is announced next */
+    bool late;
+
+    /* the seals */
+    uint64_t id, sent_number, received_number;
+
+    /* timers */
+    uint64_t retry_at, last_sent, last_received, began, backoff;
+    const char *end_cause; /* why the session is about to end */
+    const char *not_ready_cause;
+
+    /* output */
+    uint32_t padding;    /* of the preamble, still to be sent */
+    bool hello_waits;    /* HELLO follows the padding */
+    bool preamble_begun; /* for the HELLO that waits; its content is drawn up when it is sent */
+    bool ready_waits, heartbeat_waits;
+    uint64_t heartbeats;
+    uint32_t staged, staged_sent;
+    struct refusal refusals[VPC_REFUSALS_MAX];
+    unsigned refusal_count;
+
+    /* pairs */
+    uint32_t highest_id;
+    unsigned pair_count;
+    const char *losing;    /* while the session ends: why; else NULL */
+    unsigned bucket_count; /* a power of two */
+    struct channel **buckets;
+    vpc_pair *pairs;
+    struct list_node free, control, data; /* heads */
+
+    vpc_parser parser;
+    uint8_t staging[VPC_STAGING_SIZE];
+};
+
+/* lifecycle.rl: events by the names of the grammar; false when the event is illegal in the state. */
+#include "lifecycle_events.h"
+void vpc_lifecycle_start_session(vpc_session *session);
+bool vpc_lifecycle_session(vpc_session *session, enum vpc_lifecycle_event event);
+void vpc_lifecycle_start_channel(struct channel *channel);
+bool vpc_lifecycle_channel(struct channel *channel, enum vpc_lifecycle_event event);
+
+/* session.c: the actions of the session's grammar */
+void vpc_action_start_attempt(vpc_session *session);
+void vpc_action_send_hello(vpc_session *session);
+void vpc_action_begin_session(vpc_session *session);
+void vpc_action_report_mismatch(vpc_session *session);
+void vpc_action_report_late(vpc_session *session);
+void vpc_action_now_ready(vpc_session *session);
+void vpc_action_now_not_ready(vpc_session *session);
+void vpc_action_announce_ready(vpc_session *session);
+void vpc_action_say_goodbye(vpc_session *session);
+void vpc_action_end_session(vpc_session *session);
+void vpc_emit(vpc_session *session, const vpc_session_event *event);
+bool vpc_in_session(const vpc_session *session);
+
+/* pair.c and pair_receive.c: the actions of the channels' grammar, and what the session needs */
+void vpc_action_abort(struct channel *channel);
+void vpc_action_answer_released(struct channel *channel);
+void vpc_pairs_init(vpc_session *session, uint8_t *memory);
+size_t vpc_pairs_size(const vpc_session_config *config);
+void vpc_pairs_lose_session(vpc_session *session, const char *cause);
+/* One sealed message of a channel; NULL, or the rule that it breaks. */
+const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame);
+void vpc_pair_schedule(vpc_pair *pair);
+void vpc_pair_settle(vpc_pair *pair);
+struct channel *vpc_pairs_find(vpc_session *session, uint32_t id);
+/* A pair with these ids, both channels idle; there must be one on the free list. */
+vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h);
+void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event);
+void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uint32_t channel);
+void vpc_channel_pend(struct channel *channel, enum pending what);
+uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n);
+uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n);
+void vpc_ring_drop(struct ring *ring, uint32_t n);
+
+/* output.c */
+void vpc_output_goodbye(vpc_session *session, uint32_t cause);
+
+/* lists */
+static inline void vpc_list_init(struct list_node *head)
+{
+    head->next = head->prev = head;
+}
+
+static inline bool vpc_list_empty(const struct list_node *head)
+{
+    return head->next == head;
+}
+
+static inline void vpc_list_append(struct list_node *head, struct list_node *node)
+{
+    if (node->next != NULL)
+        return;
+    node->next = head;
+    node->prev = head->prev;
+    head->prev->next = node;
+    head->prev = node;
+}
+
+static inline void vpc_list_remove(struct list_node *node)
+{
+    if (node->next == NULL)
+        return;
+    node->next->prev = node->prev;
+    node->prev->next = node->next;
+    node->next = node->prev = NULL;
+}
+
+#define VPC_LIST_ENTRY(node, type, member)                                                         \
+    ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is sent, and in which order: padding and HELLO, then the session's messages, then the channels' (in the order in
+ * which they came to wait), then DATA, one frame for each channel in turn (FLW-6).
+ *
+ * Frames are drawn up when there is room for them, not when their cause arises: so a limit or a heartbeat is never stale,
+ * and what waits is bits in the pairs, bounded whatever the peer does.  Numbers are given here and nowhere else.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+/* Always kept free, so that a GOODBYE can be staged at any time. */
+#define GOODBYE_SIZE (VPC_HEADER_SIZE + 4u + VPC_SEAL_SIZE)
+
+static uint32_t staging_room(const vpc_session *session)
+{
+    return VPC_STAGING_SIZE - GOODBYE_SIZE - session->staged;
+}
+
+static void stage(vpc_session *session, vpc_frame *frame)
+{
+    if (frame->type != VPC_HELLO) {
+        frame->seal_session = session->id;
+        frame->seal_number = ++session->sent_number;
+        session->last_sent = session->now;
+    }
+    session->staged += (uint32_t)vpc_encode(frame, session->staging + session->staged);
+}
+
+void vpc_output_goodbye(vpc_session *session, uint32_t cause)
+{
+    stage(session, &(vpc_frame){.type = VPC_GOODBYE, .cause = cause});
+}
+
+/* ---- greeting ------------------------------------------------------------------------------------------------------- */
+
+static void stage_hello(vpc_session *session)
+{
+    const vpc_session_config *config = &session->config;
+    vpc_frame hello = {
+        .type = VPC_HELLO,
+        .role = (uint8_t)config->role,
+        .version_min = config->version_min,
+        .version_max = config->version_max,
+        .max_pairs = config->max_pairs,
+        .epoch = session->epoch,
+        .echo = session->peer_epoch,
+        .heartbeat_ms = config->heartbeat_ms,
+    };
+
+    memcpy(hello.tag, config->tag, sizeof(hello.tag));
+    memcpy(hello.name, config->name, sizeof(hello.name));
+    stage(session, &hello);
+    session->echoed = session->peer_epoch;
+}
+
+/* Stages padding, then HELLO; true while nothing else may follow. */
+static bool stage_greeting(vpc_session *session)
+{
+    uint32_t n;
+
+    if (!session->hello_waits)
+        return false;
+    if (!session->preamble_begun) {
+        session->padding = VPC_PREAMBLE;
+        session->preamble_begun = true;
+    }
+    n = staging_room(session);
+    if (n > session->padding)
+        n = session->padding;
+    memset(session->staging + session->staged, VPC_PAD, n);
+    session->staged += n;
+    session->padding -= n;
+    if (session->padding > 0 || staging_room(session) < VPC_SMALL_FRAME_MAX)
+        return true;
+    session->hello_waits = session->preamble_begun = false;
+    stage_hello(session);
+    return false;
+}
+
+/* ---- messages of the session, refusals --------------------------------------------------------------------------------- */
+
+static void stage_session_messages(vpc_session *session)
+{
+    if (session->ready_waits) {
+        session->ready_waits = false;
+        stage(session, &(vpc_frame){.type = VPC_READY, .ready = session->local_ready});
+    }
+    if (session->heartbeat_waits) {
+        session->heartbeat_waits = false;
+        stage(session, &(vpc_frame){.type = VPC_HEARTBEAT, .count = ++session->heartbeats});
+    }
+}
+
+static void stage_refusals(vpc_session *session)
+{
+    unsigned done = 0;
+
+    while (done < session->refusal_count && staging_room(session) >= VPC_SMALL_FRAME_MAX) {
+        const struct refusal *refusal = &session->refusals[done++];
+
+        stage(session, &(vpc_frame){.type = VPC_REFUSED,
+                                    .channel = refusal->channel,
+                                    .error = refusal->error});
+    }
+    session->refusal_count -= done;
+    memmove(session->refusals, session->refusals + done,
+            session->refusal_count * sizeof(session->refusals[0]));
+}
+
+/* ---- messages of the channels -------------------------------------------------------------------------------------------- */
+
+static void fill_open(struct channel *channel, vpc_frame *frame)
+{
+    const vpc_pair *pair = channel->pair;
+
+    frame->reverse_channel = pair->receiving.id;
+    frame->port = pair->port;
+    frame->connect_ms = pair->connect_ms;
+    frame->limit = pair->receiving.limit;
+}
+
+static void fill_limit(struct channel *channel, vpc_frame *frame)
+{
+    frame->limit = channel->limit;
+}
+
+static void fill_credit(struct channel *channel, vpc_frame *frame)
+{
+    channel->limit = channel->delivered + channel->ring.size;
+    frame->limit = channel->limit;
+}
+
+static void fill_error(struct channel *channel, vpc_frame *frame)
+{
+    frame->error = channel->error;
+}
+
+static void fill_released(struct channel *channel, vpc_frame *frame)
+{
+    frame->offset = channel->sending ? channel->offset : channel->delivered;
+}
+
+static const struct {
+    enum pending what;
+    uint8_t type;
+    void (*fill)(struct channel *, vpc_frame *);
+} senders[] = {
+    {PENDING_OPEN, VPC_OPEN, fill_open},        {PENDING_OPENED, VPC_OPENED, fill_limit},
+    {PENDING_REFUSED, VPC_REFUSED, fill_error}, {PENDING_CREDIT, VPC_CREDIT, fill_credit},
+    {PENDING_RESET, VPC_RESET, fill_error},     {PENDING_RELEASED, VPC_RELEASED, fill_released},
+};
+
+static void stage_pending(vpc_session *session, struct channel *channel)
+{
+    for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
+        vpc_frame frame = {.type = senders[i].type, .channel = channel->id};
+
+        if (!(channel->pending & senders[i].what) || staging_room(session) < VPC_SMALL_FRAME_MAX)
+            continue;
+        channel->pending &= (uint8_t)~senders[i].what;
+        senders[i].fill(channel, &frame);
+        stage(session, &frame);
+    }
+}
+
+static void stage_control(vpc_session *session)
+{
+    while (!vpc_list_empty(&session->control) && staging_room(session) >= VPC_SMALL_FRAME_MAX) {
+        vpc_pair *pair = VPC_LIST_ENTRY(session->control.next, vpc_pair, control);
+
+        stage_pending(session, &pair->sending); /* OPEN, before anything of the other channel */
+        stage_pending(session, &pair->receiving);
+        vpc_pair_schedule(pair);
+        vpc_pair_settle(pair);
+    }
+}
+
+static void stage_bytes(vpc_session *session, struct channel *channel)
+{
+    uint8_t *body = session->staging + session->staged + VPC_HEADER_SIZE;
+    uint64_t credit = channel->limit - channel->offset;
+    uint32_t n = channel->ring.used;
+    vpc_frame frame = {.type = VPC_DATA, .channel = channel->id, .offset = channel->offset};
+
+    if (n > credit)
+        n = (uint32_t)credit;
+    if (n > VPC_PAYLOAD_MAX)
+        n = VPC_PAYLOAD_MAX;
+    /* The payload goes straight to where the frame will have it. */
+    frame.payload_len = vpc_ring_read(&channel->ring, body + 8, n);
+    frame.payload = body + 8;
+    vpc_lifecycle_channel(channel, VPC_LC_SND_DATA);
+    stage(session, &frame);
+    channel->offset += n;
+}
+
+static void stage_fin(vpc_session *session, struct channel *channel)
+{
+    vpc_lifecycle_channel(channel, VPC_LC_SND_FIN);
+    stage(session,
+          &(vpc_frame){.type = VPC_FIN, .channel = channel->id, .offset = channel->offset});
+}
+
+static void stage_data(vpc_session *session)
+{
+    while (!vpc_list_empty(&session->data) && staging_room(session) >= VPC_FRAME_MAX) {
+        vpc_pair *pair = VPC_LIST_ENTRY(session->data.next, vpc_pair, data);
+
+        vpc_list_remove(&pair->data);
+        if (pair->sending.ring.used > 0)
+            stage_bytes(session, &pair->sending);
+        else
+            stage_fin(session, &pair->sending);
+        vpc_pair_schedule(pair); /* at the end of the list, if it has more */
+        if (pair->writable_wanted && vpc_pair_write_room(pair) > 0) {
+            pair->writable_wanted = false;
+            vpc_emit(session,
+                     &(vpc_session_event){
+                         .kind = VPC_EV_PAIR_WRITABLE, .text = "", .tag = "", .pair = pair});
+        }
+    }
+}
+
+static void fill_staging(vpc_session *session)
+{
+    if (session->state == VPC_SESSION_DOWN)
+        return;
+    if (stage_greeting(session) || !vpc_in_session(session))
+        return;
+    if (staging_room(session) < 4 * VPC_SMALL_FRAME_MAX)
+        return;
+    stage_session_messages(session);
+    stage_refusals(session);
+    stage_control(session);
+    stage_data(session);
+}
+
+size_t vpc_session_output(vpc_session *session, const void **octets)
+{
+    if (session->staged_sent == session->staged) {
+        session->staged = session->staged_sent = 0;
+        fill_staging(session);
+    }
+    *octets = session->staging + session->staged_sent;
+    return session->staged - session->staged_sent;
+}
+
+void vpc_session_sent(vpc_session *session, size_t n)
+{
+    session->staged_sent += (uint32_t)n;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pairs and their two one-way channels: memory, ids, and what waits to be sent.
+ *
+ * Goal     What was opened is released, and nothing is held beyond the caller's block.
+ * Events   The grammar's actions; pair_receive.c has what the peer sends, pair_local.c the calls of the local side.
+ * Limits   max_pairs pairs, one ring of `window` and one of `send_buffer` octets each; ids in a hash of fixed size.
+ * Never    A transition is decided here: what happened is an event, the grammar knows the rest.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+/* ---- rings ------------------------------------------------------------------------------------------------------- */
+
+uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n)
+{
+    uint32_t tail = (ring->head + ring->used) % ring->size, first;
+    uint32_t room = ring->size - ring->used;
+
+    if (n > room)
+        n = room;
+    first = ring->size - tail;
+    if (first > n)
+        first = (uint32_t)n;
+    memcpy(ring->octets + tail, octets, first);
+    memcpy(ring->octets, octets + first, n - first);
+    ring->used += (uint32_t)n;
+    return (uint32_t)n;
+}
+
+void vpc_ring_drop(struct ring *ring, uint32_t n)
+{
+    ring->head = (ring->head + n) % ring->size;
+    ring->used -= n;
+}
+
+uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n)
+{
+    uint32_t first = ring->size - ring->head;
+
+    if (first > n)
+        first = n;
+    memcpy(out, ring->octets + ring->head, first);
+    memcpy(out + first, ring->octets, n - first);
+    vpc_ring_drop(ring, n);
+    return n;
+}
+
+/* ---- the table of pairs and ids ----------------------------------------------------------------------------------- */
+
+static unsigned bucket_count(const vpc_session_config *config)
+{
+    unsigned n = 8;
+
+    while (n < 2u * config->max_pairs)
+        n *= 2;
+    return n;
+}
+
+size_t vpc_pairs_size(const vpc_session_config *config)
+{
+    size_t each = sizeof(vpc_pair) + config->window + config->send_buffer;
+
+    return bucket_count(config) * sizeof(struct channel *) + each * config->max_pairs;
+}
+
+void vpc_pairs_init(vpc_session *session, uint8_t *memory)
+{
+    const vpc_session_config *config = &session->config;
+    uint8_t *octets;
+
+    session->bucket_count = bucket_count(config);
+    session->buckets = (struct channel **)(void *)memory;
+    memset(session->buckets, 0, session->bucket_count * sizeof(struct channel *));
+    session->pairs = (vpc_pair *)(void *)(session->buckets + session->bucket_count);
+    memset(session->pairs, 0, config->max_pairs * sizeof(vpc_pair));
+    octets = (uint8_t *)(session->pairs + config->max_pairs);
+    vpc_list_init(&session->free);
+    vpc_list_init(&session->control);
+    vpc_list_init(&session->data);
+    for (unsigned i = 0; i < config->max_pairs; i++) {
+        vpc_pair *pair = &session->pairs[i];
+
+        pair->session = session;
+        pair->receiving.ring = (struct ring){.octets = octets, .size = config->window};
+        octets += config->window;
+        pair->sending.ring = (struct ring){.octets = octets, .size = config->send_buffer};
+        octets += config->send_buffer;
+        vpc_list_append(&session->free, &pair->free);
+    }
+}
+
+static struct channel **bucket_of(vpc_session *session, uint32_t id)
+{
+    return &session->buckets[id * 2654435761u & (session->bucket_count - 1)];
+}
+
+struct channel *vpc_pairs_find(vpc_session *session, uint32_t id)
+{
+    struct channel *channel = *bucket_of(session, id);
+
+    while (channel != NULL && channel->id != id)
+        channel = channel->next_in_bucket;
+    return channel;
+}
+
+static void insert_channel(vpc_session *session, struct channel *channel)
+{
+    struct channel **bucket = bucket_of(session, channel->id);
+
+    channel->next_in_bucket = *bucket;
+    *bucket = channel;
+}
+
+static void remove_channel(vpc_session *session, const struct channel *channel)
+{
+    struct channel **at = bucket_of(session, channel->id);
+
+    while (*at != channel)
+        at = &(*at)->next_in_bucket;
+    *at = channel->next_in_bucket;
+}
+
+static void start_channel(vpc_pair *pair, struct channel *channel, bool sending, uint32_t id)
+{
+    struct ring ring = channel->ring;
+
+    ring.head = ring.used = 0;
+    *channel = (struct channel){.sending = sending, .id = id, .pair = pair, .ring = ring};
+    if (!sending)
+        channel->limit = ring.size;
+    vpc_lifecycle_start_channel(channel);
+    insert_channel(pair->session, channel);
+}
+
+vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h)
+{
+    bool host = session->config.role == VPC_HOST;
+    vpc_pair *pair = VPC_LIST_ENTRY(session->free.next, vpc_pair, free);
+
+    vpc_list_remove(&pair->free);
+    session->pair_count++;
+    session->highest_id = h2g > g2h ? h2g : g2h;
+    pair->used = true;
+    pair->writable_wanted = pair->discarding = false;
+    pair->user = NULL;
+    start_channel(pair, &pair->sending, true, host ? h2g : g2h);
+    start_channel(pair, &pair->receiving, false, host ? g2h : h2g);
+    return pair;
+}
+
+void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uint32_t channel)
+{
+    vpc_emit(
+        pair->session,
+        &(vpc_session_event){
+            .kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
+}
+
+/* Gives the pair back when both of its channels are released and nothing of it waits to be sent. */
+void vpc_pair_settle(vpc_pair *pair)
+{
+    vpc_session *session = pair->session;
+
+    if (!pair->used || pair->sending.state != VPC_CHANNEL_RELEASED ||
+        pair->receiving.state != VPC_CHANNEL_RELEASED ||
+        (pair->sending.pending | pair->receiving.pending) != 0)
+        return;
+    pair->used = false;
+    vpc_list_remove(&pair->control);
+    vpc_list_remove(&pair->data);
+    remove_channel(session, &pair->sending);
+    remove_channel(session, &pair->receiving);
+    vpc_emit(session, &(vpc_session_event){.kind = VPC_EV_PAIR_RELEASED,
+                                           .text = session->losing != NULL ? session->losing : "",
+                                           .tag = "",
+                                           .pair = pair});
+    session->pair_count--;
+    vpc_list_append(&session->free, &pair->free);
+}
+
+/* ---- stepping ------------------------------------------------------------------------------------------------------ */
+
+static bool can_send_data(const struct channel *channel)
+{
+    return channel->state == VPC_CHANNEL_OPEN &&
+           ((channel->ring.used > 0 && channel->offset < channel->limit) ||
+            (channel->ring.used == 0 && channel->finishing));
+}
+
+/* Puts the pair where the output looks for it, or takes it away from there. */
+void vpc_pair_schedule(vpc_pair *pair)
+{
+    if ((pair->sending.pending | pair->receiving.pending) != 0)
+        vpc_list_append(&pair->session->control, &pair->control);
+    else
+        vpc_list_remove(&pair->control);
+    if (can_send_data(&pair->sending))
+        vpc_list_append(&pair->session->data, &pair->data);
+    else
+        vpc_list_remove(&pair->data);
+}
+
+void vpc_channel_pend(struct channel *channel, enum pending what)
+{
+    channel->pending |= (uint8_t)what;
+}
+
+void vpc_action_abort(struct channel *channel)
+{
+    channel->pending &= (uint8_t)~PENDING_CREDIT;
+    channel->ring.used = 0;
+    vpc_channel_pend(channel, PENDING_RESET);
+}
+
+void vpc_action_answer_released(struct channel *channel)
+{
+    channel->pending &= (uint8_t) ~(PENDING_CREDIT | PENDING_OPENED);
+    channel->ring.used = 0;
+    vpc_channel_pend(channel, PENDING_RELEASED);
+}
+
+void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event)
+{
+    vpc_lifecycle_channel(&pair->sending, event);
+    vpc_lifecycle_channel(&pair->receiving, event);
+}
+
+void vpc_pairs_lose_session(vpc_session *session, const char *cause)
+{
+    session->losing = cause;
+    for (unsigned i = 0; i < session->config.max_pairs; i++) {
+        vpc_pair *pair = &session->pairs[i];
+
+        if (!pair->used)
+            continue;
+        vpc_pair_step(pair, VPC_LC_SESSION_LOST);
+        pair->sending.pending = pair->receiving.pending = 0;
+        vpc_pair_settle(pair);
+    }
+    session->losing = NULL;
+}
