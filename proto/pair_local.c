@@ -38,7 +38,8 @@ vpc_pair *vpc_pair_open(vpc_session *session, uint16_t port, uint32_t connect_ms
     uint32_t id = session->highest_id;
     vpc_pair *pair;
 
-    if (!vpc_in_session(session) || session->pair_count >= vpc_session_pair_limit(session) || id > UINT32_MAX - 2)
+    if (!vpc_in_session(session) || session->ending || id > UINT32_MAX - 2 ||
+        session->pair_count >= vpc_session_pair_limit(session))
         return NULL;
     pair = vpc_pairs_take(session, id + 1, id + 2);
     pair->port = port;

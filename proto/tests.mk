@@ -2,7 +2,7 @@
 
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
-PROTO_TEST_NAMES := test_frames test_lifecycle
+PROTO_TEST_NAMES := test_frames test_lifecycle test_session
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES))
 PROTO_TEST_MACHINES := vpc_session vpc_sending_channel vpc_receiving_channel
 PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR)
@@ -29,7 +29,10 @@ $(PROTO_TEST_DIR)/test_lifecycle: $(PROTO_TEST_DIR)/test_lifecycle.o $(PROTO_DIR
 $(PROTO_TEST_DIR)/test_frames: $(PROTO_TEST_DIR)/test_frames.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
--include $(PROTO_TEST_NAMES:%=$(PROTO_TEST_DIR)/%.d)
+$(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
+
+-include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_NAMES:%=$(PROTO_TEST_DIR)/%.d)
 
 # The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
 .PHONY: check check-proto check-proto-symbols
