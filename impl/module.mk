@@ -9,7 +9,7 @@ IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 IMPL_SHELL_SRC := actions bus control_server daemon listener log_file loop pipe_server ready_event shell stream tcp_client
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
--include impl/core/core.mk
+include impl/core/core.mk
 
 IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
@@ -18,9 +18,7 @@ IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 IMPL_STATIC := $(if $(SAN),,-static)
 
 PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so $(BUILD)/vpcctl $(BUILD)/guest/vpcctl $(BUILD)/hello_channel
-ifneq ($(CORE_OBJS),)
 PROGRAMS += $(BUILD)/vpc-host $(BUILD)/vpc-guest
-endif
 
 $(BUILD)/impl/%.o: impl/%.c
 	@mkdir -p $(@D)

@@ -2,8 +2,7 @@
 /* The guest endpoint: runs inside the virtual machine. */
 #include "shell/daemon.h"
 
-/* The symbol has its type's name, so C needs another name for it here. */
-extern const vpc_endpoint_abi reference __asm__(VPC_ENDPOINT_ABI_SYMBOL);
+extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
 int main(int argc, char **argv)
 {
@@ -13,5 +12,5 @@ int main(int argc, char **argv)
         .purpose = "Runs the VPCBus guest endpoint inside a virtual machine.",
         .bus = "/dev/virtio-ports/org.vpcbus.0",
     };
-    return vpc_daemon_main(&guest, &reference, argc, argv);
+    return vpc_daemon_main(&guest, &vpc_endpoint_abi_v1, argc, argv);
 }

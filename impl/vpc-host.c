@@ -2,8 +2,7 @@
 /* The host endpoint of one virtual machine. */
 #include "shell/daemon.h"
 
-/* The symbol has its type's name, so C needs another name for it here. */
-extern const vpc_endpoint_abi reference __asm__(VPC_ENDPOINT_ABI_SYMBOL);
+extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
 int main(int argc, char **argv)
 {
@@ -12,5 +11,5 @@ int main(int argc, char **argv)
         .role = VPC_ROLE_HOST,
         .purpose = "Runs the VPCBus host endpoint of one virtual machine.",
     };
-    return vpc_daemon_main(&host, &reference, argc, argv);
+    return vpc_daemon_main(&host, &vpc_endpoint_abi_v1, argc, argv);
 }

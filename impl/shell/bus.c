@@ -106,6 +106,7 @@ void vpc_bus_flush(vpc_bus *bus)
         ssize_t w = write(bus->watch.fd, octets, n);
         if (w > 0) {
             shell->abi->bus_sent(shell->ep, (size_t)w);
+            vpc_actions_take(shell);
             sent += (size_t)w;
         } else if (w == 0 || errno == EAGAIN) {
             blocked = true;

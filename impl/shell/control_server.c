@@ -233,14 +233,14 @@ static void free_client(vpc_client *client)
 
 bool vpc_control_reap(vpc_control *control)
 {
-    bool any = false;
-    for (vpc_client *c = control->clients; c; c = c->next) {
-        if (!c->doomed || c->told)
-            continue;
-        c->told = any = true;
-        c->shell->abi->control_close(c->shell->ep, c->number);
-    }
-    return any;
+    vpc_client *c = control->clients;
+    while (c && (!c->doomed || c->told))
+        c = c->next;
+    if (!c)
+        return false;
+    c->told = true;
+    c->shell->abi->control_close(c->shell->ep, c->number);
+    return true;
 }
 
 void vpc_control_bury(vpc_control *control)

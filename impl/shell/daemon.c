@@ -201,41 +201,11 @@ static bool good_vm_name(const char *vm)
     return strcmp(vm, file) == 0;
 }
 
-/* The endpoint says only that a setting is wrong: find out which, by trying each alone. */
-static void name_bad_options(const settings *s, const vpc_shell_config *shell)
-{
-    const char *key;
-    json_t *value;
-    bool named = false;
-    json_object_foreach(s->options, key, value)
-    {
-        json_t *one = json_pack("{s:O}", key, value);
-        char *text = json_dumps(one, 0);
-        vpc_shell_config alone = *shell;
-        alone.tag = "";
-        alone.options = text;
-        if (!vpc_shell_accepts(&alone)) {
-            fprintf(stderr,
-                    "%s: --option %s=%" JSON_INTEGER_FORMAT
-                    " is unknown or out of its range (VPCBUS.md, section 10)\n",
-                    shell->program, key, json_integer_value(value));
-            named = true;
-        }
-        free(text);
-        json_decref(one);
-    }
-    if (!named)
-        fprintf(stderr, "%s: the endpoint refuses its settings: tag \"%s\", options %s\n",
-                shell->program, shell->tag, shell->options);
-}
-
-static int run(const settings *s, const vpc_shell_config *config)
+static int run(const vpc_shell_config *config)
 {
     vpc_shell *shell = NULL;
     signal(SIGPIPE, SIG_IGN);
     int error = vpc_shell_open(config, &shell);
-    if (error == VPC_SHELL_BAD_SETTING)
-        name_bad_options(s, config);
     if (error)
         return error == VPC_SHELL_BAD_SETTING ? EXIT_USAGE : EXIT_FAILURE;
     int status = vpc_shell_run(shell);
@@ -286,7 +256,7 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
         .log_path = s->log ? s->log : log,
         .verbose = s->verbose,
     };
-    int status = run(s, &config);
+    int status = run(&config);
     free(options);
     return status;
 }

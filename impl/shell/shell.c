@@ -78,8 +78,7 @@ void vpc_shell_settle(vpc_shell *shell)
     vpc_actions_take(shell);
     do {
         flush_all(shell);
-        more = resume_one(shell);
-        more |= vpc_control_reap(&shell->control);
+        more = resume_one(shell) || vpc_control_reap(&shell->control);
         more |= vpc_actions_take(shell);
     } while (more);
     for (vpc_stream *s = shell->streams; s; s = s->next)
@@ -108,24 +107,26 @@ static int open_parts(vpc_shell *shell)
     return error;
 }
 
-static vpc_endpoint *make_endpoint(const vpc_shell_config *config, uint64_t now)
+static int make_endpoint(vpc_shell *shell)
 {
-    vpc_endpoint_config ep = {
-        .role = config->role,
-        .vm = config->vm,
-        .tag = config->tag,
-        .options = config->options,
+    char why[256] = "";
+    vpc_endpoint_config config = {
+        .role = shell->config.role,
+        .vm = shell->config.vm,
+        .tag = shell->config.tag,
+        .options = shell->config.options,
         .random = random_bits,
+        .error = why,
+        .error_size = sizeof(why),
     };
     errno = EINVAL;
-    return config->abi->create(&ep, now);
-}
-
-bool vpc_shell_accepts(const vpc_shell_config *config)
-{
-    vpc_endpoint *ep = make_endpoint(config, 0);
-    config->abi->destroy(ep);
-    return ep != NULL;
+    shell->ep = shell->abi->create(&config, shell->loop.now);
+    if (shell->ep)
+        return 0;
+    int error = errno;
+    vpc_shell_note(shell, "the endpoint refuses its settings: %s (see VPCBUS.md, section 10)",
+                   *why ? why : strerror(error));
+    return error == EINVAL ? VPC_SHELL_BAD_SETTING : error;
 }
 
 int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
@@ -141,10 +142,10 @@ int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
     made->control.listener.watch.fd = made->control.listener.lock = -1;
     int error = vpc_loop_open(&made->loop);
-    if (!error) {
-        made->ep = make_endpoint(config, made->loop.now);
-        error = made->ep ? open_parts(made) : errno == EINVAL ? VPC_SHELL_BAD_SETTING : errno;
-    }
+    if (!error)
+        error = make_endpoint(made);
+    if (!error)
+        error = open_parts(made);
     if (error) {
         vpc_shell_close(made);
         return error;

@@ -32,13 +32,11 @@ typedef struct vpc_shell_config {
 } vpc_shell_config;
 
 /*
- * Opens everything and makes the endpoint.  What fails is said on stderr, save a setting that the
- * endpoint refuses, which answers VPC_SHELL_BAD_SETTING: vpc_shell_accepts() finds out which.
+ * Opens everything and makes the endpoint.  What fails is said on stderr; VPC_SHELL_BAD_SETTING means that the endpoint
+ * refuses its role, tag or options.
  */
 #define VPC_SHELL_BAD_SETTING (-1)
 int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell);
-/* Whether the endpoint takes the config's role, tag and options; nothing is opened. */
-bool vpc_shell_accepts(const vpc_shell_config *config);
 /* NULL is ignored. */
 void vpc_shell_close(vpc_shell *shell);
 

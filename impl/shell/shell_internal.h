@@ -173,7 +173,7 @@ void vpc_control_close(vpc_control *control);
 void vpc_control_reply(vpc_control *control, uint32_t client, const char *text, size_t n);
 void vpc_control_broadcast(vpc_control *control, const char *text, size_t n);
 void vpc_control_flush(vpc_control *control);
-/* Tells the endpoint who left; whether there was anybody. */
+/* Tells the endpoint of one client that left; whether there was any. */
 bool vpc_control_reap(vpc_control *control);
 void vpc_control_bury(vpc_control *control); /* frees who left */
 

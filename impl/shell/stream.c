@@ -179,7 +179,9 @@ static size_t put(vpc_stream *stream, const void *octets, size_t n)
     while (w < 0 && errno == EINTR);
     if (w < 0 && errno != EAGAIN)
         write_failed(stream, errno);
-    return w > 0 ? (size_t)w : 0;
+    if (w > 0)
+        return (size_t)w;
+    return stream->no_reader ? n : 0;
 }
 
 void vpc_stream_flush(vpc_stream *stream)
@@ -187,15 +189,14 @@ void vpc_stream_flush(vpc_stream *stream)
     const vpc_endpoint_abi *abi = stream->shell->abi;
     const void *octets;
     size_t sent = 0, n, w;
-    if (stream->phase != VPC_STREAM_OPEN)
-        return;
-    while ((sent < VPC_BUDGET || stream->no_reader) && !stream->broken &&
+    while (stream->phase == VPC_STREAM_OPEN && (sent < VPC_BUDGET || stream->no_reader) &&
+           !stream->broken &&
            (n = abi->stream_output(stream->shell->ep, stream->number, &octets)) > 0) {
         w = put(stream, octets, n);
-        if (w == 0 && !stream->no_reader)
+        if (w == 0)
             break;
-        if (w > 0)
-            abi->stream_sent(stream->shell->ep, stream->number, w);
+        abi->stream_sent(stream->shell->ep, stream->number, w);
+        vpc_actions_take(stream->shell);
         sent += w;
     }
 }
