@@ -506,7 +506,6 @@ static void inproc_step(struct vpc_backend *backend, uint64_t until)
     struct inproc *self = self_of(backend);
     int still = 0;
 
-    self->saw = false;
     if (self->endpoint)
         settle(self);
     while (!self->saw && self->now < until) {
@@ -523,6 +522,7 @@ static void inproc_step(struct vpc_backend *backend, uint64_t until)
         SUBJECT(self, self->abi->clock(self->endpoint, self->now));
         settle(self);
     }
+    self->saw = false;
 }
 
 static bool inproc_bus_listen(struct vpc_backend *backend, bool on, char **error)

@@ -131,7 +131,7 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         run->phase = 1;
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
-        tester->told = 0;
+        tester->peer_epoch = tester->peer_echo = tester->told = 0;
         greet(run, step);
         run->sent_mark = vpc_now(run);
     }
@@ -422,7 +422,8 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
 
     if (is(frame, "HELLO"))
         return frame->message != step->message || received->repeated != wants_repeated;
-    return frame->message != step->message && (is(frame, "HEARTBEAT") || is(frame, "CREDIT"));
+    return frame->message != step->message &&
+           (is(frame, "HEARTBEAT") || is(frame, "CREDIT") || is(frame, "READY"));
 }
 
 /* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */
