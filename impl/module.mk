@@ -87,4 +87,11 @@ $(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -DVPC_BUILD='"$(BUILD)"'
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson
 
+# ---- manual pages ----------------------------------------------------------------------------------
+
+.PHONY: check-man
+CHECKS += check-man
+check-man: ## check the manual pages, where mandoc is there
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -W warning impl/*.[18]; else echo 'no mandoc: manual pages not checked'; fi
+
 -include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)
