@@ -19,6 +19,14 @@ endif
 VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -I$(BUILD)/gen
 VPC_LDFLAGS = $(SANFLAGS) $(LDFLAGS)
 
+# One short line for each file that is made; `make V=1` shows the commands.
+ifndef V
+.SILENT:
+PLAIN_SHELL := $(SHELL)
+SHELL = $(if $(filter $(BUILD)/%,$@),$(if $(filter $(LAST_SHOWN),$@),,$(info $(space) $@)$(eval LAST_SHOWN := $@)))$(PLAIN_SHELL)
+space :=
+endif
+
 # Generated C is Ragel's, not ours: it keeps our standard but not our warnings.
 GEN_CFLAGS  = -w
 

@@ -78,7 +78,9 @@ struct vpc_session {
     vpc_frame peer;                     /* the last valid HELLO */
     bool peer_ready;                    /* its last READY */
     bool local_ready;
-    bool ready_due; /* the session began while local_ready: it is announced next */
+    bool ready_due; /* local_ready is to be announced, after the step under way */
+    bool stepping;  /* the machine runs */
+    bool ending;    /* the session is over for the pairs, though its state is not left yet */
     bool late;
 
     /* the seals */

@@ -33,3 +33,5 @@ $(LIBVPCBUS): $(PROTO_OBJS)
 
 PROGRAMS += $(LIBVPCBUS)
 -include $(PROTO_OBJS:.o=.d)
+
+include proto/tests.mk

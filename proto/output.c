@@ -30,6 +30,9 @@ static void stage(vpc_session *session, vpc_frame *frame)
 
 void vpc_output_goodbye(vpc_session *session, uint32_t cause)
 {
+    session->preamble_begun = false; /* what it interrupts is no whole preamble any more (FRM-8) */
+    if (VPC_STAGING_SIZE - session->staged < GOODBYE_SIZE)
+        return; /* the one before was not even taken: the peer does not read */
     stage(session, &(vpc_frame){.type = VPC_GOODBYE, .cause = cause});
 }
 
@@ -225,7 +228,7 @@ static void stage_data(vpc_session *session)
 
 static void fill_staging(vpc_session *session)
 {
-    if (session->state == VPC_SESSION_DOWN)
+    if (session->state == VPC_SESSION_DOWN || session->state == VPC_SESSION_STOPPED)
         return;
     if (stage_greeting(session) || !vpc_in_session(session))
         return;

@@ -40,8 +40,8 @@ vpc_pair *vpc_pair_open(vpc_session *session, uint16_t port, uint32_t connect_ms
     uint32_t id = session->highest_id;
     vpc_pair *pair;
 
-    if (!vpc_in_session(session) || session->pair_count >= vpc_session_pair_limit(session) ||
-        id > UINT32_MAX - 2)
+    if (!vpc_in_session(session) || session->ending || id > UINT32_MAX - 2 ||
+        session->pair_count >= vpc_session_pair_limit(session))
         return NULL;
     pair = vpc_pairs_take(session, id + 1, id + 2);
     pair->port = port;
@@ -185,7 +185,8 @@ static void describe(const struct channel *channel, bool host, vpc_channel_statu
     };
 }
 
-void vpc_pair_channels(const vpc_pair *pair, vpc_channel_status *sending, vpc_channel_status *receiving)
+void vpc_pair_channels(const vpc_pair *pair, vpc_channel_status *sending,
+                       vpc_channel_status *receiving)
 {
     bool host = pair->session->config.role == VPC_HOST;
 

@@ -27,9 +27,9 @@ action set_epoch           { frame->epoch = parser->value; }
 action set_echo            { frame->echo = parser->value; }
 action set_features        { frame->features = (uint32_t)parser->value; }
 action set_heartbeat_ms    { frame->heartbeat_ms = (uint32_t)parser->value; }
-action tag_begin           { parser->text_at = 0; }
+action tag_begin           { parser->text_at = 0; frame->tag[VPC_TEXT_MAX] = '\0'; }
 action tag_octet           { frame->tag[parser->text_at++] = (char)*p; }
-action name_begin          { parser->text_at = 0; }
+action name_begin          { parser->text_at = 0; frame->name[VPC_TEXT_MAX] = '\0'; }
 action name_octet          { frame->name[parser->text_at++] = (char)*p; }
 action set_ready           { frame->ready = (uint8_t)parser->value; }
 action set_count           { frame->count = parser->value; }

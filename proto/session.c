@@ -82,6 +82,7 @@ void vpc_action_begin_session(vpc_session *session)
     session->heartbeats = 0;
     session->peer_ready = session->late = session->ready_waits = session->heartbeat_waits = false;
     session->ready_due = session->local_ready;
+    session->ending = false;
     session->highest_id = 0;
     session->refusal_count = 0;
     session->began = session->last_sent = session->last_received = session->now;
@@ -136,7 +137,8 @@ void vpc_action_end_session(vpc_session *session)
     const char *cause = session->end_cause != NULL ? session->end_cause : "stopped";
     unsigned pairs = session->pair_count;
 
-    session->ready_waits = session->heartbeat_waits = false;
+    session->ending = true;
+    session->hello_waits = session->ready_waits = session->heartbeat_waits = false;
     session->refusal_count = 0;
     session->late = false;
     vpc_pairs_lose_session(session, cause);
@@ -161,10 +163,20 @@ static void settle(vpc_session *session)
 {
     if (session->state == VPC_SESSION_BACKING_OFF && session->retry_at <= session->now)
         step(session, VPC_LC_RETRY);
-    if (session->ready_due && session->state == VPC_SESSION_UP) {
+    if (session->ready_due) {
         session->ready_due = false;
-        step(session, VPC_LC_LOCAL_READY);
+        step(session, session->local_ready ? VPC_LC_LOCAL_READY : VPC_LC_LOCAL_NOT_READY);
     }
+}
+
+static bool run_machine(vpc_session *session, enum vpc_lifecycle_event event)
+{
+    bool legal;
+
+    session->stepping = true;
+    legal = vpc_lifecycle_session(session, event);
+    session->stepping = false;
+    return legal;
 }
 
 /* Ends the session with this cause if the event ends it. */
@@ -188,7 +200,7 @@ static void step(vpc_session *session, enum vpc_lifecycle_event event)
 {
     /* Every event that this file raises has a transition in every state in which it raises it; what a peer's frame can
      * make illegal is stepped by receive_sealed(), which looks at the answer. */
-    if (vpc_lifecycle_session(session, event))
+    if (run_machine(session, event))
         settle(session);
 }
 
@@ -261,13 +273,13 @@ static void receive_sealed(vpc_session *session, const vpc_frame *frame)
         return;
     }
     session->received_number++;
-    hear(session);
     if (frame->type == VPC_READY)
-        session->peer_ready = frame->ready;
+        session->peer_ready = frame->ready; /* before hear(), which goes by the last word */
+    hear(session);
     session->not_ready_cause = "the guest endpoint is not ready";
     session->end_cause =
         frame->type == VPC_GOODBYE && frame->cause == 1 ? "peer saw a violation" : "goodbye";
-    if (!vpc_lifecycle_session(session, event))
+    if (!run_machine(session, event))
         broken = "a message that is illegal in this state";
     else if (event == VPC_LC_RCV_CHANNEL)
         broken = vpc_pairs_receive(session, frame);
@@ -367,7 +379,9 @@ void vpc_session_set_ready(vpc_session *session, bool ready)
     if (session->config.role != VPC_GUEST || session->local_ready == ready)
         return;
     session->local_ready = ready;
-    step(session, ready ? VPC_LC_LOCAL_READY : VPC_LC_LOCAL_NOT_READY);
+    session->ready_due = true;
+    if (!session->stepping) /* else it follows the step under way */
+        settle(session);
 }
 
 void vpc_session_stop(vpc_session *session)

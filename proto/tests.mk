@@ -1,0 +1,51 @@
+# proto/tests/: the tests of the protocol library.
+
+NM               ?= nm
+PROTO_TEST_DIR   := $(BUILD)/proto/tests
+PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery
+PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES))
+PROTO_TEST_MACHINES := vpc_session vpc_sending_channel vpc_receiving_channel
+PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR)
+
+TESTS += $(PROTO_TESTS)
+
+$(PROTO_TEST_DIR):
+	mkdir -p $@
+
+# What the grammar says, read by ragel itself and not by the code under test.
+$(PROTO_TEST_DIR)/lifecycle_rules.h: $(PROTO_TEST_MACHINES:%=$(BUILD)/spec/%.xml) tools/lifecycle.awk | $(PROTO_TEST_DIR)
+	{ for m in $(PROTO_TEST_MACHINES); do \
+	    awk -v form=c -v machine=$$m -f tools/lifecycle.awk spec/lifecycle.rl $(BUILD)/spec/$$m.xml || exit 1; done; } > $@
+
+$(PROTO_TEST_DIR)/test_lifecycle.o: $(PROTO_TEST_DIR)/lifecycle_rules.h
+
+$(PROTO_TEST_DIR)/%.o: proto/tests/%.c $(PROTO_DIR)/lifecycle_events.h | $(PROTO_TEST_DIR)
+	$(CC) $(PROTO_TEST_CFLAGS) -c -o $@ $<
+
+# The machines alone: the test defines their actions and sees which of them run.
+$(PROTO_TEST_DIR)/test_lifecycle: $(PROTO_TEST_DIR)/test_lifecycle.o $(PROTO_DIR)/machines.o
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
+
+$(PROTO_TEST_DIR)/test_frames: $(PROTO_TEST_DIR)/test_frames.o $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
+
+$(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
+
+-include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_NAMES:%=$(PROTO_TEST_DIR)/%.d)
+
+# The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
+.PHONY: check check-proto check-proto-symbols
+ifeq ($(SAN),)
+check-proto-symbols: $(LIBVPCBUS)
+	@foreign=$$($(NM) -u $< | awk '$$1 == "U" {print $$2}' | sort -u | \
+	    grep -vxE "mem(cpy|move|set|cmp)|$$($(NM) --defined-only $< | awk 'NF == 3 {print $$3}' | paste -sd'|')"); \
+	 if [ -n "$$foreign" ]; then echo "$<: wants more than mem*:" $$foreign; exit 1; fi
+else
+check-proto-symbols: ; # a sanitizer brings symbols of its own
+endif
+
+check-proto: $(PROTO_TESTS) check-proto-symbols ## the tests of the protocol library
+	@for t in $(PROTO_TESTS); do echo "$$t"; $$t || exit 1; done
+
+check: check-proto-symbols

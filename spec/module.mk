@@ -1,0 +1,30 @@
+# spec/: what is derived from the normative files: tables, figures, checks.
+
+SPEC_DIR  := $(BUILD)/spec
+SPEC_MACHINES := vpc_session vpc_sending_channel vpc_receiving_channel
+
+# `ragel -x` and `ragel -Vp` want every action defined before the grammar is included: these stubs define them empty.
+$(SPEC_DIR)/%.stub.rl: spec/lifecycle.rl
+	mkdir -p $(@D)
+	{ echo '%%{'; echo 'machine $*_stub;'; \
+	  sed 's/#.*//' $< | grep -oE '[@~][a-z_]+' | sort -u | sed -E 's/.(.*)/action \1 {}/'; \
+	  echo 'include $* "lifecycle.rl";'; echo 'write data;'; echo '}%%'; } > $@
+
+$(SPEC_DIR)/%.xml: $(SPEC_DIR)/%.stub.rl
+	$(RAGEL) -x -I spec -o $@ $<
+
+FIGURES := $(SPEC_MACHINES:%=$(BUILD)/figures/%.svg)
+
+$(BUILD)/figures/%.dot: $(SPEC_DIR)/%.xml tools/lifecycle.awk spec/lifecycle.rl
+	mkdir -p $(@D)
+	awk -v form=dot -v machine=$* -f tools/lifecycle.awk spec/lifecycle.rl $< > $@
+
+$(BUILD)/figures/%.svg: $(BUILD)/figures/%.dot
+	dot -Tsvg -o $@ $<
+
+.PRECIOUS: $(SPEC_DIR)/%.stub.rl $(SPEC_DIR)/%.xml $(BUILD)/figures/%.dot
+
+.PHONY: figures
+figures: $(FIGURES:.svg=.dot) ## draw the lifecycle machines to build/figures
+	@if command -v dot > /dev/null; then $(MAKE) --no-print-directory $(FIGURES); \
+	 else echo 'figures: no dot on this machine: only the .dot files are made (install graphviz for the pictures)'; fi

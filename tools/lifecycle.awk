@@ -1,0 +1,101 @@
+# The lifecycle machine that `ragel -x` printed, with names for its states and events.
+#
+#   awk -v form=c   -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    rows of a C table
+#   awk -v form=dot -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    a picture for dot
+#
+# The first file gives the names of the events; states are named by their to-state actions (in_NAME).
+
+function fail(what) {
+    print "lifecycle.awk: " FILENAME ":" FNR ": " what > "/dev/stderr"
+    exit failed = 1
+}
+
+function text(line) {
+    gsub(/^[^>]*>|<[^>]*>$/, "", line)
+    return line
+}
+
+# ---- the events ----
+FNR == NR {
+    sub(/#.*/, "")
+    while (match($0, /[a-z_]+ *= *[0-9]+;/)) {
+        split(substr($0, RSTART, RLENGTH - 1), part, / *= */)
+        event[part[2] + 0] = part[1]
+        $0 = substr($0, RSTART + RLENGTH)
+    }
+    next
+}
+
+# ---- the machine ----
+/<action id=/ {
+    match($0, / id="[0-9]+"/); id = substr($0, RSTART + 5, RLENGTH - 6)
+    match($0, /name="[^"]*"/); action[id] = substr($0, RSTART + 6, RLENGTH - 7)
+}
+/<action_table id=/ {
+    match($0, / id="[0-9]+"/); id = substr($0, RSTART + 5, RLENGTH - 6)
+    n = split(text($0), part, " ")
+    for (i = 1; i <= n; i++)
+        table[id] = table[id] (i > 1 ? " " : "") action[part[i]]
+}
+/<start_state>/ { start = text($0) + 0 }
+/<error_state>/ { error = text($0) + 0 }
+/<state id=/ {
+    match($0, /"[0-9]+"/)
+    at = substr($0, RSTART + 1, RLENGTH - 2) + 0
+}
+/<state_actions>/ {
+    split(text($0), part, " ")
+    name[at] = table[part[1]]
+    sub(/^in_/, "", name[at])
+}
+/<t>/ {
+    split(text($0), part, " ")
+    if (part[3] != "x" && part[3] + 0 != error)
+        for (e = part[1] + 0; e <= part[2] + 0; e++) {
+            row = ++rows
+            from[row] = at; on[row] = e; to[row] = part[3] + 0
+            does[row] = part[4] == "x" ? "" : table[part[4]]
+        }
+}
+
+function c_table(    row) {
+    printf "static const struct rule %s_rules[] = {\n", machine
+    for (row = 1; row <= rows; row++)
+        printf "    {\"%s\", %d, \"%s\", \"%s\"},\n", name[from[row]], on[row], name[to[row]], does[row]
+    print "};"
+    printf "static const char *const %s_start = \"%s\";\n", machine, name[start]
+}
+
+# One arrow for the events that lead the same way and do the same.
+function dot_picture(    row, key, arrow, order, n, i, part) {
+    printf "digraph %s {\n    rankdir=TB;\n", machine
+    print "    node [shape=box, style=rounded, fontname=\"sans-serif\", fontsize=11];"
+    print "    edge [fontname=\"sans-serif\", fontsize=9];"
+    print "    start [shape=point];\n    start -> " name[start] ";"
+    for (row = 1; row <= rows; row++) {
+        if (!(on[row] in event))
+            continue
+        key = name[from[row]] SUBSEP name[to[row]] SUBSEP does[row]
+        if (!(key in arrow))
+            order[++n] = key
+        arrow[key] = arrow[key] event[on[row]] "\\n"
+    }
+    for (i = 1; i <= n; i++) {
+        split(order[i], part, SUBSEP)
+        if (part[1] == "stopped")
+            continue # it takes every event and stays
+        printf "    %s -> %s [label=\"%s%s\"];\n", part[1], part[2], arrow[order[i]], part[3] == "" ? "" : "/ " part[3]
+    }
+    print "}"
+}
+
+END {
+    if (failed)
+        exit 1
+    if (rows == 0)
+        fail("no transition found: is this the output of ragel -x?")
+    if (form == "c")
+        c_table()
+    else
+        dot_picture()
+}
