@@ -2,7 +2,7 @@
 
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
-PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery test_pairs test_guards
+PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery test_pairs test_guards test_walk
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES))
 PROTO_TEST_MACHINES := vpc_session vpc_sending_channel vpc_receiving_channel
 PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR)
