@@ -117,7 +117,6 @@ Test(relay, bytes_that_came_before_the_pipe_was_opened, .fini = end)
     rig_begin(&rig, NULL, NULL);
     rig_ready(&rig);
     rig_ask_start(&rig, "a", 80);
-    client()->port = 80;
     rig_write(&rig.guest, server(), 500);
     rig_finish(&rig.guest, server());
     cr_assert_eq(client()->state, STREAM_LISTENING);
