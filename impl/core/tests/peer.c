@@ -20,7 +20,7 @@ void peer_octets(struct peer *peer, const void *octets, size_t n)
     uint8_t *copy = malloc(n > 0 ? n : 1);
 
     memcpy(copy, octets, n);
-    rig_abi.bus_input(peer->side->ep, copy, n);
+    vpc_endpoint_abi_v1.bus_input(peer->side->ep, copy, n);
     free(copy);
     rig_take(peer->side);
 }
@@ -52,12 +52,12 @@ void peer_hear(struct peer *peer)
     const void *octets;
     size_t n;
 
-    while ((n = rig_abi.bus_output(peer->side->ep, &octets)) > 0) {
+    while ((n = vpc_endpoint_abi_v1.bus_output(peer->side->ep, &octets)) > 0) {
         uint8_t *copy = malloc(n);
         const uint8_t *p = copy, *const end = copy + n;
 
         memcpy(copy, octets, n);
-        rig_abi.bus_sent(peer->side->ep, n);
+        vpc_endpoint_abi_v1.bus_sent(peer->side->ep, n);
         rig_take(peer->side);
         while (p < end) {
             enum vpc_parse_result result = vpc_parse(&peer->parser, &p, end);

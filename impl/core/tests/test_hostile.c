@@ -253,7 +253,7 @@ Test(hostile, a_reset_while_the_guest_connects, .init = begin_guest, .fini = end
     peer_send(&peer, (vpc_frame){.type = VPC_OPEN, .channel = 1, .reverse_channel = 2, .port = 80});
     peer_send(&peer, (vpc_frame){.type = VPC_RESET, .channel = 1, .error = ETIMEDOUT});
     cr_assert_eq(rig_port(&rig, 80)->end, VPC_ACTION_ABORT);
-    rig_abi.stream_opened(rig.guest.ep, 1, 0); /* too late: nobody asks any more */
+    vpc_endpoint_abi_v1.stream_opened(rig.guest.ep, 1, 0); /* too late: nobody asks any more */
     rig_take(&rig.guest);
     peer_hear(&peer);
     cr_assert_eq(peer.seen[VPC_OPENED], 0);

@@ -69,7 +69,7 @@ static void open_pipe(struct side *side)
         if (stream->state != STREAM_LISTENING || pick(2))
             continue;
         stream->state = STREAM_LIVE;
-        rig_abi.stream_opened(side->ep, stream->id, 0);
+        vpc_endpoint_abi_v1.stream_opened(side->ep, stream->id, 0);
         rig_take(side);
     }
 }
@@ -112,13 +112,13 @@ static void nonsense(struct side *side)
     const void *octets;
     uint32_t id = pick(4) ? side->last_stream + 1 + pick(3) : UINT32_MAX;
 
-    rig_abi.stream_opened(side->ep, id, (int)pick(2));
-    rig_abi.stream_eof(side->ep, id);
-    rig_abi.stream_gone(side->ep, id, (int)pick(2));
-    rig_abi.stream_sent(side->ep, id, 1);
-    cr_assert_eq(rig_abi.stream_input(side->ep, id, "x", 1), 0);
-    cr_assert_eq(rig_abi.stream_output(side->ep, id, &octets), 0);
-    rig_abi.stream_listening(side->ep, id, 0, "");
+    vpc_endpoint_abi_v1.stream_opened(side->ep, id, (int)pick(2));
+    vpc_endpoint_abi_v1.stream_eof(side->ep, id);
+    vpc_endpoint_abi_v1.stream_gone(side->ep, id, (int)pick(2));
+    vpc_endpoint_abi_v1.stream_sent(side->ep, id, 1);
+    cr_assert_eq(vpc_endpoint_abi_v1.stream_input(side->ep, id, "x", 1), 0);
+    cr_assert_eq(vpc_endpoint_abi_v1.stream_output(side->ep, id, &octets), 0);
+    vpc_endpoint_abi_v1.stream_listening(side->ep, id, 0, "");
     rig_take(side);
 }
 
@@ -132,8 +132,8 @@ static void stop_pipe(struct side *side)
 
 static void vanish(struct side *side)
 {
-    rig_abi.control_close(side->ep, 1 + pick(3));
-    rig_abi.control_open(side->ep, 1 + pick(3));
+    vpc_endpoint_abi_v1.control_close(side->ep, 1 + pick(3));
+    vpc_endpoint_abi_v1.control_open(side->ep, 1 + pick(3));
     rig_take(side);
 }
 
@@ -143,7 +143,7 @@ static void garble(struct side *side)
 
     for (size_t i = 0; i < sizeof(line); i++)
         line[i] = "{}[]\":,\\ aexcut1.-\0\xff"[pick(21)];
-    rig_abi.control_line(side->ep, 2, line, pick(sizeof(line)));
+    vpc_endpoint_abi_v1.control_line(side->ep, 2, line, pick(sizeof(line)));
     rig_take(side);
 }
 
