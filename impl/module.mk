@@ -75,15 +75,23 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name named_event shell shell_streams
+IMPL_TESTS := pipe_name named_event shell shell_streams daemons
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
-$(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
-$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell
+$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -DVPC_BUILD='"$(BUILD)"'
 
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson
+
+# ---- manual pages ----------------------------------------------------------------------------------
+
+.PHONY: check-man
+CHECKS += check-man
+check-man: ## check the manual pages, where mandoc is there
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -W warning impl/*.[18]; else echo 'no mandoc: manual pages not checked'; fi
 
 -include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)

@@ -221,7 +221,8 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
     struct utsname host;
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
     uname(&host);
-    const char *vm = s->vm ? s->vm : guest ? host.nodename : "";
+    const char *own = good_vm_name(host.nodename) ? host.nodename : "guest";
+    const char *vm = s->vm ? s->vm : guest ? own : "";
     const char *bus = s->bus ? s->bus : s->daemon->bus;
     if (!good_vm_name(vm))
         return usage_error(s, "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Both endpoints' programs against each other over a Unix socket, the guest's playing QEMU's side, with the test as the
+ * host's program (through libvpc and vpcctl) and as the server in the guest.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "shell_rig.h"
+#include "vpc_control.h"
+
+#define PIPE "\\\\.\\pipe\\test"
+
+enum {
+    LIMIT_MS = 10000,
+    BIG = 3000000, /* more than all windows and socket buffers on the way hold */
+};
+
+static pid_t host, guest;
+static int server;
+static unsigned port;
+static char octets[65536];
+
+/* Runs a program of the build with fd 0 and 1 as given (-1: nothing); it dies with the test. */
+static pid_t run(int in, int out, const char *const argv[])
+{
+    char program[256];
+    snprintf(program, sizeof(program), VPC_BUILD "/%s", argv[0]);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid > 0)
+        return pid;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_DFL);
+    dup2(in < 0 ? null : in, 0);
+    dup2(out < 0 ? null : out, 1);
+    execv(program, (char *const *)(uintptr_t)argv);
+    _exit(127);
+}
+
+static int ended(pid_t pid)
+{
+    int status = 0;
+    int64_t end = scratch_now_ms() + LIMIT_MS;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        cr_assert_lt(scratch_now_ms(), end, "a program does not end");
+        scratch_sleep_ms(5);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void start_guest(void)
+{
+    char bus[128], control[128], log[128];
+    snprintf(bus, sizeof(bus), "listen:%s/bus", scratch);
+    snprintf(control, sizeof(control), "%s/guest.sock", scratch);
+    snprintf(log, sizeof(log), "%s/log/guest.jsonl", scratch);
+    guest = run(-1, -1,
+                (const char *[]){"vpc-guest", "--bus", bus, "--runtime-dir", scratch, "--tag", "T",
+                                 "--vm", "guest", "--control", control, "--log", log, NULL});
+}
+
+static void start_host(void)
+{
+    char bus[128];
+    snprintf(bus, sizeof(bus), "%s/bus", scratch);
+    host = run(
+        -1, -1,
+        (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm", "vm", NULL});
+}
+
+static void wait_ready(void)
+{
+    enum vpc_level level;
+    vpc_hresult result = vpc_wait_channel_ready(scratch, "vm", LIMIT_MS, &level);
+    cr_assert_eq(result, VPC_S_OK, "still missing: %s", vpc_level_missing(level));
+}
+
+static void begin(void)
+{
+    scratch_begin();
+    start_guest();
+    start_host();
+    server = rig_tcp_server(&port, 4);
+}
+
+static void stop(pid_t *pid)
+{
+    if (*pid <= 0)
+        return;
+    kill(*pid, SIGTERM);
+    cr_expect_eq(ended(*pid), 0, "an endpoint did not stop well");
+    *pid = 0;
+}
+
+static void end(void)
+{
+    close(server);
+    stop(&guest);
+    stop(&host);
+    scratch_end();
+}
+
+TestSuite(daemons, .timeout = 60, .init = begin, .fini = end);
+
+static vpc_virtual_machine *vm_of(void)
+{
+    vpc_virtual_machine *vm;
+    cr_assert_eq(vpc_find_virtual_machine(scratch, "vm", &vm), VPC_S_OK);
+    return vm;
+}
+
+/* StartCommunicationChannel to the test's server, whose end is the answer. */
+static int started(void)
+{
+    char number[8];
+    vpc_channel_info info;
+    vpc_virtual_machine *vm = vm_of();
+    snprintf(number, sizeof(number), "%u", port);
+    vpc_hresult result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE,
+                                                         VPC_ENDPOINT_TCPIP, number, &info);
+    cr_assert_eq(result, VPC_S_OK, "%s: %s", vpc_hresult_name(result), vpc_last_error(vm));
+    cr_assert_eq(info.port, port);
+    cr_assert_neq(info.h2g, info.g2h);
+    vpc_release_virtual_machine(vm);
+    int fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+static int opened(void)
+{
+    int fd;
+    cr_assert_eq(vpc_pipe_connect(scratch, PIPE, &fd), 0);
+    return fd;
+}
+
+static void put(int fd, const char *text)
+{
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Reads to the end of the file: the number of octets, or -errno. */
+static long read_all(int fd, char *head, size_t size)
+{
+    long total = 0;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        cr_assert_eq(poll(&p, 1, LIMIT_MS), 1, "neither octets nor an end after %ld octets", total);
+        ssize_t n = read(fd, octets, sizeof(octets));
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return total;
+        for (ssize_t i = 0; i < n && (size_t)(total + i) + 1 < size; i++)
+            head[total + i] = octets[i], head[total + i + 1] = '\0';
+        total += n;
+    }
+}
+
+static void await_pairs(vpc_virtual_machine *vm, json_int_t want)
+{
+    int64_t limit = scratch_now_ms() + LIMIT_MS;
+    for (json_int_t open = -1; open != want;) {
+        json_t *answer;
+        cr_assert_lt(scratch_now_ms(), limit, "%d pairs are still open", (int)open);
+        cr_assert_eq(vpc_control(vm, "query-stats", NULL, &answer), VPC_S_OK);
+        open = json_integer_value(json_object_get(answer, "pairs_open"));
+        json_decref(answer);
+    }
+}
+
+Test(daemons, hello_both_ways_and_the_pair_is_released)
+{
+    char head[32] = "";
+    wait_ready();
+    int far = started(), near = opened();
+    put(near, "Hello World!");
+    shutdown(near, SHUT_WR);
+    cr_assert_eq(read_all(far, head, sizeof(head)), 12);
+    cr_assert_str_eq(head, "Hello World!");
+    put(far, "an answer");
+    close(far);
+    cr_assert_eq(read_all(near, head, sizeof(head)), 9);
+    cr_assert_str_eq(head, "an answer");
+    close(near);
+    vpc_virtual_machine *vm = vm_of();
+    await_pairs(vm, 0);
+    vpc_release_virtual_machine(vm);
+}
+
+Test(daemons, the_last_words_of_a_client_that_closes_at_once)
+{
+    wait_ready();
+    int far = started(), near = opened();
+    pid_t writer = fork();
+    if (writer == 0) {
+        memset(octets, 'w', sizeof(octets));
+        for (long n = 0; n < BIG; n += 50000)
+            if (write(near, octets, 50000) != 50000)
+                _exit(1);
+        _exit(0);
+    }
+    close(near);
+    scratch_sleep_ms(100); /* the guest's program is slow: the writer has to wait for it */
+    cr_assert_eq(read_all(far, NULL, 0), BIG);
+    cr_assert_eq(ended(writer), 0);
+    close(far);
+}
+
+Test(daemons, a_refused_port_is_an_error_at_once)
+{
+    vpc_channel_info info;
+    char number[8];
+    wait_ready();
+    vpc_virtual_machine *vm = vm_of();
+    snprintf(number, sizeof(number), "%u", port);
+    close(server);
+    cr_assert_eq(vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE,
+                                                 VPC_ENDPOINT_TCPIP, number, &info),
+                 VPC_ERROR_CONNECTION_REFUSED);
+    cr_assert_eq(info.error, ECONNREFUSED);
+    cr_assert_eq(vpc_start_communication_channel(vm, VPC_ENDPOINT_TCPIP, PIPE, VPC_ENDPOINT_TCPIP,
+                                                 number, NULL),
+                 VPC_E_INVALIDARG);
+    cr_assert_eq(vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, NULL,
+                                                 VPC_ENDPOINT_TCPIP, number, NULL),
+                 VPC_E_POINTER);
+    cr_assert_eq(vpc_stop_communication_channel(vm, PIPE), VPC_E_POINTER);
+    vpc_release_virtual_machine(vm);
+    server = rig_tcp_server(&port, 4);
+}
+
+Test(daemons, both_endpoints_list_both_channels)
+{
+    char path[128];
+    const char *const where[] = {"vms/vm.sock", "guest.sock"};
+    wait_ready();
+    int far = started(), near = opened();
+    for (int i = 0; i < 2; i++) {
+        vpc_virtual_machine *vm;
+        json_t *answer;
+        snprintf(path, sizeof(path), "%s/%s", scratch, where[i]);
+        cr_assert_eq(vpc_open_control_socket(path, &vm), VPC_S_OK);
+        cr_assert_eq(vpc_control(vm, "query-devices", NULL, &answer), VPC_S_OK);
+        cr_assert_eq(json_array_size(json_object_get(answer, "devices")), 2u);
+        json_decref(answer);
+        vpc_release_virtual_machine(vm);
+    }
+    close(near);
+    close(far);
+}
+
+/* ---- vpcctl connect ------------------------------------------------------------------------------ */
+
+static pid_t connect_command(int in, int out)
+{
+    return run(in, out,
+               (const char *[]){"vpcctl", "--runtime-dir", scratch, "connect", "vm", PIPE, NULL});
+}
+
+Test(daemons, connect_ends_well_after_both_directions_ended)
+{
+    int in[2], out[2];
+    char head[32] = "";
+    wait_ready();
+    int far = started();
+    cr_assert_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+    pid_t command = connect_command(in[0], out[1]);
+    close(in[0]);
+    close(out[1]);
+    put(in[1], "question");
+    close(in[1]);
+    cr_assert_eq(read_all(far, head, sizeof(head)), 8);
+    scratch_sleep_ms(50); /* half-closed, and the answer is late */
+    put(far, "answer");
+    close(far);
+    cr_assert_eq(read_all(out[0], head, sizeof(head)), 6);
+    cr_assert_str_eq(head, "answer");
+    cr_assert_eq(ended(command), 0);
+    close(out[0]);
+}
+
+/* Starts `connect` with a standard input that never ends, and a first octet on its way to the server. */
+static pid_t connect_that_stays(int *far, int in[2])
+{
+    char octet;
+    wait_ready();
+    *far = started();
+    cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
+    pid_t command = connect_command(in[0], -1);
+    close(in[0]);
+    put(in[1], "x");
+    cr_assert_eq(read(*far, &octet, 1), 1);
+    return command;
+}
+
+Test(daemons, connect_fails_when_the_guest_endpoint_is_killed_and_a_new_one_is_clean)
+{
+    int far, in[2];
+    char head[32] = "";
+    pid_t command = connect_that_stays(&far, in);
+    put(in[1], "stale");
+    kill(guest, SIGKILL);
+    cr_assert_eq(ended(guest), -SIGKILL);
+    cr_assert_eq(ended(command), 1);
+    close(in[1]);
+    close(far);
+    start_guest();
+    wait_ready();
+    far = started();
+    int near = opened();
+    put(near, "fresh");
+    close(near);
+    cr_assert_eq(read_all(far, head, sizeof(head)), 5);
+    cr_assert_str_eq(head, "fresh");
+    close(far);
+}
+
+Test(daemons, connect_fails_when_the_server_resets)
+{
+    int far, in[2];
+    struct linger reset = {.l_onoff = 1};
+    pid_t command = connect_that_stays(&far, in);
+    setsockopt(far, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(far);
+    cr_assert_eq(ended(command), 1);
+    close(in[1]);
+}
+
+Test(daemons, connect_fails_when_the_host_endpoint_is_killed)
+{
+    int far, in[2];
+    pid_t command = connect_that_stays(&far, in);
+    kill(host, SIGKILL);
+    cr_assert_eq(ended(host), -SIGKILL);
+    cr_assert_eq(ended(command), 1);
+    cr_assert_eq(read_all(far, NULL, 0), -ECONNRESET,
+                 "an end by error is a reset in the guest (CLS-7)");
+    close(in[1]);
+    close(far);
+    vpc_event *event;
+    cr_assert_eq(vpc_event_open(scratch, "Local\\T_ChannelReady", &event), 0);
+    cr_assert_not(vpc_event_is_set(event));
+    start_host();
+    cr_assert_eq(vpc_event_wait(event, LIMIT_MS), 0, "a new host endpoint takes over the event");
+    vpc_event_close(event);
+    close(started());
+}
+
+/* ---- the commands' exit status --------------------------------------------------------------------- */
+
+#define COMMAND(...)                                                                               \
+    ended(run(-1, -1, (const char *[]){"vpcctl", "--runtime-dir", scratch, __VA_ARGS__, NULL}))
+
+Test(daemons, exit_status_of_commands)
+{
+    wait_ready();
+    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "5"), 0);
+    cr_assert_eq(COMMAND("wait-ready", "--tag", "T", "--timeout", "5"), 0);
+    cr_assert_eq(COMMAND("list", "--json"), 0);
+    cr_assert_eq(COMMAND("show", "vm"), 0);
+    cr_assert_eq(COMMAND("devices", "vm"), 0);
+    cr_assert_eq(COMMAND("stat", "vm", "--json"), 0);
+    cr_assert_eq(COMMAND("events", "vm"), 0);
+    cr_assert_eq(COMMAND("events", "--explain", "1004"), 0);
+    cr_assert_eq(COMMAND("events", "--explain", "4711"), 1);
+    cr_assert_eq(COMMAND("start", "vm", "no pipe name", "80"), 1);
+    cr_assert_eq(COMMAND("stop", "vm", PIPE), 1);
+    cr_assert_eq(COMMAND("connect", "vm", PIPE), 1);
+    cr_assert_eq(COMMAND("start", "vm"), 2);
+    cr_assert_eq(COMMAND("start", "vm", PIPE, "80", "--follow"), 2);
+    cr_assert_eq(COMMAND("no-such-command"), 2);
+    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "soon"), 2);
+    stop(&guest);
+    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "0.1"), 3);
+    cr_assert_eq(COMMAND("wait-ready", "no-such-vm", "--timeout", "0.1"), 3);
+    cr_assert_eq(COMMAND("show", "no-such-vm"), 1);
+}
+
+Test(daemons, wrong_usage_of_the_endpoints)
+{
+    wait_ready();
+#define HOST(...) ended(run(-1, -1, (const char *[]){"vpc-host", __VA_ARGS__, NULL}))
+    cr_assert_eq(HOST("--help"), 0);
+    cr_assert_eq(HOST("--version"), 0);
+    cr_assert_eq(HOST("--no-such-option"), 2);
+    cr_assert_eq(HOST("--vm", "x"), 2);
+    cr_assert_eq(HOST("--vm", "../x", "--bus", "b", "--runtime-dir", scratch), 2);
+    cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "window"),
+                 2);
+    cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "window=0"),
+                 2);
+    cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "colour=1"),
+                 2);
+    cr_assert_eq(HOST("--vm", "vm", "--bus", "b", "--runtime-dir", scratch), 1,
+                 "one endpoint runs already");
+}
