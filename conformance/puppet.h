@@ -76,7 +76,7 @@ enum vpc_puppet_type {
     VPC_PUPPET_FAILED,     /* errno, what was tried */
     VPC_PUPPET_EXITED,     /* exit code, signal (0: it exited) */
     VPC_PUPPET_ACCEPTANCE, /* on a listener: the connection's handle, the peer's port */
-    VPC_PUPPET_LINK,       /* on a port: 1 a host client is there, 0 there is none */
+    VPC_PUPPET_LINK,       /* on a port, first after OPENED: 1 a host client is there, 0 none */
     VPC_PUPPET_CLOSED,
     VPC_PUPPET_TYPES
 };

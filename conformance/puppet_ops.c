@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,18 @@ static int connect_path(const char *path)
     return fd;
 }
 
+/* Tells at once whether a port's host client is there; a socket or a plain file has none. */
+static void tell_link(struct puppet *puppet, struct thing *thing)
+{
+    struct pollfd port = {.fd = thing->fd, .events = POLLIN};
+    struct stat status;
+
+    if (fstat(thing->fd, &status) != 0 || !S_ISCHR(status.st_mode))
+        return;
+    thing->linked = poll(&port, 1, 0) >= 0 && !(port.revents & POLLHUP);
+    puppet_say_number(puppet, VPC_PUPPET_LINK, thing->handle, thing->linked);
+}
+
 static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 {
     size_t at = 0;
@@ -196,6 +209,8 @@ static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
     if (fd >= 0)
         thing = thing_new(puppet, is_socket ? THING_STREAM : THING_PORT, frame->handle, fd);
     answer(puppet, frame, thing, 0, path);
+    if (thing)
+        tell_link(puppet, thing);
     return true;
 }
 
