@@ -86,8 +86,10 @@ bool vpc_frame_set(struct vpc_frame *frame, const char *name, uint64_t value)
 {
     const struct vpc_field *field = field_of(frame, name, VPC_FIELD_INT);
 
+    if (field == NULL)
+        field = field_of(frame, name, VPC_FIELD_ZERO);
     if (field)
-        put(frame->body + field->offset, value, field->size);
+        put(frame->body + field->offset, value, field->size < 8 ? field->size : 8);
     return field != NULL;
 }
 

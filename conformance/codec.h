@@ -34,7 +34,7 @@ uint64_t vpc_session_id(uint64_t host_epoch, uint64_t guest_epoch);
 void vpc_frame_begin(struct vpc_frame *frame, const struct vpc_table *table,
                      const struct vpc_message *message);
 void vpc_frame_clear(struct vpc_frame *frame);
-/* Field access; false when the message has no such field of that kind. */
+/* Field access; false when the message has no such field of that kind.  A reserved field can be set, to a lie. */
 bool vpc_frame_set(struct vpc_frame *frame, const char *field, uint64_t value);
 bool vpc_frame_set_text(struct vpc_frame *frame, const char *field, const char *text);
 bool vpc_frame_get(const struct vpc_frame *frame, const char *field, uint64_t *value);

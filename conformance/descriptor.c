@@ -36,6 +36,7 @@ struct key {
 static const struct key keys[] = {
     {"implementation", "name", PLACE(name)}, {"abi", "object", PLACE(object)},
     {"process", "command", PLACE(command)},  {"process", "option", PLACE(option)},
+    {"process", "control", PLACE(control)},
     {"guest", "files", PLACE(guest_files)},  {"guest", "command", PLACE(guest_command)},
     {"pics", "features", PLACE(features)},
 };
@@ -83,7 +84,7 @@ static int take(void *user, const char *section, const char *name, const char *v
         return 1;
     }
     return wrong(loader, vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                                    "[implementation], object in [abi], command and option in "
+                                    "[implementation], object in [abi], command, control and option in "
                                     "[process], files and command in [guest], features in [pics], "
                                     "and timers in [pixit]",
                                     name, section));
@@ -123,6 +124,8 @@ struct vpc_implementation *vpc_implementation_load(const char *path, char **erro
     }
     if (!loader.result->features)
         loader.result->features = vpc_copy("");
+    if (!loader.result->control)
+        loader.result->control = vpc_copy("%{control}");
     if (!loader.result->option)
         loader.result->option = vpc_copy("--option %{name}=%{value}");
     return loader.result;

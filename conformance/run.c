@@ -14,6 +14,7 @@
 #include <time.h>
 
 #define DEFAULT_LIMIT_MS 5000
+#define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
 
 struct step_kind {
@@ -122,6 +123,8 @@ static void pump(struct vpc_run *run, uint64_t until)
 
     vpc_run_flush(run);
     due = due < until ? due : until;
+    if (run->ops->real_time && due > vpc_now(run) + SLICE_MS)
+        due = vpc_now(run) + SLICE_MS;
     run->ops->step(run->backend, due);
     took = real_ms() - started;
     if (run->ops->real_time && took > STALL_MS && vpc_now(run) > due + STALL_MS)
@@ -129,6 +132,24 @@ static void pump(struct vpc_run *run, uint64_t until)
     run->trace->now = vpc_now(run);
     vpc_tester_clock(&run->tester, run->trace->now);
     vpc_run_flush(run);
+}
+
+bool vpc_run_connect(struct vpc_run *run)
+{
+    const struct vpc_implementation *implementation = run->config->implementation;
+    uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 3000);
+
+    run->first = true;
+    while (vpc_implementation_has(implementation, "control")) {
+        if (run->crash != NULL || vpc_client_of(run, "") != NULL)
+            return true;
+        if (vpc_now(run) >= limit) {
+            vpc_say(run, VPC_WRONG, "its control socket can not be connected");
+            return false;
+        }
+        pump(run, limit);
+    }
+    return true;
 }
 
 /* ---- one step ------------------------------------------------------------------------------------------------------------- */
@@ -333,12 +354,12 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
 
     *result = (struct vpc_result){.verdict = VPC_PASS};
     set_up(&run, config);
-    if (start(&run, &error)) {
+    if (start(&run, &error) && vpc_run_connect(&run)) {
         run_steps(&run, result);
     } else {
-        result->verdict = VPC_HARNESS_ERROR;
+        result->verdict = error ? VPC_HARNESS_ERROR : VPC_FAIL;
         result->expected = vpc_copy("a subject that starts");
-        result->got = vpc_copy(error);
+        result->got = vpc_copy(error ? error : run.got);
     }
     free(error);
     write_trace(&run, result, trace_file);

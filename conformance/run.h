@@ -89,6 +89,7 @@ struct vpc_run {
     struct vpc_client *clients;
     struct vpc_variable *variables;
     int next_id;
+    int event_client; /* whose events count: each client gets them all */
     int ready; /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
@@ -123,6 +124,8 @@ char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
 /* A new control client of that label, or the one that is there. */
 struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
+/* Waits until a started subject can be talked to; false: run->got says why. */
+bool vpc_run_connect(struct vpc_run *run);
 void vpc_on_seen(void *user, const struct vpc_seen *seen);
 void vpc_run_forget(struct vpc_run *run);
 

@@ -113,6 +113,7 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
     request = json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
                         arguments_of(run, step, strcmp(command, "start") == 0), "id",
                         ++client->requests);
+    run->answer = NULL;
     line = json_dumps(request, JSON_COMPACT);
     vpc_trace_add(run->trace, "api > %s", line);
     run->ops->control_line(run->backend, client->id, line, strlen(line));
@@ -138,6 +139,7 @@ enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *st
         vpc_buffer_add(&line, step->args[0].value, step->args[0].size);
     }
     client->requests = 0;
+    run->answer = NULL;
     vpc_trace_add(run->trace, "api > raw line, %zu octets", line.end);
     run->ops->control_line(run->backend, client->id, line.end ? (const char *)line.data : "",
                            line.end);

@@ -104,6 +104,20 @@ static enum vpc_outcome await_ready(struct vpc_run *run)
     return vpc_say(run, VPC_PENDING, "the session is there, its READY is not");
 }
 
+/* What later steps may want to compare with. */
+static void set_session_variables(struct vpc_run *run)
+{
+    const struct vpc_tester *tester = &run->tester;
+    char number[24];
+
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer_epoch);
+    vpc_set_variable(run, "subject_epoch", number);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->epoch);
+    vpc_set_variable(run, "tester_epoch", number);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->session);
+    vpc_set_variable(run, "session_id", number);
+}
+
 /* Phases: 0 the transport, 1 the greeting, 2 READY of a guest. */
 enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *step)
 {
@@ -117,7 +131,7 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         run->phase = 1;
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
-        tester->told = 0;
+        tester->peer_epoch = tester->peer_echo = tester->told = 0;
         greet(run, step);
         run->sent_mark = vpc_now(run);
     }
@@ -126,6 +140,7 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
 
         if (heard && tester->told == tester->peer_epoch) {
             run->phase = 2;
+            set_session_variables(run);
             drop_hellos(run);
             if (subject_host && !not_ready)
                 send_ready(run);
@@ -407,7 +422,8 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
 
     if (is(frame, "HELLO"))
         return frame->message != step->message || received->repeated != wants_repeated;
-    return frame->message != step->message && (is(frame, "HEARTBEAT") || is(frame, "CREDIT"));
+    return frame->message != step->message &&
+           (is(frame, "HEARTBEAT") || is(frame, "CREDIT") || is(frame, "READY"));
 }
 
 /* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */

@@ -155,6 +155,8 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
     client->id = ++run->next_id;
     client->next = run->clients;
     run->clients = client;
+    if (run->event_client == 0)
+        run->event_client = client->id;
     return client;
 }
 
@@ -194,8 +196,10 @@ static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
         return;
     if (!json_object_get(json, "event"))
         append(&run->answers, seen->id, json);
-    else
+    else if (seen->id == 0 || seen->id == run->event_client)
         append(&run->events, seen->id, json);
+    else
+        json_decref(json);
 }
 
 static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
@@ -282,6 +286,8 @@ static void on_control_eof(struct vpc_run *run, const struct vpc_seen *seen)
     for (struct vpc_client *client = run->clients; client; client = client->next)
         if (seen->id == 0 || client->id == seen->id)
             client->eof = true;
+    if (seen->id == 0 || seen->id == run->event_client)
+        run->event_client = 0;
 }
 
 void vpc_on_seen(void *user, const struct vpc_seen *seen)

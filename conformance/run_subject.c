@@ -19,6 +19,7 @@ enum vpc_outcome vpc_step_kill(struct vpc_run *run, const struct vpc_step *step)
     run->ops->kill(run->backend);
     for (struct vpc_client *client = run->clients; client; client = client->next)
         client->eof = true;
+    run->event_client = 0;
     return VPC_DONE;
 }
 
@@ -33,6 +34,8 @@ enum vpc_outcome vpc_step_restart(struct vpc_run *run, const struct vpc_step *st
     vpc_trace_add(run->trace, "start subject");
     if (!run->ops->start(run->backend, &error))
         outcome = vpc_say(run, VPC_BROKEN, "%s", error);
+    else if (!vpc_run_connect(run))
+        outcome = VPC_WRONG;
     free(error);
     return outcome;
 }

@@ -391,7 +391,9 @@ void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received)
 
 uint64_t vpc_tester_deadline(const struct vpc_tester *tester)
 {
-    return tester->session && tester->auto_heartbeat ? tester->last_sent_ms + HEARTBEAT_MS
+    bool greeted = tester->session && tester->told == tester->peer_epoch;
+
+    return greeted && tester->auto_heartbeat ? tester->last_sent_ms + HEARTBEAT_MS
                                                      : UINT64_MAX;
 }
 

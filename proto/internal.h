@@ -10,7 +10,8 @@
 #include "vpcbus.h"
 
 #define VPC_STAGING_SIZE (2 * VPC_FRAME_MAX)
-#define VPC_REFUSALS_MAX 64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5) */
+#define VPC_REFUSALS_MIN                                                                           \
+    64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5): this or max_pairs */
 
 /* What waits to be sent for a channel; the bits stand in the order in which they are sent. */
 enum pending {
@@ -98,8 +99,8 @@ struct vpc_session {
     bool ready_waits, heartbeat_waits;
     uint64_t heartbeats;
     uint32_t staged, staged_sent;
-    struct refusal refusals[VPC_REFUSALS_MAX];
-    unsigned refusal_count;
+    struct refusal *refusals;
+    unsigned refusal_count, refusal_room;
 
     /* pairs */
     uint32_t highest_id;

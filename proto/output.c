@@ -155,17 +155,15 @@ static const struct {
     {PENDING_RESET, VPC_RESET, fill_error},     {PENDING_RELEASED, VPC_RELEASED, fill_released},
 };
 
-static void stage_pending(vpc_session *session, struct channel *channel)
+static void stage_pending(vpc_session *session, struct channel *channel, size_t i)
 {
-    for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
-        vpc_frame frame = {.type = senders[i].type, .channel = channel->id};
+    vpc_frame frame = {.type = senders[i].type, .channel = channel->id};
 
-        if (!(channel->pending & senders[i].what) || staging_room(session) < VPC_SMALL_FRAME_MAX)
-            continue;
-        channel->pending &= (uint8_t)~senders[i].what;
-        senders[i].fill(channel, &frame);
-        stage(session, &frame);
-    }
+    if (!(channel->pending & senders[i].what) || staging_room(session) < VPC_SMALL_FRAME_MAX)
+        return;
+    channel->pending &= (uint8_t)~senders[i].what;
+    senders[i].fill(channel, &frame);
+    stage(session, &frame);
 }
 
 static void stage_control(vpc_session *session)
@@ -173,8 +171,11 @@ static void stage_control(vpc_session *session)
     while (!vpc_list_empty(&session->control) && staging_room(session) >= VPC_SMALL_FRAME_MAX) {
         vpc_pair *pair = VPC_LIST_ENTRY(session->control.next, vpc_pair, control);
 
-        stage_pending(session, &pair->sending); /* OPEN, before anything of the other channel */
-        stage_pending(session, &pair->receiving);
+        /* What opens the pair goes before anything else of either channel. */
+        for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
+            stage_pending(session, &pair->sending, i);
+            stage_pending(session, &pair->receiving, i);
+        }
         vpc_pair_schedule(pair);
         vpc_pair_settle(pair);
     }

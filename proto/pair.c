@@ -58,11 +58,18 @@ static unsigned bucket_count(const vpc_session_config *config)
     return n;
 }
 
+/* A host that keeps CHN-7 never has more OPENs under way than max_pairs, however slowly the answers leave. */
+static unsigned refusal_room(const vpc_session_config *config)
+{
+    return config->max_pairs > VPC_REFUSALS_MIN ? config->max_pairs : VPC_REFUSALS_MIN;
+}
+
 size_t vpc_pairs_size(const vpc_session_config *config)
 {
     size_t each = sizeof(vpc_pair) + config->window + config->send_buffer;
 
-    return bucket_count(config) * sizeof(struct channel *) + each * config->max_pairs;
+    return bucket_count(config) * sizeof(struct channel *) +
+           refusal_room(config) * sizeof(struct refusal) + each * config->max_pairs;
 }
 
 void vpc_pairs_init(vpc_session *session, uint8_t *memory)
@@ -75,7 +82,9 @@ void vpc_pairs_init(vpc_session *session, uint8_t *memory)
     memset(session->buckets, 0, session->bucket_count * sizeof(struct channel *));
     session->pairs = (vpc_pair *)(void *)(session->buckets + session->bucket_count);
     memset(session->pairs, 0, config->max_pairs * sizeof(vpc_pair));
-    octets = (uint8_t *)(session->pairs + config->max_pairs);
+    session->refusal_room = refusal_room(config);
+    session->refusals = (struct refusal *)(void *)(session->pairs + config->max_pairs);
+    octets = (uint8_t *)(session->refusals + session->refusal_room);
     vpc_list_init(&session->free);
     vpc_list_init(&session->control);
     vpc_list_init(&session->data);

@@ -62,9 +62,20 @@ uint32_t vpc_pair_connect_ms(const vpc_pair *pair)
     return pair->connect_ms;
 }
 
+/* False when the host-to-guest channel, which the answer would name, was reset before: the other one follows it then. */
+static bool can_answer(vpc_pair *pair)
+{
+    if (pair->receiving.state == VPC_CHANNEL_OPENING)
+        return true;
+    if (pair->sending.state == VPC_CHANNEL_OPENING)
+        abort_channel(&pair->sending, 0);
+    vpc_pair_schedule(pair);
+    return false;
+}
+
 void vpc_pair_opened(vpc_pair *pair)
 {
-    if (pair->receiving.state != VPC_CHANNEL_OPENING)
+    if (!can_answer(pair))
         return;
     vpc_pair_step(pair, VPC_LC_SND_OPENED);
     vpc_channel_pend(&pair->receiving, PENDING_OPENED);
@@ -73,7 +84,7 @@ void vpc_pair_opened(vpc_pair *pair)
 
 void vpc_pair_refused(vpc_pair *pair, uint32_t error)
 {
-    if (pair->receiving.state != VPC_CHANNEL_OPENING)
+    if (!can_answer(pair))
         return;
     vpc_pair_step(pair, VPC_LC_SND_REFUSED);
     pair->receiving.error = error;
@@ -154,6 +165,8 @@ void vpc_pair_reset(vpc_pair *pair, uint32_t error)
 
 void vpc_pair_stop_reading(vpc_pair *pair)
 {
+    if (pair->receiving.state == VPC_CHANNEL_OPENING)
+        abort_channel(&pair->sending, 0); /* no answer could open the one without the other */
     abort_channel(&pair->receiving, 0);
     vpc_pair_schedule(pair);
 }

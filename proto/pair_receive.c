@@ -10,7 +10,7 @@
 
 static bool refuse(vpc_session *session, const vpc_frame *open, uint32_t error)
 {
-    if (session->refusal_count == VPC_REFUSALS_MAX)
+    if (session->refusal_count == session->refusal_room)
         return false;
     session->refusals[session->refusal_count++] = (struct refusal){open->channel, error};
     return true;
@@ -50,20 +50,23 @@ struct receipt {
                   bool open); /* after the step; `open`: the state before was open */
 };
 
+/* A guard is about the right end only; that a message comes from the wrong one (CHN-3) is for the grammar to say. */
 static bool data_guard(const struct channel *channel, const vpc_frame *frame)
 {
+    if (channel->sending)
+        return true;
     return frame->offset == channel->offset &&
            frame->payload_len <= channel->limit - channel->offset;
 }
 
 static bool fin_guard(const struct channel *channel, const vpc_frame *frame)
 {
-    return frame->offset == channel->offset;
+    return channel->sending || frame->offset == channel->offset;
 }
 
 static bool credit_guard(const struct channel *channel, const vpc_frame *frame)
 {
-    return frame->limit >= channel->limit;
+    return !channel->sending || frame->limit >= channel->limit;
 }
 
 static void on_opened(struct channel *channel, const vpc_frame *frame, bool open)

@@ -2,9 +2,8 @@
 
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
-PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery
+PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery test_pairs test_guards test_walk
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES))
-PROTO_TEST_MACHINES := vpc_session vpc_sending_channel vpc_receiving_channel
 PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR)
 
 TESTS += $(PROTO_TESTS)
@@ -13,8 +12,8 @@ $(PROTO_TEST_DIR):
 	mkdir -p $@
 
 # What the grammar says, read by ragel itself and not by the code under test.
-$(PROTO_TEST_DIR)/lifecycle_rules.h: $(PROTO_TEST_MACHINES:%=$(BUILD)/spec/%.xml) tools/lifecycle.awk | $(PROTO_TEST_DIR)
-	{ for m in $(PROTO_TEST_MACHINES); do \
+$(PROTO_TEST_DIR)/lifecycle_rules.h: $(SPEC_MACHINES:%=$(BUILD)/spec/%.xml) tools/lifecycle.awk | $(PROTO_TEST_DIR)
+	{ for m in $(SPEC_MACHINES); do \
 	    awk -v form=c -v machine=$$m -f tools/lifecycle.awk spec/lifecycle.rl $(BUILD)/spec/$$m.xml || exit 1; done; } > $@
 
 $(PROTO_TEST_DIR)/test_lifecycle.o: $(PROTO_TEST_DIR)/lifecycle_rules.h
@@ -35,7 +34,7 @@ $(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_lifecycle,$(PROTO_T
 -include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_NAMES:%=$(PROTO_TEST_DIR)/%.d)
 
 # The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
-.PHONY: check check-proto check-proto-symbols
+.PHONY: check-proto check-proto-symbols
 ifeq ($(SAN),)
 check-proto-symbols: $(LIBVPCBUS)
 	@foreign=$$($(NM) -u $< | awk '$$1 == "U" {print $$2}' | sort -u | \
@@ -48,4 +47,4 @@ endif
 check-proto: $(PROTO_TESTS) check-proto-symbols ## the tests of the protocol library
 	@for t in $(PROTO_TESTS); do echo "$$t"; $$t || exit 1; done
 
-check: check-proto-symbols
+CHECKS += check-proto-symbols

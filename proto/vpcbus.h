@@ -7,7 +7,7 @@
  *
  * Conventions
  *   Memory      The caller gives one block of vpc_session_size() octets; nothing else is ever held.  The bound is
- *               sizeof(session) + 2 * max frame + max_pairs * (sizeof(pair) + window + send_buffer + hash slots),
+ *               sizeof(session) + 2 * max frame + max_pairs * (sizeof(pair) + window + send_buffer + hash slots + a refusal),
  *               whatever the peer sends (FLW-5).
  *   Ownership   Pointers given are read during the call only.  Pointers handed out stay valid until the next call on
  *               the same session.  A vpc_pair is valid from the call or event that made it until VPC_EV_PAIR_RELEASED.
@@ -254,7 +254,7 @@ void vpc_pair_end_delivered(vpc_pair *pair);
 
 /* Nobody reads any more: what is held and what still comes is dropped, and its credit given (CLS-6). */
 void vpc_pair_discard(vpc_pair *pair);
-/* Aborts both channels (CLS-5), or only the receiving one, with error 0 (CLS-6). */
+/* Aborts both channels (CLS-5), or only the receiving one, with error 0 (CLS-6); while the pair is opening, both. */
 void vpc_pair_reset(vpc_pair *pair, uint32_t error);
 void vpc_pair_stop_reading(vpc_pair *pair);
 

@@ -168,6 +168,7 @@ aborting: ( (
 
 released: ( (
       ( rcv_reset | snd_reset | session_lost )            -> released
+    | ( snd_opened | snd_refused )                        -> released   # the answer names the other channel
     ) >~in_released );
 }%%
 
@@ -215,5 +216,6 @@ aborting: ( (
 
 released: ( (
       ( rcv_reset | snd_reset | session_lost )            -> released
+    | ( rcv_opened | rcv_refused )                        -> released   # the answer names the other channel
     ) >~in_released );
 }%%

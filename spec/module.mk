@@ -24,7 +24,15 @@ $(BUILD)/figures/%.svg: $(BUILD)/figures/%.dot
 
 .PRECIOUS: $(SPEC_DIR)/%.stub.rl $(SPEC_DIR)/%.xml $(BUILD)/figures/%.dot
 
-.PHONY: figures
+.PHONY: figures spec check-spec
 figures: $(FIGURES:.svg=.dot) ## draw the lifecycle machines to build/figures
 	@if command -v dot > /dev/null; then $(MAKE) --no-print-directory $(FIGURES); \
 	 else echo 'figures: no dot on this machine: only the .dot files are made (install graphviz for the pictures)'; fi
+
+spec: ## fill in the tables of spec/VPCBUS.md
+	@tools/spec-doc
+
+check-spec: ## see that the document, its tables and the grammar agree
+	@tools/spec-doc --check
+
+CHECKS += check-spec

@@ -68,8 +68,8 @@ static void on_violation(vpc_endpoint *ep, const vpc_session_event *event)
 
 static void on_session_down(vpc_endpoint *ep, const vpc_session_event *event)
 {
-    vpc_log(ep, VPC_LOG_SESSION_LOST,
-            json_pack("{s:s, s:I}", "cause", event->text, "pairs", (json_int_t)event->value));
+    vpc_log_at(ep, VPC_LOG_SESSION_LOST, strcmp(event->text, "stopped") == 0 ? "info" : NULL,
+               json_pack("{s:s, s:I}", "cause", event->text, "pairs", (json_int_t)event->value));
 }
 
 static void on_late(vpc_endpoint *ep, const vpc_session_event *event)

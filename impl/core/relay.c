@@ -151,9 +151,7 @@ static void report_closed(vpc_endpoint *ep, const struct vpc_relay *relay)
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
 {
     if (*lost != '\0' && relay->cause == NULL)
-        relay->cause = strcmp(lost, "stopped") == 0              ? "stopped"
-                       : strcmp(lost, "protocol violation") == 0 ? "protocol violation"
-                                                                 : "session lost";
+        relay->cause = strcmp(lost, "stopped") == 0 ? "stopped" : "session lost";
     if (relay->open)
         report_closed(ep, relay);
     else if (ep->role == VPC_ROLE_HOST)

@@ -328,6 +328,9 @@ static const struct saying sayings[] = {
     {"CHN-2", RECEIVING, "released", VPC_LC_RCV_DATA, NULL, ""},
     {"CHN-2", SENDING, "released", VPC_LC_RCV_CREDIT, NULL, ""},
     {"CHN-2", SENDING, "released", VPC_LC_RCV_RESET, "released", ""},
+    {"CHN-2", RECEIVING, "released", VPC_LC_RCV_OPENED, "released",
+     ""}, /* it is the other channel's answer */
+    {"CHN-2", SENDING, "released", VPC_LC_RCV_OPENED, NULL, ""},
     {"CLS-1", SENDING, "open", VPC_LC_SND_FIN, "closing", ""},
     {"CLS-1", SENDING, "closing", VPC_LC_SND_DATA, NULL, ""},
     {"CLS-1", RECEIVING, "draining", VPC_LC_RCV_DATA, NULL, ""},
