@@ -87,7 +87,6 @@ void vpc_thing_flush(struct vpc_qemu_guest *self, struct vpc_thing *thing)
         thing->shut_done = vpc_puppet_fin(puppet, thing->handle) == 0;
     if (vpc_buffer_size(&thing->out) == 0 && thing->finish && !thing->finish_done)
         thing->finish_done = vpc_puppet_finish(puppet, thing->handle) == 0;
-    vpc_qemu_take(&self->qemu);
 }
 
 void vpc_thing_send(struct vpc_qemu_guest *self, struct vpc_thing *thing, const void *octets,

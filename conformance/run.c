@@ -134,6 +134,11 @@ static void pump(struct vpc_run *run, uint64_t until)
     vpc_run_flush(run);
 }
 
+static bool dead(struct vpc_run *run)
+{
+    return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
+}
+
 bool vpc_run_connect(struct vpc_run *run)
 {
     const struct vpc_implementation *implementation = run->config->implementation;
@@ -141,7 +146,7 @@ bool vpc_run_connect(struct vpc_run *run)
 
     run->first = true;
     while (vpc_implementation_has(implementation, "control")) {
-        if (run->crash != NULL || vpc_client_of(run, "") != NULL)
+        if (dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
             vpc_say(run, VPC_WRONG, "its control socket can not be connected");
@@ -184,11 +189,6 @@ static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool 
     if (run->ops->real_time && !holds)
         ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
     return vpc_now(run) + ms;
-}
-
-static bool dead(struct vpc_run *run)
-{
-    return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
 }
 
 static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
