@@ -67,24 +67,6 @@ static uint64_t socket_now(struct vpc_backend *backend)
 
 /* ---- the process ---------------------------------------------------------------------------------------------------- */
 
-static char *options_of(const struct vpc_implementation *implementation,
-                        const struct vpc_arg *options, size_t count)
-{
-    char *all = vpc_copy("");
-
-    for (size_t i = 0; i < count; i++) {
-        const char *pairs[] = {"name", options[i].key, "value", options[i].value, NULL};
-        const char *unknown;
-        char *one = vpc_expand(implementation->option, pairs, &unknown);
-        char *longer = vpc_format("%s %s", all, one ? one : "");
-
-        free(one);
-        free(all);
-        all = longer;
-    }
-    return all;
-}
-
 /* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first. */
 static char *expand(struct socket_backend *self, const char *text, const char *suffix,
                     const char *options, char **error)
@@ -171,7 +153,7 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
 {
     struct socket_backend *self = self_of(backend);
     struct vpc_process second = {0};
-    char *options = options_of(self->config.implementation, option, 1);
+    char *options = vpc_implementation_options(self->config.implementation, option, 1);
     char *command = expand(self, self->config.implementation->command, "-2", options, error);
     int status = 0;
     bool good;
@@ -203,14 +185,9 @@ static void look_at_process(struct socket_backend *self)
 static void take_lines(struct socket_backend *self, struct vpc_buffer *in, enum vpc_seen_kind kind,
                        int id)
 {
-    const char *end;
+    char *line;
 
-    while (vpc_buffer_size(in) > 0 &&
-           (end = memchr(vpc_buffer_head(in), '\n', vpc_buffer_size(in))) != NULL) {
-        size_t n = (size_t)(end - (const char *)vpc_buffer_head(in));
-        char *line = vpc_copy_n((const char *)vpc_buffer_head(in), n);
-
-        vpc_buffer_drop(in, n + 1);
+    while ((line = vpc_buffer_line(in)) != NULL) {
         tell(self, kind, id, line, strlen(line));
         free(line);
     }
@@ -552,7 +529,7 @@ static bool prepare(struct socket_backend *self, char **error)
 {
     const struct vpc_implementation *implementation = self->config.implementation;
     char *options =
-        options_of(implementation, self->config.options, self->config.option_count);
+        vpc_implementation_options(implementation, self->config.options, self->config.option_count);
 
     self->command = expand(self, implementation->command, "", options, error);
     free(options);

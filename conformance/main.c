@@ -32,7 +32,8 @@ struct settings {
     bool help;
 };
 
-static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket};
+static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket,
+                                                       &vpc_backend_qemu};
 
 static void usage(FILE *out)
 {
@@ -42,7 +43,7 @@ static void usage(FILE *out)
           "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
           "\n"
           "  --implementation FILE  description of an implementation (may be repeated)\n"
-          "  --backend NAME         inproc, socket (may be repeated; default: inproc)\n"
+          "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
           "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
           "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
           "  --seed N               of all that is random (default: 1)\n"
@@ -90,7 +91,7 @@ static bool set_backend(struct settings *settings, const char *value, char **err
             suite->backends[suite->backend_count++] = backends[i];
         return true;
     }
-    *error = vpc_format("--backend %s: write inproc or socket", value);
+    *error = vpc_format("--backend %s: write inproc, socket or qemu", value);
     return false;
 }
 

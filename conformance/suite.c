@@ -341,7 +341,9 @@ static void keep_failure(const struct vpc_suite *suite, struct vpc_suite_run *ru
 static char *missing_feature(const struct vpc_suite_run *run)
 {
     const struct vpc_implementation *implementation = run->implementation;
-    bool can[] = {implementation->object, implementation->command, implementation->guest_command};
+    bool host = implementation->role == VPC_FROM_HOST;
+    bool can[] = {implementation->object, implementation->command,
+                  host ? implementation->command : implementation->guest_command};
     int bit = run->backend->bit == VPC_INPROC ? 0 : run->backend->bit == VPC_SOCKET ? 1 : 2;
 
     if (!can[bit])
