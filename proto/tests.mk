@@ -3,7 +3,7 @@
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
 PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery test_pairs test_guards test_walk
-VECTOR_TESTS     := test_vectors
+VECTOR_TESTS     := test_vectors test_transcripts
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES) $(VECTOR_TESTS))
 PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR) -I. -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
@@ -13,7 +13,8 @@ $(PROTO_TEST_DIR):
 	mkdir -p $@
 
 # The vectors: written from the document by an encoder of their own.
-$(PROTO_TEST_DIR)/test_vectors: %: %.o $(LIBVPCBUS)
+$(PROTO_TEST_DIR)/test_transcripts: $(PROTO_TEST_DIR)/play.o
+$(VECTOR_TESTS:%=$(PROTO_TEST_DIR)/%): %: %.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson -lcriterion
 
 # What the grammar says, read by ragel itself and not by the code under test.
@@ -36,7 +37,7 @@ $(PROTO_TEST_DIR)/test_frames: $(PROTO_TEST_DIR)/test_frames.o $(LIBVPCBUS)
 $(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
--include $(PROTO_TEST_DIR)/bench.d $(PROTO_TESTS:%=%.d)
+-include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_DIR)/play.d $(PROTO_TESTS:%=%.d)
 
 # The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
 .PHONY: check-proto check-proto-symbols

@@ -31,7 +31,7 @@ local_ready      = 16;   # the guest endpoint's own side became ready
 local_not_ready  = 17;
 heartbeat_late   = 18;   # no frame within the late limit
 local_stop       = 19;
-heartbeat_resumed = 20;  # a frame after a late heartbeat, and the peer's last word was that it is ready
+heartbeat_resumed = 20;  # a frame after a late heartbeat, and the last READY (received by a host, sent by a guest) said 1
 
 # ---- the events of a one-way channel --------------------------------------------------------------------------------
 

@@ -83,7 +83,8 @@ static void expect_fields(const json_t *vector, const vpc_frame *frame, const ch
 
     cr_assert_str_eq(vpc_message_name(frame->type), vec_text(vector, "message"), "%s", id);
     cr_assert_eq(frame->channel, vec_number(vector, "channel"), "%s", id);
-    json_object_foreach (fields, name, value) {
+    json_object_foreach(fields, name, value)
+    {
         if (strcmp(name, "payload") == 0) {
             struct vec_octets payload = vec_octets(value, 1);
 
@@ -157,7 +158,8 @@ static void run_whole_frames(const char *name)
     const json_t *vector;
     size_t i;
 
-    json_array_foreach (vectors(name), i, vector) {
+    json_array_foreach(vectors(name), i, vector)
+    {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
         for (size_t s = 0; s < 2; s++) {
@@ -195,7 +197,8 @@ static void parse_invalid(const json_t *vector, const struct vec_octets *octets,
         cr_assert_str_eq(vec_text(vector, "fault"), "seal", "%s is taken for a frame", id);
     } else {
         cr_assert_str_eq(vec_text(vector, "fault"), "octets", "%s", id);
-        cr_assert_eq(at, fault + 1, "%s split at %zu: bad at %zu, not at %zu", id, split, at, fault);
+        cr_assert_eq(at, fault + 1, "%s split at %zu: bad at %zu, not at %zu", id, split, at,
+                     fault);
     }
 }
 
@@ -204,7 +207,8 @@ Test(vectors, invalid_frames, LIMIT, .init = set_up, .fini = tear_down)
     const json_t *vector;
     size_t i;
 
-    json_array_foreach (vectors("frames-invalid"), i, vector) {
+    json_array_foreach(vectors("frames-invalid"), i, vector)
+    {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
         for (size_t s = 0; s < 2; s++)
@@ -223,7 +227,8 @@ static bool next_hello(const struct vec_octets *octets, size_t split, size_t *at
     enum vpc_parse_result result;
 
     while ((result = parse_on(octets, split, at)) == VPC_PARSE_FRAME) {
-        bool right = parser->frame.seal_session == 0 && parser->frame.seal_number == parser->frame.crc;
+        bool right =
+            parser->frame.seal_session == 0 && parser->frame.seal_number == parser->frame.crc;
 
         vpc_parser_hunt(parser);
         if (right)
@@ -240,14 +245,17 @@ static void hunt(const json_t *vector, const struct vec_octets *octets, size_t s
     size_t at = 0, i;
 
     vpc_parser_hunt(parser);
-    json_array_foreach (json_object_get(vector, "found"), i, found) {
-        cr_assert(next_hello(octets, split, &at), "%s split at %zu: HELLO %zu is not found", id, split, i);
-        cr_assert_eq(at, vec_number(found, "end"), "%s split at %zu: HELLO ends at %zu", id, split, at);
+    json_array_foreach(json_object_get(vector, "found"), i, found)
+    {
+        cr_assert(next_hello(octets, split, &at), "%s split at %zu: HELLO %zu is not found", id,
+                  split, i);
+        cr_assert_eq(at, vec_number(found, "end"), "%s split at %zu: HELLO ends at %zu", id, split,
+                     at);
         expect_fields(found, &parser->frame, id);
         expect_seal(found, &parser->frame, id);
     }
-    cr_assert_not(next_hello(octets, split, &at), "%s split at %zu: one found too many, ends at %zu",
-                  id, split, at);
+    cr_assert_not(next_hello(octets, split, &at),
+                  "%s split at %zu: one found too many, ends at %zu", id, split, at);
 }
 
 Test(vectors, hunt, LIMIT, .init = set_up, .fini = tear_down)
@@ -255,7 +263,8 @@ Test(vectors, hunt, LIMIT, .init = set_up, .fini = tear_down)
     const json_t *vector;
     size_t i;
 
-    json_array_foreach (vectors("hunt"), i, vector) {
+    json_array_foreach(vectors("hunt"), i, vector)
+    {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
         hunt(vector, &octets, 0);
@@ -274,7 +283,8 @@ static void check_crc(const json_t *vector)
     for (size_t split = 0; split <= octets.n; split++)
         cr_assert_eq(vpc_crc32c(vpc_crc32c(0, octets.octets, split), octets.octets + split,
                                 octets.n - split),
-                     vec_number(vector, "crc32c"), "%s split at %zu", vec_text(vector, "id"), split);
+                     vec_number(vector, "crc32c"), "%s split at %zu", vec_text(vector, "id"),
+                     split);
     vec_octets_free(&octets);
 }
 
@@ -283,12 +293,159 @@ Test(vectors, answers, LIMIT, .init = set_up, .fini = tear_down)
     const json_t *vector;
     size_t i;
 
-    json_array_foreach (vectors("answers"), i, vector) {
+    json_array_foreach(vectors("answers"), i, vector)
+    {
         if (strcmp(vec_text(vector, "kind"), "crc32c") == 0)
             check_crc(vector);
         else
-            cr_assert_eq(vpc_session_id(vec_number(vector, "host_epoch"),
-                                        vec_number(vector, "guest_epoch")),
-                         vec_number(vector, "session"), "%s", vec_text(vector, "id"));
+            cr_assert_eq(
+                vpc_session_id(vec_number(vector, "host_epoch"), vec_number(vector, "guest_epoch")),
+                vec_number(vector, "session"), "%s", vec_text(vector, "id"));
     }
+}
+
+/* ---- frames that a session does not take ----------------------------------------------------------------------------- */
+
+/* A session that expects the frame 1 of the files' session id; its memory as it was is kept beside it. */
+struct rig {
+    vpc_session_config config;
+    uint64_t epoch;
+    vpc_session *session;
+    void *memory, *kept;
+    size_t size;
+    unsigned up, lost, others;
+};
+
+static uint64_t rig_epoch(void *user)
+{
+    struct rig *rig = user;
+
+    return rig->epoch++;
+}
+
+static void rig_event(void *user, const vpc_session_event *event)
+{
+    struct rig *rig = user;
+
+    if (event->kind == VPC_EV_SESSION_UP)
+        rig->up++;
+    else if (event->kind == VPC_EV_FRAMING_LOST)
+        rig->lost++;
+    else
+        rig->others++;
+}
+
+static void drain(struct rig *rig)
+{
+    const void *octets;
+    size_t n;
+
+    while ((n = vpc_session_output(rig->session, &octets)) > 0)
+        vpc_session_sent(rig->session, n);
+}
+
+/* The peer's HELLO is a vector too: it echoes the epoch of the file. */
+static void greet(struct rig *rig, enum vpc_side sender)
+{
+    const char *want = sender == VPC_HOST ? "hello-from-host" : "hello-from-guest";
+    json_t *valid = vec_open(VPC_VECTORS, "frames-valid");
+    const json_t *vector;
+    uint8_t pads[16];
+    size_t i;
+
+    memset(pads, VPC_PAD, sizeof(pads));
+    json_array_foreach(json_object_get(valid, "vectors"), i,
+                       vector) if (strcmp(vec_text(vector, "id"), want) == 0)
+    {
+        struct vec_octets hello = vec_octets(json_object_get(vector, "octets"), 1);
+
+        vpc_session_input(rig->session, pads, sizeof(pads));
+        vpc_session_input(rig->session, hello.octets, hello.n);
+        vec_octets_free(&hello);
+    }
+    json_decref(valid);
+    cr_assert_eq(rig->up, 1);
+    drain(rig);
+}
+
+static void rig_begin(struct rig *rig, enum vpc_side sender)
+{
+    const json_t *receiver = json_object_get(file, "receiver");
+
+    *rig = (struct rig){
+        .config = {.role = sender == VPC_HOST ? VPC_GUEST : VPC_HOST,
+                   .version_min = VPC_VERSION_1_0,
+                   .version_max = VPC_VERSION_1_0,
+                   .max_pairs = 4,
+                   .window = 64,
+                   .send_buffer = 64,
+                   .hello_interval_ms = 1000,
+                   .heartbeat_ms = 1000,
+                   .heartbeat_late_ms = 3000,
+                   .backoff_max_ms = 5000,
+                   .random = rig_epoch,
+                   .on_event = rig_event,
+                   .user = rig},
+        .epoch = vec_number(receiver, sender == VPC_HOST ? "guest_epoch" : "host_epoch")};
+    rig->size = vpc_session_size(&rig->config);
+    rig->memory = malloc(rig->size);
+    rig->kept = malloc(rig->size);
+    cr_assert(rig->memory != NULL && rig->kept != NULL);
+    rig->session = vpc_session_init(rig->memory, &rig->config, 0);
+    vpc_session_transport(rig->session, true);
+    drain(rig);
+    greet(rig, sender);
+    memcpy(rig->kept, rig->memory, rig->size);
+}
+
+static void rig_end(struct rig *rig)
+{
+    free(rig->memory);
+    free(rig->kept);
+}
+
+static void give(struct rig *rig, const struct vec_octets *octets, size_t split)
+{
+    memcpy(rig->memory, rig->kept, rig->size);
+    rig->lost = rig->others = 0;
+    vpc_session_input(rig->session, octets->octets, split);
+    vpc_session_input(rig->session, octets->octets + split, octets->n - split);
+}
+
+static void run_not_taken(const char *name, bool lost)
+{
+    const json_t *vector, *list = vectors(name);
+    size_t i;
+
+    for (size_t s = 0; s < 2; s++) {
+        struct rig rig;
+
+        rig_begin(&rig, sides[s]);
+        json_array_foreach(list, i, vector)
+        {
+            struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
+
+            if (vec_has(json_object_get(vector, "senders"), side_name(sides[s])))
+                for (size_t k = 0; k < octets.split_count; k++) {
+                    give(&rig, &octets, octets.splits[k]);
+                    cr_assert_eq(rig.lost, lost, "%s split at %zu", vec_text(vector, "id"),
+                                 octets.splits[k]);
+                    /* Of a session that is lost SESSION_DOWN tells, and nothing else of anything. */
+                    cr_assert_eq(rig.others, lost, "%s split at %zu", vec_text(vector, "id"),
+                                 octets.splits[k]);
+                }
+            vec_octets_free(&octets);
+        }
+        rig_end(&rig);
+    }
+}
+
+Test(vectors, invalid_frames_in_a_session, LIMIT, .init = set_up, .fini = tear_down)
+{
+    run_not_taken("frames-invalid", true);
+}
+
+Test(vectors, passed_over_in_a_session, LIMIT, .init = set_up, .fini = tear_down)
+{
+    run_not_taken("frames-passed-over", false);
 }

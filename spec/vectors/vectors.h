@@ -17,8 +17,9 @@
 
 /* Positions where a stream is split: each within this many octets from its start, where the inside of a run does not
  * count, and as many random ones as VEC_RANDOM_SPLITS behind. */
-#define VEC_SPLITS        4096u
-#define VEC_RUN_EDGE      20u /* octets at either edge of a run that do count: 16 octets of padding begin a HELLO */
+#define VEC_SPLITS 4096u
+#define VEC_RUN_EDGE                                                                               \
+    20u /* octets at either edge of a run that do count: 16 octets of padding begin a HELLO */
 #define VEC_RANDOM_SPLITS 16u
 
 struct vec_octets {
@@ -75,9 +76,7 @@ static inline bool vec_has(const json_t *list, const char *text)
     const json_t *one;
     size_t i;
 
-    json_array_foreach (list, i, one)
-        if (strcmp(json_string_value(one), text) == 0)
-            return true;
+    json_array_foreach(list, i, one) if (strcmp(json_string_value(one), text) == 0) return true;
     return false;
 }
 
@@ -108,8 +107,8 @@ static inline void vec_add_item(struct vec_octets *out, const json_t *item)
     for (size_t i = 0; i < n; i++) {
         bool inside = run && i >= VEC_RUN_EDGE && i + VEC_RUN_EDGE < n;
 
-        out->octets[out->n] = run ? vec_hex(vec_text(item, "octet"))
-                                  : vec_hex(json_string_value(item) + 2 * i);
+        out->octets[out->n] =
+            run ? vec_hex(vec_text(item, "octet")) : vec_hex(json_string_value(item) + 2 * i);
         if (!inside && out->split_count < VEC_SPLITS)
             out->splits[out->split_count++] = out->n;
         out->n++;
@@ -123,14 +122,12 @@ static inline struct vec_octets vec_octets(const json_t *items, uint64_t seed)
     const json_t *item;
     size_t total = 0, i;
 
-    json_array_foreach (items, i, item)
-        total += vec_item_size(item);
+    json_array_foreach(items, i, item) total += vec_item_size(item);
     out.octets = malloc(total + 1);
     out.splits = malloc((VEC_SPLITS + VEC_RANDOM_SPLITS) * sizeof(*out.splits));
     if (out.octets == NULL || out.splits == NULL)
         vec_fail("no memory", "octets");
-    json_array_foreach (items, i, item)
-        vec_add_item(&out, item);
+    json_array_foreach(items, i, item) vec_add_item(&out, item);
     for (i = 0; i < VEC_RANDOM_SPLITS && total > out.split_count; i++) {
         seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         out.splits[out.split_count++] = (size_t)(seed >> 33) % total;
