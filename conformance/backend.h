@@ -56,6 +56,8 @@ struct vpc_backend_config {
     size_t option_count;
     const char *dir;   /* for sockets and logs of this run */
     const char *build; /* the folder of vpc-conform, for descriptors */
+    const char *guest_dir; /* kernel and snapshots of guests, or NULL */
+    const char *initrd;    /* of this implementation's guest, or NULL */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */
     vpc_sink_fn *sink;
@@ -111,5 +113,10 @@ struct vpc_backend {
 
 extern const struct vpc_backend_ops vpc_backend_inproc;
 extern const struct vpc_backend_ops vpc_backend_socket;
+extern const struct vpc_backend_ops vpc_backend_qemu;
+
+/* The settings as the descriptor wants them on a command line; freed by the caller. */
+char *vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
+                  size_t count);
 
 #endif

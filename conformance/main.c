@@ -32,7 +32,8 @@ struct settings {
     bool help;
 };
 
-static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket};
+static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket,
+                                                        &vpc_backend_qemu};
 
 static void usage(FILE *out)
 {
@@ -42,13 +43,15 @@ static void usage(FILE *out)
           "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
           "\n"
           "  --implementation FILE  description of an implementation (may be repeated)\n"
-          "  --backend NAME         inproc, socket (may be repeated; default: inproc)\n"
+          "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
           "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
           "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
           "  --seed N               of all that is random (default: 1)\n"
           "  --min N                red when fewer runs than N passed (default: 1)\n"
           "  --out DIR              folders of failures (default: vpc-conform.out)\n"
           "  --report FILE, --junit FILE, --json FILE       write a report\n"
+          "  --guest-dir DIR        qemu: where guest images are (default: guest beside vpc-conform)\n"
+          "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
           "  --gate                 coverage: red when a MUST has no scenario\n"
           "\n"
           "A SCENARIO is a file, a folder, or a scenario's name.\n"
@@ -90,7 +93,7 @@ static bool set_backend(struct settings *settings, const char *value, char **err
             suite->backends[suite->backend_count++] = backends[i];
         return true;
     }
-    *error = vpc_format("--backend %s: write inproc or socket", value);
+    *error = vpc_format("--backend %s: write inproc, socket or qemu", value);
     return false;
 }
 
@@ -141,6 +144,8 @@ TEXT_OPTION(set_out, suite.out)
 TEXT_OPTION(set_junit, junit)
 TEXT_OPTION(set_json, json)
 TEXT_OPTION(set_report, report)
+TEXT_OPTION(set_guest_dir, suite.guest_dir)
+TEXT_OPTION(set_guest_image, suite.guest_image)
 
 static bool set_gate(struct settings *settings, const char *value, char **error)
 {
@@ -160,7 +165,8 @@ typedef bool option_fn(struct settings *settings, const char *value, char **erro
 
 static option_fn *const option_fns[] = {set_implementation, set_backend, set_scenarios, set_split,
                                         set_seed,           set_min,     set_out,       set_report,
-                                        set_junit,          set_json,    set_gate,      set_help};
+                                        set_junit,          set_json,    set_gate,      set_help,
+                                        set_guest_dir,      set_guest_image};
 
 static const struct option long_options[] = {
     {"implementation", required_argument, NULL, 0},
@@ -175,6 +181,8 @@ static const struct option long_options[] = {
     {"json", required_argument, NULL, 9},
     {"gate", no_argument, NULL, 10},
     {"help", no_argument, NULL, 11},
+    {"guest-dir", required_argument, NULL, 12},
+    {"guest-image", required_argument, NULL, 13},
     {0},
 };
 
@@ -199,18 +207,19 @@ static bool parse_options(struct settings *settings, int argc, char **argv, char
 static bool add_named(struct settings *settings, const char *name, char **error)
 {
     static const char *const folders[] = {"host", "guest"};
+    bool found = false;
 
     if (access(name, R_OK) == 0)
         return vpc_suite_add(&settings->suite, name, error);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2 && *error == NULL; i++) {
         char *path = vpc_format("%s/%s/%s.vpcs", settings->scenarios, folders[i], name);
-        bool there = access(path, R_OK) == 0;
-        bool good = there && vpc_suite_add(&settings->suite, path, error);
 
+        if (access(path, R_OK) == 0 && vpc_suite_add(&settings->suite, path, error))
+            found = true;
         free(path);
-        if (there)
-            return good;
     }
+    if (found || *error)
+        return found && *error == NULL;
     *error = vpc_format("%s: no such file, folder or scenario in %s", name, settings->scenarios);
     return false;
 }
@@ -278,7 +287,10 @@ static int verb_run(struct settings *settings)
     if (suite->backend_count == 0)
         suite->backends[suite->backend_count++] = &vpc_backend_inproc;
     suite->progress = isatty(STDERR_FILENO);
-    vpc_suite_run(suite);
+    if (!vpc_suite_run(suite, &error)) {
+        complain(error);
+        return VPC_EXIT_HARNESS;
+    }
     vpc_report_text(suite, stdout, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
     if (!write_reports(settings, &error))
         return complain(error);
@@ -343,7 +355,7 @@ int main(int argc, char **argv)
 {
     struct settings settings = {.scenarios = "conformance/scenarios", .min = 1};
     struct vpc_suite *suite = &settings.suite;
-    char *error = NULL, *build = folder_of_program();
+    char *error = NULL, *build = folder_of_program(), *guest = vpc_format("%s/guest", build);
     struct vpc_table *table = vpc_table_load(vpc_embedded_messages, &error);
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
     int code;
@@ -354,6 +366,8 @@ int main(int argc, char **argv)
     suite->seed = 1;
     suite->out = "vpc-conform.out";
     suite->build = build;
+    suite->guest_dir = guest;
+    suite->guest_image = "tools/guest-image";
     suite->program = argv[0];
     if (table == NULL || !parse_options(&settings, argc, argv, &error)) {
         code = complain(error);
@@ -367,5 +381,6 @@ int main(int argc, char **argv)
     vpc_spec_free(spec);
     vpc_table_free(table);
     free(build);
+    free(guest);
     return code;
 }

@@ -328,6 +328,8 @@ static bool start(struct vpc_run *run, char **error)
         .option_count = config->script->option_count,
         .dir = config->dir,
         .build = config->build,
+        .guest_dir = config->guest_dir,
+        .initrd = config->initrd,
         .seed = config->seed,
         .in_subject = config->in_subject,
         .sink = vpc_on_seen,
@@ -337,6 +339,7 @@ static bool start(struct vpc_run *run, char **error)
     run->backend = run->ops->create(&backend, error);
     if (run->backend == NULL)
         return false;
+    run->ops = run->backend->ops;
     run->trace->now = run->trace->start = vpc_now(run);
     return run->ops->start(run->backend, error);
 }

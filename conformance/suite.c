@@ -9,6 +9,8 @@
  */
 #include "suite.h"
 
+#include "machine.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -163,6 +165,8 @@ static _Noreturn void child(const struct vpc_suite *suite, const struct vpc_suit
         .seed = suite->seed,
         .dir = dir,
         .build = suite->build,
+        .guest_dir = suite->guest_dir,
+        .initrd = run->initrd,
         .in_subject = in_subject,
     };
     char *trace = vpc_format("%s/trace.txt", dir);
@@ -341,7 +345,9 @@ static void keep_failure(const struct vpc_suite *suite, struct vpc_suite_run *ru
 static char *missing_feature(const struct vpc_suite_run *run)
 {
     const struct vpc_implementation *implementation = run->implementation;
-    bool can[] = {implementation->object, implementation->command, implementation->guest_command};
+    bool host = implementation->role == VPC_FROM_HOST;
+    bool can[] = {implementation->object, implementation->command,
+                  host ? implementation->command : implementation->guest_command};
     int bit = run->backend->bit == VPC_INPROC ? 0 : run->backend->bit == VPC_SOCKET ? 1 : 2;
 
     if (!can[bit])
@@ -379,11 +385,14 @@ static void run_one(const struct vpc_suite *suite, struct vpc_suite_run *run,
 
 static void add_run(struct vpc_suite *suite, const struct vpc_script *script,
                     const struct vpc_implementation *implementation,
-                    const struct vpc_backend_ops *backend)
+                    const struct vpc_backend_ops *backend, const char *initrd)
 {
     suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
     suite->runs[suite->run_count++] = (struct vpc_suite_run){
-        .script = script, .implementation = implementation, .backend = backend};
+        .script = script,
+        .implementation = implementation,
+        .backend = backend,
+        .initrd = initrd};
 }
 
 static void plan(struct vpc_suite *suite)
@@ -394,14 +403,32 @@ static void plan(struct vpc_suite *suite)
                 if (suite->scripts[s]->role == suite->implementations[i]->role &&
                     suite->scripts[s]->backends & suite->backends[b]->bit)
                     add_run(suite, suite->scripts[s], suite->implementations[i],
-                            suite->backends[b]);
+                            suite->backends[b], suite->initrds[i]);
 }
 
-void vpc_suite_run(struct vpc_suite *suite)
+/* The images of the guests, once for all runs. */
+static bool make_images(struct vpc_suite *suite, char **error)
+{
+    bool qemu = false;
+
+    for (size_t b = 0; b < suite->backend_count; b++)
+        qemu |= suite->backends[b]->bit == VPC_QEMU;
+    for (size_t i = 0; qemu && i < suite->implementation_count && i < 8; i++) {
+        suite->initrds[i] = vpc_machine_image(suite->implementations[i], suite->build,
+                                              suite->guest_dir, suite->guest_image, error);
+        if (suite->initrds[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
+bool vpc_suite_run(struct vpc_suite *suite, char **error)
 {
     volatile int *in_subject = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE,
                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+    if (!make_images(suite, error))
+        return false;
     plan(suite);
     for (size_t i = 0; i < suite->run_count; i++) {
         if (suite->progress)
@@ -412,6 +439,7 @@ void vpc_suite_run(struct vpc_suite *suite)
     if (suite->progress)
         fputs("\r\033[K", stderr);
     munmap((void *)in_subject, sizeof(int));
+    return true;
 }
 
 void vpc_suite_free(struct vpc_suite *suite)
@@ -422,6 +450,8 @@ void vpc_suite_free(struct vpc_suite *suite)
     }
     for (size_t i = 0; i < suite->script_count; i++)
         vpc_script_free(suite->scripts[i]);
+    for (size_t i = 0; i < 8; i++)
+        free(suite->initrds[i]);
     for (size_t i = 0; i < suite->implementation_count; i++)
         vpc_implementation_free(suite->implementations[i]);
     free(suite->runs);
