@@ -67,11 +67,13 @@ static void on_event(struct qemu_host *self, const struct vpc_puppet_event *even
         return;
     if (event->type == VPC_PUPPET_LINK)
         set_link(self, event->value != 0);
-    else if (event->type == VPC_PUPPET_DATA)
-        vpc_socket_backend_tell(&self->socket, VPC_SEEN_BUS_OCTETS, 0, (const char *)event->data,
-                                event->size);
     else if (event->type == VPC_PUPPET_WINDOW_MORE)
         push(self);
+    if (event->type != VPC_PUPPET_DATA)
+        return;
+    set_link(self, true); /* octets may come before the word that a host is there */
+    vpc_socket_backend_tell(&self->socket, VPC_SEEN_BUS_OCTETS, 0, (const char *)event->data,
+                            event->size);
 }
 
 static void serve(struct vpc_socket_backend *socket)
