@@ -5,7 +5,7 @@
  *
  * Events: octets of the chardev, and the puppet's, by handle: the subject's output and end, its log file, TCP servers and
  * connections, its control socket.  Requests to the puppet are answered later; the few calls that must know the answer
- * wait for it (await()), and what else comes meanwhile is served as always.  A host endpoint as the subject is the socket
+ * wait for it (vpc_qemu_await()), and what else comes meanwhile is served as always.  A host endpoint as the subject is the socket
  * backend with another bus: qemu_host.c.
  */
 #include <errno.h>
@@ -18,40 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "machine.h"
-#include "memory.h"
+#include "qemu.h"
 #include "qemu_host.h"
 #include "socket_io.h"
 
-#define SLICE_MS     10
-#define ANSWER_MS    5000
-#define GUEST_FOLDER "/tmp/conform"
-
-enum thing_kind { THING_SUBJECT, THING_SECOND, THING_LOG, THING_CONTROL, THING_SERVER, THING_TCP };
-
-struct thing {
-    enum thing_kind kind;
-    uint32_t handle; /* 0: it is no more */
-    int id;
-    uint16_t port;
-    bool opened, ended, closing;
-    int status; /* of a command */
-    bool shut;  /* when out is empty */
-    struct vpc_buffer in, out;
-};
-
-struct qemu {
-    struct vpc_backend base;
-    struct vpc_backend_config config;
-    struct vpc_machine machine;
-    struct thing **things;
-    size_t thing_count;
-    char *command;
-    int bus;
-    struct vpc_buffer bus_out;
-    bool listening, bus_paused, saw, stopping, dying;
-    int next_conn;
-};
+#define SLICE_MS  10
+#define ANSWER_MS 5000
 
 static struct qemu *self_of(struct vpc_backend *backend)
 {
@@ -76,12 +48,12 @@ static uint64_t qemu_now(struct vpc_backend *backend)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static struct vpc_puppet *puppet_of(struct qemu *self)
+struct vpc_puppet *vpc_qemu_puppet(struct qemu *self)
 {
     return self->machine.vm ? vpc_vm_puppet(self->machine.vm) : NULL;
 }
 
-static struct thing *add_thing(struct qemu *self, enum thing_kind kind, uint32_t handle, int id)
+struct thing *vpc_qemu_add(struct qemu *self, enum thing_kind kind, uint32_t handle, int id)
 {
     struct thing *thing = vpc_alloc(sizeof(*thing));
 
@@ -101,7 +73,7 @@ static struct thing *by_handle(struct qemu *self, uint32_t handle)
     return NULL;
 }
 
-static struct thing *by_id(struct qemu *self, enum thing_kind kind, int id)
+struct thing *vpc_qemu_find(struct qemu *self, enum thing_kind kind, int id)
 {
     for (size_t i = self->thing_count; i-- > 0;)
         if (self->things[i]->kind == kind && self->things[i]->id == id && self->things[i]->handle)
@@ -111,9 +83,9 @@ static struct thing *by_id(struct qemu *self, enum thing_kind kind, int id)
 
 /* ---- the puppet's events --------------------------------------------------------------------------------------------- */
 
-static void push(struct qemu *self, struct thing *thing)
+void vpc_qemu_push(struct qemu *self, struct thing *thing)
 {
-    struct vpc_puppet *puppet = puppet_of(self);
+    struct vpc_puppet *puppet = vpc_qemu_puppet(self);
     ssize_t n = 1;
 
     while (puppet && thing->handle && vpc_buffer_size(&thing->out) > 0 && n > 0) {
@@ -181,26 +153,24 @@ static void on_end(struct qemu *self, struct thing *thing, enum vpc_puppet_type 
              0, NULL, 0);
 }
 
-static void on_exit_of(struct qemu *self, struct thing *thing,
-                       const struct vpc_puppet_event *event)
+static void on_exit_of(struct qemu *self, struct thing *thing, const struct vpc_puppet_event *event)
 {
-    char *text = event->value2
-                     ? vpc_format("it was ended by signal %u (%s)", event->value2,
-                                  strsignal((int)event->value2))
-                     : vpc_format("it ended with status %u", event->value);
+    char *text = event->value2 ? vpc_format("it was ended by signal %u (%s)", event->value2,
+                                            strsignal((int)event->value2))
+                               : vpc_format("it ended with status %u", event->value);
 
     thing->status = event->value2 ? 1 : (int)event->value;
     thing->ended = true;
     if (thing->kind == THING_SUBJECT && !self->dying)
-        tell(self, self->stopping && thing->status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED, 0,
-             0, text, strlen(text));
+        tell(self, self->stopping && thing->status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED, 0, 0,
+             text, strlen(text));
     free(text);
 }
 
 static void on_accepted(struct qemu *self, const struct thing *server,
                         const struct vpc_puppet_event *event)
 {
-    struct thing *thing = add_thing(self, THING_TCP, event->value, self->next_conn++);
+    struct thing *thing = vpc_qemu_add(self, THING_TCP, event->value, self->next_conn++);
 
     thing->opened = true;
     tell(self, VPC_SEEN_LOCAL_OPENED, thing->id, server->port, NULL, 0);
@@ -220,7 +190,7 @@ static void on_event(struct qemu *self, const struct vpc_puppet_event *event)
         on_data(self, thing, event);
         break;
     case VPC_PUPPET_WINDOW_MORE:
-        push(self, thing);
+        vpc_qemu_push(self, thing);
         break;
     case VPC_PUPPET_EXITED:
         on_exit_of(self, thing, event);
@@ -329,7 +299,7 @@ static void qemu_step(struct vpc_backend *backend, uint64_t until)
 }
 
 /* Until the thing was opened, or ended. */
-static bool await(struct qemu *self, struct thing *thing, bool end)
+bool vpc_qemu_await(struct qemu *self, struct thing *thing, bool end)
 {
     uint64_t limit = qemu_now(&self->base) + ANSWER_MS;
 
@@ -348,9 +318,9 @@ static char *command_of(struct qemu *self, const struct vpc_arg *options, size_t
     char *all = vpc_options(self->config.implementation, options, count);
     char *log = vpc_format(GUEST_FOLDER "%s.log", suffix);
     char *control = vpc_format(GUEST_FOLDER "%s.sock", suffix);
-    const char *pairs[] = {"bus", VPC_VM_BUS_PORT, "log", log,     "control", control,
-                           "vm",  self->config.vm, "tag", self->config.tag,
-                           "options", all,         NULL};
+    const char *pairs[] = {
+        "bus", VPC_VM_BUS_PORT,  "log",     log, "control", control, "vm", self->config.vm,
+        "tag", self->config.tag, "options", all, NULL};
     const char *unknown = "";
     char *command = vpc_expand(self->config.implementation->guest_command, pairs, &unknown);
 
@@ -373,8 +343,8 @@ static struct thing *run_command(struct qemu *self, enum thing_kind kind, const 
     for (char *word = strtok_r(text, " ", &rest); word && count < 63;
          word = strtok_r(NULL, " ", &rest))
         words[count++] = word;
-    if (puppet_of(self) && count > 0)
-        thing = add_thing(self, kind, vpc_puppet_run(puppet_of(self), words), 0);
+    if (vpc_qemu_puppet(self) && count > 0)
+        thing = vpc_qemu_add(self, kind, vpc_puppet_run(vpc_qemu_puppet(self), words), 0);
     free(text);
     return thing;
 }
@@ -386,7 +356,7 @@ static bool qemu_start(struct vpc_backend *backend, char **error)
 
     self->stopping = self->dying = false;
     thing = run_command(self, THING_SUBJECT, self->command);
-    if (thing && await(self, thing, false))
+    if (thing && vpc_qemu_await(self, thing, false))
         return true;
     *error = vpc_format("\"%s\" can not be started in the guest%s%s", self->command,
                         thing && thing->status ? ": " : "",
@@ -396,21 +366,21 @@ static bool qemu_start(struct vpc_backend *backend, char **error)
 
 static void signal_subject(struct qemu *self, int number)
 {
-    struct thing *thing = by_id(self, THING_SUBJECT, 0);
+    struct thing *thing = vpc_qemu_find(self, THING_SUBJECT, 0);
 
-    if (thing && puppet_of(self))
-        vpc_puppet_kill(puppet_of(self), thing->handle, number);
+    if (thing && vpc_qemu_puppet(self))
+        vpc_puppet_kill(vpc_qemu_puppet(self), thing->handle, number);
 }
 
 static void qemu_kill(struct vpc_backend *backend)
 {
     struct qemu *self = self_of(backend);
-    struct thing *thing = by_id(self, THING_SUBJECT, 0);
+    struct thing *thing = vpc_qemu_find(self, THING_SUBJECT, 0);
 
     self->dying = true;
     signal_subject(self, SIGKILL);
     if (thing)
-        await(self, thing, true);
+        vpc_qemu_await(self, thing, true);
 }
 
 static void qemu_stop(struct vpc_backend *backend)
@@ -429,9 +399,9 @@ static bool qemu_refuses(struct vpc_backend *backend, const struct vpc_arg *opti
     free(command);
     if (thing == NULL)
         return false;
-    *refused = await(self, thing, true) && thing->status != 0;
-    if (!thing->ended && puppet_of(self))
-        vpc_puppet_close(puppet_of(self), thing->handle);
+    *refused = vpc_qemu_await(self, thing, true) && thing->status != 0;
+    if (!thing->ended && vpc_qemu_puppet(self))
+        vpc_puppet_close(vpc_qemu_puppet(self), thing->handle);
     return true;
 }
 
@@ -474,138 +444,6 @@ static void qemu_bus_read(struct vpc_backend *backend, bool on)
     self_of(backend)->bus_paused = !on;
 }
 
-/* ---- control and TCP -------------------------------------------------------------------------------------------------------------- */
-
-static bool qemu_control_open(struct vpc_backend *backend, int client)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *thing;
-
-    if (puppet_of(self) == NULL)
-        return false;
-    thing = add_thing(self, THING_CONTROL,
-                      vpc_puppet_open(puppet_of(self), GUEST_FOLDER ".sock"), client);
-    return await(self, thing, false);
-}
-
-static void qemu_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *thing = by_id(self, THING_CONTROL, client);
-
-    if (thing == NULL)
-        return;
-    vpc_buffer_add(&thing->out, line, n);
-    vpc_buffer_add(&thing->out, "\n", 1);
-    push(self, thing);
-}
-
-static void qemu_control_close(struct vpc_backend *backend, int client)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *thing = by_id(self, THING_CONTROL, client);
-
-    if (thing && puppet_of(self))
-        vpc_puppet_close(puppet_of(self), thing->handle);
-}
-
-static int qemu_pipe_open(struct vpc_backend *backend, int conn, const char *name,
-                          const char *path)
-{
-    (void)backend;
-    (void)conn;
-    (void)name;
-    (void)path;
-    return ENOTSUP; /* a guest has no pipes */
-}
-
-static bool qemu_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
-                          char **error)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *server = by_id(self, THING_SERVER, port);
-
-    if (mode == VPC_TCP_DEAF || puppet_of(self) == NULL) {
-        *error = vpc_copy("the puppet has no deaf server: keep the scenario off qemu");
-        return false;
-    }
-    if (server)
-        vpc_puppet_close(puppet_of(self), server->handle);
-    if (server && !await(self, server, true))
-        *error = vpc_format("port %u can not be closed in the guest", port);
-    if (mode == VPC_TCP_CLOSED || *error)
-        return *error == NULL;
-    server = add_thing(self, THING_SERVER, vpc_puppet_listen(puppet_of(self), port, 0, false),
-                       port);
-    server->port = port;
-    if (!await(self, server, false))
-        *error = vpc_format("port %u of the guest: %s", port, strerror(server->status));
-    return *error == NULL;
-}
-
-static uint16_t qemu_real_port(struct vpc_backend *backend, uint16_t port)
-{
-    (void)backend;
-    return port;
-}
-
-static void qemu_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
-{
-    struct thing *thing = by_id(self_of(backend), THING_TCP, conn);
-
-    if (thing == NULL)
-        return;
-    vpc_buffer_add(&thing->out, octets, n);
-    push(self_of(backend), thing);
-}
-
-static void qemu_local_shutdown(struct vpc_backend *backend, int conn)
-{
-    struct thing *thing = by_id(self_of(backend), THING_TCP, conn);
-
-    if (thing == NULL)
-        return;
-    thing->shut = true;
-    push(self_of(backend), thing);
-}
-
-/* What the puppet still holds must go out first, so a close is a FIN, and what comes after it is dropped here. */
-static void qemu_local_close(struct vpc_backend *backend, int conn)
-{
-    struct thing *thing = by_id(self_of(backend), THING_TCP, conn);
-
-    if (thing)
-        thing->closing = true;
-    qemu_local_shutdown(backend, conn);
-}
-
-static void qemu_local_abort(struct vpc_backend *backend, int conn)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *thing = by_id(self, THING_TCP, conn);
-
-    if (thing && puppet_of(self))
-        vpc_puppet_reset(puppet_of(self), thing->handle);
-}
-
-static void qemu_local_read(struct vpc_backend *backend, int conn, bool on)
-{
-    struct qemu *self = self_of(backend);
-    struct thing *thing = by_id(self, THING_TCP, conn);
-
-    if (thing && puppet_of(self) && on)
-        vpc_puppet_resume(puppet_of(self), thing->handle);
-    else if (thing && puppet_of(self))
-        vpc_puppet_pause(puppet_of(self), thing->handle);
-}
-
-static size_t qemu_local_unsent(struct vpc_backend *backend, int conn)
-{
-    struct thing *thing = by_id(self_of(backend), THING_TCP, conn);
-
-    return thing ? vpc_buffer_size(&thing->out) : 0;
-}
-
 /* ---- beginning and end ------------------------------------------------------------------------------------------------------------- */
 
 static void qemu_destroy(struct vpc_backend *backend)
@@ -639,8 +477,8 @@ static struct vpc_backend *qemu_create(const struct vpc_backend_config *config, 
     self->next_conn = 1000;
     self->command = command_of(self, config->options, config->option_count, "", error);
     if (self->command && vpc_machine_start(&self->machine, config, error)) {
-        add_thing(self, THING_LOG,
-                  vpc_puppet_follow(puppet_of(self), GUEST_FOLDER ".log"), 0);
+        vpc_qemu_add(self, THING_LOG, vpc_puppet_follow(vpc_qemu_puppet(self), GUEST_FOLDER ".log"),
+                     0);
         return &self->base;
     }
     qemu_destroy(&self->base);
@@ -663,16 +501,16 @@ const struct vpc_backend_ops vpc_backend_qemu = {
     .bus_send = qemu_bus_send,
     .bus_unsent = qemu_bus_unsent,
     .bus_read = qemu_bus_read,
-    .control_open = qemu_control_open,
-    .control_line = qemu_control_line,
-    .control_close = qemu_control_close,
-    .pipe_open = qemu_pipe_open,
-    .tcp_mode = qemu_tcp_mode,
-    .real_port = qemu_real_port,
-    .local_send = qemu_local_send,
-    .local_shutdown = qemu_local_shutdown,
-    .local_close = qemu_local_close,
-    .local_abort = qemu_local_abort,
-    .local_read = qemu_local_read,
-    .local_unsent = qemu_local_unsent,
+    .control_open = vpc_qemu_control_open,
+    .control_line = vpc_qemu_control_line,
+    .control_close = vpc_qemu_control_close,
+    .pipe_open = vpc_qemu_pipe_open,
+    .tcp_mode = vpc_qemu_tcp_mode,
+    .real_port = vpc_qemu_real_port,
+    .local_send = vpc_qemu_local_send,
+    .local_shutdown = vpc_qemu_local_shutdown,
+    .local_close = vpc_qemu_local_close,
+    .local_abort = vpc_qemu_local_abort,
+    .local_read = vpc_qemu_local_read,
+    .local_unsent = vpc_qemu_local_unsent,
 };

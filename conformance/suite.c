@@ -82,8 +82,8 @@ bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
         bool named = entry->fts_level == 0;
 
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
-            *error = vpc_format("%s: can not be read: %s", entry->fts_path,
-                                strerror(entry->fts_errno));
+            *error =
+                vpc_format("%s: can not be read: %s", entry->fts_path, strerror(entry->fts_errno));
             good = false;
         } else if (entry->fts_info == FTS_F &&
                    (named || (n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0))) {
@@ -121,12 +121,11 @@ static json_t *text_json(const char *text)
 
 static void send_result(int fd, const struct vpc_result *result)
 {
-    json_t *json = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict",
-                             (int)result->verdict, "line", result->line, "step",
-                             text_json(result->step), "expected", text_json(result->expected),
-                             "got", text_json(result->got), "requirement",
-                             text_json(result->requirement), "trace", text_json(result->trace),
-                             "ms", (json_int_t)result->ms);
+    json_t *json = json_pack(
+        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
+        result->line, "step", text_json(result->step), "expected", text_json(result->expected),
+        "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
+        text_json(result->trace), "ms", (json_int_t)result->ms);
 
     json_dumpfd(json, fd, JSON_COMPACT);
     json_decref(json);
@@ -226,9 +225,9 @@ static void judge_end(struct vpc_result *result, int status, bool in_time, bool 
     if (!in_time)
         result->got = vpc_format("no end within %d s", RUN_LIMIT_MS / 1000);
     else if (WIFSIGNALED(status))
-        result->got = vpc_format("%s ended by signal %d (%s)",
-                                 in_subject ? "the subject" : "the harness", WTERMSIG(status),
-                                 strsignal(WTERMSIG(status)));
+        result->got =
+            vpc_format("%s ended by signal %d (%s)", in_subject ? "the subject" : "the harness",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         result->got = vpc_format("%s ended with status %d",
                                  in_subject ? "the subject" : "the harness", WEXITSTATUS(status));
@@ -315,8 +314,7 @@ static void write_how(const struct vpc_suite *suite, const struct vpc_suite_run 
     if (file) {
         fprintf(file, "%s run --implementation %s --backend %s --split %s --seed %llu %s\n",
                 suite->program, run->implementation->path, run->backend->name,
-                vpc_split_name(suite->split), (unsigned long long)suite->seed,
-                run->script->path);
+                vpc_split_name(suite->split), (unsigned long long)suite->seed, run->script->path);
         fclose(file);
     }
     free(path);
@@ -327,8 +325,8 @@ static void keep_failure(const struct vpc_suite *suite, struct vpc_suite_run *ru
     char *to;
 
     mkdir(suite->out, 0777);
-    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name,
-                             run->backend->name, vpc_split_name(suite->split));
+    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name, run->backend->name,
+                             vpc_split_name(suite->split));
     remove_tree(run->folder);
     mkdir(run->folder, 0777);
     to = vpc_format("%s/scenario.vpcs", run->folder);
@@ -389,10 +387,7 @@ static void add_run(struct vpc_suite *suite, const struct vpc_script *script,
 {
     suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
     suite->runs[suite->run_count++] = (struct vpc_suite_run){
-        .script = script,
-        .implementation = implementation,
-        .backend = backend,
-        .initrd = initrd};
+        .script = script, .implementation = implementation, .backend = backend, .initrd = initrd};
 }
 
 static void plan(struct vpc_suite *suite)
@@ -402,8 +397,8 @@ static void plan(struct vpc_suite *suite)
             for (size_t s = 0; s < suite->script_count; s++)
                 if (suite->scripts[s]->role == suite->implementations[i]->role &&
                     suite->scripts[s]->backends & suite->backends[b]->bit)
-                    add_run(suite, suite->scripts[s], suite->implementations[i],
-                            suite->backends[b], suite->initrds[i]);
+                    add_run(suite, suite->scripts[s], suite->implementations[i], suite->backends[b],
+                            suite->initrds[i]);
 }
 
 /* The images of the guests, once for all runs. */
@@ -424,8 +419,8 @@ static bool make_images(struct vpc_suite *suite, char **error)
 
 bool vpc_suite_run(struct vpc_suite *suite, char **error)
 {
-    volatile int *in_subject = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE,
-                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile int *in_subject =
+        mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (!make_images(suite, error))
         return false;

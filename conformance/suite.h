@@ -34,7 +34,7 @@ struct vpc_suite {
     const char *guest_dir;   /* where guests' kernel and images are made */
     const char *guest_image; /* the program that makes them */
     char *initrds[8];        /* of the implementations, where one was made */
-    const char *out; /* where failures go */
+    const char *out;         /* where failures go */
     const char *program;
     bool colour, progress;
     struct vpc_suite_run *runs;
