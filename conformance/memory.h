@@ -40,7 +40,7 @@ static inline size_t vpc_buffer_size(const struct vpc_buffer *buffer)
 
 static inline const uint8_t *vpc_buffer_head(const struct vpc_buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data ? buffer->data + buffer->start : NULL;
 }
 
 #endif
