@@ -127,9 +127,11 @@ enum vpc_parse_result vpc_parse(vpc_parser *parser, const uint8_t **octets, cons
     %% write exec;
 
     *octets = p;
-    if (result == VPC_PARSE_FRAME)
+    if (result == VPC_PARSE_FRAME) {
         frame->payload = parser->direct != NULL ? parser->direct : parser->buffer;
-    else
+        parser->direct = NULL; /* it is lent for this call only */
+    } else {
         keep_payload(parser);
+    }
     return result;
 }

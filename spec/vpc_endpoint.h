@@ -145,7 +145,8 @@ typedef struct vpc_endpoint_abi {
     void (*stop)(vpc_endpoint *ep, uint64_t limit_ms);
 } vpc_endpoint_abi;
 
-/* The exported symbol: const vpc_endpoint_abi vpc_endpoint_abi_v1; */
+/* What an implementation exports. */
+extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
 #ifdef __cplusplus
 }

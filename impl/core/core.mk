@@ -17,3 +17,17 @@ $(CORE_OBJS) $(CORE_PIC): IMPL_CFLAGS += -Iproto -I$(BUILD)/gen/impl
 
 $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libvpc_reference.so -Wl,-Bsymbolic -o $@ $^ -ljansson
+
+# ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
+
+CORE_TESTS    := start relay
+CORE_TEST_RIG  = $(BUILD)/impl/core/tests/rig.o $(BUILD)/impl/core/tests/rig_say.o
+TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
+
+$(BUILD)/impl/core/tests/%.o: IMPL_CFLAGS += -Iproto -DEVENTS_JSON='"$(CURDIR)/spec/events.json"'
+
+$(CORE_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/test_core_%: $(BUILD)/impl/core/tests/test_%.o $(CORE_TEST_RIG) \
+        $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
+
+-include $(wildcard $(BUILD)/impl/core/tests/*.d)

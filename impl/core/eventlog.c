@@ -43,7 +43,7 @@ void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields)
     vpc_log_at(ep, id, NULL, fields);
 }
 
-json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, int error)
+json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, uint32_t error)
 {
     json_t *fields = json_pack("{s:s*, s:i}", "pipe", relay->pipe, "port", relay->port);
 

@@ -678,3 +678,21 @@ Test(frames, frames_in_the_hunt_are_passed_over, .timeout = 10)
     cr_expect(!found(parser, octets, n, PADS - 1));
     free(parser);
 }
+
+/* A payload that was handed on where it lay is the caller's again: padding that follows does not look at it any more. */
+Test(frames, nothing_is_kept_of_a_payload_that_was_handed_on, .timeout = 10)
+{
+    vpc_parser *parser = new_parser();
+    uint8_t *octets = malloc(VPC_SMALL_FRAME_MAX);
+    const uint8_t *p = octets;
+    size_t n = put_data(octets, 5, 'x');
+
+    vpc_parser_follow(parser, VPC_HOST);
+    cr_assert_eq(vpc_parse(parser, &p, p + n), VPC_PARSE_FRAME);
+    free(octets);
+    p = (const uint8_t *)"\x16\x16";
+    cr_assert_eq(vpc_parse(parser, &p, p + 2), VPC_PARSE_MORE);
+    cr_expect_eq(parser->buffered, 0);
+    cr_expect_null(parser->direct);
+    free(parser);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One session against a hostile peer that knows its epochs, and a local side that calls what it may, in any order.
+ *
+ * Input   one octet: the role and the habits of the local side; then steps, each an octet and its operands.
+ * Never   More pairs or bytes than were granted, an output without end, a pair that outlives its session.
+ *
+ * The peer's frames are sealed here, since no fuzzer guesses a session id: what is fuzzed is what follows the seal.
+ */
+#include "internal.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MAX_PAIRS 3u
+
+struct run {
+    const uint8_t *at, *end; /* the input that is left */
+    vpc_session *session;
+    vpc_pair *pairs[MAX_PAIRS];
+    unsigned habits;
+    uint64_t now, epoch;
+};
+
+#define HABIT_ANSWER 2u  /* opens what is asked for, in the callback */
+#define HABIT_RESET  4u  /* resets the other channel, in the callback */
+#define HABIT_READ   8u  /* reads in the callback */
+#define HABIT_READY  16u /* changes its readiness in callbacks */
+#define HABIT_REOPEN 32u /* opens another pair when one is released */
+
+static unsigned take(struct run *run)
+{
+    return run->at < run->end ? *run->at++ : 0;
+}
+
+/* A number of 1 to 8 octets, so that small ones are as likely as large ones. */
+static uint64_t take_number(struct run *run)
+{
+    unsigned octets = take(run) % 9;
+    uint64_t value = 0;
+
+    while (octets-- > 0)
+        value = value << 8 | take(run);
+    return value;
+}
+
+static uint64_t draw(void *user)
+{
+    struct run *run = user;
+
+    return ++run->epoch; /* a peer may well guess it */
+}
+
+/* ---- the local side --------------------------------------------------------------------------------------------- */
+
+static void read_all(vpc_pair *pair)
+{
+    const void *octets;
+    size_t n;
+    volatile uint8_t sum = 0;
+
+    while ((n = vpc_pair_read(pair, &octets)) > 0) {
+        for (size_t i = 0; i < n; i++)
+            sum ^= ((const uint8_t *)octets)[i];
+        vpc_pair_delivered(pair, n);
+    }
+    vpc_pair_end_delivered(pair);
+}
+
+static void add_pair(struct run *run, vpc_pair *pair)
+{
+    for (unsigned i = 0; i < MAX_PAIRS; i++)
+        if (run->pairs[i] == NULL) {
+            run->pairs[i] = pair;
+            return;
+        }
+    abort(); /* more pairs than max_pairs */
+}
+
+static void remove_pair(struct run *run, const vpc_pair *pair)
+{
+    unsigned i = 0;
+
+    while (i < MAX_PAIRS && run->pairs[i] != pair)
+        i++;
+    if (i == MAX_PAIRS)
+        abort(); /* it was released before, or never made */
+    run->pairs[i] = NULL;
+}
+
+static void open_pair(struct run *run, uint16_t port)
+{
+    vpc_pair *pair = vpc_pair_open(run->session, port, 1000);
+
+    if (pair != NULL)
+        add_pair(run, pair);
+}
+
+static void on_event(void *user, const vpc_session_event *event)
+{
+    struct run *run = user;
+
+    if (strlen(event->text) > 200)
+        abort();
+    if (event->kind == VPC_EV_PAIR_REQUEST) {
+        add_pair(run, event->pair);
+        if (run->habits & HABIT_ANSWER)
+            vpc_pair_opened(event->pair);
+    } else if (event->kind == VPC_EV_PAIR_RELEASED) {
+        remove_pair(run, event->pair);
+        if (run->habits & HABIT_REOPEN)
+            open_pair(run, 7);
+    } else if (event->kind == VPC_EV_PAIR_RESET && run->habits & HABIT_RESET) {
+        vpc_pair_reset(event->pair, (uint32_t)event->value);
+    } else if (event->kind == VPC_EV_PAIR_READABLE && run->habits & HABIT_READ) {
+        read_all(event->pair);
+    } else if (run->habits & HABIT_READY && event->kind <= VPC_EV_RESUMED) {
+        vpc_session_set_ready(run->session, event->kind % 2 == 0);
+    }
+}
+
+static void act_on_pair(struct run *run)
+{
+    static const uint8_t bytes[255] = {1, 2, 3};
+    vpc_pair *pair = run->pairs[take(run) % MAX_PAIRS];
+    unsigned deed = take(run);
+
+    if (pair == NULL)
+        return;
+    switch (deed % 10) {
+    case 0:
+        vpc_pair_opened(pair);
+        break;
+    case 1:
+        vpc_pair_refused(pair, deed);
+        break;
+    case 2:
+    case 3:
+        vpc_pair_write(pair, bytes, deed % sizeof(bytes));
+        break;
+    case 4:
+        vpc_pair_finish(pair);
+        break;
+    case 5:
+    case 6:
+        read_all(pair);
+        break;
+    case 7:
+        vpc_pair_discard(pair);
+        break;
+    case 8:
+        vpc_pair_reset(pair, deed);
+        break;
+    default:
+        vpc_pair_stop_reading(pair);
+        break;
+    }
+}
+
+static void drain(struct run *run, unsigned share)
+{
+    const void *octets;
+    size_t n, total = 0;
+
+    while ((n = vpc_session_output(run->session, &octets)) > 0) {
+        volatile uint8_t last = ((const uint8_t *)octets)[n - 1];
+
+        (void)last;
+        vpc_session_sent(run->session, share == 0 ? n : n / (share + 1));
+        total += n;
+        if (total > 8u << 20)
+            abort(); /* it sends without end */
+        if (share != 0)
+            return;
+    }
+}
+
+/* ---- the peer --------------------------------------------------------------------------------------------------- */
+
+/* Each input in a block of its own, so that a look behind its end is seen. */
+static void feed(struct run *run, const uint8_t *octets, size_t n)
+{
+    uint8_t *copy = malloc(n + 1);
+
+    memcpy(copy, octets, n);
+    copy = realloc(copy, n > 0 ? n : 1);
+    vpc_session_input(run->session, copy, n);
+    free(copy);
+}
+
+static void feed_raw(struct run *run)
+{
+    size_t n = take(run), left = (size_t)(run->end - run->at);
+
+    if (n > left)
+        n = left;
+    feed(run, run->at, n);
+    run->at += n;
+}
+
+static void feed_hello(struct run *run, bool echo)
+{
+    uint8_t octets[16 + VPC_SMALL_FRAME_MAX];
+    unsigned variant = take(run);
+    vpc_frame hello = {
+        .type = VPC_HELLO,
+        .role = run->session->config.role == VPC_HOST ? VPC_GUEST : VPC_HOST,
+        .version_min = VPC_VERSION_1_0,
+        .version_max = (uint16_t)(VPC_VERSION_1_0 + variant % 2),
+        .max_pairs = (uint16_t)(variant % 5),
+        .epoch = 1 + variant / 16,
+        .echo = echo ? run->session->epoch : variant,
+        .tag = "TAG",
+        .name = "fuzz",
+    };
+
+    if (variant % 16 == 15)
+        hello.version_min = hello.version_max = 9;
+    memset(octets, VPC_PAD, 16);
+    feed(run, octets, 16 + vpc_encode(&hello, octets + 16));
+}
+
+static void feed_frame(struct run *run)
+{
+    static const uint8_t types[] = {VPC_READY,  VPC_HEARTBEAT, VPC_GOODBYE, VPC_OPEN,
+                                    VPC_OPENED, VPC_REFUSED,   VPC_DATA,    VPC_DATA,
+                                    VPC_CREDIT, VPC_FIN,       VPC_RESET,   VPC_RELEASED};
+    static const uint8_t payload[255];
+    uint8_t octets[VPC_SMALL_FRAME_MAX + sizeof(payload)];
+    unsigned lot = take(run);
+    vpc_frame frame = {.type = types[lot % sizeof(types)], .seal_session = run->session->id};
+    const struct channel *channel;
+
+    frame.seal_number = run->session->received_number + 1;
+    if (frame.type >= VPC_OPEN)
+        frame.channel = 1 + take(run) % 16;
+    channel = vpc_pairs_find(run->session, frame.channel);
+    frame.reverse_channel = frame.channel + 1;
+    frame.port = (uint16_t)(lot % 3);
+    frame.ready = lot / 16 % 2;
+    frame.payload = payload;
+    frame.payload_len = 1 + lot / 2;
+    frame.error = frame.cause = lot / 32;
+    if (lot & 128 || channel == NULL) { /* anything */
+        frame.offset = frame.limit = take_number(run);
+    } else { /* what fits */
+        frame.offset = channel->offset;
+        frame.limit = channel->limit + take(run);
+    }
+    feed(run, octets, vpc_encode(&frame, octets));
+}
+
+/* ---- a run ------------------------------------------------------------------------------------------------------- */
+
+static void check(const struct run *run)
+{
+    unsigned down, count = vpc_session_pairs(run->session, &down), held = 0;
+
+    for (unsigned i = 0; i < MAX_PAIRS; i++) {
+        const vpc_pair *pair = run->pairs[i];
+
+        if (pair == NULL)
+            continue;
+        held++;
+        if (pair->sending.ring.used > pair->sending.ring.size ||
+            pair->receiving.ring.used > pair->receiving.ring.size ||
+            (pair->sending.state == VPC_CHANNEL_OPEN && pair->sending.offset > pair->sending.limit))
+            abort();
+    }
+    if (held != count || down > count || run->session->staged > VPC_STAGING_SIZE)
+        abort();
+}
+
+static void step(struct run *run)
+{
+    unsigned op = take(run);
+
+    switch (op % 16) {
+    case 0:
+        feed_raw(run);
+        break;
+    case 1:
+        feed_hello(run, false);
+        break;
+    case 2:
+        feed_hello(run, true);
+        break;
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+        feed_frame(run);
+        break;
+    case 7:
+        run->now += take(run) * 64;
+        vpc_session_clock(run->session, run->now);
+        break;
+    case 8:
+    case 9:
+        drain(run, take(run) % 3);
+        break;
+    case 10:
+    case 11:
+    case 12:
+        act_on_pair(run);
+        break;
+    case 13:
+        open_pair(run, (uint16_t)op);
+        break;
+    case 14:
+        vpc_session_set_ready(run->session, op & 16);
+        break;
+    default:
+        if (op == 0xFF)
+            vpc_session_stop(run->session);
+        else if (op >= 0xE0)
+            vpc_session_transport(run->session, op & 16);
+        break;
+    }
+    check(run);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct run run = {.at = data, .end = data + size};
+    vpc_session_config config = {
+        .version_min = VPC_VERSION_1_0,
+        .version_max = VPC_VERSION_1_0,
+        .max_pairs = MAX_PAIRS,
+        .window = 61,
+        .send_buffer = 37,
+        .hello_interval_ms = 1000,
+        .heartbeat_ms = 1000,
+        .heartbeat_late_ms = 3000,
+        .peer_limit_ms = 30000,
+        .backoff_max_ms = 5000,
+        .tag = "TAG",
+        .name = "fuzz",
+        .random = draw,
+        .on_event = on_event,
+        .user = &run,
+    };
+    void *memory;
+
+    run.habits = take(&run);
+    config.role = run.habits & 1 ? VPC_HOST : VPC_GUEST;
+    memory = malloc(vpc_session_size(&config));
+    run.session = vpc_session_init(memory, &config, 0);
+    vpc_session_set_ready(run.session, true);
+    vpc_session_transport(run.session, true);
+    while (run.at < run.end)
+        step(&run);
+    run.habits = 0;
+    vpc_session_transport(run.session, false);
+    check(&run);
+    for (unsigned i = 0; i < MAX_PAIRS; i++)
+        if (run.pairs[i] != NULL)
+            abort(); /* a pair outlived its session */
+    free(memory);
+    return 0;
+}
