@@ -61,7 +61,8 @@ struct vpc_backend_config {
     size_t option_count;
     const char *dir;   /* for sockets and logs of this run */
     const char *build; /* the folder of vpc-conform, for descriptors */
-    const char *prepared; /* what prepare() gave */
+    const char *guest_dir; /* kernel and snapshots of guests, or NULL */
+    const char *initrd;    /* of this implementation's guest, or NULL */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */
     vpc_sink_fn *sink;
@@ -76,9 +77,10 @@ struct vpc_backend_ops {
     const char *name;
     enum vpc_backend_bit bit;
     bool real_time;
-    /* Once before the runs of an implementation, if there is such: what they share, freed by the caller. */
-    bool (*prepare)(const struct vpc_implementation *implementation, const char *build,
-                    char **prepared, char **error);
+    /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is the program
+       that makes guest images; *initrd is the config's then, freed by the caller. */
+    bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image,
+                    char **initrd, char **error);
     /* The backend's own ops may be others than these, by the subject's role. */
     struct vpc_backend *(*create)(const struct vpc_backend_config *config, char **error);
     void (*destroy)(struct vpc_backend *backend);
@@ -122,5 +124,9 @@ struct vpc_backend {
 extern const struct vpc_backend_ops vpc_backend_inproc;
 extern const struct vpc_backend_ops vpc_backend_socket;
 extern const struct vpc_backend_ops vpc_backend_qemu;
+
+/* The settings as the descriptor wants them on a command line; freed by the caller. */
+char *vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
+                  size_t count);
 
 #endif

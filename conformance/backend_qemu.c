@@ -63,17 +63,17 @@ static void show_wait(void *context, const char *waiting_for, int elapsed)
         fprintf(stderr, "vpc-conform: waiting for %s\n", waiting_for);
 }
 
-static struct vpc_vm *start_vm(const char *build, const char *initrd, const char *bus,
-                               const char *scratch, bool first, char **error)
+static struct vpc_vm *start_vm(const struct vpc_backend_config *config, const char *initrd,
+                               const char *bus, bool first, char **error)
 {
-    char *kernel = vpc_format("%s/guest/vmlinuz", build);
-    char *snapshots = vpc_format("%s/guest/snapshots", build);
-    struct vpc_vm_options options = {.name = VPC_SUBJECT_VM,
-                                     .tag = VPC_SUBJECT_TAG,
+    char *kernel = vpc_format("%s/vmlinuz", config->guest_dir);
+    char *snapshots = vpc_format("%s/snapshots", config->guest_dir);
+    struct vpc_vm_options options = {.name = config->vm,
+                                     .tag = config->tag,
                                      .kernel = kernel,
                                      .initrd = initrd,
                                      .bus = bus,
-                                     .scratch = scratch,
+                                     .scratch = config->dir,
                                      .snapshots = snapshots,
                                      .progress = first ? show_wait : NULL};
     char words[640];
@@ -88,8 +88,7 @@ static struct vpc_vm *start_vm(const char *build, const char *initrd, const char
 
 bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error)
 {
-    self->vm = start_vm(self->config.build, self->config.prepared, bus, self->config.dir, false,
-                        error);
+    self->vm = start_vm(&self->config, self->config.initrd, bus, false, error);
     return self->vm != NULL;
 }
 
@@ -166,20 +165,21 @@ void vpc_qemu_sync(struct vpc_qemu *self)
 /* ---- what runs share ---------------------------------------------------------------------------------------------------- */
 
 /* The first start makes the snapshot, so that no run has to. */
-static bool qemu_prepare(const struct vpc_implementation *implementation, const char *build,
-                         char **prepared, char **error)
+static bool qemu_prepare(const struct vpc_backend_config *config, const char *guest_image,
+                         char **initrd, char **error)
 {
     struct vpc_vm *vm;
 
-    if (!vpc_guest_image(implementation, build, prepared, error))
+    if (!vpc_guest_image(config->implementation, config->build, config->guest_dir, guest_image,
+                         initrd, error))
         return false;
-    vm = start_vm(build, *prepared, NULL, NULL, true, error);
+    vm = start_vm(config, *initrd, NULL, true, error);
     if (vm == NULL) {
-        free(*prepared);
-        *prepared = NULL;
+        free(*initrd);
+        *initrd = NULL;
     }
     vpc_vm_stop(vm);
-    return *prepared != NULL;
+    return *initrd != NULL;
 }
 
 static struct vpc_backend *qemu_create(const struct vpc_backend_config *config, char **error)

@@ -16,39 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend.h"
-#include "memory.h"
-#include "process.h"
-#include "socket_io.h"
+#include "socket_backend.h"
 
 #define SLICE_MS 10 /* the log file and the process are looked at so often */
 
-struct control {
-    int client;
-    int fd;
-    struct vpc_buffer in, out;
-};
-
-struct socket_backend {
-    struct vpc_backend base;
-    struct vpc_backend_config config;
-    struct vpc_process process;
-    struct vpc_sockets locals;
-    struct control *controls;
-    size_t control_count;
-    char *bus_path, *log_path, *output_path, *control_path, *command;
-    int listener, bus, log;
-    struct vpc_buffer bus_out, log_in;
-    bool bus_paused, saw, expected_end;
-};
-
-static struct socket_backend *self_of(struct vpc_backend *backend)
+static struct vpc_socket_backend *self_of(struct vpc_backend *backend)
 {
-    return (struct socket_backend *)backend;
+    return (struct vpc_socket_backend *)backend;
 }
 
-static void tell(struct socket_backend *self, enum vpc_seen_kind kind, int id, const char *text,
-                 size_t size)
+void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
+                             const char *text, size_t size)
 {
     struct vpc_seen seen = {kind, id, 0, text, size};
 
@@ -68,7 +46,7 @@ static uint64_t socket_now(struct vpc_backend *backend)
 /* ---- the process ---------------------------------------------------------------------------------------------------- */
 
 /* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first. */
-static char *expand(struct socket_backend *self, const char *text, const char *suffix,
+static char *expand(struct vpc_socket_backend *self, const char *text, const char *suffix,
                     const char *options, char **error)
 {
     char *bus = vpc_format("%s/bus%s", self->config.dir, suffix);
@@ -92,7 +70,7 @@ static char *expand(struct socket_backend *self, const char *text, const char *s
     return result;
 }
 
-static void make_dir(struct socket_backend *self, const char *suffix)
+static void make_dir(struct vpc_socket_backend *self, const char *suffix)
 {
     char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
 
@@ -102,38 +80,38 @@ static void make_dir(struct socket_backend *self, const char *suffix)
 
 static bool socket_start(struct vpc_backend *backend, char **error)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     self->expected_end = false;
     return vpc_process_start(&self->process, self->command, self->output_path, error);
 }
 
-static void drop_controls(struct socket_backend *self)
+static void drop_controls(struct vpc_socket_backend *self)
 {
     for (size_t i = 0; i < self->control_count; i++) {
-        struct control *one = &self->controls[i];
+        struct vpc_control *one = &self->controls[i];
 
         if (one->fd < 0)
             continue;
         close(one->fd);
         one->fd = -1;
-        tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
     }
 }
 
-static void drop_bus(struct socket_backend *self)
+static void drop_bus(struct vpc_socket_backend *self)
 {
     if (self->bus < 0)
         return;
     close(self->bus);
     self->bus = -1;
     vpc_buffer_free(&self->bus_out);
-    tell(self, VPC_SEEN_BUS_DOWN, 0, NULL, 0);
+    vpc_socket_backend_tell(self, VPC_SEEN_BUS_DOWN, 0, NULL, 0);
 }
 
 static void socket_kill(struct vpc_backend *backend)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     vpc_process_end(&self->process);
     drop_bus(self);
@@ -142,7 +120,7 @@ static void socket_kill(struct vpc_backend *backend)
 
 static void socket_stop(struct vpc_backend *backend)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     self->expected_end = true;
     vpc_process_signal(&self->process, SIGTERM);
@@ -151,9 +129,9 @@ static void socket_stop(struct vpc_backend *backend)
 static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *option,
                            bool *refused, char **error)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
     struct vpc_process second = {0};
-    char *options = vpc_implementation_options(self->config.implementation, option, 1);
+    char *options = vpc_options(self->config.implementation, option, 1);
     char *command = expand(self, self->config.implementation->command, "-2", options, error);
     int status = 0;
     bool good;
@@ -167,7 +145,7 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
     return good;
 }
 
-static void look_at_process(struct socket_backend *self)
+static void look_at_process(struct vpc_socket_backend *self)
 {
     int status;
     char *text;
@@ -175,25 +153,25 @@ static void look_at_process(struct socket_backend *self)
     if (!vpc_process_ended(&self->process, &status))
         return;
     text = vpc_process_status(status);
-    tell(self, self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED, 0, text,
+    vpc_socket_backend_tell(self, self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED, 0, text,
          strlen(text));
     free(text);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 
-static void take_lines(struct socket_backend *self, struct vpc_buffer *in, enum vpc_seen_kind kind,
+static void take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in, enum vpc_seen_kind kind,
                        int id)
 {
     char *line;
 
     while ((line = vpc_buffer_line(in)) != NULL) {
-        tell(self, kind, id, line, strlen(line));
+        vpc_socket_backend_tell(self, kind, id, line, strlen(line));
         free(line);
     }
 }
 
-static void look_at_log(struct socket_backend *self)
+static void look_at_log(struct vpc_socket_backend *self)
 {
     char part[8192];
     ssize_t n;
@@ -209,7 +187,7 @@ static void look_at_log(struct socket_backend *self)
 
 static bool socket_bus_listen(struct vpc_backend *backend, bool on, char **error)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     if (on && self->listener < 0) {
         self->listener = vpc_unix_listen(self->bus_path);
@@ -226,7 +204,7 @@ static bool socket_bus_listen(struct vpc_backend *backend, bool on, char **error
     return true;
 }
 
-static void accept_bus(struct socket_backend *self)
+static void accept_bus(struct vpc_socket_backend *self)
 {
     int fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -234,10 +212,10 @@ static void accept_bus(struct socket_backend *self)
         return;
     drop_bus(self);
     self->bus = fd;
-    tell(self, VPC_SEEN_BUS_UP, 0, NULL, 0);
+    vpc_socket_backend_tell(self, VPC_SEEN_BUS_UP, 0, NULL, 0);
 }
 
-static void write_bus(struct socket_backend *self)
+static void write_bus(struct vpc_socket_backend *self)
 {
     while (self->bus >= 0 && vpc_buffer_size(&self->bus_out) > 0) {
         ssize_t n = send(self->bus, vpc_buffer_head(&self->bus_out),
@@ -254,7 +232,7 @@ static void write_bus(struct socket_backend *self)
 /* A piece goes out by itself where the socket takes it within a moment, so that the subject may read it so. */
 static void socket_bus_send(struct vpc_backend *backend, const void *octets, size_t n)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
     struct pollfd wait = {.fd = self->bus, .events = POLLOUT};
     bool waited = vpc_buffer_size(&self->bus_out) > 0;
 
@@ -271,13 +249,13 @@ static size_t socket_bus_unsent(struct vpc_backend *backend)
     return vpc_buffer_size(&self_of(backend)->bus_out);
 }
 
-static void read_bus(struct socket_backend *self)
+static void read_bus(struct vpc_socket_backend *self)
 {
     char part[65536];
     ssize_t n = recv(self->bus, part, sizeof(part), 0);
 
     if (n > 0)
-        tell(self, VPC_SEEN_BUS_OCTETS, 0, part, (size_t)n);
+        vpc_socket_backend_tell(self, VPC_SEEN_BUS_OCTETS, 0, part, (size_t)n);
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
         drop_bus(self);
 }
@@ -291,17 +269,17 @@ static void socket_bus_read(struct vpc_backend *backend, bool on)
 
 static bool socket_control_open(struct vpc_backend *backend, int client)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
     int fd = vpc_unix_connect(self->control_path);
 
     if (fd < 0)
         return false;
     self->controls = vpc_grow(self->controls, self->control_count + 1, sizeof(*self->controls));
-    self->controls[self->control_count++] = (struct control){.client = client, .fd = fd};
+    self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
     return true;
 }
 
-static struct control *control_of(struct socket_backend *self, int client)
+static struct vpc_control *control_of(struct vpc_socket_backend *self, int client)
 {
     for (size_t i = 0; i < self->control_count; i++)
         if (self->controls[i].client == client && self->controls[i].fd >= 0)
@@ -309,7 +287,7 @@ static struct control *control_of(struct socket_backend *self, int client)
     return NULL;
 }
 
-static void write_control(struct control *one)
+static void write_control(struct vpc_control *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
         ssize_t n = send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out),
@@ -325,7 +303,7 @@ static void write_control(struct control *one)
 
 static void socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
 {
-    struct control *one = control_of(self_of(backend), client);
+    struct vpc_control *one = control_of(self_of(backend), client);
 
     if (one == NULL)
         return;
@@ -336,7 +314,7 @@ static void socket_control_line(struct vpc_backend *backend, int client, const c
 
 static void socket_control_close(struct vpc_backend *backend, int client)
 {
-    struct control *one = control_of(self_of(backend), client);
+    struct vpc_control *one = control_of(self_of(backend), client);
 
     if (one == NULL)
         return;
@@ -344,7 +322,7 @@ static void socket_control_close(struct vpc_backend *backend, int client)
     one->fd = -1;
 }
 
-static void read_control(struct socket_backend *self, struct control *one)
+static void read_control(struct vpc_socket_backend *self, struct vpc_control *one)
 {
     char part[65536];
     ssize_t n = recv(one->fd, part, sizeof(part), 0);
@@ -355,13 +333,13 @@ static void read_control(struct socket_backend *self, struct control *one)
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         close(one->fd);
         one->fd = -1;
-        tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
     }
 }
 
 /* ---- step ------------------------------------------------------------------------------------------------------------------ */
 
-static void serve(struct socket_backend *self, const struct pollfd *fds, size_t controls,
+static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, size_t controls,
                   size_t locals)
 {
     if (fds[0].revents)
@@ -379,11 +357,11 @@ static void serve(struct socket_backend *self, const struct pollfd *fds, size_t 
     vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
 }
 
-static void turn(struct socket_backend *self, int timeout)
+static void turn(struct vpc_socket_backend *self, int timeout)
 {
     size_t controls = self->control_count, locals;
     struct pollfd *fds =
-        vpc_alloc((2 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
+        vpc_alloc((3 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
     bool writes = vpc_buffer_size(&self->bus_out) > 0;
 
     fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
@@ -395,8 +373,11 @@ static void turn(struct socket_backend *self, int timeout)
             .fd = self->controls[i].fd,
             .events = (short)(POLLIN | (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
     locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
-    if (poll(fds, 2 + controls + locals, timeout) > 0)
+    fds[2 + controls + locals] = (struct pollfd){.fd = self->extra_fd, .events = POLLIN};
+    if (poll(fds, 3 + controls + locals, timeout) > 0)
         serve(self, fds, controls, locals);
+    if (self->serve_extra)
+        self->serve_extra(self);
     free(fds);
     look_at_log(self);
     look_at_process(self);
@@ -404,7 +385,7 @@ static void turn(struct socket_backend *self, int timeout)
 
 static void socket_step(struct vpc_backend *backend, uint64_t until)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
     uint64_t now = socket_now(backend);
 
     self->saw = false;
@@ -434,7 +415,7 @@ static bool socket_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc
 /* A host endpoint's port is only a number; a guest's is one of this machine. */
 static uint16_t socket_real_port(struct vpc_backend *backend, uint16_t port)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     return self->config.implementation->role == VPC_FROM_HOST
                ? port
@@ -498,7 +479,7 @@ static size_t socket_local_unsent(struct vpc_backend *backend, int conn)
 
 static void socket_destroy(struct vpc_backend *backend)
 {
-    struct socket_backend *self = self_of(backend);
+    struct vpc_socket_backend *self = self_of(backend);
 
     vpc_process_end(&self->process);
     for (size_t i = 0; i < self->control_count; i++) {
@@ -525,11 +506,11 @@ static void socket_destroy(struct vpc_backend *backend)
     free(self);
 }
 
-static bool prepare(struct socket_backend *self, char **error)
+static bool prepare(struct vpc_socket_backend *self, char **error)
 {
     const struct vpc_implementation *implementation = self->config.implementation;
     char *options =
-        vpc_implementation_options(implementation, self->config.options, self->config.option_count);
+        vpc_options(implementation, self->config.options, self->config.option_count);
 
     self->command = expand(self, implementation->command, "", options, error);
     free(options);
@@ -542,18 +523,24 @@ static bool prepare(struct socket_backend *self, char **error)
     return self->control_path != NULL;
 }
 
-static struct vpc_backend *socket_create(const struct vpc_backend_config *config, char **error)
+bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
+                              const struct vpc_backend_config *config, char **error)
 {
-    struct socket_backend *self = vpc_alloc(sizeof(*self));
-
-    self->base.ops = &vpc_backend_socket;
     self->config = *config;
-    self->listener = self->bus = self->log = -1;
+    self->listener = self->bus = self->log = self->extra_fd = -1;
     self->locals.next_id = 1000;
     self->locals.sink = config->sink;
     self->locals.user = config->user;
     self->locals.saw = &self->saw;
-    if (prepare(self, error))
+    return prepare(self, error);
+}
+
+static struct vpc_backend *socket_create(const struct vpc_backend_config *config, char **error)
+{
+    struct vpc_socket_backend *self = vpc_alloc(sizeof(*self));
+
+    self->base.ops = &vpc_backend_socket;
+    if (vpc_socket_backend_begin(self, config, error))
         return &self->base;
     socket_destroy(&self->base);
     return NULL;

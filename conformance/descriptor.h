@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "script.h"
-
 struct vpc_pixit {
     char *name;
     uint64_t value;
@@ -40,10 +38,6 @@ bool vpc_implementation_has(const struct vpc_implementation *implementation, con
 /* The [pixit] value, or otherwise. */
 uint64_t vpc_implementation_pixit(const struct vpc_implementation *implementation,
                                   const char *name, uint64_t otherwise);
-
-/* Settings as the command line takes them: option for each, parted by spaces; freed by the caller. */
-char *vpc_implementation_options(const struct vpc_implementation *implementation,
-                                 const struct vpc_arg *options, size_t count);
 
 /* Replaces each %{NAME}; an unknown one gives NULL and *unknown (a part of text).  pairs ends with NULL: name, value ... */
 char *vpc_expand(const char *text, const char *const *pairs, const char **unknown);

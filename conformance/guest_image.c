@@ -14,14 +14,13 @@
 #include "table.h"
 #include "vm_hash.h"
 
-#define TOOL        "tools/guest-image"
 #define OVERLAY_MAX 64
 
 extern char **environ;
 
 struct image {
     const struct vpc_implementation *implementation;
-    char *dir;
+    const char *dir, *tool;
     char *overlays[OVERLAY_MAX]; /* SRC:DST[:MODE] */
     size_t count;
 };
@@ -68,40 +67,40 @@ static bool hash_overlay(const struct image *image, const char *overlay, uint64_
     return wrong == 0;
 }
 
-static bool run_tool(char *const *argv, char **error)
+static bool run_tool(const struct image *image, const char *const *argv, char **error)
 {
     int status = -1;
     pid_t pid;
-    int wrong = posix_spawn(&pid, TOOL, NULL, NULL, argv, environ);
+    int wrong = posix_spawn(&pid, image->tool, NULL, NULL, (char *const *)argv, environ);
 
     while (wrong == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (wrong)
-        *error = vpc_format("%s can not be run: %s; start vpc-conform in the project's folder", TOOL,
-                            strerror(wrong));
+        *error = vpc_format("%s can not be run: %s; start vpc-conform in the project's folder, or "
+                            "give --guest-image",
+                            image->tool, strerror(wrong));
     else if (status)
-        *error = vpc_format("%s failed: it has said above why", TOOL);
+        *error = vpc_format("%s failed: it has said above why", image->tool);
     return wrong == 0 && status == 0;
 }
 
 static bool ensure_base(const struct image *image, char **error)
 {
-    char *argv[] = {(char *)TOOL, (char *)"--dir", image->dir, NULL};
+    const char *argv[] = {image->tool, "--dir", image->dir, NULL};
 
-    return run_tool(argv, error);
+    return run_tool(image, argv, error);
 }
 
-static bool make(const struct image *image, char *initrd, char **error)
+static bool make(const struct image *image, const char *initrd, char **error)
 {
-    char *argv[2 * OVERLAY_MAX + 6] = {(char *)TOOL, (char *)"--dir", image->dir, (char *)"-o",
-                                       initrd};
+    const char *argv[2 * OVERLAY_MAX + 6] = {image->tool, "--dir", image->dir, "-o", initrd};
     size_t at = 5;
 
     for (size_t i = 0; i < image->count; i++) {
-        argv[at++] = (char *)"--overlay";
+        argv[at++] = "--overlay";
         argv[at++] = image->overlays[i];
     }
-    return run_tool(argv, error);
+    return run_tool(image, argv, error);
 }
 
 static void remove_all(const char *pattern)
@@ -145,16 +144,14 @@ static bool make_unless_there(const struct image *image, char **initrd, char **e
 }
 
 bool vpc_guest_image(const struct vpc_implementation *implementation, const char *build,
-                     char **initrd, char **error)
+                     const char *guest_dir, const char *tool, char **initrd, char **error)
 {
-    struct image image = {.implementation = implementation,
-                          .dir = vpc_format("%s/guest", build)};
+    struct image image = {.implementation = implementation, .dir = guest_dir, .tool = tool};
     bool good = add_overlay(&image, vpc_format("%s/vpc-puppet:/etc/vpc/boot:755", build), error) &&
                 (implementation->role == VPC_FROM_HOST || add_files(&image, build, error)) &&
                 ensure_base(&image, error) && make_unless_there(&image, initrd, error);
 
     for (size_t i = 0; i < image.count; i++)
         free(image.overlays[i]);
-    free(image.dir);
     return good;
 }

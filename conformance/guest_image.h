@@ -12,10 +12,10 @@
 #include "descriptor.h"
 
 /*
- * Makes the initrd of a guest endpoint, or of a host endpoint's peer (the puppet alone), below build/guest, unless there is
- * one of the same contents.  Runs tools/guest-image, which tells on standard error what it does.
+ * Makes the initrd of a guest endpoint, or of a host endpoint's peer (the puppet alone), in guest_dir, unless there is
+ * one of the same contents.  Runs the program tool (tools/guest-image), which tells on standard error what it does.
  */
 bool vpc_guest_image(const struct vpc_implementation *implementation, const char *build,
-                     char **initrd, char **error);
+                     const char *guest_dir, const char *tool, char **initrd, char **error);
 
 #endif

@@ -131,7 +131,7 @@ static char *expand_command(struct vpc_qemu_guest *self, const char *name,
 {
     const struct vpc_implementation *implementation = self->qemu.config.implementation;
     bool first = strcmp(name, "subject") == 0;
-    char *settings = vpc_implementation_options(implementation, options, count);
+    char *settings = vpc_options(implementation, options, count);
     char *control = vpc_format(GUEST_DIR "/%s.control", name);
     char *log = vpc_format(GUEST_DIR "/%s.log", name);
     char *bus = first ? vpc_copy(VPC_VM_BUS_PORT) : vpc_format(GUEST_DIR "/%s.bus", name);

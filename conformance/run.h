@@ -29,7 +29,8 @@ struct vpc_run_config {
     uint64_t seed;
     const char *dir;
     const char *build;
-    const char *prepared;
+    const char *guest_dir;
+    const char *initrd;
     volatile int *in_subject;
 };
 
@@ -100,6 +101,7 @@ struct vpc_run {
     bool first;         /* the step function is called for the first time */
     uint64_t step_start;
     int phase;          /* of a step with several parts */
+    size_t announced;   /* for `session`: announcements before it */
     uint64_t sent_mark; /* for steps that look at what came since they began */
     uint64_t longest_stall;
 };

@@ -93,6 +93,31 @@ static void send_ready(struct vpc_run *run)
     vpc_tester_send(&run->tester, &frame, 0, SIZE_MAX);
 }
 
+/* How often the subject said on its control socket that it is ready, or (not_ready) that a session is there. */
+static size_t announcements(const struct vpc_run *run, bool not_ready)
+{
+    size_t count = 0;
+
+    for (const struct vpc_item *item = run->events; item; item = item->next) {
+        const json_t *name = json_object_get(item->json, "event");
+        const json_t *id = json_object_get(json_object_get(item->json, "data"), "id");
+
+        count += not_ready ? json_integer_value(id) == 1010
+                           : name && strcmp(json_string_value(name), "CHANNEL_READY") == 0;
+    }
+    return count;
+}
+
+/* What a host reads from the bus and from its control socket has no order: the session is there when it says so. */
+static enum vpc_outcome await_host(struct vpc_run *run, bool not_ready)
+{
+    if (!vpc_implementation_has(run->config->implementation, "events") || run->event_client == 0 ||
+        announcements(run, not_ready) > run->announced)
+        return VPC_DONE;
+    return vpc_say(run, VPC_PENDING, "the peer greets it, but it does not say that it is %s",
+                   not_ready ? "in a session" : "ready");
+}
+
 static enum vpc_outcome await_ready(struct vpc_run *run)
 {
     for (struct vpc_received *at = run->tester.first; at; at = at->next) {
@@ -129,6 +154,7 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         if (vpc_step_bus_up(run, step) != VPC_DONE)
             return VPC_PENDING;
         run->phase = 1;
+        run->announced = announcements(run, not_ready);
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
         tester->peer_epoch = tester->peer_echo = tester->told = 0;
@@ -154,7 +180,9 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
             return vpc_say(run, VPC_PENDING, "no HELLO that echoes the tester's epoch");
         }
     }
-    return subject_host || not_ready ? VPC_DONE : await_ready(run);
+    if (subject_host)
+        return await_host(run, not_ready);
+    return not_ready ? VPC_DONE : await_ready(run);
 }
 
 enum vpc_outcome vpc_step_auto(struct vpc_run *run, const struct vpc_step *step)

@@ -14,6 +14,7 @@ struct vpc_suite_run {
     const struct vpc_script *script;
     const struct vpc_implementation *implementation;
     const struct vpc_backend_ops *backend;
+    const char *initrd; /* for QEMU, or NULL */
     struct vpc_result result;
     char *folder; /* of a failure, or NULL */
 };
@@ -30,6 +31,12 @@ struct vpc_suite {
     enum vpc_split split;
     uint64_t seed;
     const char *build;
+    const char *guest_dir;   /* where guests' kernel and images are made */
+    const char *guest_image; /* the program that makes them */
+    char **initrds;          /* of the implementations, where they were made */
+    size_t initrd_count;
+    size_t jobs;     /* runs at once; 0: 1 */
+    int interrupted; /* by this signal, after the run */
     const char *out; /* where failures go */
     const char *program;
     bool colour, progress;
@@ -39,8 +46,8 @@ struct vpc_suite {
 
 /* Adds every *.vpcs below the folder, in order of name, or the one file.  False: *error, which the caller frees. */
 bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error);
-/* Runs every scenario on every backend, with each implementation of its role. */
-void vpc_suite_run(struct vpc_suite *suite);
+/* Runs every scenario on every backend, with each implementation of its role.  False: *error, and nothing was run. */
+bool vpc_suite_run(struct vpc_suite *suite, char **error);
 void vpc_suite_free(struct vpc_suite *suite);
 const char *vpc_split_name(enum vpc_split split);
 

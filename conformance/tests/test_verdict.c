@@ -70,7 +70,7 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
     cr_assert_not_null(suite->implementations[0], "%s", error);
     suite->implementation_count = 1;
     cr_assert(vpc_suite_add(suite, scenario, &error), "%s", error);
-    vpc_suite_run(suite);
+    cr_assert(vpc_suite_run(suite, &error), "%s", error);
     cr_assert_eq(suite->run_count, 1);
     free(ini);
     free(scenario);

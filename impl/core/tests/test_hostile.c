@@ -59,7 +59,7 @@ Test(hostile, a_violation_names_its_pair, .init = begin_host, .fini = end)
     peer_send(&peer, (vpc_frame){.type = VPC_OPENED, .channel = pair->h2g});
     expect(rig_log(&rig.host, "PROTOCOL_VIOLATION"),
            "frame=OPENED; channel=1; pipe=" PIPE("a") "; port=80; cause=*");
-    expect(rig_log(&rig.host, "CHANNEL_CLOSED"), "cause=protocol violation");
+    expect(rig_log(&rig.host, "CHANNEL_CLOSED"), "cause=session lost");
     expect(rig_log(&rig.host, "SESSION_LOST"), "cause=protocol violation; pairs=1");
     expect(rig_log(&rig.host, "CHANNEL_NOT_READY"), "cause=protocol violation");
     cr_assert_eq(rig_logged(&rig.host, "PROTOCOL_VIOLATION"), 1);
