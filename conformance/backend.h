@@ -36,6 +36,7 @@ enum vpc_seen_kind {
     VPC_SEEN_LOCAL_RESET,
     VPC_SEEN_STOPPED, /* the subject ended as it was told to */
     VPC_SEEN_CRASHED, /* text: how */
+    VPC_SEEN_BROKEN,  /* text: what of the harness or the machine; the run tells nothing */
 };
 
 struct vpc_seen {
@@ -45,6 +46,10 @@ struct vpc_seen {
     const char *text; /* octets, for the kinds that have them; a NUL follows them */
     size_t size;
 };
+
+/* How every subject's virtual machine is called. */
+#define VPC_SUBJECT_VM  "conform"
+#define VPC_SUBJECT_TAG "VPC-CONFORM"
 
 typedef void vpc_sink_fn(void *user, const struct vpc_seen *seen);
 
@@ -72,6 +77,11 @@ struct vpc_backend_ops {
     const char *name;
     enum vpc_backend_bit bit;
     bool real_time;
+    /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is the program
+       that makes guest images; *initrd is the config's then, freed by the caller. */
+    bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image,
+                    char **initrd, char **error);
+    /* The backend's own ops may be others than these, by the subject's role. */
     struct vpc_backend *(*create)(const struct vpc_backend_config *config, char **error);
     void (*destroy)(struct vpc_backend *backend);
     /* Starts the subject, kills it without a word, tells it to stop. */

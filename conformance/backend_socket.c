@@ -169,14 +169,9 @@ static void look_at_process(struct vpc_socket_backend *self)
 static void take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
                        enum vpc_seen_kind kind, int id)
 {
-    const char *end;
+    char *line;
 
-    while (vpc_buffer_size(in) > 0 &&
-           (end = memchr(vpc_buffer_head(in), '\n', vpc_buffer_size(in))) != NULL) {
-        size_t n = (size_t)(end - (const char *)vpc_buffer_head(in));
-        char *line = vpc_copy_n((const char *)vpc_buffer_head(in), n);
-
-        vpc_buffer_drop(in, n + 1);
+    while ((line = vpc_buffer_line(in)) != NULL) {
         vpc_socket_backend_tell(self, kind, id, line, strlen(line));
         free(line);
     }

@@ -33,33 +33,32 @@ struct settings {
 };
 
 static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket,
-                                                         &vpc_backend_qemu};
+                                                        &vpc_backend_qemu};
 
 static void usage(FILE *out)
 {
-    fputs(
-        "usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
-        "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
-        "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
-        "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
-        "\n"
-        "  --implementation FILE  description of an implementation (may be repeated)\n"
-        "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
-        "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
-        "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
-        "  --seed N               of all that is random (default: 1)\n"
-        "  --min N                red when fewer runs than N passed (default: 1)\n"
-        "  --out DIR              folders of failures (default: vpc-conform.out)\n"
-        "  --report FILE, --junit FILE, --json FILE       write a report\n"
-        "  --guest-dir DIR        qemu: where guest images are (default: guest beside "
-        "vpc-conform)\n"
-        "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
-        "  --gate                 coverage: red when a MUST has no scenario\n"
-        "\n"
-        "A SCENARIO is a file, a folder, or a scenario's name.\n"
-        "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
-        "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
-        out);
+    fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
+          "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
+          "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
+          "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+          "\n"
+          "  --implementation FILE  description of an implementation (may be repeated)\n"
+          "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
+          "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
+          "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
+          "  --seed N               of all that is random (default: 1)\n"
+          "  --min N                red when fewer runs than N passed (default: 1)\n"
+          "  --jobs N               so many runs at once (default: 1)\n"
+          "  --out DIR              folders of failures (default: vpc-conform.out)\n"
+          "  --report FILE, --junit FILE, --json FILE       write a report\n"
+          "  --guest-dir DIR        qemu: where guest images are (default: guest beside vpc-conform)\n"
+          "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
+          "  --gate                 coverage: red when a MUST has no scenario\n"
+          "\n"
+          "A SCENARIO is a file, a folder, or a scenario's name.\n"
+          "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
+          "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
+          out);
 }
 
 static int complain(char *error)
@@ -133,8 +132,21 @@ static bool set_min(struct settings *settings, const char *value, char **error)
     return good;
 }
 
+static bool set_jobs(struct settings *settings, const char *value, char **error)
+{
+    uint64_t jobs = 0;
+    bool good = number("--jobs", value, &jobs, error);
+
+    if (good && (jobs < 1 || jobs > 64)) {
+        *error = vpc_format("--jobs %s: write 1 to 64", value);
+        return false;
+    }
+    settings->suite.jobs = jobs;
+    return good;
+}
+
 #define TEXT_OPTION(name, place)                                                                   \
-    static bool name(struct settings *settings, const char *value, char **error)                   \
+    static bool name(struct settings *settings, const char *value, char **error)                  \
     {                                                                                              \
         (void)error;                                                                               \
         settings->place = value;                                                                   \
@@ -165,11 +177,10 @@ static bool set_help(struct settings *settings, const char *value, char **error)
 
 typedef bool option_fn(struct settings *settings, const char *value, char **error);
 
-static option_fn *const option_fns[] = {
-    set_implementation, set_backend,    set_scenarios, set_split,
-    set_seed,           set_min,        set_out,       set_report,
-    set_junit,          set_json,       set_gate,      set_help,
-    set_guest_dir,      set_guest_image};
+static option_fn *const option_fns[] = {set_implementation, set_backend, set_scenarios, set_split,
+                                        set_seed,           set_min,     set_out,       set_report,
+                                        set_junit,          set_json,    set_gate,      set_help,
+                                        set_guest_dir,      set_guest_image, set_jobs};
 
 static const struct option long_options[] = {
     {"implementation", required_argument, NULL, 0},
@@ -186,6 +197,7 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, 11},
     {"guest-dir", required_argument, NULL, 12},
     {"guest-image", required_argument, NULL, 13},
+    {"jobs", required_argument, NULL, 14},
     {0},
 };
 
@@ -293,6 +305,10 @@ static int verb_run(struct settings *settings)
     if (!vpc_suite_run(suite, &error)) {
         complain(error);
         return VPC_EXIT_HARNESS;
+    }
+    if (suite->interrupted) {
+        fprintf(stderr, "vpc-conform: interrupted by %s\n", strsignal(suite->interrupted));
+        return 128 + suite->interrupted;
     }
     vpc_report_text(suite, stdout, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
     if (!write_reports(settings, &error))

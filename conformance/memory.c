@@ -88,6 +88,20 @@ void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n)
     buffer->start += n;
 }
 
+char *vpc_buffer_line(struct vpc_buffer *buffer)
+{
+    size_t size = vpc_buffer_size(buffer);
+    const char *head = (const char *)vpc_buffer_head(buffer);
+    const char *end = size ? memchr(head, '\n', size) : NULL;
+    char *line;
+
+    if (end == NULL)
+        return NULL;
+    line = vpc_copy_n(head, (size_t)(end - head));
+    vpc_buffer_drop(buffer, (size_t)(end - head) + 1);
+    return line;
+}
+
 void vpc_buffer_free(struct vpc_buffer *buffer)
 {
     free(buffer->data);

@@ -31,6 +31,8 @@ struct vpc_buffer {
 void vpc_buffer_add(struct vpc_buffer *buffer, const void *octets, size_t n);
 void vpc_buffer_fill(struct vpc_buffer *buffer, uint8_t octet, size_t n);
 void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n);
+/* Takes the first whole line out, without its newline; NULL if there is none. */
+char *vpc_buffer_line(struct vpc_buffer *buffer);
 void vpc_buffer_free(struct vpc_buffer *buffer);
 
 static inline size_t vpc_buffer_size(const struct vpc_buffer *buffer)

@@ -1,60 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* What the two files of the QEMU backend of a guest endpoint share. */
+/*
+ * What the two halves of the QEMU backend share: the virtual machine, and what is seen.
+ *
+ *   backend_qemu.c  both: what runs share, the VM's life and events, time
+ *   qemu_guest.c    the subject is a guest endpoint: the puppet runs it, the harness is at QEMU's side of the bus
+ *   qemu_things.c   its upper testers: what lives in the puppet, control clients, TCP servers, the log
+ *   qemu_host.c     the subject is a host endpoint: a process here, the harness is at the guest's side of the bus
+ */
 #ifndef VPC_CONFORM_QEMU_H
 #define VPC_CONFORM_QEMU_H
 
-#include "machine.h"
+#include "backend.h"
 #include "memory.h"
+#include "vm.h"
 
-#define GUEST_FOLDER "/tmp/conform" /* begins the names of the subject's files in the guest */
+#define VPC_QEMU_ANSWER_MS 5000 /* of the puppet: far more than it ever needs, on a busy machine too */
 
-enum thing_kind { THING_SUBJECT, THING_SECOND, THING_LOG, THING_CONTROL, THING_SERVER, THING_TCP };
-
-struct thing {
-    enum thing_kind kind;
-    uint32_t handle; /* 0: it is no more */
-    int id;
-    uint16_t port;
-    bool opened, ended, closing;
-    int status; /* of a command */
-    bool shut;  /* when out is empty */
-    struct vpc_buffer in, out;
-};
-
-struct qemu {
+struct vpc_qemu {
     struct vpc_backend base;
     struct vpc_backend_config config;
-    struct vpc_machine machine;
-    struct thing **things;
-    size_t thing_count;
-    char *command;
-    int bus;
-    struct vpc_buffer bus_out;
-    bool listening, bus_paused, saw, stopping, dying;
-    int next_conn;
+    struct vpc_vm *vm; /* NULL: none runs */
+    /* Is given each event of the puppet. */
+    void (*on_puppet)(struct vpc_qemu *self, const struct vpc_puppet_event *event);
+    uint32_t pong; /* the last ping that was answered */
+    bool saw;      /* since step() began */
+    bool broken;
 };
 
-struct vpc_puppet *vpc_qemu_puppet(struct qemu *self);
-struct thing *vpc_qemu_add(struct qemu *self, enum thing_kind kind, uint32_t handle, int id);
-struct thing *vpc_qemu_find(struct qemu *self, enum thing_kind kind, int id);
-/* Sends what waits, as far as the puppet takes it. */
-void vpc_qemu_push(struct qemu *self, struct thing *thing);
-/* Serves everything until the thing was opened, or (end) has ended; false if it was not in time. */
-bool vpc_qemu_await(struct qemu *self, struct thing *thing, bool end);
+struct vpc_backend *vpc_qemu_guest_create(const struct vpc_backend_config *config, char **error);
+struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config, char **error);
 
-/* The backend's functions about control clients and TCP, of qemu_local.c. */
-bool vpc_qemu_control_open(struct vpc_backend *backend, int client);
-void vpc_qemu_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);
-void vpc_qemu_control_close(struct vpc_backend *backend, int client);
-int vpc_qemu_pipe_open(struct vpc_backend *backend, int conn, const char *name, const char *path);
-bool vpc_qemu_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
-                       char **error);
-uint16_t vpc_qemu_real_port(struct vpc_backend *backend, uint16_t port);
-void vpc_qemu_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n);
-void vpc_qemu_local_shutdown(struct vpc_backend *backend, int conn);
-void vpc_qemu_local_close(struct vpc_backend *backend, int conn);
-void vpc_qemu_local_abort(struct vpc_backend *backend, int conn);
-void vpc_qemu_local_read(struct vpc_backend *backend, int conn, bool on);
-size_t vpc_qemu_local_unsent(struct vpc_backend *backend, int conn);
+/* Starts a VM; bus is where QEMU shall listen, or NULL. */
+bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error);
+/* NULL, with BROKEN told, when the puppet is lost. */
+struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self);
+void vpc_qemu_tell(struct vpc_qemu *self, enum vpc_seen_kind kind, int id, uint32_t value,
+                   const char *text, size_t size);
+void vpc_qemu_break(struct vpc_qemu *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sends what waits for the puppet and takes what has come from the VM. */
+void vpc_qemu_take(struct vpc_qemu *self);
+/* Goes on with the VM alone until *flag (or *other, if not NULL), for ms at most; what *flag then is. */
+bool vpc_qemu_await(struct vpc_qemu *self, const bool *flag, const bool *other, int ms);
+/* Returns when the puppet has done all that it was asked before. */
+void vpc_qemu_sync(struct vpc_qemu *self);
+uint64_t vpc_qemu_now(struct vpc_backend *backend);
 
 #endif

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The QEMU backend with a host endpoint as the subject: a process as in the socket backend, whose bus is QEMU's chardev.
+ * A host endpoint whose bus is QEMU's chardev: the harness is the guest's side of a real virtio-serial port.
  *
- * The harness is the guest: the puppet holds the virtio-serial port open and relays raw octets.  The transport comes up by
- * starting the virtual machine and ends with it; a link at the path that the subject was given points to the chardev of
- * the machine that runs now.
+ * All but the bus is the socket backend's: the process, its control socket, its pipes, its log.  The puppet opens the port
+ * inside the guest and relays octets.
+ *
+ * A host endpoint does not see the port being opened or closed: to it the transport is up while QEMU is there.  So the bus
+ * going down is the end of QEMU, in whatever it was doing, and the bus coming up is a new VM at the same path.
  */
-#include "qemu_host.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "machine.h"
+#include "qemu.h"
 #include "socket_backend.h"
+
+#define SLICE_MS 10
 
 struct qemu_host {
     struct vpc_socket_backend socket; /* first: the socket backend's functions get it as theirs */
     struct vpc_backend_ops ops;
-    struct vpc_machine machine;
-    uint32_t port; /* the puppet's handle of the bus port; 0: none */
-    bool link;
+    struct vpc_qemu qemu;
+    uint32_t port; /* the puppet's handle of the guest's side, 0: none */
+    bool opened, failed;
+    bool linked, paused; /* linked: the subject is connected with QEMU */
     struct vpc_buffer out;
 };
 
@@ -29,81 +31,105 @@ static struct qemu_host *self_of(struct vpc_backend *backend)
     return (struct qemu_host *)backend;
 }
 
-static void set_link(struct qemu_host *self, bool link)
+static struct qemu_host *self_of_qemu(struct vpc_qemu *qemu)
 {
-    if (self->link == link)
-        return;
-    self->link = link;
-    if (!link)
-        vpc_buffer_free(&self->out);
-    vpc_socket_backend_tell(&self->socket, link ? VPC_SEEN_BUS_UP : VPC_SEEN_BUS_DOWN, 0, NULL, 0);
+    return (struct qemu_host *)((char *)qemu - offsetof(struct qemu_host, qemu));
 }
 
-static void push(struct qemu_host *self)
+static void set_linked(struct qemu_host *self, bool linked)
 {
-    struct vpc_puppet *puppet = self->machine.vm ? vpc_vm_puppet(self->machine.vm) : NULL;
-    ssize_t n = 1;
+    if (self->linked == linked)
+        return;
+    self->linked = linked;
+    vpc_qemu_tell(&self->qemu, linked ? VPC_SEEN_BUS_UP : VPC_SEEN_BUS_DOWN, 0, 0, NULL, 0);
+}
 
-    while (puppet && self->port && vpc_buffer_size(&self->out) > 0 && n > 0) {
-        n = vpc_puppet_send(puppet, self->port, vpc_buffer_head(&self->out),
-                            vpc_buffer_size(&self->out));
-        if (n > 0)
-            vpc_buffer_drop(&self->out, (size_t)n);
+static void write_out(struct qemu_host *self)
+{
+    struct vpc_puppet *puppet = self->port ? vpc_qemu_puppet(&self->qemu) : NULL;
+
+    while (puppet && vpc_buffer_size(&self->out) > 0) {
+        ssize_t n = vpc_puppet_send(puppet, self->port, vpc_buffer_head(&self->out),
+                                    vpc_buffer_size(&self->out));
+
+        if (n <= 0)
+            return;
+        vpc_buffer_drop(&self->out, (size_t)n);
     }
 }
 
-static void end_machine(struct qemu_host *self)
+static void on_puppet(struct vpc_qemu *qemu, const struct vpc_puppet_event *event)
 {
-    self->socket.extra_fd = -1;
-    self->port = 0;
-    vpc_machine_end(&self->machine);
-    unlink(self->socket.bus_path);
-    set_link(self, false);
-}
+    struct qemu_host *self = self_of_qemu(qemu);
 
-static void on_event(struct qemu_host *self, const struct vpc_puppet_event *event)
-{
-    if (event->handle != self->port || self->port == 0)
+    if (event->handle != self->port)
         return;
-    if (event->type == VPC_PUPPET_LINK)
-        set_link(self, event->value != 0);
+    if (event->type == VPC_PUPPET_OPENED)
+        self->opened = true;
+    else if (event->type == VPC_PUPPET_FAILED)
+        self->failed = true;
+    else if (event->type == VPC_PUPPET_LINK)
+        set_linked(self, event->value != 0);
+    else if (event->type == VPC_PUPPET_DATA)
+        vpc_qemu_tell(qemu, VPC_SEEN_BUS_OCTETS, 0, 0, (const char *)event->data, event->size);
     else if (event->type == VPC_PUPPET_WINDOW_MORE)
-        push(self);
-    if (event->type != VPC_PUPPET_DATA)
-        return;
-    set_link(self, true); /* octets may come before the word that a host is there */
-    vpc_socket_backend_tell(&self->socket, VPC_SEEN_BUS_OCTETS, 0, (const char *)event->data,
-                            event->size);
+        write_out(self);
+    else if (event->type == VPC_PUPPET_CLOSED)
+        vpc_qemu_break(qemu, "VM %s: the guest's side of the bus was closed", qemu->config.vm);
 }
 
+/* The socket backend calls it in each turn. */
 static void serve(struct vpc_socket_backend *socket)
 {
     struct qemu_host *self = (struct qemu_host *)socket;
-    struct vpc_puppet_event event;
-    int got;
 
-    while ((got = vpc_machine_next(&self->machine, 0, &event)) == 1)
-        on_event(self, &event);
-    if (got < 0)
-        end_machine(self);
+    self->qemu.saw = false;
+    vpc_qemu_take(&self->qemu);
+    socket->saw |= self->qemu.saw || self->qemu.broken;
+}
+
+static bool open_port(struct qemu_host *self, char **error)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    self->opened = self->failed = false;
+    self->port = puppet ? vpc_puppet_open(puppet, VPC_VM_BUS_PORT) : 0;
+    if (self->port && self->paused)
+        vpc_puppet_pause(puppet, self->port);
+    if (self->port &&
+        vpc_qemu_await(&self->qemu, &self->opened, &self->failed, VPC_QEMU_ANSWER_MS))
+        return true;
+    *error = vpc_format("VM %s: the puppet can not open %s", self->qemu.config.vm,
+                        VPC_VM_BUS_PORT);
+    return false;
+}
+
+static bool start_vm(struct qemu_host *self, char **error)
+{
+    if (!vpc_qemu_boot(&self->qemu, self->socket.bus_path, error))
+        return false;
+    self->socket.extra_fd = vpc_vm_fd(self->qemu.vm);
+    return open_port(self, error);
+}
+
+static void end_vm(struct qemu_host *self)
+{
+    self->socket.extra_fd = -1;
+    vpc_vm_stop(self->qemu.vm);
+    self->qemu.vm = NULL;
+    self->port = 0;
+    vpc_buffer_free(&self->out);
+    set_linked(self, false);
 }
 
 static bool host_bus_listen(struct vpc_backend *backend, bool on, char **error)
 {
     struct qemu_host *self = self_of(backend);
 
-    if (on && self->machine.vm == NULL) {
-        if (!vpc_machine_start(&self->machine, &self->socket.config, error))
-            return false;
-        self->port = vpc_puppet_open(vpc_vm_puppet(self->machine.vm), VPC_VM_BUS_PORT);
-        self->socket.extra_fd = vpc_vm_fd(self->machine.vm);
-        if (symlink(vpc_vm_bus(self->machine.vm), self->socket.bus_path) != 0)
-            *error = vpc_format("%s can not be made", self->socket.bus_path);
-        serve(&self->socket);
-        return *error == NULL;
-    }
-    if (!on && self->machine.vm)
-        end_machine(self);
+    if (on && self->qemu.vm == NULL)
+        return start_vm(self, error);
+    if (!on && self->qemu.vm)
+        end_vm(self);
     return true;
 }
 
@@ -112,7 +138,7 @@ static void host_bus_send(struct vpc_backend *backend, const void *octets, size_
     struct qemu_host *self = self_of(backend);
 
     vpc_buffer_add(&self->out, octets, n);
-    push(self);
+    write_out(self);
     serve(&self->socket);
 }
 
@@ -124,20 +150,39 @@ static size_t host_bus_unsent(struct vpc_backend *backend)
 static void host_bus_read(struct vpc_backend *backend, bool on)
 {
     struct qemu_host *self = self_of(backend);
+    struct vpc_puppet *puppet = self->port ? vpc_qemu_puppet(&self->qemu) : NULL;
 
-    if (self->port == 0)
+    self->paused = !on;
+    if (puppet == NULL)
         return;
     if (on)
-        vpc_puppet_resume(vpc_vm_puppet(self->machine.vm), self->port);
+        vpc_puppet_resume(puppet, self->port);
     else
-        vpc_puppet_pause(vpc_vm_puppet(self->machine.vm), self->port);
+        vpc_puppet_pause(puppet, self->port);
+    vpc_qemu_sync(&self->qemu);
+}
+
+/* The guest's side learns of the subject's end from the port, after all that it wrote. */
+static void host_kill(struct vpc_backend *backend)
+{
+    struct qemu_host *self = self_of(backend);
+    uint64_t end = vpc_qemu_now(backend) + VPC_QEMU_ANSWER_MS;
+    bool never = false;
+
+    vpc_backend_socket.kill(backend);
+    while (self->linked && !self->paused && !self->qemu.broken && vpc_qemu_now(backend) < end)
+        vpc_qemu_await(&self->qemu, &never, NULL, SLICE_MS);
+    if (self->linked && !self->paused)
+        vpc_qemu_break(&self->qemu, "VM %s: the port still has a host %d ms after its end",
+                       self->qemu.config.vm, VPC_QEMU_ANSWER_MS);
+    set_linked(self, false);
 }
 
 static void host_destroy(struct vpc_backend *backend)
 {
     struct qemu_host *self = self_of(backend);
 
-    vpc_machine_end(&self->machine);
+    vpc_vm_stop(self->qemu.vm);
     vpc_buffer_free(&self->out);
     vpc_backend_socket.destroy(backend);
 }
@@ -147,13 +192,16 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
     struct qemu_host *self = vpc_alloc(sizeof(*self));
 
     self->ops = vpc_backend_socket;
-    self->ops.name = "qemu";
-    self->ops.bit = VPC_QEMU;
+    self->ops.name = vpc_backend_qemu.name;
+    self->ops.bit = vpc_backend_qemu.bit;
     self->ops.destroy = host_destroy;
+    self->ops.kill = host_kill;
     self->ops.bus_listen = host_bus_listen;
     self->ops.bus_send = host_bus_send;
     self->ops.bus_unsent = host_bus_unsent;
     self->ops.bus_read = host_bus_read;
+    self->qemu.config = *config;
+    self->qemu.on_puppet = on_puppet;
     self->socket.base.ops = &self->ops;
     self->socket.serve_extra = serve;
     if (vpc_socket_backend_begin(&self->socket, config, error))

@@ -139,6 +139,11 @@ static void pump(struct vpc_run *run, uint64_t until)
     vpc_run_flush(run);
 }
 
+static bool dead(struct vpc_run *run)
+{
+    return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
+}
+
 bool vpc_run_connect(struct vpc_run *run)
 {
     const struct vpc_implementation *implementation = run->config->implementation;
@@ -146,7 +151,7 @@ bool vpc_run_connect(struct vpc_run *run)
 
     run->first = true;
     while (vpc_implementation_has(implementation, "control")) {
-        if (run->crash != NULL || vpc_client_of(run, "") != NULL)
+        if (dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
             vpc_say(run, VPC_WRONG, "its control socket can not be connected");
@@ -189,11 +194,6 @@ static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool 
     if (run->ops->real_time && !holds)
         ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
     return vpc_now(run) + ms;
-}
-
-static bool dead(struct vpc_run *run)
-{
-    return run->crash != NULL || run->monitor.breach.requirement != NULL;
 }
 
 static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
@@ -258,10 +258,13 @@ static void blame_subject(struct vpc_run *run, struct vpc_result *result,
 {
     const struct vpc_breach *breach = &run->monitor.breach;
 
-    result->verdict = VPC_FAIL;
+    result->verdict = run->broken ? VPC_HARNESS_ERROR : VPC_FAIL;
     result->line = step ? step->line : 0;
     result->step = vpc_copy(step ? step->text : "(after the last step)");
-    if (breach->requirement) {
+    if (run->broken) {
+        result->expected = vpc_copy("a machine that goes on");
+        result->got = vpc_copy(run->broken);
+    } else if (breach->requirement) {
         result->requirement = vpc_copy(breach->requirement);
         result->expected = vpc_copy("a trace that keeps the rules, at every step");
         result->got = vpc_copy(breach->text);
@@ -327,8 +330,8 @@ static bool start(struct vpc_run *run, char **error)
     const struct vpc_run_config *config = run->config;
     struct vpc_backend_config backend = {
         .implementation = config->implementation,
-        .vm = "conform",
-        .tag = "VPC-CONFORM",
+        .vm = VPC_SUBJECT_VM,
+        .tag = VPC_SUBJECT_TAG,
         .options = config->script->options,
         .option_count = config->script->option_count,
         .dir = config->dir,

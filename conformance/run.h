@@ -95,6 +95,7 @@ struct vpc_run {
     char *ready_name;
     bool bus_up, stopped, killed;
     char *crash; /* how the subject ended without being told to */
+    char *broken; /* what of the harness or the machine failed in mid-run */
     char *got;   /* what stands in the way of the step */
     const struct vpc_step *step;
     bool first; /* the step function is called for the first time */

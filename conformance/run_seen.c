@@ -266,6 +266,13 @@ static void on_end(struct vpc_run *run, const struct vpc_seen *seen)
     }
 }
 
+static void on_broken(struct vpc_run *run, const struct vpc_seen *seen)
+{
+    vpc_trace_add(run->trace, "broken: %s", seen->text);
+    if (!run->broken)
+        run->broken = vpc_copy(seen->text);
+}
+
 static void on_ready(struct vpc_run *run, const struct vpc_seen *seen)
 {
     vpc_trace_add(run->trace, "ready < %s %s", seen->value ? "set" : "reset", seen->text);
@@ -311,6 +318,9 @@ void vpc_on_seen(void *user, const struct vpc_seen *seen)
     case VPC_SEEN_STOPPED:
     case VPC_SEEN_CRASHED:
         on_end(run, seen);
+        break;
+    case VPC_SEEN_BROKEN:
+        on_broken(run, seen);
         break;
     default:
         on_local(run, seen);
@@ -361,5 +371,6 @@ void vpc_run_forget(struct vpc_run *run)
     }
     free(run->got);
     free(run->crash);
+    free(run->broken);
     free(run->ready_name);
 }

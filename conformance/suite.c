@@ -9,20 +9,16 @@
  */
 #include "suite.h"
 
-#include "machine.h"
+#include "jobs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fts.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUN_LIMIT_MS 120000
@@ -82,8 +78,8 @@ bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
         bool named = entry->fts_level == 0;
 
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
-            *error =
-                vpc_format("%s: can not be read: %s", entry->fts_path, strerror(entry->fts_errno));
+            *error = vpc_format("%s: can not be read: %s", entry->fts_path,
+                                strerror(entry->fts_errno));
             good = false;
         } else if (entry->fts_info == FTS_F &&
                    (named || (n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0))) {
@@ -121,11 +117,12 @@ static json_t *text_json(const char *text)
 
 static void send_result(int fd, const struct vpc_result *result)
 {
-    json_t *json = json_pack(
-        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
-        result->line, "step", text_json(result->step), "expected", text_json(result->expected),
-        "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
-        text_json(result->trace), "ms", (json_int_t)result->ms);
+    json_t *json = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict",
+                             (int)result->verdict, "line", result->line, "step",
+                             text_json(result->step), "expected", text_json(result->expected),
+                             "got", text_json(result->got), "requirement",
+                             text_json(result->requirement), "trace", text_json(result->trace),
+                             "ms", (json_int_t)result->ms);
 
     json_dumpfd(json, fd, JSON_COMPACT);
     json_decref(json);
@@ -151,9 +148,19 @@ static bool take_result(const struct vpc_buffer *text, struct vpc_result *result
 
 /* ---- one run ------------------------------------------------------------------------------------------------------------------ */
 
-static _Noreturn void child(const struct vpc_suite *suite, const struct vpc_suite_run *run,
-                            const char *dir, int fd, volatile int *in_subject)
+/* A run that may be in a child process now. */
+struct attempt {
+    struct vpc_suite *suite;
+    struct vpc_suite_run *run;
+    char *dir;
+    volatile int *in_subject; /* shared with the child */
+};
+
+static void run_in_child(void *user, int fd)
 {
+    const struct attempt *attempt = user;
+    const struct vpc_suite *suite = attempt->suite;
+    const struct vpc_suite_run *run = attempt->run;
     struct vpc_run_config config = {
         .script = run->script,
         .table = suite->table,
@@ -162,60 +169,22 @@ static _Noreturn void child(const struct vpc_suite *suite, const struct vpc_suit
         .backend = run->backend,
         .split = suite->split,
         .seed = suite->seed,
-        .dir = dir,
+        .dir = attempt->dir,
         .build = suite->build,
         .guest_dir = suite->guest_dir,
         .initrd = run->initrd,
-        .in_subject = in_subject,
+        .in_subject = attempt->in_subject,
     };
-    char *trace = vpc_format("%s/trace.txt", dir);
+    char *trace = vpc_format("%s/trace.txt", attempt->dir);
     struct vpc_result result;
-    FILE *file;
+    FILE *file = fopen(trace, "we");
 
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_IGN);
-    file = fopen(trace, "we");
     vpc_run(&config, &result, file);
     if (file)
         fclose(file);
     send_result(fd, &result);
     vpc_result_clear(&result);
     free(trace);
-    _exit(0);
-}
-
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Reads until the child closes the pipe; false when the time is over. */
-static bool read_all(int fd, struct vpc_buffer *text)
-{
-    uint64_t end = real_ms() + RUN_LIMIT_MS;
-
-    for (;;) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        uint64_t now = real_ms();
-        char part[4096];
-        ssize_t n;
-
-        if (now >= end)
-            return false;
-        if (poll(&wait, 1, (int)(end - now)) <= 0)
-            continue;
-        n = read(fd, part, sizeof(part));
-        if (n == 0)
-            return true;
-        if (n > 0)
-            vpc_buffer_add(text, part, (size_t)n);
-        else if (errno != EINTR)
-            return true;
-    }
 }
 
 static void judge_end(struct vpc_result *result, int status, bool in_time, bool in_subject)
@@ -225,45 +194,12 @@ static void judge_end(struct vpc_result *result, int status, bool in_time, bool 
     if (!in_time)
         result->got = vpc_format("no end within %d s", RUN_LIMIT_MS / 1000);
     else if (WIFSIGNALED(status))
-        result->got =
-            vpc_format("%s ended by signal %d (%s)", in_subject ? "the subject" : "the harness",
-                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+        result->got = vpc_format("%s ended by signal %d (%s)",
+                                 in_subject ? "the subject" : "the harness", WTERMSIG(status),
+                                 strsignal(WTERMSIG(status)));
     else
         result->got = vpc_format("%s ended with status %d",
                                  in_subject ? "the subject" : "the harness", WEXITSTATUS(status));
-}
-
-static void run_child(const struct vpc_suite *suite, struct vpc_suite_run *run, const char *dir,
-                      volatile int *in_subject)
-{
-    struct vpc_buffer text = {0};
-    int fds[2], status = 0;
-    bool in_time;
-    pid_t pid;
-
-    *in_subject = 0;
-    fflush(NULL);
-    if (pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
-        run->result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR,
-                                          .got = vpc_format("fork: %s", strerror(errno))};
-        return;
-    }
-    if (pid == 0) {
-        close(fds[0]);
-        child(suite, run, dir, fds[1], in_subject);
-    }
-    setpgid(pid, pid);
-    close(fds[1]);
-    in_time = read_all(fds[0], &text);
-    close(fds[0]);
-    if (!in_time)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    kill(-pid, SIGKILL);
-    if (!take_result(&text, &run->result))
-        judge_end(&run->result, status, in_time, *in_subject);
-    vpc_buffer_free(&text);
 }
 
 /* ---- folders ---------------------------------------------------------------------------------------------------------------------- */
@@ -314,7 +250,8 @@ static void write_how(const struct vpc_suite *suite, const struct vpc_suite_run 
     if (file) {
         fprintf(file, "%s run --implementation %s --backend %s --split %s --seed %llu %s\n",
                 suite->program, run->implementation->path, run->backend->name,
-                vpc_split_name(suite->split), (unsigned long long)suite->seed, run->script->path);
+                vpc_split_name(suite->split), (unsigned long long)suite->seed,
+                run->script->path);
         fclose(file);
     }
     free(path);
@@ -325,8 +262,8 @@ static void keep_failure(const struct vpc_suite *suite, struct vpc_suite_run *ru
     char *to;
 
     mkdir(suite->out, 0777);
-    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name, run->backend->name,
-                             vpc_split_name(suite->split));
+    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name,
+                             run->backend->name, vpc_split_name(suite->split));
     remove_tree(run->folder);
     mkdir(run->folder, 0777);
     to = vpc_format("%s/scenario.vpcs", run->folder);
@@ -356,38 +293,16 @@ static char *missing_feature(const struct vpc_suite_run *run)
     return NULL;
 }
 
-static void run_one(const struct vpc_suite *suite, struct vpc_suite_run *run,
-                    volatile int *in_subject)
-{
-    char *missing = missing_feature(run);
-    const char *base = getenv("TMPDIR");
-    char *dir;
-
-    if (missing) {
-        run->result.verdict = VPC_NOT_SUPPORTED;
-        run->result.got = missing;
-        return;
-    }
-    dir = vpc_format("%s/vpc-conform-XXXXXX", base ? base : "/tmp");
-    if (mkdtemp(dir) == NULL) {
-        run->result.verdict = VPC_HARNESS_ERROR;
-        run->result.got = vpc_format("%s: %s", dir, strerror(errno));
-    } else {
-        run_child(suite, run, dir, in_subject);
-        if (run->result.verdict != VPC_PASS)
-            keep_failure(suite, run, dir);
-        remove_tree(dir);
-    }
-    free(dir);
-}
-
 static void add_run(struct vpc_suite *suite, const struct vpc_script *script,
                     const struct vpc_implementation *implementation,
                     const struct vpc_backend_ops *backend, const char *initrd)
 {
     suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
     suite->runs[suite->run_count++] = (struct vpc_suite_run){
-        .script = script, .implementation = implementation, .backend = backend, .initrd = initrd};
+        .script = script,
+        .implementation = implementation,
+        .backend = backend,
+        .initrd = initrd};
 }
 
 static void plan(struct vpc_suite *suite)
@@ -397,44 +312,188 @@ static void plan(struct vpc_suite *suite)
             for (size_t s = 0; s < suite->script_count; s++)
                 if (suite->scripts[s]->role == suite->implementations[i]->role &&
                     suite->scripts[s]->backends & suite->backends[b]->bit)
-                    add_run(suite, suite->scripts[s], suite->implementations[i], suite->backends[b],
-                            suite->initrds[i]);
+                    add_run(suite, suite->scripts[s], suite->implementations[i],
+                            suite->backends[b],
+                            suite->backends[b]->prepare ? suite->initrds[i] : NULL);
 }
 
-/* The images of the guests, once for all runs. */
-static bool make_images(struct vpc_suite *suite, char **error)
+static char *make_dir(void)
 {
-    bool qemu = false;
+    const char *base = getenv("TMPDIR");
+    char *dir = vpc_format("%s/vpc-conform-XXXXXX", base ? base : "/tmp");
 
-    for (size_t b = 0; b < suite->backend_count; b++)
-        qemu |= suite->backends[b]->bit == VPC_QEMU;
-    for (size_t i = 0; qemu && i < suite->implementation_count && i < 8; i++) {
-        suite->initrds[i] = vpc_machine_image(suite->implementations[i], suite->build,
-                                              suite->guest_dir, suite->guest_image, error);
-        if (suite->initrds[i] == NULL)
-            return false;
+    if (mkdtemp(dir))
+        return dir;
+    free(dir);
+    return NULL;
+}
+
+/* ---- what runs share ---------------------------------------------------------------------------------------------------- */
+
+struct preparation {
+    const struct vpc_suite *suite;
+    const struct vpc_backend_ops *backend;
+    const struct vpc_implementation *implementation;
+    char *dir;
+};
+
+/* Says "+" and what was made, or "-" and why not. */
+static void prepare_in_child(void *user, int fd)
+{
+    const struct preparation *preparation = user;
+    const struct vpc_suite *suite = preparation->suite;
+    struct vpc_backend_config config = {
+        .implementation = preparation->implementation,
+        .vm = VPC_SUBJECT_VM,
+        .tag = VPC_SUBJECT_TAG,
+        .dir = preparation->dir,
+        .build = suite->build,
+        .guest_dir = suite->guest_dir,
+    };
+    char *initrd = NULL, *error = NULL;
+    bool good = preparation->backend->prepare(&config, suite->guest_image, &initrd, &error);
+
+    dprintf(fd, "%s%s", good ? "+" : "-", good ? initrd : error);
+    free(initrd);
+    free(error);
+}
+
+static char *prepare_one(struct vpc_suite *suite, struct vpc_jobs *jobs,
+                         const struct vpc_backend_ops *backend,
+                         const struct vpc_implementation *implementation, char **error)
+{
+    struct preparation preparation = {suite, backend, implementation, make_dir()};
+    struct vpc_job_result result = {0};
+    char *said = NULL, *made = NULL;
+
+    if (preparation.dir && vpc_jobs_start(jobs, prepare_in_child, &preparation) &&
+        vpc_jobs_next(jobs, &result) && vpc_buffer_size(&result.text) > 0)
+        said = vpc_copy_n((const char *)vpc_buffer_head(&result.text),
+                          vpc_buffer_size(&result.text));
+    if (said && *said == '+')
+        made = vpc_copy(said + 1);
+    else if (said)
+        *error = vpc_copy(said + 1);
+    else
+        *error = vpc_format("%s can not be prepared for %s: %s", implementation->path,
+                            backend->name,
+                            vpc_jobs_interrupted(jobs) ? "interrupted" : strerror(errno));
+    if (preparation.dir)
+        remove_tree(preparation.dir);
+    free(preparation.dir);
+    vpc_buffer_free(&result.text);
+    free(said);
+    return made;
+}
+
+static bool prepare(struct vpc_suite *suite, struct vpc_jobs *jobs, char **error)
+{
+    for (size_t b = 0; b < suite->backend_count; b++) {
+        for (size_t i = 0; suite->backends[b]->prepare && i < suite->implementation_count; i++) {
+            suite->initrds =
+                vpc_grow(suite->initrds, suite->initrd_count + 1, sizeof(*suite->initrds));
+            suite->initrds[suite->initrd_count] =
+                prepare_one(suite, jobs, suite->backends[b], suite->implementations[i], error);
+            if (suite->initrds[suite->initrd_count] == NULL)
+                return false;
+            suite->initrd_count++;
+        }
     }
     return true;
+}
+
+/* ---- the runs ------------------------------------------------------------------------------------------------------------- */
+
+static void not_run(struct vpc_suite_run *run, enum vpc_verdict verdict, char *why)
+{
+    run->result = (struct vpc_result){.verdict = verdict, .got = why};
+}
+
+/* False when there is nothing to wait for. */
+static bool begin_attempt(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run,
+                          volatile int *in_subject)
+{
+    char *missing = missing_feature(run);
+    struct attempt *attempt;
+
+    if (missing) {
+        not_run(run, VPC_NOT_SUPPORTED, missing);
+        return false;
+    }
+    attempt = vpc_alloc(sizeof(*attempt));
+    *attempt = (struct attempt){suite, run, make_dir(), in_subject};
+    if (attempt->dir && vpc_jobs_start(jobs, run_in_child, attempt))
+        return true;
+    not_run(run, VPC_HARNESS_ERROR, vpc_format("a run can not be started: %s", strerror(errno)));
+    if (attempt->dir)
+        remove_tree(attempt->dir);
+    free(attempt->dir);
+    free(attempt);
+    return false;
+}
+
+static void end_attempt(struct vpc_jobs *jobs)
+{
+    struct vpc_job_result end = {0};
+    struct attempt *attempt;
+
+    if (!vpc_jobs_next(jobs, &end))
+        return;
+    attempt = end.user;
+    if (vpc_jobs_interrupted(jobs))
+        not_run(attempt->run, VPC_HARNESS_ERROR, vpc_copy("interrupted"));
+    else if (!take_result(&end.text, &attempt->run->result))
+        judge_end(&attempt->run->result, end.status, end.in_time, *attempt->in_subject);
+    if (attempt->run->result.verdict != VPC_PASS && !vpc_jobs_interrupted(jobs))
+        keep_failure(attempt->suite, attempt->run, attempt->dir);
+    remove_tree(attempt->dir);
+    vpc_buffer_free(&end.text);
+    free(attempt->dir);
+    free(attempt);
+}
+
+static void show(const struct vpc_suite *suite, size_t i)
+{
+    if (suite->progress)
+        fprintf(stderr, "\r\033[K%zu/%zu %s %s", i + 1, suite->run_count,
+                suite->runs[i].backend->name, suite->runs[i].script->name);
+}
+
+static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs)
+{
+    volatile int *in_subject = mmap(NULL, (suite->run_count + 1) * sizeof(int),
+                                    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t running = 0;
+
+    for (size_t i = 0; i < suite->run_count; i++) {
+        if (vpc_jobs_interrupted(jobs)) {
+            not_run(&suite->runs[i], VPC_HARNESS_ERROR, vpc_copy("interrupted"));
+            continue;
+        }
+        show(suite, i);
+        running += begin_attempt(suite, jobs, &suite->runs[i], in_subject + i);
+        for (; running > 0 && vpc_jobs_full(jobs); running--)
+            end_attempt(jobs);
+    }
+    for (; running > 0; running--)
+        end_attempt(jobs);
+    if (suite->progress)
+        fputs("\r\033[K", stderr);
+    munmap((void *)in_subject, (suite->run_count + 1) * sizeof(int));
 }
 
 bool vpc_suite_run(struct vpc_suite *suite, char **error)
 {
-    volatile int *in_subject =
-        mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct vpc_jobs *jobs = vpc_jobs_begin(suite->jobs ? suite->jobs : 1, RUN_LIMIT_MS);
+    bool good = prepare(suite, jobs, error);
 
-    if (!make_images(suite, error))
-        return false;
-    plan(suite);
-    for (size_t i = 0; i < suite->run_count; i++) {
-        if (suite->progress)
-            fprintf(stderr, "\r\033[K%zu/%zu %s %s", i + 1, suite->run_count,
-                    suite->runs[i].backend->name, suite->runs[i].script->name);
-        run_one(suite, &suite->runs[i], in_subject);
+    if (good) {
+        plan(suite);
+        run_all(suite, jobs);
     }
-    if (suite->progress)
-        fputs("\r\033[K", stderr);
-    munmap((void *)in_subject, sizeof(int));
-    return true;
+    suite->interrupted = vpc_jobs_interrupted(jobs);
+    vpc_jobs_end(jobs);
+    return good;
 }
 
 void vpc_suite_free(struct vpc_suite *suite)
@@ -445,8 +504,9 @@ void vpc_suite_free(struct vpc_suite *suite)
     }
     for (size_t i = 0; i < suite->script_count; i++)
         vpc_script_free(suite->scripts[i]);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < suite->initrd_count; i++)
         free(suite->initrds[i]);
+    free(suite->initrds);
     for (size_t i = 0; i < suite->implementation_count; i++)
         vpc_implementation_free(suite->implementations[i]);
     free(suite->runs);

@@ -33,8 +33,11 @@ struct vpc_suite {
     const char *build;
     const char *guest_dir;   /* where guests' kernel and images are made */
     const char *guest_image; /* the program that makes them */
-    char *initrds[8];        /* of the implementations, where one was made */
-    const char *out;         /* where failures go */
+    char **initrds;          /* of the implementations, where they were made */
+    size_t initrd_count;
+    size_t jobs;     /* runs at once; 0: 1 */
+    int interrupted; /* by this signal, after the run */
+    const char *out; /* where failures go */
     const char *program;
     bool colour, progress;
     struct vpc_suite_run *runs;
