@@ -91,6 +91,15 @@ struct vpc_backend_ops {
     /* Whether a second instance with this setting refuses to start. */
     bool (*refuses)(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                     char **error);
+    /* How much processor time the subject has used since it was started, in microseconds.  In-process, where there is none
+       to measure, each time that it asked to be called counts as a millisecond. */
+    bool (*busy)(struct vpc_backend *backend, uint64_t *us, char **error);
+    /* In-process, else NULL: whether the subject is told that time goes on. */
+    void (*clock)(struct vpc_backend *backend, bool goes);
+    /* A program of the implementation that waits for the ready event for so long at most; its exit status, once it has
+       ended (before: -1).  NULL: there is none. */
+    bool (*waiter_start)(struct vpc_backend *backend, int waiter, uint64_t limit_ms, char **error);
+    int (*waiter_ended)(struct vpc_backend *backend, int waiter);
     uint64_t (*now)(struct vpc_backend *backend);
     /* Goes on until something was seen or the time is until. */
     void (*step)(struct vpc_backend *backend, uint64_t until);
@@ -101,9 +110,12 @@ struct vpc_backend_ops {
     void (*bus_read)(struct vpc_backend *backend, bool on);
     bool (*control_open)(struct vpc_backend *backend, int client);
     void (*control_line)(struct vpc_backend *backend, int client, const char *line, size_t n);
+    void (*control_read)(struct vpc_backend *backend, int client, bool on);
     void (*control_close)(struct vpc_backend *backend, int client);
     /* Opens a pipe as a client; path is where StartCommunicationChannel said it is.  0 or an errno. */
     int (*pipe_open)(struct vpc_backend *backend, int conn, const char *name, const char *path);
+    /* In-process, else NULL: from now on no pipe server can be made, with EACCES. */
+    void (*pipe_deny)(struct vpc_backend *backend);
     bool (*tcp_mode)(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
                      char **error);
     /* The port that stands for a script's port. */

@@ -179,6 +179,8 @@ static uint64_t next_deadline(struct inproc *self, uint64_t until)
 {
     uint64_t due;
 
+    if (self->clock_stopped)
+        return until;
     SUBJECT(self, due = self->abi->deadline(self->endpoint));
     for (size_t i = 0; i < self->local_count; i++)
         if (self->locals[i]->state == LOCAL_CONNECTING && self->locals[i]->deadline < due)
@@ -203,12 +205,31 @@ static void inproc_step(struct vpc_backend *backend, uint64_t until)
             return;
         }
         self->now = next > self->now ? next : self->now;
-        if (self->endpoint == NULL)
+        if (self->endpoint == NULL || self->clock_stopped)
             continue;
+        self->wakes += next < until;
         SUBJECT(self, self->abi->clock(self->endpoint, self->now));
         vpc_inproc_settle(self);
     }
     self->saw = false;
+}
+
+static bool inproc_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    (void)error;
+    *us = self_of(backend)->wakes * 1000;
+    return true;
+}
+
+static void inproc_clock(struct vpc_backend *backend, bool goes)
+{
+    struct inproc *self = self_of(backend);
+
+    self->clock_stopped = !goes;
+    if (!goes || self->endpoint == NULL)
+        return;
+    SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+    vpc_inproc_settle(self);
 }
 
 static bool inproc_bus_listen(struct vpc_backend *backend, bool on, char **error)
@@ -270,6 +291,14 @@ static void inproc_control_line(struct vpc_backend *backend, int client, const c
     vpc_inproc_settle(self);
 }
 
+/* What waits for a client is the caller's of the ABI to keep: there is nothing to judge here. */
+static void inproc_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    (void)backend;
+    (void)client;
+    (void)on;
+}
+
 static void inproc_control_close(struct vpc_backend *backend, int client)
 {
     struct inproc *self = self_of(backend);
@@ -298,6 +327,11 @@ static int inproc_pipe_open(struct vpc_backend *backend, int conn, const char *n
         return 0;
     }
     return ECONNREFUSED;
+}
+
+static void inproc_pipe_deny(struct vpc_backend *backend)
+{
+    self_of(backend)->pipes_denied = true;
 }
 
 static bool inproc_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
@@ -397,6 +431,8 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .kill = inproc_kill,
     .stop = inproc_stop,
     .refuses = inproc_refuses,
+    .busy = inproc_busy,
+    .clock = inproc_clock,
     .now = inproc_now,
     .step = inproc_step,
     .bus_listen = inproc_bus_listen,
@@ -405,8 +441,10 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .bus_read = inproc_bus_read,
     .control_open = inproc_control_open,
     .control_line = inproc_control_line,
+    .control_read = inproc_control_read,
     .control_close = inproc_control_close,
     .pipe_open = inproc_pipe_open,
+    .pipe_deny = inproc_pipe_deny,
     .tcp_mode = inproc_tcp_mode,
     .real_port = inproc_real_port,
     .local_send = inproc_local_send,

@@ -45,9 +45,9 @@ static uint64_t socket_now(struct vpc_backend *backend)
 
 /* ---- the process ---------------------------------------------------------------------------------------------------- */
 
-/* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first. */
-static char *expand(struct vpc_socket_backend *self, const char *text, const char *suffix,
-                    const char *options, char **error)
+char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
+                                const char *suffix, const char *options, const char *seconds,
+                                char **error)
 {
     char *bus = vpc_format("%s/bus%s", self->config.dir, suffix);
     char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
@@ -61,6 +61,7 @@ static char *expand(struct vpc_socket_backend *self, const char *text, const cha
                            "tag",     self->config.tag,
                            "control", control,
                            "options", options,
+                           "seconds", seconds,
                            NULL};
     const char *unknown = "";
     char *result = vpc_expand(text, pairs, &unknown);
@@ -73,6 +74,12 @@ static char *expand(struct vpc_socket_backend *self, const char *text, const cha
     free(log);
     free(control);
     return result;
+}
+
+static char *expand(struct vpc_socket_backend *self, const char *text, const char *suffix,
+                    const char *options, char **error)
+{
+    return vpc_socket_backend_expand(self, text, suffix, options, "", error);
 }
 
 static void make_dir(struct vpc_socket_backend *self, const char *suffix)
@@ -328,6 +335,14 @@ static void socket_control_close(struct vpc_backend *backend, int client)
     one->fd = -1;
 }
 
+static void socket_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    struct vpc_control *one = control_of(self_of(backend), client);
+
+    if (one)
+        one->paused = !on;
+}
+
 static void read_control(struct vpc_socket_backend *self, struct vpc_control *one)
 {
     char part[65536];
@@ -357,10 +372,17 @@ static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, siz
     for (size_t i = 0; i < controls; i++) {
         if (fds[2 + i].revents & POLLOUT)
             write_control(&self->controls[i]);
-        if (self->controls[i].fd >= 0 && fds[2 + i].revents & (POLLIN | POLLHUP | POLLERR))
+        if (self->controls[i].fd >= 0 && !self->controls[i].paused &&
+            fds[2 + i].revents & (POLLIN | POLLHUP | POLLERR))
             read_control(self, &self->controls[i]);
     }
     vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
+}
+
+/* A paused one whose other end is gone would wake poll() for ever. */
+static int polled(const struct vpc_control *one)
+{
+    return one->paused && vpc_buffer_size(&one->out) == 0 ? -1 : one->fd;
 }
 
 static void turn(struct vpc_socket_backend *self, int timeout)
@@ -376,8 +398,9 @@ static void turn(struct vpc_socket_backend *self, int timeout)
                                  (short)((self->bus_paused ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
     for (size_t i = 0; i < controls; i++)
         fds[2 + i] = (struct pollfd){
-            .fd = self->controls[i].fd,
-            .events = (short)(POLLIN | (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
+            .fd = polled(&self->controls[i]),
+            .events = (short)((self->controls[i].paused ? 0 : POLLIN) |
+                              (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
     locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
     fds[2 + controls + locals] = (struct pollfd){.fd = self->extra_fd, .events = POLLIN};
     if (poll(fds, 3 + controls + locals, timeout) > 0)
@@ -488,6 +511,7 @@ static void socket_destroy(struct vpc_backend *backend)
     struct vpc_socket_backend *self = self_of(backend);
 
     vpc_process_end(&self->process);
+    vpc_socket_waiters_end(self);
     for (size_t i = 0; i < self->control_count; i++) {
         if (self->controls[i].fd >= 0)
             close(self->controls[i].fd);
@@ -561,6 +585,9 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .kill = socket_kill,
     .stop = socket_stop,
     .refuses = socket_refuses,
+    .busy = vpc_socket_busy,
+    .waiter_start = vpc_socket_waiter_start,
+    .waiter_ended = vpc_socket_waiter_ended,
     .now = socket_now,
     .step = socket_step,
     .bus_listen = socket_bus_listen,
@@ -569,6 +596,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .bus_read = socket_bus_read,
     .control_open = socket_control_open,
     .control_line = socket_control_line,
+    .control_read = socket_control_read,
     .control_close = socket_control_close,
     .pipe_open = socket_pipe_open,
     .tcp_mode = socket_tcp_mode,

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "coverage.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "entry.h"
 
 static bool covers(const struct vpc_script *script, const char *id)
 {
@@ -48,4 +51,65 @@ size_t vpc_coverage(const struct vpc_suite *suite, FILE *out)
             fprintf(out, "  %-7s %s\n", spec->requirements[i].id, spec->requirements[i].text);
     }
     return gaps;
+}
+
+/* ---- events --------------------------------------------------------------------------------------------------------- */
+
+static bool expects(const struct vpc_script *script, json_int_t id, const char *name)
+{
+    for (size_t i = 0; i < script->step_count; i++) {
+        const struct vpc_step *step = &script->steps[i];
+
+        if (step->op == VPC_OP_LOG_EXPECT &&
+            (atoll(step->args[0].value) == id || strcmp(step->args[0].value, name) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool expected(const struct vpc_suite *suite, json_int_t id, const char *name)
+{
+    for (size_t i = 0; i < suite->script_count; i++)
+        if (expects(suite->scripts[i], id, name))
+            return true;
+    return false;
+}
+
+/* Whether a line of the file gives a reason for the id. */
+static bool listed(const char *list, json_int_t id)
+{
+    char line[512], reason[8];
+    long long listed_id;
+    bool found = false;
+    FILE *file = fopen(list, "re");
+
+    while (file && !found && fgets(line, sizeof(line), file))
+        found = sscanf(line, "%lld %7s", &listed_id, reason) == 2 && listed_id == id;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+size_t vpc_coverage_events(const struct vpc_suite *suite, const char *list, FILE *out)
+{
+    json_t *catalogue = vpc_catalogue_load();
+    const json_t *event;
+    size_t faults = 0, i;
+
+    json_array_foreach(json_object_get(catalogue, "events"), i, event)
+    {
+        json_int_t id = json_integer_value(json_object_get(event, "id"));
+        const char *name = json_string_value(json_object_get(event, "name"));
+        bool judged = expected(suite, id, name), excused = listed(list, id);
+
+        if (judged != excused)
+            continue;
+        fprintf(out,
+                judged ? "event %lld %s has a scenario; take it out of %s\n"
+                       : "event %lld %s has no scenario; write one, or why not into %s\n",
+                (long long)id, name, list);
+        faults++;
+    }
+    json_decref(catalogue);
+    return faults;
 }

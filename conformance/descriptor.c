@@ -36,7 +36,7 @@ struct key {
 static const struct key keys[] = {
     {"implementation", "name", PLACE(name)},    {"abi", "object", PLACE(object)},
     {"process", "command", PLACE(command)},     {"process", "option", PLACE(option)},
-    {"process", "control", PLACE(control)},     {"guest", "files", PLACE(guest_files)},
+    {"process", "control", PLACE(control)}, {"process", "wait_ready", PLACE(wait_ready)},     {"guest", "files", PLACE(guest_files)},
     {"guest", "command", PLACE(guest_command)}, {"pics", "features", PLACE(features)},
 };
 
@@ -84,7 +84,7 @@ static int take(void *user, const char *section, const char *name, const char *v
     }
     return wrong(loader,
                  vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                            "[implementation], object in [abi], command, control and option in "
+                            "[implementation], object in [abi], command, control, wait_ready and option in "
                             "[process], files and command in [guest], features in [pics], "
                             "and timers in [pixit]",
                             name, section));

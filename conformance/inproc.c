@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #define MAX_ROUNDS 200000
+#define TAKE_MAX   65536 /* of a stream at once, as a socket would */
 
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size)
@@ -63,8 +64,13 @@ static enum vpc_tcp_mode mode_of(const struct inproc *self, uint16_t number)
 
 static void on_listen(struct inproc *self, const vpc_action *action)
 {
-    struct local *local = add_local(self, action->stream, LOCAL_LISTENING);
+    struct local *local;
 
+    if (self->pipes_denied) {
+        SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, EACCES, ""));
+        return;
+    }
+    local = add_local(self, action->stream, LOCAL_LISTENING);
     local->name = vpc_copy_n(action->text ? action->text : "", action->text_len);
     SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, ""));
 }
@@ -196,6 +202,7 @@ static bool take_stream(struct inproc *self, struct local *local)
         SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
         return true;
     }
+    n = n < TAKE_MAX ? n : TAKE_MAX;
     vpc_inproc_tell(self, VPC_SEEN_LOCAL_OCTETS, local->conn, 0, octets, n);
     SUBJECT(self, self->abi->stream_sent(self->endpoint, local->stream, n));
     return true;

@@ -34,6 +34,8 @@ struct inproc {
     char *options;
     uint64_t now;
     uint64_t random;
+    uint64_t wakes; /* how often it asked to be called */
+    bool clock_stopped, pipes_denied;
     bool listening, bus_reading, stop_asked, saw;
     struct local **locals;
     size_t local_count;

@@ -33,32 +33,34 @@ struct settings {
 };
 
 static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket,
-                                                        &vpc_backend_qemu};
+                                                         &vpc_backend_qemu};
 
 static void usage(FILE *out)
 {
-    fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
-          "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
-          "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
-          "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
-          "\n"
-          "  --implementation FILE  description of an implementation (may be repeated)\n"
-          "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
-          "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
-          "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
-          "  --seed N               of all that is random (default: 1)\n"
-          "  --min N                red when fewer runs than N passed (default: 1)\n"
-          "  --jobs N               so many runs at once (default: 1)\n"
-          "  --out DIR              folders of failures (default: vpc-conform.out)\n"
-          "  --report FILE, --junit FILE, --json FILE       write a report\n"
-          "  --guest-dir DIR        qemu: where guest images are (default: guest beside vpc-conform)\n"
-          "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
-          "  --gate                 coverage: red when a MUST has no scenario\n"
-          "\n"
-          "A SCENARIO is a file, a folder, or a scenario's name.\n"
-          "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
-          "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
-          out);
+    fputs(
+        "usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
+        "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
+        "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
+        "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+        "\n"
+        "  --implementation FILE  description of an implementation (may be repeated)\n"
+        "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
+        "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
+        "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
+        "  --seed N               of all that is random (default: 1)\n"
+        "  --min N                red when fewer runs than N passed (default: 1)\n"
+        "  --jobs N               so many runs at once (default: 1)\n"
+        "  --out DIR              folders of failures (default: vpc-conform.out)\n"
+        "  --report FILE, --junit FILE, --json FILE       write a report\n"
+        "  --guest-dir DIR        qemu: where guest images are (default: guest beside "
+        "vpc-conform)\n"
+        "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
+        "  --gate                 coverage: red when a MUST or an event has no scenario\n"
+        "\n"
+        "A SCENARIO is a file, a folder, or a scenario's name.\n"
+        "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
+        "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
+        out);
 }
 
 static int complain(char *error)
@@ -146,7 +148,7 @@ static bool set_jobs(struct settings *settings, const char *value, char **error)
 }
 
 #define TEXT_OPTION(name, place)                                                                   \
-    static bool name(struct settings *settings, const char *value, char **error)                  \
+    static bool name(struct settings *settings, const char *value, char **error)                   \
     {                                                                                              \
         (void)error;                                                                               \
         settings->place = value;                                                                   \
@@ -177,10 +179,11 @@ static bool set_help(struct settings *settings, const char *value, char **error)
 
 typedef bool option_fn(struct settings *settings, const char *value, char **error);
 
-static option_fn *const option_fns[] = {set_implementation, set_backend, set_scenarios, set_split,
-                                        set_seed,           set_min,     set_out,       set_report,
-                                        set_junit,          set_json,    set_gate,      set_help,
-                                        set_guest_dir,      set_guest_image, set_jobs};
+static option_fn *const option_fns[] = {
+    set_implementation, set_backend,     set_scenarios, set_split,
+    set_seed,           set_min,         set_out,       set_report,
+    set_junit,          set_json,        set_gate,      set_help,
+    set_guest_dir,      set_guest_image, set_jobs};
 
 static const struct option long_options[] = {
     {"implementation", required_argument, NULL, 0},
@@ -332,8 +335,11 @@ static int verb_list(struct settings *settings)
 
 static int verb_coverage(struct settings *settings)
 {
+    char *list = vpc_format("%s/unjudged-events.txt", settings->scenarios);
     size_t gaps = vpc_coverage(&settings->suite, stdout);
 
+    gaps += vpc_coverage_events(&settings->suite, list, stdout);
+    free(list);
     return settings->gate && gaps ? EXIT_FAIL : EXIT_PASS;
 }
 

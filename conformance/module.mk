@@ -54,6 +54,27 @@ $(CONFORM_OBJ)/tests/test_verdict: | $(CONFORM_OBJ)/tests/fake.so
 $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS) -lcriterion
 
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+CHECKS += check-coverage check-inproc
+.PHONY: check-coverage check-inproc
+
+# Every MUST and every event has a scenario, or a reason.
+check-coverage: $(BUILD)/vpc-conform
+	@$< coverage --gate >$(BUILD)/coverage.txt || { tail -n 20 $(BUILD)/coverage.txt; exit 1; }
+	@tail -n 1 $(BUILD)/coverage.txt
+
+# The reference in-process, cut in every way; under SAN it is judged with its memory watched.
+check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so
+	@for split in whole 1 random largest; do \
+		$< run --implementation $(CONFORM)/implementations/reference-host.ini \
+			--implementation $(CONFORM)/implementations/reference-guest.ini \
+			--split $$split --jobs 2 --min 80 --out $(BUILD)/check-inproc.out \
+			--report $(BUILD)/check-inproc.txt >/dev/null || \
+			{ grep -v ^pass $(BUILD)/check-inproc.txt; exit 1; }; \
+		tail -n 1 $(BUILD)/check-inproc.txt; \
+	done
+
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
 -include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/tests/*.d)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -120,4 +121,18 @@ char *vpc_process_status(int status)
         return vpc_format("it was ended by signal %d (%s)", WTERMSIG(status),
                           strsignal(WTERMSIG(status)));
     return vpc_format("it ended with status %d", WEXITSTATUS(status));
+}
+
+/* The name is in parentheses and may hold any character; utime and stime are the 12th and 13th words after it. */
+bool vpc_process_busy(const char *stat, uint64_t *us)
+{
+    const char *at = strrchr(stat, ')');
+    unsigned long long user, system;
+    unsigned long ticks = (unsigned long)sysconf(_SC_CLK_TCK);
+
+    if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+                             &user, &system) != 2)
+        return false;
+    *us = (user + system) * 1000000 / ticks;
+    return true;
 }

@@ -8,6 +8,7 @@
 #define VPC_CONFORM_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct vpc_process {
@@ -25,5 +26,8 @@ void vpc_process_signal(struct vpc_process *process, int number);
 void vpc_process_end(struct vpc_process *process);
 /* How it ended, for people; freed by the caller. */
 char *vpc_process_status(int status);
+
+/* The processor time in a text of /proc/PID/stat, in microseconds; false: that is none. */
+bool vpc_process_busy(const char *stat, uint64_t *us);
 
 #endif

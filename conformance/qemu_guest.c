@@ -16,13 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "qemu_guest.h"
 #include "socket_io.h"
 
 #define GUEST_DIR "/run" /* the guest's: a file system in its memory */
 #define SETTLE_MS 20     /* without an octet: what QEMU held is through */
 #define DRAIN_MS  1000
-#define REFUSE_MS 3000   /* until which a second instance must have refused */
+#define REFUSE_MS 3000 /* until which a second instance must have refused */
 
 static void bus_drop(struct vpc_qemu_guest *self)
 {
@@ -33,8 +34,7 @@ static void bus_drop(struct vpc_qemu_guest *self)
 
 static bool runs(const struct vpc_qemu_guest *self)
 {
-    return self->subject && self->subject->opened && !self->subject->exited &&
-           !self->subject->gone;
+    return self->subject && self->subject->opened && !self->subject->exited && !self->subject->gone;
 }
 
 static void bus_look(struct vpc_qemu_guest *self)
@@ -181,9 +181,9 @@ static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char *command,
         thing = vpc_thing_add(self, VPC_THING_COMMAND, request_run(puppet, command), 0);
     good = thing && vpc_thing_opens(self, thing);
     if (!good && thing && *error == NULL)
-        *error = vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
-                            self->qemu.config.implementation->path, command,
-                            strerror(thing->error));
+        *error =
+            vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
+                       self->qemu.config.implementation->path, command, strerror(thing->error));
     else if (!good && *error == NULL)
         *error = vpc_format("VM %s: the puppet does not answer", self->qemu.config.vm);
     free(command);
@@ -197,8 +197,8 @@ static bool follow_log(struct vpc_qemu_guest *self)
 
     if (thing || puppet == NULL)
         return puppet != NULL;
-    thing = vpc_thing_add(self, VPC_THING_LOG, vpc_puppet_follow(puppet, GUEST_DIR "/subject.log"),
-                          0);
+    thing =
+        vpc_thing_add(self, VPC_THING_LOG, vpc_puppet_follow(puppet, GUEST_DIR "/subject.log"), 0);
     return thing && vpc_thing_opens(self, thing);
 }
 
@@ -214,8 +214,7 @@ static bool guest_start(struct vpc_backend *backend, char **error)
         return false;
     }
     self->subject = run_command(
-        self, expand_command(self, "subject", config->options, config->option_count, error),
-        error);
+        self, expand_command(self, "subject", config->options, config->option_count, error), error);
     if (self->subject && self->subject->exited) /* it was too quick to be known */
         vpc_qemu_guest_ended(self);
     bus_look(self);
@@ -271,8 +270,31 @@ static void guest_stop(struct vpc_backend *backend)
     signal_subject(vpc_qemu_guest_of(backend), SIGTERM);
 }
 
-static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *option,
-                          bool *refused, char **error)
+/* The file of a process says it all in one line. */
+static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+    char *path = vpc_format("/proc/%u/stat", self->subject ? self->subject->pid : 0);
+    struct vpc_thing *thing =
+        puppet ? vpc_thing_add(self, VPC_THING_FILE, vpc_puppet_read(puppet, path), 0) : NULL;
+    bool good;
+
+    if (thing)
+        vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
+    if (thing)
+        vpc_buffer_add(&thing->in, "", 1);
+    good = thing && vpc_process_busy((const char *)vpc_buffer_head(&thing->in), us);
+    if (!good)
+        *error = vpc_format("VM %s: %s does not tell the subject's processor time: %s",
+                            self->qemu.config.vm, path,
+                            thing ? strerror(thing->error) : "there is no puppet");
+    free(path);
+    return good;
+}
+
+static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                          char **error)
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
     struct vpc_thing *second =
@@ -312,6 +334,26 @@ static void guest_control_line(struct vpc_backend *backend, int client, const ch
         return;
     vpc_buffer_add(&thing->out, line, n);
     vpc_thing_send(self, thing, "\n", 1);
+}
+
+static void pause_thing(struct vpc_qemu_guest *self, struct vpc_thing *thing, bool paused)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    if (thing == NULL || puppet == NULL)
+        return;
+    if (paused)
+        vpc_puppet_pause(puppet, thing->handle);
+    else
+        vpc_puppet_resume(puppet, thing->handle);
+    vpc_qemu_sync(&self->qemu);
+}
+
+static void guest_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    pause_thing(self, vpc_thing_of(self, VPC_THING_CONTROL, client), !on);
 }
 
 static void guest_control_close(struct vpc_backend *backend, int client)
@@ -394,17 +436,7 @@ static void guest_local_abort(struct vpc_backend *backend, int conn)
 
 static void guest_local_read(struct vpc_backend *backend, int conn, bool on)
 {
-    struct vpc_thing *thing = conn_of(backend, conn);
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
-    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
-
-    if (thing == NULL || puppet == NULL)
-        return;
-    if (on)
-        vpc_puppet_resume(puppet, thing->handle);
-    else
-        vpc_puppet_pause(puppet, thing->handle);
-    vpc_qemu_sync(&self->qemu);
+    pause_thing(vpc_qemu_guest_of(backend), conn_of(backend, conn), !on);
 }
 
 static size_t guest_local_unsent(struct vpc_backend *backend, int conn)
@@ -481,6 +513,7 @@ static const struct vpc_backend_ops guest_ops = {
     .kill = guest_kill,
     .stop = guest_stop,
     .refuses = guest_refuses,
+    .busy = guest_busy,
     .now = vpc_qemu_now,
     .step = guest_step,
     .bus_listen = guest_bus_listen,
@@ -489,6 +522,7 @@ static const struct vpc_backend_ops guest_ops = {
     .bus_read = guest_bus_read,
     .control_open = guest_control_open,
     .control_line = guest_control_line,
+    .control_read = guest_control_read,
     .control_close = guest_control_close,
     .pipe_open = guest_pipe_open,
     .tcp_mode = guest_tcp_mode,

@@ -13,6 +13,7 @@ enum vpc_thing_kind {
     VPC_THING_LISTENER,
     VPC_THING_CONTROL,
     VPC_THING_CONNECTION,
+    VPC_THING_FILE, /* read once */
 };
 
 /* Something in the puppet, from the request to the end of the run. */
@@ -24,6 +25,7 @@ struct vpc_thing {
     uint16_t port; /* of a listener or a connection */
     enum vpc_tcp_mode mode;
     bool opened, gone;  /* gone: it never was, or is no more */
+    uint32_t pid;       /* of a command, in the guest */
     int error;          /* an errno: why it never was */
     bool exited;        /* a command: with these */
     int code, signal;

@@ -138,7 +138,7 @@ static void on_data(struct vpc_qemu_guest *self, struct vpc_thing *thing,
     vpc_buffer_add(&thing->in, event->data, event->size);
     if (thing->kind == VPC_THING_COMMAND)
         take_output(self, thing);
-    else
+    else if (thing->kind != VPC_THING_FILE)
         take_lines(self, thing);
     if (vpc_buffer_size(&thing->in) <= LINE_MAX_OCTETS)
         return;
@@ -176,7 +176,7 @@ static void on_opened(struct vpc_qemu_guest *self, struct vpc_thing *thing,
                       const struct vpc_puppet_event *event)
 {
     (void)self;
-    (void)event;
+    thing->pid = event->value;
     thing->opened = true;
 }
 

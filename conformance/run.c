@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "entry.h"
+
 #define DEFAULT_LIMIT_MS 5000
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
@@ -38,6 +40,8 @@ static const struct step_kind kinds[VPC_OP_COUNT] = {
     [VPC_OP_BUS_EXPECT] = {vpc_step_bus_expect, false},
     [VPC_OP_API_RAW] = {vpc_step_api_raw, false},
     [VPC_OP_API_CLOSE] = {vpc_step_api_close, false},
+    [VPC_OP_API_PAUSE] = {vpc_step_api_pause, false},
+    [VPC_OP_API_RESUME] = {vpc_step_api_resume, false},
     [VPC_OP_API_SEND] = {vpc_step_api_send, false},
     [VPC_OP_API_DEVICE] = {vpc_step_api_device, false},
     [VPC_OP_API_NO_DEVICE] = {vpc_step_api_no_device, false},
@@ -54,6 +58,7 @@ static const struct step_kind kinds[VPC_OP_COUNT] = {
     [VPC_OP_READY_RESET] = {vpc_step_ready_reset, false},
     [VPC_OP_PIPE_OPEN] = {vpc_step_pipe_open, false},
     [VPC_OP_PIPE_REFUSED] = {vpc_step_pipe_refused, false},
+    [VPC_OP_PIPE_DENY] = {vpc_step_pipe_deny, false},
     [VPC_OP_TCP_LISTEN] = {vpc_step_tcp_listen, false},
     [VPC_OP_TCP_UNLISTEN] = {vpc_step_tcp_unlisten, false},
     [VPC_OP_TCP_DEAF] = {vpc_step_tcp_deaf, false},
@@ -74,6 +79,14 @@ static const struct step_kind kinds[VPC_OP_COUNT] = {
     [VPC_OP_STOP] = {vpc_step_stop, false},
     [VPC_OP_STOPPED] = {vpc_step_stopped, false},
     [VPC_OP_REFUSES] = {vpc_step_refuses, false},
+    [VPC_OP_START] = {vpc_step_start, false},
+    [VPC_OP_IDLE] = {vpc_step_idle, true},
+    [VPC_OP_CLOCK_STOP] = {vpc_step_clock_stop, false},
+    [VPC_OP_CLOCK_GO] = {vpc_step_clock_go, false},
+    [VPC_OP_WAITER_WAIT] = {vpc_step_waiter_wait, false},
+    [VPC_OP_WAITER_READY] = {vpc_step_waiter_ready, false},
+    [VPC_OP_WAITER_TIMEOUT] = {vpc_step_waiter_timeout, false},
+    [VPC_OP_WAITER_NONE] = {vpc_step_waiter_none, true},
 };
 
 static uint64_t real_ms(void)
@@ -182,6 +195,14 @@ static bool timer(const void *user, const char *name, uint64_t *ms)
     return true;
 }
 
+uint64_t vpc_duration_of(const struct vpc_run *run, const char *text)
+{
+    uint64_t ms = 0;
+
+    vpc_duration(text, timer, run, &ms);
+    return ms;
+}
+
 static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool holds)
 {
     const char *text = holds ? step->during : step->within;
@@ -190,7 +211,7 @@ static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool 
     if (step->op == VPC_OP_WAIT)
         text = step->args[0].value;
     if (text)
-        vpc_duration(text, timer, run, &ms);
+        ms = vpc_duration_of(run, text);
     if (run->ops->real_time && !holds)
         ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
     return vpc_now(run) + ms;
@@ -207,6 +228,7 @@ static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step
     run->phase = 0;
     run->longest_stall = 0;
     run->step_start = vpc_now(run);
+    run->step_limit = limit;
     vpc_trace_add(run->trace, "%d: %s", step->line, step->text);
     for (;;) {
         outcome = kind->fn(run, step);
@@ -318,6 +340,7 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
     enum vpc_role_bit subject = (enum vpc_role_bit)config->script->role;
 
     *run = (struct vpc_run){.config = config, .ops = config->backend, .ready = -1};
+    run->catalogue = vpc_catalogue_load();
     run->trace = vpc_trace_begin();
     vpc_monitor_begin(&run->monitor, config->table, subject);
     vpc_tester_begin(&run->tester, config->table,
@@ -349,7 +372,8 @@ static bool start(struct vpc_run *run, char **error)
         return false;
     run->ops = run->backend->ops;
     run->trace->now = run->trace->start = vpc_now(run);
-    return run->ops->start(run->backend, error);
+    run->killed = config->script->not_started;
+    return config->script->not_started || run->ops->start(run->backend, error);
 }
 
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file)
@@ -360,7 +384,7 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
 
     *result = (struct vpc_result){.verdict = VPC_PASS};
     set_up(&run, config);
-    if (start(&run, &error) && vpc_run_connect(&run)) {
+    if (start(&run, &error) && (config->script->not_started || vpc_run_connect(&run))) {
         run_steps(&run, result);
     } else {
         result->verdict = error ? VPC_HARNESS_ERROR : VPC_FAIL;
@@ -368,6 +392,7 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
         result->got = vpc_copy(error ? error : run.got);
     }
     free(error);
+    vpc_waiters_forget(&run);
     write_trace(&run, result, trace_file);
     if (run.backend)
         run.ops->destroy(run.backend);

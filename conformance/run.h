@@ -85,7 +85,8 @@ struct vpc_run {
     struct vpc_monitor monitor;
     struct vpc_tester tester;
     struct vpc_item *answers, *events, *logs;
-    json_t *answer; /* the last that a step took */
+    json_t *catalogue; /* of events */
+    json_t *answer;    /* the last that a step took */
     struct vpc_conn *conns;
     struct vpc_client *clients;
     struct vpc_variable *variables;
@@ -94,15 +95,19 @@ struct vpc_run {
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
-    char *crash; /* how the subject ended without being told to */
-    char *broken; /* what of the harness or the machine failed in mid-run */
-    char *got;   /* what stands in the way of the step */
+    struct vpc_waiter *waiters; /* run_waiter.c */
+    char *crash;                /* how the subject ended without being told to */
+    char *broken;               /* what of the harness or the machine failed in mid-run */
+    char *got;                  /* what stands in the way of the step */
     const struct vpc_step *step;
-    bool first; /* the step function is called for the first time */
-    uint64_t step_start;
-    int phase;          /* of a step with several parts */
-    size_t announced;   /* for `session`: announcements before it */
-    uint64_t sent_mark; /* for steps that look at what came since they began */
+    bool first;                      /* the step function is called for the first time */
+    uint64_t step_start, step_limit; /* the step begins and ends, at the latest */
+    int phase;                       /* of a step with several parts */
+    size_t announced;                /* for `session`: announcements before it */
+    uint64_t busy_mark;     /* the subject's processor time when the step began, in microseconds */
+    uint64_t sent_mark;     /* for steps that look at what came since they began */
+    struct vpc_buffer want; /* the bytes that the step expects, made when it begins */
+    size_t compared;        /* of them, with what came */
     uint64_t longest_stall;
 };
 
@@ -121,11 +126,16 @@ bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *val
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first);
 /* The bytes that text=, bytes= and pattern= describe; freed by the caller. */
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes);
+/* Fills run->want when the step begins; false: run->got says why not. */
+bool vpc_want(struct vpc_run *run);
 /* Text of octets for messages, shortened. */
 char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
 /* A new control client of that label, or the one that is there. */
 struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
+/* The milliseconds of a duration that the script's check has passed, with this run's timers. */
+uint64_t vpc_duration_of(const struct vpc_run *run, const char *text);
+void vpc_waiters_forget(struct vpc_run *run);
 /* Waits until a started subject can be talked to; false: run->got says why. */
 bool vpc_run_connect(struct vpc_run *run);
 void vpc_on_seen(void *user, const struct vpc_seen *seen);
@@ -138,18 +148,22 @@ vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down,
     vpc_step_bus_silent, vpc_step_bus_none, vpc_step_bus_pause, vpc_step_bus_resume,
     vpc_step_bus_raw, vpc_step_bus_pad, vpc_step_bus_send, vpc_step_bus_expect;
 /* run_api.c */
-vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_send, vpc_step_api_device,
-    vpc_step_api_no_device, vpc_step_api_return, vpc_step_api_error, vpc_step_api_greeting,
-    vpc_step_api_eof, vpc_step_api_expect, vpc_step_event_none, vpc_step_event_expect,
-    vpc_step_log_none, vpc_step_log_expect, vpc_step_ready_set, vpc_step_ready_reset;
+vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_pause, vpc_step_api_resume,
+    vpc_step_api_send, vpc_step_api_device, vpc_step_api_no_device, vpc_step_api_return,
+    vpc_step_api_error, vpc_step_api_greeting, vpc_step_api_eof, vpc_step_api_expect,
+    vpc_step_event_none, vpc_step_event_expect, vpc_step_log_none, vpc_step_log_expect,
+    vpc_step_ready_set, vpc_step_ready_reset;
 /* run_local.c */
-vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_tcp_listen, vpc_step_tcp_unlisten,
-    vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none, vpc_step_local_send,
-    vpc_step_local_eof, vpc_step_local_reset, vpc_step_local_expect, vpc_step_local_silent,
-    vpc_step_local_shutdown, vpc_step_local_close, vpc_step_local_abort, vpc_step_local_pause,
-    vpc_step_local_resume;
+vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_step_tcp_listen,
+    vpc_step_tcp_unlisten, vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none,
+    vpc_step_local_send, vpc_step_local_eof, vpc_step_local_reset, vpc_step_local_expect,
+    vpc_step_local_silent, vpc_step_local_shutdown, vpc_step_local_close, vpc_step_local_abort,
+    vpc_step_local_pause, vpc_step_local_resume;
 /* run_subject.c */
 vpc_step_fn vpc_step_wait, vpc_step_kill, vpc_step_restart, vpc_step_stop, vpc_step_stopped,
-    vpc_step_refuses;
+    vpc_step_refuses, vpc_step_start, vpc_step_idle, vpc_step_clock_stop, vpc_step_clock_go;
+/* run_waiter.c */
+vpc_step_fn vpc_step_waiter_wait, vpc_step_waiter_ready, vpc_step_waiter_timeout,
+    vpc_step_waiter_none;
 
 #endif

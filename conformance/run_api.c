@@ -69,6 +69,8 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
         const struct vpc_arg *arg = &step->args[i];
         const char *value = vpc_value(run, arg);
 
+        if (strcmp(arg->key, "times") == 0)
+            continue;
         if (strcmp(arg->key, "pipe") == 0) {
             char *name = pipe_name(value);
 
@@ -101,15 +103,13 @@ static struct vpc_client *connected(struct vpc_run *run, const struct vpc_step *
     return client;
 }
 
-enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *step)
+static void send_request(struct vpc_run *run, const struct vpc_step *step,
+                         struct vpc_client *client)
 {
-    struct vpc_client *client = connected(run, step);
     const char *command = step->args[0].value;
     json_t *request;
     char *line;
 
-    if (client == NULL)
-        return VPC_PENDING;
     request =
         json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
                   arguments_of(run, step, strcmp(command, "start") == 0), "id", ++client->requests);
@@ -119,6 +119,20 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
     run->ops->control_line(run->backend, client->id, line, strlen(line));
     free(line);
     json_decref(request);
+}
+
+enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    const struct vpc_arg *arg = vpc_step_arg(step, "times");
+    uint64_t times = 1;
+
+    if (client == NULL)
+        return VPC_PENDING;
+    if (arg && !vpc_number_of(run, arg, &times))
+        return VPC_BROKEN;
+    while (times-- > 0)
+        send_request(run, step, client);
     return VPC_DONE;
 }
 
@@ -156,6 +170,26 @@ enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *
     run->ops->control_close(run->backend, client->id);
     client->eof = true;
     return VPC_DONE;
+}
+
+static enum vpc_outcome set_reading(struct vpc_run *run, const struct vpc_step *step, bool on)
+{
+    struct vpc_client *client = connected(run, step);
+
+    if (client == NULL)
+        return VPC_PENDING;
+    run->ops->control_read(run->backend, client->id, on);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_pause(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_reading(run, step, false);
+}
+
+enum vpc_outcome vpc_step_api_resume(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_reading(run, step, true);
 }
 
 /* ---- fields of JSON objects -------------------------------------------------------------------------------------------- */

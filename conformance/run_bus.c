@@ -481,55 +481,50 @@ static enum vpc_outcome wrong_frame(struct vpc_run *run, const struct vpc_receiv
     return outcome;
 }
 
-static enum vpc_outcome match_payload(struct vpc_run *run, const struct vpc_buffer *want,
-                                      struct vpc_received *received)
+static enum vpc_outcome match_payload(struct vpc_run *run, struct vpc_received *received)
 {
-    size_t n, left = want->end - run->sent_mark;
+    const uint8_t *want = run->want.data + run->compared;
+    size_t n, left = run->want.end - run->compared;
     const uint8_t *payload = vpc_frame_payload(&received->frame, &n);
 
     payload += received->consumed;
     n -= received->consumed;
     n = n < left ? n : left;
     for (size_t i = 0; i < n; i++) {
-        if (payload[i] != want->data[run->sent_mark + i])
-            return vpc_say(run, VPC_WRONG, "byte %llu is %02x and not %02x",
-                           (unsigned long long)(run->sent_mark + i), payload[i],
-                           want->data[run->sent_mark + i]);
+        if (payload[i] != want[i])
+            return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x", run->compared + i,
+                           payload[i], want[i]);
     }
     received->consumed += n;
-    run->sent_mark += n;
+    run->compared += n;
     return VPC_DONE;
 }
 
 /* DATA as a stream: takes frames until all bytes are there. */
 static enum vpc_outcome expect_data(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_buffer want = {0};
     enum vpc_outcome outcome = VPC_DONE;
     size_t n;
 
-    if (run->first)
-        run->sent_mark = 0;
-    if (!vpc_bytes_of(run, &want))
+    if (!vpc_want(run))
         return VPC_BROKEN;
-    while (outcome == VPC_DONE && run->sent_mark < want.end) {
+    while (outcome == VPC_DONE && run->compared < run->want.end) {
         struct vpc_received *received = candidate(run, step);
 
         if (received == NULL) {
-            outcome = vpc_say(run, VPC_PENDING, "%llu of %zu bytes came",
-                              (unsigned long long)run->sent_mark, want.end);
+            outcome =
+                vpc_say(run, VPC_PENDING, "%zu of %zu bytes came", run->compared, run->want.end);
             break;
         }
         if (!is(&received->frame, "DATA") || !frame_matches(run, step, received, true)) {
             outcome = wrong_frame(run, received);
             break;
         }
-        outcome = match_payload(run, &want, received);
+        outcome = match_payload(run, received);
         vpc_frame_payload(&received->frame, &n);
         if (received->consumed == n)
             vpc_tester_drop(&run->tester, received);
     }
-    vpc_buffer_free(&want);
     return outcome;
 }
 

@@ -99,6 +99,15 @@ enum vpc_outcome vpc_step_pipe_refused(struct vpc_run *run, const struct vpc_ste
     return vpc_say(run, VPC_PENDING, "the pipe was opened");
 }
 
+enum vpc_outcome vpc_step_pipe_deny(struct vpc_run *run, const struct vpc_step *step)
+{
+    (void)step;
+    if (run->ops->pipe_deny == NULL)
+        return vpc_say(run, VPC_BROKEN, "this backend can not deny a pipe: backends inproc");
+    run->ops->pipe_deny(run->backend);
+    return VPC_DONE;
+}
+
 /* ---- TCP servers -------------------------------------------------------------------------------------------------------- */
 
 static enum vpc_outcome set_mode(struct vpc_run *run, const struct vpc_step *step,
@@ -178,13 +187,13 @@ enum vpc_outcome vpc_step_local_send(struct vpc_run *run, const struct vpc_step 
     return VPC_DONE;
 }
 
-static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn,
-                                const struct vpc_buffer *want)
+static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn)
 {
+    const struct vpc_buffer *want = &run->want;
     size_t have = vpc_buffer_size(&conn->in), n = have < want->end ? have : want->end;
     const uint8_t *in = vpc_buffer_head(&conn->in);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = run->compared; i < n; i++) {
         if (in[i] != want->data[i]) {
             char *shown = vpc_show(in + i, n - i);
 
@@ -194,6 +203,7 @@ static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn,
             return VPC_WRONG;
         }
     }
+    run->compared = n;
     if (have >= want->end) {
         vpc_buffer_drop(&conn->in, want->end);
         return VPC_DONE;
@@ -207,13 +217,8 @@ static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn,
 enum vpc_outcome vpc_step_local_expect(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_conn *conn = conn_or_say(run, step);
-    struct vpc_buffer want = {0};
-    enum vpc_outcome outcome = VPC_BROKEN;
 
-    if (conn && vpc_bytes_of(run, &want))
-        outcome = compare(run, conn, &want);
-    vpc_buffer_free(&want);
-    return outcome;
+    return conn && vpc_want(run) ? compare(run, conn) : VPC_BROKEN;
 }
 
 static enum vpc_outcome left_over(struct vpc_run *run, const struct vpc_conn *conn)

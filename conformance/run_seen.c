@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "entry.h"
 #include "run.h"
 
 enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
@@ -121,6 +122,15 @@ bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
     return true;
 }
 
+bool vpc_want(struct vpc_run *run)
+{
+    if (!run->first)
+        return true;
+    vpc_buffer_free(&run->want);
+    run->compared = 0;
+    return vpc_bytes_of(run, &run->want);
+}
+
 char *vpc_show(const void *octets, size_t n)
 {
     const unsigned char *at = octets;
@@ -207,8 +217,13 @@ static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
     json_t *json = parse(run, seen, "an entry of the event log");
 
     vpc_trace_add(run->trace, "log < %.*s", (int)seen->size, seen->text);
-    if (json)
-        append(&run->logs, 0, json);
+    if (json == NULL)
+        return;
+    append(&run->logs, 0, json);
+    if (run->monitor.breach.requirement == NULL)
+        run->monitor.breach.requirement =
+            vpc_entry_breach(run->catalogue, json, run->monitor.subject, VPC_SUBJECT_VM,
+                             run->monitor.breach.text, sizeof(run->monitor.breach.text));
 }
 
 static struct vpc_conn *conn_by_id(struct vpc_run *run, int id)
@@ -369,6 +384,8 @@ void vpc_run_forget(struct vpc_run *run)
         free(run->variables);
         run->variables = next;
     }
+    json_decref(run->catalogue);
+    vpc_buffer_free(&run->want);
     free(run->got);
     free(run->crash);
     free(run->broken);

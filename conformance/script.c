@@ -33,7 +33,9 @@ struct form {
 
 static const struct form forms[] = {
     {"covers", 0, NULL, VPC_OP_COVERS, 1, MANY, "requirement ids such as FRM-3", ""},
-    {"subject", 0, NULL, VPC_OP_SUBJECT_ROLE, 1, 1, "host or guest", ""},
+    {"subject", 0, "idle", VPC_OP_IDLE, 0, 0, "", "share"},
+    {"subject", 0, NULL, VPC_OP_SUBJECT_ROLE, 1, 2, "host or guest, then not-started or nothing",
+     ""},
     {"needs", 0, NULL, VPC_OP_NEEDS, 1, MANY, "features of the implementation", ""},
     {"backends", 0, NULL, VPC_OP_BACKENDS, 1, 3, "inproc, socket or qemu, then because=\"...\"",
      "because"},
@@ -43,16 +45,23 @@ static const struct form forms[] = {
     {"auto", 0, NULL, VPC_OP_AUTO, 2, 4, "on or off, then heartbeat, credit or released", ""},
     {"wait", 0, NULL, VPC_OP_WAIT, 1, 1, "a duration", ""},
     {"kill", 0, NULL, VPC_OP_KILL, 1, 1, "subject", ""},
+    {"start", 0, NULL, VPC_OP_START, 1, 1, "subject", ""},
     {"restart", 0, NULL, VPC_OP_RESTART, 1, 1, "subject", ""},
     {"stop", 0, NULL, VPC_OP_STOP, 1, 1, "subject", ""},
     {"stopped", 0, NULL, VPC_OP_STOPPED, 1, 1, "subject", ""},
     {"refuses", 0, NULL, VPC_OP_REFUSES, 0, 0, "NAME=VALUE", "*"},
+    {"clock", 0, "stop", VPC_OP_CLOCK_STOP, 0, 0, "", ""},
+    {"clock", 0, "go", VPC_OP_CLOCK_GO, 0, 0, "", ""},
+    {"waiter", 0, "wait", VPC_OP_WAITER_WAIT, 1, 1, "a duration", ""},
+    {"waiter", '<', "ready", VPC_OP_WAITER_READY, 0, 0, "", ""},
+    {"waiter", '<', "timeout", VPC_OP_WAITER_TIMEOUT, 0, 0, "", ""},
+    {"waiter", 0, "none", VPC_OP_WAITER_NONE, 1, 1, "ready", ""},
     {"bus", 0, "up", VPC_OP_BUS_UP, 0, 0, "", ""},
     {"bus", 0, "down", VPC_OP_BUS_DOWN, 0, 0, "", ""},
     {"bus", 0, "silent", VPC_OP_BUS_SILENT, 0, 0, "", ""},
     {"bus", 0, "pause", VPC_OP_BUS_PAUSE, 0, 0, "", ""},
     {"bus", 0, "resume", VPC_OP_BUS_RESUME, 0, 0, "", ""},
-    {"bus", 0, "none", VPC_OP_BUS_NONE, 1, 1, "a message", ""},
+    {"bus", 0, "none", VPC_OP_BUS_NONE, 1, 1, "a message", "channel"},
     {"bus", '>', "raw", VPC_OP_BUS_RAW, 1, MANY, "octets in hexadecimal or \"text\"", ""},
     {"bus", '>', "pad", VPC_OP_BUS_PAD, 1, 1, "how many octets", ""},
     {"bus", '>', NULL, VPC_OP_BUS_SEND, 1, 1, "a message",
@@ -62,6 +71,8 @@ static const struct form forms[] = {
      DATA_KEYS " channel preamble"},
     {"api", '>', "raw", VPC_OP_API_RAW, 0, 1, "a line in quotes", "bytes"},
     {"api", 0, "close", VPC_OP_API_CLOSE, 0, 0, "", ""},
+    {"api", 0, "pause", VPC_OP_API_PAUSE, 0, 0, "", ""},
+    {"api", 0, "resume", VPC_OP_API_RESUME, 0, 0, "", ""},
     {"api", '>', NULL, VPC_OP_API_SEND, 1, 1, "a command", "*"},
     {"api", '<', "device", VPC_OP_API_DEVICE, 0, 0, "", "*"},
     {"api", '<', "no-device", VPC_OP_API_NO_DEVICE, 0, 0, "", "*"},
@@ -78,6 +89,7 @@ static const struct form forms[] = {
     {"ready", '<', "reset", VPC_OP_READY_RESET, 0, 0, "", "name"},
     {"pipe", 0, "open", VPC_OP_PIPE_OPEN, 1, 1, "a pipe name", ""},
     {"pipe", 0, "refused", VPC_OP_PIPE_REFUSED, 1, 1, "a pipe name", ""},
+    {"pipe", 0, "deny", VPC_OP_PIPE_DENY, 0, 0, "", ""},
     {"tcp", 0, "listen", VPC_OP_TCP_LISTEN, 1, 1, "a port", ""},
     {"tcp", 0, "unlisten", VPC_OP_TCP_UNLISTEN, 1, 1, "a port", ""},
     {"tcp", 0, "deaf", VPC_OP_TCP_DEAF, 1, 1, "a port", ""},
@@ -186,9 +198,9 @@ static bool no_form(struct loader *loader, const struct vpc_line *line)
 
     if (!known_who(line->who))
         return wrong(loader, 1,
-                     "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, kill, "
-                     "restart, stop, stopped, refuses, or a setting: covers, subject, needs, "
-                     "backends, option");
+                     "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, "
+                     "kill, restart, stop, stopped, refuses, subject idle, clock, waiter, or a "
+                     "setting: covers, subject, needs, backends, option");
     for (size_t i = 0; i < COUNT(forms) + COUNT(local_forms) && used < sizeof(verbs); i++) {
         const struct form *form = i < COUNT(forms) ? &forms[i] : &local_forms[i - COUNT(forms)];
 
@@ -340,7 +352,9 @@ static bool set_role(struct loader *loader, const struct vpc_step *step)
         loader->script->role = VPC_FROM_GUEST;
     else
         return wrong(loader, step->args[0].column, "host or guest");
-    return true;
+    loader->script->not_started = step->arg_count > 1;
+    return step->arg_count == 1 || is_word(&step->args[1], "not-started") ||
+           wrong(loader, step->args[1].column, "not-started, or nothing");
 }
 
 static bool set_needs(struct loader *loader, const struct vpc_step *step)
@@ -402,8 +416,15 @@ static bool check_step(struct loader *loader, const struct form *form, const str
     if (strcmp(step->who, loader->script->role == VPC_FROM_HOST ? "tcp" : "pipe") == 0)
         return wrong_f(loader, 1, "no %s step: it is the upper tester of the other role",
                        step->who);
-    if (step->op == VPC_OP_WAIT && !check_duration(loader, &step->args[0]))
+    if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
+        !check_duration(loader, &step->args[0]))
         return false;
+    if (step->op == VPC_OP_IDLE && step->during == NULL)
+        return wrong(loader, step->column, "for T");
+    if (step->op == VPC_OP_WAITER_NONE && !is_word(&step->args[0], "ready"))
+        return wrong(loader, step->args[0].column, "ready");
+    if (step->op == VPC_OP_START && !loader->script->not_started)
+        return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
     if (strcmp(form->words, "subject") == 0 && !is_word(&step->args[0], "subject"))
         return wrong(loader, step->args[0].column, "subject");
     return true;

@@ -39,6 +39,8 @@ enum vpc_op {
     VPC_OP_BUS_EXPECT,
     VPC_OP_API_RAW,
     VPC_OP_API_CLOSE,
+    VPC_OP_API_PAUSE,
+    VPC_OP_API_RESUME,
     VPC_OP_API_SEND,
     VPC_OP_API_DEVICE,
     VPC_OP_API_NO_DEVICE,
@@ -55,6 +57,7 @@ enum vpc_op {
     VPC_OP_READY_RESET,
     VPC_OP_PIPE_OPEN,
     VPC_OP_PIPE_REFUSED,
+    VPC_OP_PIPE_DENY,
     VPC_OP_TCP_LISTEN,
     VPC_OP_TCP_UNLISTEN,
     VPC_OP_TCP_DEAF,
@@ -75,6 +78,14 @@ enum vpc_op {
     VPC_OP_STOP,
     VPC_OP_STOPPED,
     VPC_OP_REFUSES,
+    VPC_OP_START,
+    VPC_OP_IDLE,
+    VPC_OP_CLOCK_STOP,
+    VPC_OP_CLOCK_GO,
+    VPC_OP_WAITER_WAIT,
+    VPC_OP_WAITER_READY,
+    VPC_OP_WAITER_TIMEOUT,
+    VPC_OP_WAITER_NONE,
     VPC_OP_COUNT,
 };
 
@@ -112,6 +123,7 @@ struct vpc_script {
     char **covers;
     size_t cover_count;
     int role; /* of the subject: enum vpc_role_bit */
+    bool not_started; /* `start subject` is a step */
     char **needs;
     size_t need_count;
     unsigned backends; /* enum vpc_backend_bit */

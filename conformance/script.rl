@@ -26,7 +26,7 @@ action value     { mark = p; }
 action bare_end  { arg->size = (size_t)(p - mark); arg->value = vpc_copy_n((const char *)mark, arg->size); }
 action text_end  { take_text(arg, mark + 1, (size_t)(p - mark) - 1); }
 
-action want_who   { *expected = "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, kill, restart, stop, stopped, refuses, or a setting: covers, subject, needs, backends, option"; }
+action want_who   { *expected = "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, stop, stopped, refuses, subject idle, clock, waiter, or a setting: covers, subject, needs, backends, option"; }
 action want_label { *expected = "a label, letters and digits"; }
 action want_space { *expected = "a space, or the end of the line"; }
 action want_item  { *expected = "a word, NAME=VALUE, \"text\" or $variable"; }

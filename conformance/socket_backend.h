@@ -11,7 +11,15 @@
 struct vpc_control {
     int client;
     int fd;
+    bool paused; /* the harness does not read it */
     struct vpc_buffer in, out;
+};
+
+/* A program that waits for the ready event. */
+struct vpc_waiting {
+    int id;
+    struct vpc_process process;
+    int status; /* -1: it still waits */
 };
 
 struct vpc_socket_backend {
@@ -21,6 +29,8 @@ struct vpc_socket_backend {
     struct vpc_sockets locals;
     struct vpc_control *controls;
     size_t control_count;
+    struct vpc_waiting *waiters;
+    size_t waiter_count;
     char *bus_path, *log_path, *output_path, *control_path, *command;
     int listener, bus, log;
     struct vpc_buffer bus_out, log_in;
@@ -32,8 +42,19 @@ struct vpc_socket_backend {
 /* Fills a zeroed value, its base.ops apart; destroy it in any case. */
 bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
                               const struct vpc_backend_config *config, char **error);
+/* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first.  NULL: *error. */
+char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
+                                const char *suffix, const char *options, const char *seconds,
+                                char **error);
 /* Tells the sink. */
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);
+
+/* socket_watch.c: ops of the backend about what is no octet. */
+bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error);
+bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,
+                             char **error);
+int vpc_socket_waiter_ended(struct vpc_backend *backend, int waiter);
+void vpc_socket_waiters_end(struct vpc_socket_backend *self);
 
 #endif
