@@ -45,6 +45,7 @@
 
 /* Flags of LISTEN. */
 #define VPC_PUPPET_LISTEN_PAUSED 1u /* accepted connections begin paused */
+#define VPC_PUPPET_LISTEN_DEAF   2u /* no connect is ever answered: its queue is full */
 
 enum vpc_puppet_type {
     /* Harness to puppet. */
@@ -67,6 +68,7 @@ enum vpc_puppet_type {
     VPC_PUPPET_FIN,         /* no more DATA this way (half-close) */
     VPC_PUPPET_RESET,       /* a connection is reset: to it, or seen on it */
     VPC_PUPPET_CLOSE,       /* harness: end the thing (a command is killed) -> CLOSED */
+    VPC_PUPPET_FINISH,      /* harness: CLOSE when what was sent to it is written */
     /* Puppet to harness. */
     VPC_PUPPET_PONG, /* version; with handle 0: the puppet has just started */
     VPC_PUPPET_DONE,
@@ -74,7 +76,7 @@ enum vpc_puppet_type {
     VPC_PUPPET_FAILED,     /* errno, what was tried */
     VPC_PUPPET_EXITED,     /* exit code, signal (0: it exited) */
     VPC_PUPPET_ACCEPTANCE, /* on a listener: the connection's handle, the peer's port */
-    VPC_PUPPET_LINK,       /* on a port: 1 a host client is there, 0 there is none */
+    VPC_PUPPET_LINK,       /* on a port, first after OPENED: 1 a host client is there, 0 none */
     VPC_PUPPET_CLOSED,
     VPC_PUPPET_TYPES
 };

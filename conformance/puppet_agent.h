@@ -37,6 +37,7 @@ struct thing {
     bool can_read, can_write, paused;
     bool begins_paused; /* a listener's connections do */
     bool in_ended;      /* FIN or RESET of this way has been told */
+    bool finishes;      /* the harness said FINISH */
     bool out_fin;       /* the harness said FIN */
     bool out_ended;     /* and it has been done, or nothing can be written any more */
     bool linked;        /* a port's host client was there when last looked */

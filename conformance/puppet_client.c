@@ -213,13 +213,13 @@ uint32_t vpc_puppet_open(struct vpc_puppet *puppet, const char *path)
 }
 
 uint32_t vpc_puppet_listen(struct vpc_puppet *puppet, uint16_t port, uint32_t rcvbuf,
-                           bool accepted_paused)
+                           uint32_t flags)
 {
     uint8_t payload[12];
 
     vpc_puppet_put32(payload, port);
     vpc_puppet_put32(payload + 4, rcvbuf);
-    vpc_puppet_put32(payload + 8, accepted_paused ? VPC_PUPPET_LISTEN_PAUSED : 0);
+    vpc_puppet_put32(payload + 8, flags);
     return ask_thing(puppet, VPC_PUPPET_LISTEN, payload, sizeof(payload));
 }
 
@@ -295,6 +295,11 @@ int vpc_puppet_reset(struct vpc_puppet *puppet, uint32_t handle)
 int vpc_puppet_close(struct vpc_puppet *puppet, uint32_t handle)
 {
     return tell(puppet, VPC_PUPPET_CLOSE, handle);
+}
+
+int vpc_puppet_finish(struct vpc_puppet *puppet, uint32_t handle)
+{
+    return tell(puppet, VPC_PUPPET_FINISH, handle);
 }
 
 int vpc_puppet_pause(struct vpc_puppet *puppet, uint32_t handle)

@@ -58,9 +58,12 @@ uint32_t vpc_puppet_reset_all(struct vpc_puppet *puppet);
 uint32_t vpc_puppet_run(struct vpc_puppet *puppet, const char *const argv[]);
 /* Opens a port (the bus: /dev/virtio-ports/org.vpcbus.0) or a socket for raw bytes. */
 uint32_t vpc_puppet_open(struct vpc_puppet *puppet, const char *path);
-/* Listens on 127.0.0.1:port (0: any). rcvbuf is a receive buffer in bytes (0: the system's). */
+/*
+ * Listens on 127.0.0.1:port (0: any). rcvbuf is a receive buffer in bytes (0: the system's); flags
+ * is 0 or one of VPC_PUPPET_LISTEN_*.
+ */
 uint32_t vpc_puppet_listen(struct vpc_puppet *puppet, uint16_t port, uint32_t rcvbuf,
-                           bool accepted_paused);
+                           uint32_t flags);
 uint32_t vpc_puppet_read(struct vpc_puppet *puppet, const char *path);
 /* The file's bytes, and those that are added later; the path is absolute. */
 uint32_t vpc_puppet_follow(struct vpc_puppet *puppet, const char *path);
@@ -77,6 +80,8 @@ ssize_t vpc_puppet_send(struct vpc_puppet *puppet, uint32_t handle, const void *
 int vpc_puppet_fin(struct vpc_puppet *puppet, uint32_t handle);
 int vpc_puppet_reset(struct vpc_puppet *puppet, uint32_t handle);
 int vpc_puppet_close(struct vpc_puppet *puppet, uint32_t handle);
+/* The same, when what was sent to it is written. */
+int vpc_puppet_finish(struct vpc_puppet *puppet, uint32_t handle);
 int vpc_puppet_pause(struct vpc_puppet *puppet, uint32_t handle);
 int vpc_puppet_resume(struct vpc_puppet *puppet, uint32_t handle);
 int vpc_puppet_kill(struct vpc_puppet *puppet, uint32_t handle, int signal);

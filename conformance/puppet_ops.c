@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,18 @@ static int connect_path(const char *path)
     return fd;
 }
 
+/* Tells at once whether a port's host client is there; a socket or a plain file has none. */
+static void tell_link(struct puppet *puppet, struct thing *thing)
+{
+    struct pollfd port = {.fd = thing->fd, .events = POLLIN};
+    struct stat status;
+
+    if (fstat(thing->fd, &status) != 0 || !S_ISCHR(status.st_mode))
+        return;
+    thing->linked = poll(&port, 1, 0) >= 0 && !(port.revents & POLLHUP);
+    puppet_say_number(puppet, VPC_PUPPET_LINK, thing->handle, thing->linked);
+}
+
 static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 {
     size_t at = 0;
@@ -196,10 +209,25 @@ static bool op_open(struct puppet *puppet, const struct vpc_puppet_frame *frame)
     if (fd >= 0)
         thing = thing_new(puppet, is_socket ? THING_STREAM : THING_PORT, frame->handle, fd);
     answer(puppet, frame, thing, 0, path);
+    if (thing)
+        tell_link(puppet, thing);
     return true;
 }
 
-static int listen_on(uint16_t port, uint32_t buffer, uint32_t *bound)
+/* Takes the one place in its queue: from then on the system answers no connect. */
+static bool fill_queue(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool filled = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+    int error = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return filled;
+}
+
+static int listen_on(uint16_t port, uint32_t buffer, bool deaf, uint32_t *bound)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -209,8 +237,9 @@ static int listen_on(uint16_t port, uint32_t buffer, uint32_t *bound)
 
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
         (!size || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0) &&
-        bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 16) == 0 &&
-        getsockname(fd, (struct sockaddr *)&address, &length) == 0) {
+        bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, deaf ? 0 : 16) == 0 &&
+        getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+        (!deaf || fill_queue(&address))) {
         *bound = ntohs(address.sin_port);
         return fd;
     }
@@ -226,13 +255,15 @@ static bool op_listen(struct puppet *puppet, const struct vpc_puppet_frame *fram
     uint32_t port = number(frame, 0), flags = number(frame, 2), bound = 0;
     struct thing *thing = NULL;
 
-    if (port > UINT16_MAX || number(frame, 1) > INT32_MAX || flags > VPC_PUPPET_LISTEN_PAUSED)
+    if (port > UINT16_MAX || number(frame, 1) > INT32_MAX || flags > VPC_PUPPET_LISTEN_DEAF)
         return false;
-    int fd = listen_on((uint16_t)port, number(frame, 1), &bound);
+    int fd = listen_on((uint16_t)port, number(frame, 1), flags == VPC_PUPPET_LISTEN_DEAF, &bound);
     if (fd >= 0)
         thing = thing_new(puppet, THING_LISTENER, frame->handle, fd);
-    if (thing)
-        thing->begins_paused = flags & VPC_PUPPET_LISTEN_PAUSED;
+    if (thing) {
+        thing->begins_paused = flags == VPC_PUPPET_LISTEN_PAUSED;
+        thing->paused = flags == VPC_PUPPET_LISTEN_DEAF;
+    }
     answer(puppet, frame, thing, bound, "listen on 127.0.0.1");
     return true;
 }
@@ -344,6 +375,15 @@ static bool op_fin(struct puppet *puppet, const struct vpc_puppet_frame *frame)
     return true;
 }
 
+static bool op_finish(struct puppet *puppet, const struct vpc_puppet_frame *frame)
+{
+    struct thing *thing = thing_find(puppet, frame->handle);
+
+    if (thing)
+        thing->finishes = true;
+    return true;
+}
+
 static bool op_reset(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 {
     struct thing *thing = thing_find(puppet, frame->handle);
@@ -397,6 +437,7 @@ bool puppet_obey(struct puppet *puppet, const struct vpc_puppet_frame *frame)
         [VPC_PUPPET_FIN] = op_fin,
         [VPC_PUPPET_RESET] = op_reset,
         [VPC_PUPPET_CLOSE] = op_close,
+        [VPC_PUPPET_FINISH] = op_finish,
     };
     bool makes = frame->type >= VPC_PUPPET_RUN && frame->type <= VPC_PUPPET_WRITE &&
                  frame->type != VPC_PUPPET_KILL;

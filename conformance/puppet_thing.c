@@ -276,6 +276,10 @@ bool thing_pump(struct puppet *puppet, struct thing *thing)
     bool moved = pump_out(puppet, thing);
     if (puppet_has_room(puppet))
         moved |= pump_in(puppet, thing);
+    if (thing->finishes && (thing->out_len == 0 || thing->out_ended) && puppet_has_room(puppet)) {
+        thing_close(puppet, thing);
+        return true;
+    }
     bool lives = thing->kind == THING_FOLLOWER || thing->pid > 0;
     if (!lives && thing->in_ended && thing->out_ended && puppet_has_room(puppet)) {
         thing_close(puppet, thing);

@@ -30,6 +30,7 @@ static const struct {
     [VPC_PUPPET_FIN] = {"FIN", HARNESS | PUPPET, 0, 0},
     [VPC_PUPPET_RESET] = {"RESET", HARNESS | PUPPET, 0, 0},
     [VPC_PUPPET_CLOSE] = {"CLOSE", HARNESS, 0, 0},
+    [VPC_PUPPET_FINISH] = {"FINISH", HARNESS, 0, 0},
     [VPC_PUPPET_PONG] = {"PONG", PUPPET, 4, 4},
     [VPC_PUPPET_DONE] = {"DONE", PUPPET, 0, 0},
     [VPC_PUPPET_OPENED] = {"OPENED", PUPPET, 4, 4},

@@ -24,6 +24,9 @@ struct vpc_vm_options {
     const char *launcher;  /* NULL: tools/vm */
     const char *append;    /* more words for the kernel's command line; NULL: none */
     const char *scratch;   /* where its temporary directory goes; NULL: $TMPDIR, or /tmp */
+    const char *bus;       /* where QEMU shall listen for the bus's host side; NULL: vpc_vm_bus
+                              says. With a path of one's own a later VM can take an earlier
+                              one's place */
     const char *snapshots; /* a directory for snapshots of booted guests, made if need be;
                               NULL: always boot */
     unsigned memory;       /* MiB; 0: 256 */

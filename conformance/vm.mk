@@ -3,7 +3,7 @@
 
 VM_CFLAGS := -Iconformance
 VM_LIB_SRC := conformance/puppet_wire.c conformance/puppet_client.c conformance/qmp.c \
-	conformance/vm.c conformance/vm_snapshot.c
+	conformance/vm.c conformance/vm_hash.c conformance/vm_snapshot.c
 VM_LIB_OBJ := $(VM_LIB_SRC:%.c=$(BUILD)/%.o)
 VM_LIBS    := -ljansson
 

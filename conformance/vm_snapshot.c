@@ -19,12 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vm_hash.h"
 #include "vm_internal.h"
 
 /* How many snapshots stay; each takes about half of its VM's memory on disk. */
@@ -32,57 +32,25 @@
 /* What is older than any start may take, in seconds, and still not whole, is rubbish. */
 #define UNFINISHED_AGE 3600
 
-/* FNV-1a, in words where bytes would take too long. */
-static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    uint64_t word;
-
-    for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word)) {
-        memcpy(&word, at, sizeof(word));
-        hash = (hash ^ word) * 0x100000001b3u;
-        hash ^= hash >> 29;
-    }
-    for (; size > 0; size--, at++)
-        hash = (hash ^ *at) * 0x100000001b3u;
-    return hash;
-}
-
-static uint64_t mix_string(uint64_t hash, const char *string)
-{
-    return string ? mix(hash, string, strlen(string) + 1) : mix(hash, "\1", 1);
-}
-
 static int mix_file(struct vpc_vm *vm, const char *path, uint64_t *hash)
 {
-    struct stat status;
-    void *bytes = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int error = vpc_hash_file(hash, path);
 
-    if (fd >= 0 && fstat(fd, &status) == 0 && status.st_size > 0)
-        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (bytes == MAP_FAILED)
-        return vm_fail(vm, "cannot read %s: %s", path, strerror(error));
-    *hash = mix(*hash, bytes, (size_t)status.st_size);
-    munmap(bytes, (size_t)status.st_size);
-    return 0;
+    return error ? vm_fail(vm, "cannot read %s: %s", path, strerror(error)) : 0;
 }
 
 /* Sets dir to where the snapshot of this VM belongs. */
 static int name_snapshot(struct vpc_vm *vm, char dir[PATH_MAX])
 {
     const struct vpc_vm_options *options = &vm->options;
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = VPC_HASH_BEGIN;
 
     if (mix_file(vm, options->kernel, &hash) != 0 || mix_file(vm, options->initrd, &hash) != 0 ||
         mix_file(vm, options->launcher, &hash) != 0)
         return -1;
-    hash = mix_string(mix_string(hash, options->tag), options->append);
-    hash = mix(hash, &options->memory, sizeof(options->memory));
-    hash = mix(hash, &options->console, sizeof(options->console));
+    hash = vpc_hash_text(vpc_hash_text(hash, options->tag), options->append);
+    hash = vpc_hash(hash, &options->memory, sizeof(options->memory));
+    hash = vpc_hash(hash, &options->console, sizeof(options->console));
     if (snprintf(dir, PATH_MAX, "%s/%016llx", options->snapshots, (unsigned long long)hash) >=
         PATH_MAX - 64)
         return vm_fail(vm, "the snapshot path %s is too long", options->snapshots);

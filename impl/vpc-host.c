@@ -2,7 +2,6 @@
 /* The host endpoint of one virtual machine. */
 #include "shell/daemon.h"
 
-extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
 int main(int argc, char **argv)
 {

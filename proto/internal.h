@@ -78,6 +78,8 @@ struct vpc_session {
     uint64_t session_peer;              /* the peer epoch of the current session */
     vpc_frame peer;                     /* the last valid HELLO */
     bool peer_ready;                    /* its last READY */
+    unsigned readies;                   /* READY received since readies_since (SES-18) */
+    uint64_t readies_since;
     bool local_ready;
     bool ready_due; /* local_ready is to be announced, after the step under way */
     bool stepping;  /* the machine runs */

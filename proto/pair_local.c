@@ -129,16 +129,22 @@ size_t vpc_pair_read(const vpc_pair *pair, const void **octets)
     return ring->used < first ? ring->used : first;
 }
 
-/* Credit goes out when half of the window is free that the sender does not know of (FLW-3). */
+/* Credit goes out when half of the window is free that the sender does not know of (FLW-3); behind a FIN with every
+ * delivery, since nothing else shows the sender that its last bytes move (CLS-12). */
+static bool credit_is_due(const struct channel *channel, uint64_t limit)
+{
+    if (channel->state == VPC_CHANNEL_DRAINING)
+        return channel->ring.used > 0 && limit > channel->limit;
+    return channel->state == VPC_CHANNEL_OPEN && (limit - channel->limit) * 2 >= channel->ring.size;
+}
+
 void vpc_pair_delivered(vpc_pair *pair, size_t n)
 {
     struct channel *channel = &pair->receiving;
-    uint64_t limit;
 
     vpc_ring_drop(&channel->ring, (uint32_t)n);
     channel->delivered += n;
-    limit = channel->delivered + channel->ring.size;
-    if (channel->state == VPC_CHANNEL_OPEN && (limit - channel->limit) * 2 >= channel->ring.size)
+    if (credit_is_due(channel, channel->delivered + channel->ring.size))
         vpc_channel_pend(channel, PENDING_CREDIT);
     vpc_pair_schedule(pair);
 }

@@ -14,6 +14,8 @@
 
 #define STABLE_MS        1000u /* a session that lasted this long resets the backoff (SES-10) */
 #define FIRST_BACKOFF_MS 100u
+#define READIES_MAX      16u /* READY within READIES_MS; one more is a violation (SES-18) */
+#define READIES_MS       1000u
 
 static void step(vpc_session *session, enum vpc_lifecycle_event event);
 
@@ -83,6 +85,7 @@ void vpc_action_begin_session(vpc_session *session)
     session->peer_ready = session->late = session->ready_waits = session->heartbeat_waits = false;
     session->ready_due = session->local_ready;
     session->ending = false;
+    session->readies = 0;
     session->highest_id = 0;
     session->refusal_count = 0;
     session->began = session->last_sent = session->last_received = session->now;
@@ -262,6 +265,15 @@ static void hear(vpc_session *session)
         step(session, VPC_LC_HEARTBEAT_RESUMED);
 }
 
+static bool too_many_readies(vpc_session *session)
+{
+    if (session->readies == 0 || session->now - session->readies_since >= READIES_MS) {
+        session->readies = 0;
+        session->readies_since = session->now;
+    }
+    return ++session->readies > READIES_MAX;
+}
+
 static void receive_sealed(vpc_session *session, const vpc_frame *frame)
 {
     enum vpc_lifecycle_event event = classify_sealed(frame);
@@ -279,7 +291,9 @@ static void receive_sealed(vpc_session *session, const vpc_frame *frame)
     session->not_ready_cause = "the guest endpoint is not ready";
     session->end_cause =
         frame->type == VPC_GOODBYE && frame->cause == 1 ? "peer saw a violation" : "goodbye";
-    if (!run_machine(session, event))
+    if (frame->type == VPC_READY && too_many_readies(session))
+        broken = "SES-18: too many READY";
+    else if (!run_machine(session, event))
         broken = "a message that is illegal in this state";
     else if (event == VPC_LC_RCV_CHANNEL)
         broken = vpc_pairs_receive(session, frame);

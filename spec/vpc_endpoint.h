@@ -4,7 +4,7 @@
  *
  * An endpoint that is a library without input and output of its own: the caller feeds it octets, events and the time, and
  * takes from it octets to send and actions to carry out.  The conformance harness runs every shared object that exports
- * the symbol `vpc_endpoint_abi` in-process on a virtual clock; the reference's daemons are shells around the same ABI.
+ * the symbol `vpc_endpoint_abi_v1` in-process on a virtual clock; the reference's daemons are shells around the same ABI.
  *
  * Conventions
  *   Ownership   What a pointer argument points to is the caller's and is read during the call only.  What the endpoint
@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 #define VPC_ENDPOINT_ABI_VERSION 1u
-#define VPC_ENDPOINT_ABI_SYMBOL  "vpc_endpoint_abi"
+#define VPC_ENDPOINT_ABI_SYMBOL  "vpc_endpoint_abi_v1"
 #define VPC_CONTROL_LINE_MAX     65536u
 #define VPC_NEVER                UINT64_MAX
 
@@ -145,7 +145,8 @@ typedef struct vpc_endpoint_abi {
     void (*stop)(vpc_endpoint *ep, uint64_t limit_ms);
 } vpc_endpoint_abi;
 
-/* The exported symbol: const vpc_endpoint_abi vpc_endpoint_abi; */
+/* What an implementation exports. */
+extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
 #ifdef __cplusplus
 }

@@ -201,7 +201,8 @@ Test(puppet, kills_a_command, .timeout = 20)
 /* Opens a listener and a connection to it; the client's descriptor. */
 static int meet(struct stage *stage, bool paused, uint32_t *listener, uint32_t *connection)
 {
-    *listener = vpc_puppet_listen(stage->puppet, 0, 4096, paused);
+    *listener = vpc_puppet_listen(stage->puppet, 0, 4096,
+                                  paused ? VPC_PUPPET_LISTEN_PAUSED : 0);
     int client = connect_to(expect(stage, VPC_PUPPET_OPENED, *listener).value);
 
     *connection = expect(stage, VPC_PUPPET_ACCEPTANCE, *listener).value;
@@ -249,6 +250,53 @@ Test(puppet, tcp_reset_both_ways, .timeout = 20)
     cr_assert_eq(recv(client, &byte, 1, 0), -1);
     cr_assert_eq(errno, ECONNRESET);
     close(client);
+    strike_stage(&stage);
+}
+
+/* All that was sent arrives before the end, though its reader is slower than the harness. */
+Test(puppet, finish_comes_after_what_was_sent, .timeout = 20)
+{
+    struct stage stage = set_stage();
+    uint32_t listener, connection;
+    int client = meet(&stage, false, &listener, &connection);
+    static uint8_t block[VPC_PUPPET_WINDOW];
+    char back[4096];
+    size_t got = 0;
+    ssize_t more;
+
+    cr_assert_eq(vpc_puppet_send(stage.puppet, connection, block, sizeof(block)), sizeof(block));
+    cr_assert_eq(vpc_puppet_finish(stage.puppet, connection), 0);
+    uint32_t ping = vpc_puppet_ping(stage.puppet);
+    bool answered = false, closed = false;
+    while (!answered || !closed) {
+        struct vpc_puppet_event event = next_event(&stage);
+
+        answered |= event.type == VPC_PUPPET_PONG && event.handle == ping;
+        closed |= event.type == VPC_PUPPET_CLOSED && event.handle == connection;
+    }
+    while ((more = recv(client, back, sizeof(back), 0)) > 0)
+        got += (size_t)more;
+    cr_assert_eq(more, 0, "%s", strerror(errno));
+    cr_assert_eq(got, sizeof(block));
+    close(client);
+    strike_stage(&stage);
+}
+
+/* A connect to a deaf listener is neither taken nor refused. */
+Test(puppet, deaf_listener, .timeout = 20)
+{
+    struct stage stage = set_stage();
+    uint32_t listener = vpc_puppet_listen(stage.puppet, 0, 0, VPC_PUPPET_LISTEN_DEAF);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    address.sin_port = htons((uint16_t)expect(&stage, VPC_PUPPET_OPENED, listener).value);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
+    cr_assert_eq(errno, EINPROGRESS);
+    struct pollfd end = {.fd = fd, .events = POLLOUT};
+    cr_assert_eq(poll(&end, 1, 300), 0, "the connect was answered");
+    close(fd);
     strike_stage(&stage);
 }
 

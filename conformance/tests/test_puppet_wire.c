@@ -21,6 +21,7 @@ static const struct sample samples[] = {
     {VPC_PUPPET_WINDOW_MORE, 0xffffffff, "\0\x40\0\0", 4},
     {VPC_PUPPET_FIN, 2, "", 0},
     {VPC_PUPPET_CLOSE, 2, "", 0},
+    {VPC_PUPPET_FINISH, 3, "", 0},
 };
 
 #define SAMPLES (sizeof(samples) / sizeof(*samples))

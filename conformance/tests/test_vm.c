@@ -143,7 +143,7 @@ static int dial(const char *path)
 static void echo_over_tcp(struct vpc_vm *vm)
 {
     struct vpc_puppet *puppet = vpc_vm_puppet(vm);
-    uint32_t listener = vpc_puppet_listen(puppet, 6174, 0, false);
+    uint32_t listener = vpc_puppet_listen(puppet, 6174, 0, 0);
 
     cr_assert_eq(expect(vm, VPC_PUPPET_OPENED, listener).value, 6174);
     const char *argv[] = {"sh", "-c", "echo Hello World! | nc 127.0.0.1 6174", NULL};

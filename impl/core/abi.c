@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- events of the session
- * -----------------------------------------------------------------------------------------------
- */
+#define STOP_FLUSH_MS 1000u /* for octets that wait for the bus when the endpoint stops */
+
+/* ---- events of the session ------------------------------------------------------------------- */
 
 static void format_versions(char *out, size_t size, unsigned min, unsigned max)
 {
@@ -55,21 +55,21 @@ static void on_mismatch(vpc_endpoint *ep, const vpc_session_event *event)
 
 static void on_violation(vpc_endpoint *ep, const vpc_session_event *event)
 {
-    struct vpc_relay *relay = event->pair != NULL ? vpc_pair_user(event->pair) : NULL;
+    struct vpc_relay *relay = vpc_relay_of_channel(ep, event->channel);
     json_t *fields = relay != NULL ? vpc_relay_fields(relay, event->text, 0)
                                    : json_pack("{s:s}", "cause", event->text);
 
     json_object_set_new(fields, "frame", json_string(vpc_message_name((uint8_t)event->value)));
     json_object_set_new(fields, "channel", json_integer(event->channel));
     vpc_log(ep, VPC_LOG_PROTOCOL_VIOLATION, fields);
-    if (relay != NULL)
+    if (relay != NULL && event->pair != NULL)
         vpc_relay_abort(ep, relay, "protocol violation", VPC_EPROTO);
 }
 
 static void on_session_down(vpc_endpoint *ep, const vpc_session_event *event)
 {
-    vpc_log(ep, VPC_LOG_SESSION_LOST,
-            json_pack("{s:s, s:I}", "cause", event->text, "pairs", (json_int_t)event->value));
+    vpc_log_at(ep, VPC_LOG_SESSION_LOST, strcmp(event->text, "stopped") == 0 ? "info" : NULL,
+               json_pack("{s:s, s:I}", "cause", event->text, "pairs", (json_int_t)event->value));
 }
 
 static void on_late(vpc_endpoint *ep, const vpc_session_event *event)
@@ -125,19 +125,16 @@ static void on_event(void *user, const vpc_session_event *event)
     }
 }
 
-/* ---- stopping
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
-static void stop_now(vpc_endpoint *ep)
+/* When a GOODBYE that the bus does not take is given up. */
+static uint64_t flush_by(const vpc_endpoint *ep)
 {
-    if (vpc_session_state(ep->session) == VPC_SESSION_STOPPED)
-        return;
-    vpc_session_stop(ep->session);
+    return ep->stop_at < VPC_NEVER - STOP_FLUSH_MS ? ep->stop_at + STOP_FLUSH_MS : VPC_NEVER;
 }
 
-/* Pairs drain until the limit; then GOODBYE, and when it was sent (or there is no one to send it
- * to) STOPPED. */
+/* Pairs drain until the limit; then GOODBYE, and when it was sent, or there is no one who takes it,
+ * STOPPED. */
 static void advance_stop(vpc_endpoint *ep)
 {
     const void *octets;
@@ -145,13 +142,13 @@ static void advance_stop(vpc_endpoint *ep)
     if (!ep->stopping || ep->stopped)
         return;
     if (vpc_relay_count(ep) == 0 || ep->now >= ep->stop_at)
-        stop_now(ep);
+        vpc_session_stop(ep->session);
     if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED ||
-        vpc_session_output(ep->session, &octets) > 0)
+        (vpc_session_output(ep->session, &octets) > 0 && ep->now < flush_by(ep)))
         return;
-    ep->stopped = true;
     vpc_log(ep, VPC_LOG_ENDPOINT_STOPPED, json_pack("{s:s}", "cause", "told to stop"));
     vpc_act(ep, (vpc_action){.kind = VPC_ACTION_STOPPED}, NULL);
+    ep->stopped = true; /* from here on vpc_act() does nothing */
 }
 
 static void finish(vpc_endpoint *ep)
@@ -168,7 +165,7 @@ static void stop(vpc_endpoint *ep, uint64_t limit_ms)
     if (ep->stopping)
         return;
     ep->stopping = true;
-    ep->stop_at = ep->now + limit_ms;
+    ep->stop_at = limit_ms < VPC_NEVER - ep->now ? ep->now + limit_ms : VPC_NEVER;
     vpc_session_set_ready(ep->session, false);
     for (unsigned i = 0; i < ep->options.max_pairs; i++)
         if (ep->relays[i].stream != 0 && ep->relays[i].open)
@@ -176,21 +173,17 @@ static void stop(vpc_endpoint *ep, uint64_t limit_ms)
     finish(ep);
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(vpc_endpoint *ep)
 {
     if (ep == NULL)
         return;
     for (unsigned i = 0; ep->relays != NULL && i < ep->options.max_pairs; i++) {
-        json_decref(ep->relays[i].stopper.id);
-        ep->relays[i].stopper = (struct vpc_asker){0};
+        vpc_asker_forget(&ep->relays[i].stopper);
         vpc_relay_free(ep, &ep->relays[i]);
     }
     vpc_drop_actions(ep);
-    free(ep->taken);
     free(ep->relays);
     free(ep->session);
     free(ep->vm);
@@ -229,6 +222,15 @@ static uint64_t draw(void *user)
     return ep->random(ep->random_user);
 }
 
+/* The log is JSON: what is no UTF-8 could not be shown in it. */
+static bool valid_name(const char *vm)
+{
+    json_t *text = json_string(vm);
+
+    json_decref(text);
+    return text != NULL;
+}
+
 static bool valid_tag(const char *tag)
 {
     for (const char *c = tag; *c != '\0'; c++)
@@ -263,6 +265,8 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
         return refuse(ep, config,
                       "the tag must be at most 32 printable characters, the role host or guest",
                       EINVAL);
+    if (!valid_name(config->vm))
+        return refuse(ep, config, "the virtual machine's name must be UTF-8", EINVAL);
     ep->role = config->role;
     ep->now = now_ms;
     ep->random = config->random;
@@ -273,7 +277,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     memory = malloc(vpc_session_size(&session));
     ep->vm = strdup(config->vm);
     ep->relays = calloc(ep->options.max_pairs, sizeof(*ep->relays));
-    if (memory == NULL || ep->vm == NULL || ep->relays == NULL) {
+    if (memory == NULL || ep->vm == NULL || ep->relays == NULL || !vpc_reserve_actions(ep)) {
         free(memory);
         return refuse(ep, config, error, ENOMEM);
     }
@@ -284,9 +288,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     return ep;
 }
 
-/* ---- time and bus
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- time and bus ---------------------------------------------------------------------------- */
 
 static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
 {
@@ -300,18 +302,20 @@ static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
 static uint64_t deadline(const vpc_endpoint *ep)
 {
     uint64_t session = vpc_session_deadline(ep->session), relays = vpc_relays_deadline(ep);
-    uint64_t at = session < relays ? session : relays;
+    uint64_t at = session < relays ? session : relays, stop = VPC_NEVER;
 
-    if (ep->stopping && !ep->stopped && ep->stop_at < at &&
-        vpc_session_state(ep->session) != VPC_SESSION_STOPPED)
-        at = ep->stop_at;
-    return at;
+    if (ep->stopped)
+        return VPC_NEVER;
+    if (ep->stopping)
+        stop = vpc_session_state(ep->session) != VPC_SESSION_STOPPED ? ep->stop_at : flush_by(ep);
+    return at < stop ? at : stop;
 }
 
 static void bus_up(vpc_endpoint *ep)
 {
-    if (vpc_session_state(ep->session) != VPC_SESSION_DOWN)
+    if (ep->bus)
         return;
+    ep->bus = true;
     vpc_log(ep, VPC_LOG_TRANSPORT_UP, NULL);
     vpc_session_transport(ep->session, true);
     finish(ep);
@@ -319,9 +323,9 @@ static void bus_up(vpc_endpoint *ep)
 
 static void bus_down(vpc_endpoint *ep)
 {
-    if (vpc_session_state(ep->session) == VPC_SESSION_DOWN)
+    if (!ep->bus)
         return;
-    ep->mismatched = false;
+    ep->bus = ep->mismatched = false;
     vpc_log(ep, VPC_LOG_TRANSPORT_DOWN,
             json_pack("{s:s}", "cause",
                       ep->role == VPC_ROLE_HOST ? "the virtual machine closed the stream"
@@ -347,9 +351,7 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
     finish(ep);
 }
 
-/* ---- control
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
@@ -363,16 +365,14 @@ static void control_close(vpc_endpoint *ep, uint32_t client)
     for (unsigned i = 0; i < ep->options.max_pairs; i++) {
         struct vpc_relay *relay = &ep->relays[i];
 
-        if (relay->stopper.client != client)
-            continue;
-        json_decref(relay->stopper.id);
-        relay->stopper = (struct vpc_asker){0};
+        if (relay->starter.client == client)
+            vpc_asker_forget(&relay->starter);
+        if (relay->stopper.client == client)
+            vpc_asker_forget(&relay->stopper);
     }
 }
 
-/* ---- streams
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const char *path)
 {
@@ -385,7 +385,7 @@ static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const
 
 static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
 {
-    struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
     if (relay == NULL)
         return;
@@ -400,7 +400,7 @@ static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
 
 static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
 {
-    const struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    const struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
     return relay != NULL && relay->open && relay->connected && !relay->eof
                ? vpc_pair_write_room(relay->pair)
@@ -419,7 +419,7 @@ static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets
 
 static void stream_eof(vpc_endpoint *ep, uint32_t stream)
 {
-    struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
     if (relay != NULL)
         relay->eof = true;
@@ -428,12 +428,12 @@ static void stream_eof(vpc_endpoint *ep, uint32_t stream)
 
 static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
 {
-    struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
-    if (relay == NULL || relay->aborted)
+    if (relay == NULL)
         return;
     if (error != 0)
-        vpc_relay_abort(ep, relay, "local program", error);
+        vpc_relay_abort(ep, relay, "local program", (uint32_t)error);
     else
         relay->eof = relay->gone = true;
     finish(ep);
@@ -441,19 +441,19 @@ static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
 
 static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octets)
 {
-    const struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    const struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
-    return relay != NULL && relay->pair != NULL && relay->connected && !relay->aborted
-               ? vpc_pair_read(relay->pair, octets)
-               : 0;
+    return relay != NULL && relay->connected ? vpc_pair_read(relay->pair, octets) : 0;
 }
 
 static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
 {
-    struct vpc_relay *relay = vpc_relay_find(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
-    if (relay != NULL && relay->pair != NULL)
+    if (relay != NULL) {
+        relay->delivered += n;
         vpc_pair_delivered(relay->pair, n);
+    }
     finish(ep);
 }
 

@@ -1,24 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue of actions.  A text lives until the next action is taken. */
+/*
+ * The queue of actions.  A text lives until the next action is taken.
+ *
+ * An entry of the log or an answer can be lost when there is no memory; a CLOSE can not, or a stream
+ * would stay for ever.  So there are places put aside, more than one call can need: for each pair
+ * CONNECT, SHUTDOWN and one end; READY, STOPPED.
+ */
 #include "endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define SPARE_PER_PAIR 3u
+#define SPARE_OTHER    24u
+#define SPARE_TEXT     64u /* octets: the ready event's name */
+
 struct action_node {
     struct action_node *next;
     vpc_action action;
+    bool spare;
     char text[];
 };
 
-void vpc_act(vpc_endpoint *ep, vpc_action action, const char *text)
+bool vpc_reserve_actions(vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < SPARE_PER_PAIR * ep->options.max_pairs + SPARE_OTHER; i++) {
+        struct action_node *node = malloc(sizeof(*node) + SPARE_TEXT);
+
+        if (node == NULL)
+            return false;
+        *node = (struct action_node){.next = ep->spare, .spare = true};
+        ep->spare = node;
+    }
+    return true;
+}
+
+static bool may_be_lost(uint32_t kind)
+{
+    return kind == VPC_ACTION_LISTEN || kind == VPC_ACTION_LOG || kind == VPC_ACTION_REPLY ||
+           kind == VPC_ACTION_BROADCAST;
+}
+
+static struct action_node *make_node(vpc_endpoint *ep, uint32_t kind, size_t n)
+{
+    struct action_node *node = malloc(sizeof(*node) + n);
+
+    if (node != NULL) {
+        node->spare = false;
+    } else if (!may_be_lost(kind) && n <= SPARE_TEXT && ep->spare != NULL) {
+        node = ep->spare;
+        ep->spare = node->next;
+    }
+    return node;
+}
+
+static void free_node(vpc_endpoint *ep, struct action_node *node)
+{
+    if (node == NULL || !node->spare) {
+        free(node);
+        return;
+    }
+    node->next = ep->spare;
+    ep->spare = node;
+}
+
+bool vpc_act(vpc_endpoint *ep, vpc_action action, const char *text)
 {
     size_t n = text != NULL ? strlen(text) : 0;
-    struct action_node *node = malloc(sizeof(*node) + n + 1);
+    struct action_node *node;
 
+    if (ep->stopped)
+        return true; /* nothing comes after STOPPED */
+    node = make_node(ep, action.kind, n + 1);
     if (node == NULL)
-        return;
-    *node = (struct action_node){.action = action};
+        return false;
+    node->next = NULL;
+    node->action = action;
     if (text != NULL) {
         memcpy(node->text, text, n + 1);
         node->action.text = node->text;
@@ -29,11 +86,12 @@ void vpc_act(vpc_endpoint *ep, vpc_action action, const char *text)
     else
         ep->first = node;
     ep->last = node;
+    return true;
 }
 
 int vpc_take_action(vpc_endpoint *ep, vpc_action *action)
 {
-    free(ep->taken);
+    free_node(ep, ep->taken);
     ep->taken = ep->first;
     if (ep->taken == NULL)
         return 0;
@@ -50,6 +108,12 @@ void vpc_drop_actions(vpc_endpoint *ep)
 
     while (vpc_take_action(ep, &action))
         ;
+    while (ep->spare != NULL) {
+        struct action_node *node = ep->spare;
+
+        ep->spare = node->next;
+        free(node);
+    }
 }
 
 void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *object)

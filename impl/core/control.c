@@ -4,17 +4,23 @@
 
 #include <string.h>
 
-/* ---- answers
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
+
+void vpc_asker_forget(struct vpc_asker *asker)
+{
+    json_decref(asker->id);
+    *asker = (struct vpc_asker){0};
+}
 
 static void answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *object)
 {
     if (asker->id != NULL)
         json_object_set(object, "id", asker->id);
-    vpc_act_json(ep, VPC_ACTION_REPLY, asker->client, object);
-    json_decref(asker->id);
-    *asker = (struct vpc_asker){0};
+    if (asker->client != 0)
+        vpc_act_json(ep, VPC_ACTION_REPLY, asker->client, object);
+    else
+        json_decref(object);
+    vpc_asker_forget(asker);
 }
 
 void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value)
@@ -28,7 +34,7 @@ static json_t *error_object(const char *class, const char *text)
 }
 
 void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
-                      const char *text, int error)
+                      const char *text, uint32_t error)
 {
     json_t *object = error_object(vpc_hresult_name(result), text),
            *body = json_object_get(object, "error");
@@ -57,9 +63,7 @@ void vpc_control_greet(vpc_endpoint *ep, uint32_t client)
                            "implementation", VPC_IMPLEMENTATION));
 }
 
-/* ---- queries
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
 {
@@ -97,14 +101,19 @@ static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arg
                          in_session ? ep->peer_name : "", "version", version));
 }
 
+/* A hostile peer's credit may be more than JSON's integers hold. */
+static json_int_t shown(uint64_t n)
+{
+    return n < INT64_MAX ? (json_int_t)n : INT64_MAX;
+}
+
 static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *channel)
 {
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:I, s:I}", "class", "VPCBus", "name",
                      "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
                      "direction", channel->host_to_guest ? "h2g" : "g2h", "state",
                      vpc_channel_state_name(channel->state), "pipe", relay->pipe, "port",
-                     relay->port, "bytes", (json_int_t)channel->bytes, "credit",
-                     (json_int_t)channel->credit);
+                     relay->port, "bytes", shown(channel->bytes), "credit", shown(channel->credit));
 }
 
 static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
@@ -136,9 +145,35 @@ static void query_stats(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
                          "pairs_failed", (json_int_t)ep->failed));
 }
 
-/* ---- requests
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- requests -------------------------------------------------------------------------------- */
+
+struct parameter {
+    const char *name;
+    json_type type;
+    const char *complaint; /* about a value of another type */
+};
+
+static const struct parameter parameters[] = {
+    {"host-type", JSON_INTEGER, "'host-type' is not an integer"},
+    {"host-name", JSON_STRING, "'host-name' is not a string"},
+    {"guest-type", JSON_INTEGER, "'guest-type' is not an integer"},
+    {"guest-name", JSON_STRING, "'guest-name' is not a string"},
+    {"pipe", JSON_STRING, "'pipe' is not a string"},
+};
+
+/* Why the arguments are of wrong types (CTL-3), or NULL.  A null is as good as a missing one. */
+static const char *wrong_arguments(const json_t *arguments)
+{
+    if (arguments != NULL && !json_is_object(arguments))
+        return "'arguments' is not a JSON object";
+    for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+        const json_t *value = json_object_get(arguments, parameters[i].name);
+
+        if (value != NULL && !json_is_null(value) && json_typeof(value) != parameters[i].type)
+            return parameters[i].complaint;
+    }
+    return NULL;
+}
 
 static const struct command {
     const char *name;
@@ -173,8 +208,8 @@ void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, si
     else if (command == NULL)
         answer_generic(ep, &asker,
                        name != NULL ? "there is no such command" : "the request has no 'execute'");
-    else if (arguments != NULL && !json_is_object(arguments))
-        answer_generic(ep, &asker, "'arguments' is not a JSON object");
+    else if (wrong_arguments(arguments) != NULL)
+        answer_generic(ep, &asker, wrong_arguments(arguments));
     else
         command->run(ep, asker, arguments);
     json_decref(request);

@@ -17,3 +17,22 @@ $(CORE_OBJS) $(CORE_PIC): IMPL_CFLAGS += -Iproto -I$(BUILD)/gen/impl
 
 $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libvpc_reference.so -Wl,-Bsymbolic -o $@ $^ -ljansson
+
+# ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
+
+CORE_TESTS    := start relay hostile walk
+CORE_TEST_RIG  = $(addprefix $(BUILD)/impl/core/tests/,rig.o rig_say.o peer.o)
+TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
+
+$(BUILD)/impl/core/tests/%.o: IMPL_CFLAGS += -Iproto -DEVENTS_JSON='"$(CURDIR)/spec/events.json"'
+
+$(CORE_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/test_core_%: $(BUILD)/impl/core/tests/test_%.o $(CORE_TEST_RIG) \
+        $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
+
+# These count and refuse memory.
+CORE_HEAP_TESTS := walk
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/impl/core/tests/heap.o
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=free
+
+-include $(wildcard $(BUILD)/impl/core/tests/*.d)

@@ -45,10 +45,14 @@ struct vpc_relay {
     bool open;      /* OPENED was sent or received */
     bool connected; /* the local stream is there */
     bool aborted;   /* the local stream was given up with ABORT */
+    bool answered;  /* host: StartCommunicationChannel was */
     bool eof, gone, shut;
-    const char *cause; /* why it ends abnormally; NULL: it does not */
-    int error;         /* with the cause; 0: none */
-    uint64_t opened_at, progress_at, progress;
+    bool told_to_stop;    /* host: by the command `stop` */
+    const char *cause;    /* why it ends abnormally; NULL: it does not */
+    uint32_t error;       /* with the cause; 0: none */
+    uint64_t delivered;   /* octets that the local program took */
+    uint64_t waits_since; /* since OPEN for its answer, since OPENED for the pipe's client */
+    uint64_t progress_at, progress;
     struct vpc_asker starter, stopper;
 };
 
@@ -66,17 +70,21 @@ struct vpc_endpoint {
     vpc_session *session;
     char peer_name[VPC_TEXT_MAX + 1];
     uint32_t version;
+    bool bus; /* the transport is up */
     bool ready, mismatched, stopping, stopped;
     uint64_t stop_at;
-    struct action_node *first, *last, *taken;
+    struct action_node *first, *last, *taken, *spare;
     struct vpc_relay *relays; /* options.max_pairs places */
     uint32_t last_stream;
     uint64_t sessions, opened, failed;
 };
 
-/* actions.c: text is copied; a NULL text is none */
-void vpc_act(vpc_endpoint *ep, vpc_action action, const char *text);
+/* actions.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOG, REPLY or
+ * BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
+bool vpc_reserve_actions(vpc_endpoint *ep);
+bool vpc_act(vpc_endpoint *ep, vpc_action action, const char *text);
 int vpc_take_action(vpc_endpoint *ep, vpc_action *action);
+/* Frees all actions, the places put aside too. */
 void vpc_drop_actions(vpc_endpoint *ep);
 /* Sends the object as a line, of kind REPLY, BROADCAST or LOG; takes over the reference. */
 void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *object);
@@ -90,20 +98,23 @@ bool vpc_options_parse(struct vpc_options *options, const char *json, char *erro
 void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields);
 void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields);
 /* The members that an entry about a relay has, and `cause` and `errno` if there are any. */
-json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, int error);
+json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, uint32_t error);
 /* The event line to all control clients; takes over the reference. */
 void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data);
 
 /* relay.c */
 struct vpc_relay *vpc_relay_take(vpc_endpoint *ep);
 struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream);
+/* The same, but NULL while it has no pair and when its stream was given up. */
+struct vpc_relay *vpc_relay_live(const vpc_endpoint *ep, uint32_t stream);
+struct vpc_relay *vpc_relay_of_channel(const vpc_endpoint *ep, uint32_t channel);
 void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay);
 unsigned vpc_relay_count(const vpc_endpoint *ep);
 bool vpc_relay_running_down(const struct vpc_relay *relay);
-void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair);
+void vpc_relay_join(vpc_endpoint *ep, struct vpc_relay *relay, vpc_pair *pair);
 void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay);
 /* Ends it abnormally: the first cause stays; the local stream is aborted, both channels are reset with `error`. */
-void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, int error);
+void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, uint32_t error);
 void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event);
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
 /* Moves all relays on as far as they can go now. */
@@ -119,6 +130,9 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
 /* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */
 void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
 
+/* The guest's answer is overdue (CHN-8). */
+void vpc_host_start_unanswered(vpc_endpoint *ep, struct vpc_relay *relay);
+
 /* guest.c */
 void vpc_guest_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error);
@@ -126,10 +140,12 @@ void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error);
 /* control.c */
 void vpc_control_greet(vpc_endpoint *ep, uint32_t client);
 void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n);
-/* Answers and forgets the asker; take over the reference to value. */
+/* Nobody waits any more. */
+void vpc_asker_forget(struct vpc_asker *asker);
+/* Answers and forgets the asker, if there is one; take over the reference to value. */
 void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value);
 void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
-                      const char *text, int error);
+                      const char *text, uint32_t error);
 /* How ready the endpoint is (RDY-4). */
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
 

@@ -5,6 +5,7 @@
 
 void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data)
 {
+    json_object_set_new(data, "vm", json_string(ep->vm)); /* as in a log entry (CTL-4) */
     vpc_act_json(
         ep, VPC_ACTION_BROADCAST, 0,
         json_pack("{s:s, s:o, s:I}", "event", event, "data", data, "time", (json_int_t)ep->now));
@@ -43,7 +44,7 @@ void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields)
     vpc_log_at(ep, id, NULL, fields);
 }
 
-json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, int error)
+json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, uint32_t error)
 {
     json_t *fields = json_pack("{s:s*, s:i}", "pipe", relay->pipe, "port", relay->port);
 

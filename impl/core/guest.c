@@ -14,7 +14,7 @@ static void on_request(vpc_endpoint *ep, vpc_pair *pair)
         vpc_pair_refused(pair, ep->stopping ? VPC_EAGAIN : VPC_ENOBUFS);
         return;
     }
-    vpc_relay_join(relay, pair);
+    vpc_relay_join(ep, relay, pair);
     relay->port = vpc_pair_port(pair);
     vpc_act(ep,
             (vpc_action){.kind = VPC_ACTION_CONNECT,
@@ -26,7 +26,7 @@ static void on_request(vpc_endpoint *ep, vpc_pair *pair)
 
 void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error)
 {
-    if (relay->pair == NULL || relay->open || relay->aborted)
+    if (relay->open)
         return;
     if (error == 0) {
         relay->connected = true;
@@ -34,7 +34,7 @@ void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error)
         vpc_relay_opened(ep, relay);
         return;
     }
-    vpc_log(ep, VPC_LOG_CONNECT_FAILED, vpc_relay_fields(relay, strerror(error), error));
+    vpc_log(ep, VPC_LOG_CONNECT_FAILED, vpc_relay_fields(relay, strerror(error), (uint32_t)error));
     ep->failed++;
     relay->aborted = true; /* there is no local stream */
     vpc_pair_refused(relay->pair, (uint32_t)error);

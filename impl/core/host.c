@@ -13,12 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- results
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
-                       json_t *fields, const char *cause, int error)
+                       json_t *fields, const char *cause, uint32_t error)
 {
     char hresult[16];
 
@@ -33,7 +31,7 @@ static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult re
     vpc_answer_error(ep, asker, result, cause, error);
 }
 
-static vpc_hresult refused_result(int error)
+static vpc_hresult refused_result(uint32_t error)
 {
     switch (error) {
     case ECONNREFUSED:
@@ -46,15 +44,16 @@ static vpc_hresult refused_result(int error)
 }
 
 static void fail_relay_start(vpc_endpoint *ep, struct vpc_relay *relay, vpc_hresult result,
-                             const char *cause, int error)
+                             const char *cause, uint32_t error)
 {
+    relay->answered = true;
     fail_start(ep, &relay->starter, result, vpc_relay_fields(relay, NULL, 0), cause, error);
 }
 
 void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
 {
-    if (relay->starter.client == 0)
-        return; /* refused, and answered */
+    if (relay->answered)
+        return;
     if (strcmp(lost, "transport down") == 0)
         fail_relay_start(ep, relay, VPC_VM_E_VM_NOT_RUNNING, "the virtual machine stopped", 0);
     else if (*lost != '\0')
@@ -64,9 +63,15 @@ void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *
                          relay->cause != NULL ? relay->cause : "reset by guest", relay->error);
 }
 
-/* ---- the checks of a start
- * -----------------------------------------------------------------------------------------------
- */
+void vpc_host_start_unanswered(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    const char *cause = "the guest endpoint did not answer in time";
+
+    fail_relay_start(ep, relay, VPC_ERROR_TIMEOUT, cause, VPC_ETIMEDOUT);
+    vpc_relay_abort(ep, relay, cause, VPC_ETIMEDOUT);
+}
+
+/* ---- the checks of a start ------------------------------------------------------------------- */
 
 struct start {
     json_int_t host_type, guest_type;
@@ -103,8 +108,7 @@ static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
         return VPC_ERROR_REVISION_MISMATCH;
     }
     if (!ep->ready || ep->stopping) {
-        *cause = ep->stopping          ? "the host endpoint is stopping"
-                 : ep->session == NULL ? "no session"
+        *cause = ep->stopping ? "the host endpoint is stopping"
                  : vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS
                      ? "the guest endpoint has not answered"
                      : "the guest endpoint is not ready";
@@ -139,11 +143,21 @@ static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, cons
     return any_running_down(ep) ? VPC_ERROR_PIPE_BUSY : VPC_ERROR_MAX_SESSIONS_REACHED;
 }
 
+/* Before there is a pair: answers, takes the pipe server away again if there is one. */
+static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result,
+                    const char *cause, uint32_t error)
+{
+    fail_relay_start(ep, relay, result, cause, error);
+    if (action != VPC_ACTION_NONE)
+        vpc_act(ep, (vpc_action){.kind = action, .stream = relay->stream}, NULL);
+    vpc_relay_free(ep, relay);
+}
+
 static json_int_t type_argument(const json_t *arguments, const char *name, json_int_t fallback)
 {
     const json_t *value = json_object_get(arguments, name);
 
-    return value == NULL ? fallback : json_is_integer(value) ? json_integer_value(value) : -1;
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
 }
 
 /* What the log says of a start that failed its checks: the names as they were given. */
@@ -181,63 +195,65 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
     relay->pipe = strdup(start.pipe);
     relay->pipe_key = strdup(start.key);
     relay->port = (uint16_t)start.port;
-    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream}, relay->pipe);
+    if (relay->pipe == NULL || relay->pipe_key == NULL ||
+        !vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream}, relay->pipe))
+        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
 }
 
-/* ---- after the pipe server is made
- * ------------------------------------------------------------------------------------------ */
+/* ---- after the pipe server is made ----------------------------------------------------------- */
 
-static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result,
-                    const char *cause, int error)
+static void pipe_failed(vpc_endpoint *ep, struct vpc_relay *relay, int error)
 {
-    fail_relay_start(ep, relay, result, cause, error);
-    if (action != VPC_ACTION_NONE)
-        vpc_act(ep, (vpc_action){.kind = action, .stream = relay->stream}, NULL);
-    vpc_relay_free(ep, relay);
+    if (error == EADDRINUSE) {
+        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_ALREADY_EXISTS, "the pipe name is in use",
+                EADDRINUSE);
+        return;
+    }
+    vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, strerror(error), (uint32_t)error));
+    give_up(ep, relay, VPC_ACTION_NONE, VPC_DISP_E_EXCEPTION, strerror(error), (uint32_t)error);
 }
 
 void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path)
 {
-    const char *cause = "the pipe name is in use";
+    const char *cause;
     vpc_hresult result;
-    vpc_pair *pair;
+    vpc_pair *pair = NULL;
 
-    if (error == EADDRINUSE) {
-        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_ALREADY_EXISTS, cause, error);
-        return;
-    }
     if (error != 0) {
-        vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, strerror(error), error));
-        give_up(ep, relay, VPC_ACTION_NONE, VPC_DISP_E_EXCEPTION, strerror(error), error);
+        pipe_failed(ep, relay, error);
         return;
     }
     relay->path = strdup(path);
     result = check_readiness(ep, &cause);
-    pair =
-        result == VPC_S_OK ? vpc_pair_open(ep->session, relay->port, ep->options.connect_ms) : NULL;
+    if (result == VPC_S_OK) {
+        pair = vpc_pair_open(ep->session, relay->port, ep->options.connect_ms);
+        cause = "every channel of this session is in use";
+        result = VPC_ERROR_MAX_SESSIONS_REACHED;
+    }
     if (pair == NULL)
-        give_up(ep, relay, VPC_ACTION_UNLISTEN, result != VPC_S_OK ? result : VPC_ERROR_NOT_READY,
-                cause, 0);
+        give_up(ep, relay, VPC_ACTION_UNLISTEN, result, cause, 0);
     else
-        vpc_relay_join(relay, pair);
+        vpc_relay_join(ep, relay, pair);
 }
 
 static void on_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     vpc_relay_opened(ep, relay);
+    relay->answered = true;
     vpc_answer(ep, &relay->starter,
                json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
                          relay->pipe, "path", relay->path, "port", relay->port, "h2g",
                          (json_int_t)relay->h2g, "g2h", (json_int_t)relay->g2h));
 }
 
-static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, int error)
+static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t error)
 {
     const char *cause = error == ECONNREFUSED ? "nothing listens at that port in the guest"
                         : error == ETIMEDOUT  ? "the server in the guest did not accept in time"
                                               : "the guest endpoint refused";
 
-    fail_relay_start(ep, relay, refused_result(error), cause, error);
+    if (!relay->answered)
+        fail_relay_start(ep, relay, refused_result(error), cause, error);
     if (!relay->aborted)
         vpc_act(ep, (vpc_action){.kind = VPC_ACTION_UNLISTEN, .stream = relay->stream}, NULL);
     relay->aborted = true; /* no local stream is left */
@@ -256,14 +272,10 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
         return;
     }
     relay->stopper = asker;
-    relay->eof = relay->gone = true;
-    if (relay->cause == NULL)
-        relay->cause = "stopped";
+    relay->eof = relay->gone = relay->told_to_stop = true;
 }
 
-/* ---- readiness
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
 {
@@ -293,7 +305,7 @@ void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event)
         on_opened(ep, relay);
         break;
     case VPC_EV_PAIR_REFUSED:
-        on_refused(ep, relay, (int)event->value);
+        on_refused(ep, relay, (uint32_t)event->value);
         break;
     default:
         break;

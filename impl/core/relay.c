@@ -4,10 +4,12 @@
  * guest).
  *
  * Goal     Every byte that one program wrote reaches the other before the end does; each direction
- * ends by itself; an end by error never looks like a good one. Events   The stream's: opened,
- * input, eof, gone.  The pair's: readable, reset, released.  The time. Limits   Bytes lie in the
- * pair's two rings and nowhere else; every wait while ending has the drain limit. Never    A
- * stream's output is shut down before its last byte was taken; a freed relay is named in an action.
+ *          ends by itself; an end by error never looks like a good one.
+ * Events   The stream's: opened, input, eof, gone.  The pair's: readable, reset, released.  Time.
+ * Limits   Bytes lie in the pair's two rings and nowhere else; every wait has its limit: for the
+ *          guest's answer, for the pipe's client, for progress while the pair ends.
+ * Never    A stream's output is shut down before its last byte was taken; an action names a stream
+ *          that was given up.
  */
 #include "endpoint.h"
 
@@ -15,9 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- places
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream)
 {
@@ -27,6 +27,34 @@ struct vpc_relay *vpc_relay_find(const vpc_endpoint *ep, uint32_t stream)
     return NULL;
 }
 
+struct vpc_relay *vpc_relay_live(const vpc_endpoint *ep, uint32_t stream)
+{
+    struct vpc_relay *relay = vpc_relay_find(ep, stream);
+
+    return relay != NULL && relay->pair != NULL && !relay->aborted ? relay : NULL;
+}
+
+struct vpc_relay *vpc_relay_of_channel(const vpc_endpoint *ep, uint32_t channel)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        struct vpc_relay *relay = &ep->relays[i];
+
+        if (relay->stream != 0 && relay->pair != NULL &&
+            (relay->h2g == channel || relay->g2h == channel))
+            return relay;
+    }
+    return NULL;
+}
+
+/* A number is used again after 2^32 streams only, and never while it is in use. */
+static uint32_t next_stream(vpc_endpoint *ep)
+{
+    do
+        ep->last_stream++;
+    while (ep->last_stream == 0 || vpc_relay_find(ep, ep->last_stream) != NULL);
+    return ep->last_stream;
+}
+
 struct vpc_relay *vpc_relay_take(vpc_endpoint *ep)
 {
     for (unsigned i = 0; i < ep->options.max_pairs; i++) {
@@ -34,7 +62,7 @@ struct vpc_relay *vpc_relay_take(vpc_endpoint *ep)
 
         if (relay->stream != 0)
             continue;
-        *relay = (struct vpc_relay){.stream = ++ep->last_stream};
+        *relay = (struct vpc_relay){.stream = next_stream(ep)};
         return relay;
     }
     return NULL;
@@ -44,7 +72,8 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     if (relay->stopper.client != 0)
         vpc_answer(ep, &relay->stopper, json_object());
-    json_decref(relay->starter.id);
+    vpc_asker_forget(&relay->stopper);
+    vpc_asker_forget(&relay->starter);
     free(relay->pipe);
     free(relay->pipe_key);
     free(relay->path);
@@ -67,16 +96,17 @@ static bool flowing(enum vpc_channel_state state)
 
 bool vpc_relay_running_down(const struct vpc_relay *relay)
 {
-    return relay->eof || relay->gone || relay->aborted || relay->cause != NULL ||
+    return relay->eof || relay->gone || relay->aborted ||
            (relay->pair != NULL && (!flowing(vpc_pair_sending_state(relay->pair)) ||
                                     !flowing(vpc_pair_receiving_state(relay->pair))));
 }
 
-void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair)
+void vpc_relay_join(vpc_endpoint *ep, struct vpc_relay *relay, vpc_pair *pair)
 {
     vpc_channel_status sending, receiving;
 
     relay->pair = pair;
+    relay->waits_since = ep->now;
     vpc_pair_set_user(pair, relay);
     vpc_pair_channels(pair, &sending, &receiving);
     relay->h2g = sending.host_to_guest ? sending.id : receiving.id;
@@ -86,22 +116,21 @@ void vpc_relay_join(struct vpc_relay *relay, vpc_pair *pair)
 void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     relay->open = true;
-    relay->opened_at = relay->progress_at = ep->now;
+    relay->eof |= ep->stopping;
+    relay->waits_since = relay->progress_at = ep->now;
     ep->opened++;
     vpc_log(ep, VPC_LOG_CHANNEL_OPENED, vpc_relay_fields(relay, NULL, 0));
     vpc_broadcast(ep, "CHANNEL_OPENED", vpc_relay_fields(relay, NULL, 0));
 }
 
-/* ---- ends
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void act(vpc_endpoint *ep, const struct vpc_relay *relay, uint32_t kind)
 {
     vpc_act(ep, (vpc_action){.kind = kind, .stream = relay->stream}, NULL);
 }
 
-void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, int error)
+void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, uint32_t error)
 {
     if (relay->cause == NULL) {
         relay->cause = cause;
@@ -112,7 +141,7 @@ void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *caus
         act(ep, relay, VPC_ACTION_ABORT);
     }
     if (relay->pair != NULL)
-        vpc_pair_reset(relay->pair, (uint32_t)error);
+        vpc_pair_reset(relay->pair, error);
 }
 
 /* A RESET from the peer.  With 0 from the receiving end nobody there reads any more; our own
@@ -125,13 +154,15 @@ void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_sessio
     vpc_pair_channels(relay->pair, &sending, &receiving);
     if (event->value == 0 && event->channel == sending.id)
         return;
-    vpc_relay_abort(ep, relay, cause, event->value != 0 ? (int)event->value : ECONNRESET);
+    vpc_relay_abort(ep, relay, cause, event->value != 0 ? (uint32_t)event->value : ECONNRESET);
 }
 
 static json_t *closed_fields(const struct vpc_relay *relay)
 {
-    json_t *fields =
-        vpc_relay_fields(relay, relay->cause != NULL ? relay->cause : "closed", relay->error);
+    const char *cause = relay->cause != NULL  ? relay->cause
+                        : relay->told_to_stop ? "stopped"
+                                              : "closed";
+    json_t *fields = vpc_relay_fields(relay, cause, relay->error);
     vpc_channel_status sending, receiving;
 
     vpc_pair_channels(relay->pair, &sending, &receiving);
@@ -151,9 +182,7 @@ static void report_closed(vpc_endpoint *ep, const struct vpc_relay *relay)
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
 {
     if (*lost != '\0' && relay->cause == NULL)
-        relay->cause = strcmp(lost, "stopped") == 0              ? "stopped"
-                       : strcmp(lost, "protocol violation") == 0 ? "protocol violation"
-                                                                 : "session lost";
+        relay->cause = strcmp(lost, "stopped") == 0 ? "stopped" : "session lost";
     if (relay->open)
         report_closed(ep, relay);
     else if (ep->role == VPC_ROLE_HOST)
@@ -166,9 +195,7 @@ void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *l
     vpc_relay_free(ep, relay);
 }
 
-/* ---- bytes
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 /* The local program has finished or is gone: what it wrote goes out first, FIN behind it. */
 static void advance_sending(struct vpc_relay *relay)
@@ -181,16 +208,37 @@ static void advance_receiving(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     if (relay->gone) {
         vpc_pair_discard(relay->pair);
+        /* CLS-6: a reset only when all that the client wrote is delivered */
         if (vpc_pair_at_end(relay->pair))
             vpc_pair_end_delivered(relay->pair);
         else if (vpc_pair_sending_state(relay->pair) == VPC_CHANNEL_RELEASED)
-            vpc_pair_stop_reading(
-                relay->pair); /* CLS-6: only now, when all that the client wrote is delivered */
+            vpc_pair_stop_reading(relay->pair);
     } else if (relay->connected && !relay->shut && vpc_pair_at_end(relay->pair)) {
         relay->shut = true;
         act(ep, relay, VPC_ACTION_SHUTDOWN);
         vpc_pair_end_delivered(relay->pair);
     }
+}
+
+/* Whatever moves while a pair ends: bytes in either direction, credit, and the states.  Nothing of
+ * it ever goes back, so the sum changes with each of them. */
+static uint64_t progress_of(const struct vpc_relay *relay)
+{
+    vpc_channel_status sending, receiving;
+
+    vpc_pair_channels(relay->pair, &sending, &receiving);
+    return sending.bytes + (sending.bytes + sending.credit) + receiving.bytes + relay->delivered +
+           (uint64_t)sending.state + (uint64_t)receiving.state + relay->gone;
+}
+
+static void note_progress(const vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    uint64_t progress = progress_of(relay);
+
+    if (progress == relay->progress)
+        return;
+    relay->progress = progress;
+    relay->progress_at = ep->now;
 }
 
 void vpc_relays_advance(vpc_endpoint *ep)
@@ -202,24 +250,11 @@ void vpc_relays_advance(vpc_endpoint *ep)
             continue;
         advance_sending(relay);
         advance_receiving(ep, relay);
+        note_progress(ep, relay);
     }
 }
 
-/* ---- time
- * ---------------------------------------------------------------------------------------------------------------
- */
-
-/* Whatever moves while a pair ends: bytes in either direction, and the states. */
-static uint64_t progress_of(const struct vpc_relay *relay)
-{
-    vpc_channel_status sending, receiving;
-    const void *octets;
-
-    vpc_pair_channels(relay->pair, &sending, &receiving);
-    return sending.bytes + sending.credit + receiving.bytes * 3 +
-           vpc_pair_read(relay->pair, &octets) + ((uint64_t)sending.state << 56) +
-           ((uint64_t)receiving.state << 60);
-}
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static bool ending(const struct vpc_relay *relay)
 {
@@ -229,7 +264,21 @@ static bool ending(const struct vpc_relay *relay)
 
 static bool waits_for_client(const vpc_endpoint *ep, const struct vpc_relay *relay)
 {
-    return ep->role == VPC_ROLE_HOST && relay->open && !relay->connected && !relay->aborted;
+    return ep->role == VPC_ROLE_HOST && relay->open && !relay->connected && !relay->aborted &&
+           !relay->gone;
+}
+
+static uint64_t client_due(const vpc_endpoint *ep, const struct vpc_relay *relay)
+{
+    return waits_for_client(ep, relay) ? relay->waits_since + ep->options.pipe_open_ms : VPC_NEVER;
+}
+
+/* CHN-8: the guest keeps the connect's limit itself; what it may be late by is the heartbeat's. */
+static uint64_t answer_due(const vpc_endpoint *ep, const struct vpc_relay *relay)
+{
+    return ep->role == VPC_ROLE_HOST && !relay->answered
+               ? relay->waits_since + ep->options.connect_ms + ep->options.heartbeat_late_ms
+               : VPC_NEVER;
 }
 
 static bool drains(const struct vpc_relay *relay)
@@ -237,17 +286,16 @@ static bool drains(const struct vpc_relay *relay)
     return relay->pair != NULL && relay->open && !relay->aborted && ending(relay);
 }
 
-static void watch_drain(vpc_endpoint *ep, struct vpc_relay *relay)
+static uint64_t drain_due(const vpc_endpoint *ep, const struct vpc_relay *relay)
 {
-    uint64_t progress = progress_of(relay);
+    return drains(relay) ? relay->progress_at + ep->options.drain_ms : VPC_NEVER;
+}
 
-    if (!drains(relay) || progress != relay->progress) {
-        relay->progress = progress;
-        relay->progress_at = ep->now;
-    } else if (ep->now - relay->progress_at >= ep->options.drain_ms) {
-        vpc_log(ep, VPC_LOG_DRAIN_TIMEOUT, vpc_relay_fields(relay, "drain timeout", 0));
-        vpc_relay_abort(ep, relay, "drain timeout", VPC_ETIMEDOUT);
-    }
+static void give_up_after(vpc_endpoint *ep, struct vpc_relay *relay, enum vpc_log_id id,
+                          const char *cause)
+{
+    vpc_log(ep, id, vpc_relay_fields(relay, cause, 0));
+    vpc_relay_abort(ep, relay, cause, VPC_ETIMEDOUT);
 }
 
 void vpc_relays_clock(vpc_endpoint *ep)
@@ -257,12 +305,19 @@ void vpc_relays_clock(vpc_endpoint *ep)
 
         if (relay->stream == 0 || relay->pair == NULL)
             continue;
-        watch_drain(ep, relay);
-        if (waits_for_client(ep, relay) && ep->now - relay->opened_at >= ep->options.pipe_open_ms) {
-            vpc_log(ep, VPC_LOG_PIPE_UNUSED, vpc_relay_fields(relay, "pipe unused", 0));
-            vpc_relay_abort(ep, relay, "pipe unused", VPC_ETIMEDOUT);
-        }
+        note_progress(ep, relay); /* the bus may have taken octets since the last call */
+        if (ep->now >= drain_due(ep, relay))
+            give_up_after(ep, relay, VPC_LOG_DRAIN_TIMEOUT, "drain timeout");
+        if (ep->now >= answer_due(ep, relay))
+            vpc_host_start_unanswered(ep, relay);
+        if (ep->now >= client_due(ep, relay))
+            give_up_after(ep, relay, VPC_LOG_PIPE_UNUSED, "pipe unused");
     }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 uint64_t vpc_relays_deadline(const vpc_endpoint *ep)
@@ -271,15 +326,12 @@ uint64_t vpc_relays_deadline(const vpc_endpoint *ep)
 
     for (unsigned i = 0; i < ep->options.max_pairs; i++) {
         const struct vpc_relay *relay = &ep->relays[i];
-        uint64_t due = VPC_NEVER;
 
         if (relay->stream == 0 || relay->pair == NULL)
             continue;
-        if (drains(relay))
-            due = relay->progress_at + ep->options.drain_ms;
-        else if (waits_for_client(ep, relay))
-            due = relay->opened_at + ep->options.pipe_open_ms;
-        at = due < at ? due : at;
+        at = earlier(at, drain_due(ep, relay));
+        at = earlier(at, client_due(ep, relay));
+        at = earlier(at, answer_due(ep, relay));
     }
     return at;
 }

@@ -201,6 +201,12 @@ static bool good_vm_name(const char *vm)
     return strcmp(vm, file) == 0;
 }
 
+/* The name in a guest's log; a kernel that was given no host name calls itself "(none)". */
+static const char *name_of_guest(struct utsname *host)
+{
+    return uname(host) == 0 && good_vm_name(host->nodename) ? host->nodename : "guest";
+}
+
 static int run(const vpc_shell_config *config)
 {
     vpc_shell *shell = NULL;
@@ -220,9 +226,7 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
         control[VPC_FILE_SIZE + 96];
     struct utsname host;
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
-    uname(&host);
-    const char *own = good_vm_name(host.nodename) ? host.nodename : "guest";
-    const char *vm = s->vm ? s->vm : guest ? own : "";
+    const char *vm = s->vm ? s->vm : guest ? name_of_guest(&host) : "";
     const char *bus = s->bus ? s->bus : s->daemon->bus;
     if (!good_vm_name(vm))
         return usage_error(s, "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",

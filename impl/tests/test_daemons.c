@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ enum {
 };
 
 static pid_t host, guest;
+static bool nameless; /* programs run on a machine without a host name */
 static int server;
 static unsigned port;
 static char octets[65536];
@@ -42,6 +44,8 @@ static pid_t run(int in, int out, const char *const argv[])
         return pid;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (nameless && (unshare(CLONE_NEWUTS) != 0 || sethostname("(none)", 6) != 0))
+        _exit(126);
     signal(SIGPIPE, SIG_DFL);
     dup2(in < 0 ? null : in, 0);
     dup2(out < 0 ? null : out, 1);
@@ -406,4 +410,26 @@ Test(daemons, wrong_usage_of_the_endpoints)
                  2);
     cr_assert_eq(HOST("--vm", "vm", "--bus", "b", "--runtime-dir", scratch), 1,
                  "one endpoint runs already");
+}
+
+Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
+{
+    char path[128];
+    if (geteuid() != 0)
+        cr_skip_test("needs root for a host name of its own");
+    snprintf(path, sizeof(path), "%s/guest.sock", scratch);
+    wait_ready();
+    stop(&guest);
+    nameless = true;
+    guest =
+        run(-1, -1, (const char *[]){"vpc-guest", "--bus", path, "--runtime-dir", scratch, NULL});
+    vpc_virtual_machine *vm = NULL;
+    int64_t limit = scratch_now_ms() + LIMIT_MS;
+    while (vpc_open_control_socket(path, &vm) != VPC_S_OK)
+        cr_assert_lt(scratch_now_ms(), limit, "the guest endpoint did not start");
+    json_t *answer;
+    cr_assert_eq(vpc_control(vm, "query-vm", NULL, &answer), VPC_S_OK);
+    cr_assert_str_eq(json_string_value(json_object_get(answer, "vm")), "guest");
+    json_decref(answer);
+    vpc_release_virtual_machine(vm);
 }

@@ -283,11 +283,10 @@ Test(shell, a_flood_of_control_lines_is_bounded_and_ends)
     fake->reply_size = 100000;
     for (int i = 0; i < 60000; i += 2)
         octets[i] = 'x', octets[i + 1] = '\n';
-    size_t sent = 0;
     int64_t end = scratch_now_ms() + 10000;
     while (fake->clients_closed == 0 && scratch_now_ms() < end) {
-        ssize_t w = write(fd, octets, 60000);
-        sent += w > 0 ? (size_t)w : 0;
+        if (write(fd, octets, 60000) < 0)
+            cr_assert(errno == EAGAIN || errno == EPIPE);
         vpc_shell_turn(rig, 1);
     }
     cr_assert_eq(fake->clients_closed, 1);

@@ -75,6 +75,18 @@ Test(shell_pipe, a_full_window_keeps_the_words_of_a_client_that_left)
     cr_assert_arr_eq(stream()->input, "the last words", 14);
 }
 
+Test(shell_pipe, a_full_window_does_not_spin_while_the_client_writes)
+{
+    int fd = rig_pipe(1, PIPE);
+    say(fd, "more than there is room for");
+    stream()->room = 4;
+    RIG_UNTIL(stream()->input_size == 4);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins while there is no room");
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->input_size == 27);
+    close(fd);
+}
+
 Test(shell_pipe, half_close_ends_one_direction_only)
 {
     int fd = rig_pipe(1, PIPE);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work in child processes: several at once, each with a time limit, none left behind.
+ *
+ * A job leads a process group, which is killed when the job is over; it dies with this process.  SIGINT and SIGTERM are taken
+ * from vpc_jobs_begin() on: they end all jobs, and the caller cleans up as after any end.
+ *
+ * Ownership: a result's text is the caller's to free with vpc_buffer_free(); user is the caller's all along.
+ */
+#ifndef VPC_CONFORM_JOBS_H
+#define VPC_CONFORM_JOBS_H
+
+#include "memory.h"
+
+struct vpc_jobs;
+
+/* Runs in the child: what it writes to fd is its result. */
+typedef void vpc_job_fn(void *user, int fd);
+
+struct vpc_job_result {
+    void *user;
+    struct vpc_buffer text;
+    int status;   /* as waitpid gives it */
+    bool in_time; /* false: it was killed at its limit */
+};
+
+/* At most so many at once; each may take limit_ms of real time. */
+struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms);
+bool vpc_jobs_full(const struct vpc_jobs *jobs);
+/* Starts one; there must be room.  False with errno if the system can not. */
+bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user);
+/* Waits for the end of one; false when none runs. */
+bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result);
+/* The signal that ended them, or 0. */
+int vpc_jobs_interrupted(const struct vpc_jobs *jobs);
+/* Kills what still runs. */
+void vpc_jobs_end(struct vpc_jobs *jobs);
+
+#endif

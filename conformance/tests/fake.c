@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest endpoint that is small and, when told to, a liar: the harness must see each lie.
+ *
+ * It greets, says that it is ready, answers OPEN with OPENED, and sends one DATA and a FIN on the reverse channel.  The lie
+ * is named by the environment variable VPC_FAKE_LIE; without one it is honest.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec.h"
+#include "embedded.h"
+#include "spec/vpc_endpoint.h"
+
+struct vpc_endpoint {
+    struct vpc_table *table;
+    struct vpc_decoder in;
+    struct vpc_buffer out;
+    uint64_t epoch, peer, session, number;
+    uint64_t (*random)(void *user);
+    void *user;
+};
+
+static bool lies(const char *lie)
+{
+    const char *told = getenv("VPC_FAKE_LIE");
+
+    return told && strcmp(told, lie) == 0;
+}
+
+static struct vpc_frame make(vpc_endpoint *ep, const char *name, uint32_t channel)
+{
+    struct vpc_frame frame;
+
+    vpc_frame_begin(&frame, ep->table, vpc_table_by_name(ep->table, name));
+    frame.channel = channel;
+    return frame;
+}
+
+static void say(vpc_endpoint *ep, struct vpc_frame *frame)
+{
+    frame->session = ep->session;
+    ep->number++;
+    frame->number = ep->number + (lies("number") && ep->number == 2);
+    vpc_frame_encode(frame, &ep->out);
+    vpc_frame_clear(frame);
+}
+
+static void greet(vpc_endpoint *ep)
+{
+    struct vpc_frame frame = make(ep, "HELLO", 0);
+
+    vpc_frame_set(&frame, "role", VPC_ROLE_GUEST);
+    vpc_frame_set(&frame, "version_min", 256);
+    vpc_frame_set(&frame, "version_max", 256);
+    vpc_frame_set(&frame, "max_pairs", 4);
+    vpc_frame_set(&frame, "epoch", ep->epoch);
+    vpc_frame_set(&frame, "echo", lies("echo") ? 77 : ep->peer);
+    vpc_frame_set(&frame, "features", lies("features"));
+    vpc_frame_set(&frame, "reserved0", lies("reserved"));
+    frame.number = vpc_frame_crc(&frame) + lies("crc");
+    vpc_buffer_fill(&ep->out, ep->table->pad, ep->table->preamble_min - lies("preamble"));
+    vpc_frame_encode(&frame, &ep->out);
+    vpc_frame_clear(&frame);
+}
+
+static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
+{
+    struct vpc_frame frame;
+    uint64_t echo = 0;
+
+    vpc_frame_get(hello, "epoch", &ep->peer);
+    vpc_frame_get(hello, "echo", &echo);
+    if (echo != ep->epoch || ep->session) {
+        greet(ep);
+        return;
+    }
+    ep->session = vpc_session_id(ep->peer, ep->epoch);
+    frame = make(ep, "READY", 0);
+    vpc_frame_set(&frame, "ready", 1);
+    say(ep, &frame);
+}
+
+static void send_bytes(vpc_endpoint *ep, uint32_t channel, uint64_t limit)
+{
+    struct vpc_frame frame = make(ep, "DATA", channel);
+    uint8_t bytes[64] = {0};
+    size_t n = limit < 8 ? (size_t)limit : 8;
+
+    vpc_frame_set_payload(&frame, bytes, n + (lies("credit") ? 56 : 0));
+    vpc_frame_set(&frame, "offset", lies("offset"));
+    say(ep, &frame);
+    frame = make(ep, "FIN", channel);
+    vpc_frame_set(&frame, "offset", n - lies("fin"));
+    say(ep, &frame);
+    if (!lies("after-fin"))
+        return;
+    frame = make(ep, "DATA", channel);
+    vpc_frame_set_payload(&frame, bytes, 1);
+    vpc_frame_set(&frame, "offset", n);
+    say(ep, &frame);
+}
+
+static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
+{
+    struct vpc_frame frame = make(ep, lies("unasked") ? "RELEASED" : "OPENED", open->channel);
+    uint64_t reverse = 0, limit = 0;
+
+    if (lies("crash"))
+        raise(SIGKILL);
+    vpc_frame_get(open, "reverse_channel", &reverse);
+    vpc_frame_get(open, "limit", &limit);
+    vpc_frame_set(&frame, "limit", 1000);
+    say(ep, &frame);
+    if (lies("stranger")) {
+        frame = make(ep, "CREDIT", 4711);
+        say(ep, &frame);
+    }
+    send_bytes(ep, (uint32_t)reverse, limit);
+    if (lies("lower")) {
+        frame = make(ep, "CREDIT", open->channel);
+        vpc_frame_set(&frame, "limit", 10);
+        say(ep, &frame);
+    }
+    if (lies("noise"))
+        vpc_buffer_add(&ep->out, "noise", 5);
+}
+
+static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
+{
+    vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
+    char *error = NULL;
+
+    (void)now_ms;
+    ep->table = vpc_table_load(vpc_embedded_messages, &error);
+    vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
+    ep->random = config->random;
+    ep->user = config->user;
+    return ep;
+}
+
+static void destroy(vpc_endpoint *ep)
+{
+    vpc_decoder_end(&ep->in);
+    vpc_buffer_free(&ep->out);
+    vpc_table_free(ep->table);
+    free(ep);
+}
+
+static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
+{
+    (void)ep;
+    (void)now_ms;
+}
+
+static uint64_t deadline(const vpc_endpoint *ep)
+{
+    (void)ep;
+    return lies("spin") ? 0 : VPC_NEVER;
+}
+
+static void bus_up(vpc_endpoint *ep)
+{
+    if (!lies("epoch") || ep->epoch == 0)
+        ep->epoch = ep->random(ep->user) | 1;
+    ep->peer = ep->session = ep->number = 0;
+    greet(ep);
+}
+
+static void bus_down(vpc_endpoint *ep)
+{
+    vpc_buffer_free(&ep->out);
+    vpc_decoder_end(&ep->in);
+    vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
+}
+
+static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
+{
+    struct vpc_frame frame;
+    struct vpc_bad_octets bad;
+
+    vpc_decoder_add(&ep->in, octets, n);
+    while (vpc_decoder_next(&ep->in, &frame, &bad) == VPC_DECODED_FRAME) {
+        if (strcmp(frame.message->name, "HELLO") == 0)
+            on_hello(ep, &frame);
+        else if (strcmp(frame.message->name, "OPEN") == 0)
+            on_open(ep, &frame);
+        vpc_frame_clear(&frame);
+    }
+}
+
+static size_t bus_output(vpc_endpoint *ep, const void **octets)
+{
+    *octets = vpc_buffer_head(&ep->out);
+    return vpc_buffer_size(&ep->out);
+}
+
+static void bus_sent(vpc_endpoint *ep, size_t n)
+{
+    vpc_buffer_drop(&ep->out, n);
+}
+
+static int next_action(vpc_endpoint *ep, vpc_action *action)
+{
+    (void)ep;
+    (void)action;
+    return 0;
+}
+
+extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
+
+/* No scenario of the tests uses what is left out. */
+const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
+    .abi_version = VPC_ENDPOINT_ABI_VERSION,
+    .create = create,
+    .destroy = destroy,
+    .clock = tell_time,
+    .deadline = deadline,
+    .bus_up = bus_up,
+    .bus_down = bus_down,
+    .bus_input = bus_input,
+    .bus_output = bus_output,
+    .bus_sent = bus_sent,
+    .next_action = next_action,
+};

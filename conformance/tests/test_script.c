@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "embedded.h"
+#include "script.h"
+
+static struct vpc_table *table;
+static struct vpc_spec *spec;
+
+static void set_up(void)
+{
+    char *error = NULL;
+
+    table = vpc_table_load(vpc_embedded_messages, &error);
+    spec = vpc_spec_load(vpc_embedded_document);
+}
+
+static void tear_down(void)
+{
+    vpc_table_free(table);
+    vpc_spec_free(spec);
+}
+
+TestSuite(script, .init = set_up, .fini = tear_down, .timeout = 10);
+
+#define HEAD "# A test of the loader.\ncovers FRM-3\nsubject host\n"
+
+Test(script, a_good_one)
+{
+    char *error = NULL;
+    struct vpc_script *script = vpc_script_parse(
+        "dir/good.vpcs",
+        HEAD "option heartbeat_late_ms=300\n"
+             "bus > data channel=$c text=\"a\\x00\\\"b\" seal.number=7 ignoring credit  # why\n"
+             "bus < fin channel!=2 within heartbeat_late+500ms by CLS-1\n"
+             "\n"
+             "pipe:b > \"x\"\r\n",
+        table, spec, &error);
+
+    cr_assert_not_null(script, "%s", error);
+    cr_assert_str_eq(script->name, "good");
+    cr_assert_eq(script->step_count, 3);
+    cr_assert_eq(script->steps[0].ignoring_credit, true);
+    cr_assert_eq(vpc_step_arg(&script->steps[0], "text")->size, 4);
+    cr_assert_eq(script->steps[1].line, 6);
+    cr_assert(vpc_step_arg(&script->steps[1], "channel")->differs);
+    cr_assert_str_eq(script->steps[1].by, "CLS-1");
+    cr_assert_str_eq(script->steps[2].label, "b");
+    vpc_script_free(script);
+}
+
+static const struct {
+    const char *text;
+    const char *place;
+    const char *expected;
+} bad[] = {
+    {"covers FRM-3\n", "1:1", "plain English"},
+    {"# Too few lines here.\ncovers FRM-3\n", ":1", "at least one step"},
+    {"# No requirement at all.\nsubject host\nbus up\n", ":1", "covers"},
+    {"# Unknown requirement.\ncovers FRM-999\n", "2:8", "a requirement id"},
+    {"# A step too early.\ncovers FRM-3\nbus up\n", "3:1", "subject host"},
+    {HEAD "  ?bus up\n", "4:3", "a step"},
+    {HEAD "buss up\n", "4:1", "a step"},
+    {HEAD "bus sideways\n", "4:5", "one of: up, down"},
+    {HEAD "bus > halo\n", "4:7", "a message"},
+    {HEAD "bus > fin chanel=1\n", "4:11", "field of FIN"},
+    {HEAD "bus > fin channel=\n", "4:19", "a value"},
+    {HEAD "bus > data text=\"ab\n", "4:20", "closing quote"},
+    {HEAD "bus > data text=\"a\\qb\"\n", "4:20", "escape"},
+    {HEAD "bus > fin channel!2\n", "4:19", "= or !="},
+    {HEAD "bus < fin within 5 days\n", "4:18", "a duration"},
+    {HEAD "bus < fin within lunch+5ms\n", "4:18", "a duration"},
+    {HEAD "bus < fin by CLS-99\n", "4:14", "a requirement id"},
+    {HEAD "bus < fin within\n", "4:18", "a word behind"},
+    {HEAD "wait\n", "4:5", "a duration"},
+    {HEAD "tcp listen 6174\n", "4:1", "no tcp step"},
+    {HEAD "option lunch_ms=3\n", "4:8", "a setting of section 10"},
+    {HEAD "pipe: > \"x\"\n", "4:6", "a label"},
+    {HEAD "restart subjects\n", "4:9", "subject"},
+    {HEAD "bus up now\n", "4:8", "nothing more"},
+    {HEAD "backends inproc\n", "4:16", "a reason"},
+};
+
+Test(script, bad_ones_fail_at_the_stated_place)
+{
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char *error = NULL;
+        struct vpc_script *script = vpc_script_parse("bad.vpcs", bad[i].text, table, spec, &error);
+
+        cr_assert_null(script, "accepted: %s", bad[i].text);
+        cr_expect_not_null(strstr(error, bad[i].place), "%s: %s", bad[i].text, error);
+        cr_expect_not_null(strstr(error, bad[i].expected), "%s: %s", bad[i].text, error);
+        cr_expect_eq(strncmp(error, "bad.vpcs:", 9), 0);
+        free(error);
+    }
+}
+
+static bool timer(const void *user, const char *name, uint64_t *ms)
+{
+    *ms = 3000;
+    return user == NULL && strcmp(name, "heartbeat_late") == 0;
+}
+
+Test(script, durations)
+{
+    uint64_t ms = 0;
+
+    cr_assert(vpc_duration("500ms", timer, NULL, &ms) && ms == 500);
+    cr_assert(vpc_duration("heartbeat_late+2s-1ms", timer, NULL, &ms) && ms == 4999);
+    cr_assert_not(vpc_duration("1ms-2ms", timer, NULL, &ms));
+    cr_assert_not(vpc_duration("5", timer, NULL, &ms));
+    cr_assert_not(vpc_duration("", timer, NULL, &ms));
+    cr_assert_not(vpc_duration("99999999999s", timer, NULL, &ms));
+}
+
+Test(script, a_missing_file_is_said)
+{
+    char *error = NULL;
+
+    cr_assert_null(vpc_script_load("no/such.vpcs", table, spec, &error));
+    cr_assert_not_null(strstr(error, "no/such.vpcs"));
+    free(error);
+}
+
+Test(script, the_document_is_read)
+{
+    cr_assert_geq(spec->requirement_count, 90);
+    cr_assert(vpc_spec_requirement(spec, "FRM-3")->must);
+    cr_assert_not_null(strstr(vpc_spec_requirement(spec, "FRM-8")->text, "out of it before"));
+    cr_assert_eq(vpc_spec_setting(spec, "heartbeat_late_ms")->value, 3000);
+    cr_assert_eq(vpc_spec_setting(spec, "version_max")->value, 256);
+}

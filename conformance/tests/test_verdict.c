@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* The verdicts: an honest endpoint passes, each lie of the fake fails with its requirement. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "embedded.h"
+#include "report.h"
+#include "suite.h"
+
+static struct vpc_table *table;
+static struct vpc_spec *spec;
+static char dir[] = "/tmp/vpc-verdict-XXXXXX";
+
+static void set_up(void)
+{
+    char *error = NULL;
+
+    table = vpc_table_load(vpc_embedded_messages, &error);
+    spec = vpc_spec_load(vpc_embedded_document);
+    cr_assert_not_null(mkdtemp(dir));
+}
+
+static void tear_down(void)
+{
+    char *command = vpc_format("rm -r %s", dir);
+
+    cr_expect_eq(system(command), 0);
+    free(command);
+    vpc_table_free(table);
+    vpc_spec_free(spec);
+}
+
+TestSuite(verdict, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static char *write_file(const char *name, const char *text)
+{
+    char *path = vpc_format("%s/%s", dir, name);
+    FILE *file = fopen(path, "we");
+
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+#define HEAD "# A scenario of the tests.\ncovers CLS-2\nsubject guest\n"
+#define MAIN_PART                                                                                  \
+    "session\n"                                                                                    \
+    "bus > open channel=1 limit=8\n"                                                               \
+    "bus < opened channel=1 by CHN-4\n"                                                            \
+    "bus < data channel=2 bytes=0\n"                                                               \
+    "wait 10ms\n"
+
+static void run(struct vpc_suite *suite, const char *script, const char *features)
+{
+    char *text = vpc_format("[implementation]\nname = fake\nrole = guest\n[abi]\nobject = "
+                            "%%{build}/fake.so\n[pics]\nfeatures = %s\n",
+                            features);
+    char *ini = write_file("fake.ini", text), *scenario = write_file("test.vpcs", script);
+    char *error = NULL;
+
+    *suite = (struct vpc_suite){.table = table,
+                                .spec = spec,
+                                .seed = 3,
+                                .build = VPC_TEST_DIR,
+                                .out = dir,
+                                .program = "vpc-conform",
+                                .backends = {&vpc_backend_inproc},
+                                .backend_count = 1};
+    suite->implementations = vpc_alloc(sizeof(struct vpc_implementation *));
+    suite->implementations[0] = vpc_implementation_load(ini, &error);
+    cr_assert_not_null(suite->implementations[0], "%s", error);
+    suite->implementation_count = 1;
+    cr_assert(vpc_suite_add(suite, scenario, &error), "%s", error);
+    cr_assert(vpc_suite_run(suite, &error), "%s", error);
+    cr_assert_eq(suite->run_count, 1);
+    free(ini);
+    free(scenario);
+    free(text);
+}
+
+static void expect(const char *lie, const char *script, enum vpc_verdict verdict,
+                   const char *requirement)
+{
+    struct vpc_suite suite;
+    const struct vpc_result *result;
+
+    setenv("VPC_FAKE_LIE", lie, 1);
+    run(&suite, script, "");
+    result = &suite.runs[0].result;
+    cr_expect_eq(result->verdict, verdict, "%s: %s: %s (%s)", lie,
+                 vpc_verdict_name(result->verdict), result->got, result->requirement);
+    if (requirement)
+        cr_expect_not_null(strstr(result->requirement, requirement), "%s: %s instead of %s: %s",
+                           lie, result->requirement, requirement, result->got);
+    vpc_suite_free(&suite);
+}
+
+Test(verdict, the_honest_one_passes)
+{
+    expect("", HEAD MAIN_PART, VPC_PASS, NULL);
+}
+
+static const struct {
+    const char *lie;
+    const char *requirement;
+} table_of_lies[] = {
+    {"preamble", "FRM-8"},  {"echo", "SES-2"},     {"features", "MSG-2"}, {"reserved", "FRM-11"},
+    {"number", "FRM-4"},    {"credit", "FLW-1"},   {"offset", "FLW-2"},   {"fin", "FLW-4"},
+    {"after-fin", "CLS-1"}, {"stranger", "CHN-2"}, {"lower", "FLW-3"},    {"noise", "FRM-9"},
+    {"unasked", "CHN-3"},
+};
+
+Test(verdict, each_lie_fails_with_its_requirement)
+{
+    for (size_t i = 0; i < sizeof(table_of_lies) / sizeof(table_of_lies[0]); i++)
+        expect(table_of_lies[i].lie, HEAD MAIN_PART, VPC_FAIL, table_of_lies[i].requirement);
+}
+
+Test(verdict, an_epoch_that_comes_again)
+{
+    expect("epoch", HEAD "session\nbus down\nsession\n", VPC_FAIL, "SES-1");
+}
+
+Test(verdict, a_wrong_crc_is_never_heard)
+{
+    expect("crc", HEAD "session\n", VPC_FAIL, "CLS-2");
+}
+
+Test(verdict, a_crash_is_a_fail)
+{
+    expect("crash", HEAD MAIN_PART, VPC_FAIL, NULL);
+}
+
+Test(verdict, a_busy_loop_is_a_fail)
+{
+    expect("spin", HEAD MAIN_PART, VPC_FAIL, NULL);
+}
+
+Test(verdict, a_step_names_its_own_requirement)
+{
+    expect("", HEAD "session\nbus > open channel=1\nbus < refused channel=1 by CHN-4\n", VPC_FAIL,
+           "CHN-4");
+}
+
+Test(verdict, a_step_without_sense_is_the_harness_s_fault)
+{
+    expect("", HEAD "tcp > \"nobody\"\n", VPC_HARNESS_ERROR, NULL);
+}
+
+Test(verdict, what_is_not_claimed_is_not_supported)
+{
+    expect("", HEAD "needs antigravity\n" MAIN_PART, VPC_NOT_SUPPORTED, NULL);
+}
+
+Test(verdict, silence_that_is_broken_and_a_limit_that_passes)
+{
+    expect("", HEAD "bus up\nbus silent for 2s\n", VPC_PASS, NULL);
+    expect("", HEAD "session\nbus < goodbye within 100ms\n", VPC_FAIL, NULL);
+}
+
+Test(verdict, the_same_seed_gives_the_same_trace_and_a_failure_its_folder)
+{
+    struct vpc_suite first, second;
+    char *path;
+
+    setenv("VPC_FAKE_LIE", "credit", 1);
+    run(&first, HEAD MAIN_PART, "");
+    run(&second, HEAD MAIN_PART, "");
+    cr_expect_str_eq(first.runs[0].result.trace, second.runs[0].result.trace);
+    path = vpc_format("%s/repeat.sh", first.runs[0].folder);
+    cr_expect_eq(access(path, R_OK), 0);
+    free(path);
+    vpc_suite_free(&first);
+    vpc_suite_free(&second);
+}
+
+Test(verdict, reports)
+{
+    struct vpc_suite suite;
+    char *junit = vpc_format("%s/j.xml", dir), *json = vpc_format("%s/j.json", dir);
+    json_t *read;
+
+    setenv("VPC_FAKE_LIE", "credit", 1);
+    run(&suite, HEAD MAIN_PART, "");
+    cr_expect(vpc_report_junit(&suite, junit));
+    cr_expect(vpc_report_json(&suite, json));
+    read = json_load_file(json, 0, NULL);
+    cr_expect_str_eq(json_string_value(json_object_get(
+                         json_array_get(json_object_get(read, "runs"), 0), "requirement")),
+                     "FLW-1");
+    cr_expect_not(vpc_report_junit(&suite, "/no/such/folder/x.xml"));
+    json_decref(read);
+    vpc_suite_free(&suite);
+    free(junit);
+    free(json);
+}

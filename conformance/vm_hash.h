@@ -1,0 +1,20 @@
+/*
+ * A hash of contents, for names of what is cached: the same contents have the same name.
+ *
+ * It is no defence against anyone: who may write the inputs may write the cache too.
+ */
+#ifndef VPC_CONFORMANCE_VM_HASH_H
+#define VPC_CONFORMANCE_VM_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VPC_HASH_BEGIN 0xcbf29ce484222325u
+
+uint64_t vpc_hash(uint64_t hash, const void *bytes, size_t size);
+/* The text with its NUL, so that two texts are not the same as one; NULL is not "". */
+uint64_t vpc_hash_text(uint64_t hash, const char *text);
+/* The file's contents: 0, or an errno. */
+int vpc_hash_file(uint64_t *hash, const char *path);
+
+#endif
