@@ -59,8 +59,8 @@ struct vpc_backend_config {
     const char *tag;
     const struct vpc_arg *options; /* settings of section 10 */
     size_t option_count;
-    const char *dir;   /* for sockets and logs of this run */
-    const char *build; /* the folder of vpc-conform, for descriptors */
+    const char *dir;       /* for sockets and logs of this run */
+    const char *build;     /* the folder of vpc-conform, for descriptors */
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
     uint64_t seed;

@@ -155,8 +155,8 @@ static void inproc_stop(struct vpc_backend *backend)
     vpc_inproc_settle(self);
 }
 
-static bool inproc_refuses(struct vpc_backend *backend, const struct vpc_arg *option,
-                           bool *refused, char **error)
+static bool inproc_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                           char **error)
 {
     struct inproc *self = self_of(backend);
     char *options = options_json(option, 1);
@@ -198,7 +198,8 @@ static void inproc_step(struct vpc_backend *backend, uint64_t until)
 
         still = next > self->now ? 0 : still + 1;
         if (still > 1000) {
-            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "deadline() stays in the past: it spins", 38);
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "deadline() stays in the past: it spins",
+                            38);
             return;
         }
         self->now = next > self->now ? next : self->now;

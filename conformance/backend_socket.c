@@ -53,10 +53,15 @@ static char *expand(struct vpc_socket_backend *self, const char *text, const cha
     char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
     char *log = vpc_format("%s/subject%s.log", self->config.dir, suffix);
     char *control = vpc_format("%s/control%s", self->config.dir, suffix);
-    const char *pairs[] = {"build", self->config.build, "bus",     bus,
-                           "dir",   dir,                "log",     log,
-                           "vm",    self->config.vm,    "tag",     self->config.tag,
-                           "control", control,          "options", options, NULL};
+    const char *pairs[] = {"build",   self->config.build,
+                           "bus",     bus,
+                           "dir",     dir,
+                           "log",     log,
+                           "vm",      self->config.vm,
+                           "tag",     self->config.tag,
+                           "control", control,
+                           "options", options,
+                           NULL};
     const char *unknown = "";
     char *result = vpc_expand(text, pairs, &unknown);
 
@@ -126,8 +131,8 @@ static void socket_stop(struct vpc_backend *backend)
     vpc_process_signal(&self->process, SIGTERM);
 }
 
-static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *option,
-                           bool *refused, char **error)
+static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                           char **error)
 {
     struct vpc_socket_backend *self = self_of(backend);
     struct vpc_process second = {0};
@@ -153,15 +158,16 @@ static void look_at_process(struct vpc_socket_backend *self)
     if (!vpc_process_ended(&self->process, &status))
         return;
     text = vpc_process_status(status);
-    vpc_socket_backend_tell(self, self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED, 0, text,
-         strlen(text));
+    vpc_socket_backend_tell(self,
+                            self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED,
+                            0, text, strlen(text));
     free(text);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 
-static void take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in, enum vpc_seen_kind kind,
-                       int id)
+static void take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
+                       enum vpc_seen_kind kind, int id)
 {
     char *line;
 
@@ -290,8 +296,8 @@ static struct vpc_control *control_of(struct vpc_socket_backend *self, int clien
 static void write_control(struct vpc_control *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
-        ssize_t n = send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out),
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -366,8 +372,8 @@ static void turn(struct vpc_socket_backend *self, int timeout)
 
     fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = self->bus_paused && !writes ? -1 : self->bus,
-                             .events = (short)((self->bus_paused ? 0 : POLLIN) |
-                                               (writes ? POLLOUT : 0))};
+                             .events =
+                                 (short)((self->bus_paused ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
     for (size_t i = 0; i < controls; i++)
         fds[2 + i] = (struct pollfd){
             .fd = self->controls[i].fd,
@@ -509,8 +515,7 @@ static void socket_destroy(struct vpc_backend *backend)
 static bool prepare(struct vpc_socket_backend *self, char **error)
 {
     const struct vpc_implementation *implementation = self->config.implementation;
-    char *options =
-        vpc_options(implementation, self->config.options, self->config.option_count);
+    char *options = vpc_options(implementation, self->config.options, self->config.option_count);
 
     self->command = expand(self, implementation->command, "", options, error);
     free(options);

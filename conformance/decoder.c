@@ -104,7 +104,8 @@ static struct fit fit_body(const struct vpc_message *message, const uint8_t *in,
             size_t good = bad_text(in + field->offset, there);
 
             if (good < there)
-                return misfit(field->offset + good, "FRM-9", "a text with an octet that is not printable");
+                return misfit(field->offset + good, "FRM-9",
+                              "a text with an octet that is not printable");
         } else if (field->kind == VPC_FIELD_INT && there == field->size) {
             uint64_t value = get(in + field->offset, field->size);
 

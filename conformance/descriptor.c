@@ -34,11 +34,10 @@ struct key {
 #define PLACE(field) offsetof(struct vpc_implementation, field)
 
 static const struct key keys[] = {
-    {"implementation", "name", PLACE(name)}, {"abi", "object", PLACE(object)},
-    {"process", "command", PLACE(command)},  {"process", "option", PLACE(option)},
-    {"process", "control", PLACE(control)},
-    {"guest", "files", PLACE(guest_files)},  {"guest", "command", PLACE(guest_command)},
-    {"pics", "features", PLACE(features)},
+    {"implementation", "name", PLACE(name)},    {"abi", "object", PLACE(object)},
+    {"process", "command", PLACE(command)},     {"process", "option", PLACE(option)},
+    {"process", "control", PLACE(control)},     {"guest", "files", PLACE(guest_files)},
+    {"guest", "command", PLACE(guest_command)}, {"pics", "features", PLACE(features)},
 };
 
 static int take_role(struct loader *loader, const char *value)
@@ -83,11 +82,12 @@ static int take(void *user, const char *section, const char *name, const char *v
         *place = vpc_copy(value);
         return 1;
     }
-    return wrong(loader, vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                                    "[implementation], object in [abi], command, control and option in "
-                                    "[process], files and command in [guest], features in [pics], "
-                                    "and timers in [pixit]",
-                                    name, section));
+    return wrong(loader,
+                 vpc_format("\"%s\" in [%s] is not known; known are name and role in "
+                            "[implementation], object in [abi], command, control and option in "
+                            "[process], files and command in [guest], features in [pics], "
+                            "and timers in [pixit]",
+                            name, section));
 }
 
 static const char *what_is_missing(const struct vpc_implementation *result)
@@ -113,8 +113,9 @@ struct vpc_implementation *vpc_implementation_load(const char *path, char **erro
     if (line < 0)
         *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
     else if (line > 0)
-        *error = vpc_format("%s:%d: %s", path, line,
-                            loader.why ? loader.why : "neither [section], NAME = VALUE nor comment");
+        *error =
+            vpc_format("%s:%d: %s", path, line,
+                       loader.why ? loader.why : "neither [section], NAME = VALUE nor comment");
     else if (missing)
         *error = vpc_format("%s:1: %s", path, missing);
     free(loader.why);
@@ -157,8 +158,8 @@ bool vpc_implementation_has(const struct vpc_implementation *implementation, con
     return false;
 }
 
-uint64_t vpc_implementation_pixit(const struct vpc_implementation *implementation,
-                                  const char *name, uint64_t otherwise)
+uint64_t vpc_implementation_pixit(const struct vpc_implementation *implementation, const char *name,
+                                  uint64_t otherwise)
 {
     for (size_t i = 0; i < implementation->pixit_count; i++)
         if (strcmp(implementation->pixit[i].name, name) == 0)

@@ -112,7 +112,8 @@ static void on_abort(struct inproc *self, const vpc_action *action)
 
 static void on_reply(struct inproc *self, const vpc_action *action)
 {
-    vpc_inproc_tell(self, VPC_SEEN_CONTROL_LINE, (int)action->client, 0, action->text, action->text_len);
+    vpc_inproc_tell(self, VPC_SEEN_CONTROL_LINE, (int)action->client, 0, action->text,
+                    action->text_len);
 }
 
 static void on_broadcast(struct inproc *self, const vpc_action *action)
@@ -137,11 +138,11 @@ static void on_stopped(struct inproc *self, const vpc_action *action)
 }
 
 static void (*const handlers[])(struct inproc *, const vpc_action *) = {
-    [VPC_ACTION_LISTEN] = on_listen,     [VPC_ACTION_UNLISTEN] = on_close,
-    [VPC_ACTION_CONNECT] = on_connect,   [VPC_ACTION_SHUTDOWN] = on_shutdown,
-    [VPC_ACTION_CLOSE] = on_close,       [VPC_ACTION_ABORT] = on_abort,
-    [VPC_ACTION_REPLY] = on_reply,       [VPC_ACTION_BROADCAST] = on_broadcast,
-    [VPC_ACTION_LOG] = on_log,           [VPC_ACTION_READY] = on_ready,
+    [VPC_ACTION_LISTEN] = on_listen,   [VPC_ACTION_UNLISTEN] = on_close,
+    [VPC_ACTION_CONNECT] = on_connect, [VPC_ACTION_SHUTDOWN] = on_shutdown,
+    [VPC_ACTION_CLOSE] = on_close,     [VPC_ACTION_ABORT] = on_abort,
+    [VPC_ACTION_REPLY] = on_reply,     [VPC_ACTION_BROADCAST] = on_broadcast,
+    [VPC_ACTION_LOG] = on_log,         [VPC_ACTION_READY] = on_ready,
     [VPC_ACTION_STOPPED] = on_stopped,
 };
 
@@ -264,7 +265,8 @@ void vpc_inproc_settle(struct inproc *self)
 
     for (int round = 0; moved && self->endpoint; round++) {
         if (round > MAX_ROUNDS) {
-            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "it never comes to rest at one moment", 36);
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "it never comes to rest at one moment",
+                            36);
             return;
         }
         moved = take_actions(self);

@@ -42,11 +42,11 @@ struct inproc {
     int next_conn;
 };
 
-#define SUBJECT(self, call)              \
-    do {                                 \
-        *(self)->config.in_subject = 1;  \
-        call;                            \
-        *(self)->config.in_subject = 0;  \
+#define SUBJECT(self, call)                                                                        \
+    do {                                                                                           \
+        *(self)->config.in_subject = 1;                                                            \
+        call;                                                                                      \
+        *(self)->config.in_subject = 0;                                                            \
     } while (0)
 
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,

@@ -153,7 +153,7 @@ static void on_hello(struct vpc_monitor *monitor, const struct vpc_frame *frame)
                            (unsigned long long)echo);
     monitor->cut = false;
     monitor->max_pairs[0] = field(frame, "max_pairs");
-    session = echo == 0 ? 0
+    session = echo == 0                           ? 0
               : monitor->subject == VPC_FROM_HOST ? vpc_session_id(monitor->epoch, echo)
                                                   : vpc_session_id(echo, monitor->epoch);
     if (session != monitor->session)

@@ -33,8 +33,8 @@ struct vpc_monitor_channel {
     unsigned event_count;
     struct possible set[MAX_STATES];
     size_t count;
-    uint64_t sent;    /* by the channel's sender, in octets */
-    uint64_t limit;   /* the last that the receiver gave */
+    uint64_t sent;  /* by the channel's sender, in octets */
+    uint64_t limit; /* the last that the receiver gave */
     bool fin;
 };
 
@@ -133,8 +133,8 @@ static bool follow(const struct vpc_monitor_channel *channel, struct possible *o
         one->owed--;
         return true;
     }
-    one->state = vpc_channel_step(channel->subject_sends, one->state, event_of(frame), &actions,
-                                  &one->name);
+    one->state =
+        vpc_channel_step(channel->subject_sends, one->state, event_of(frame), &actions, &one->name);
     if (is(frame, "RELEASED"))
         return one->state >= 0 && actions & VPC_STEP_RELEASED;
     if (is(frame, "RESET"))
@@ -160,8 +160,7 @@ static void judge_state(struct vpc_monitor *monitor, struct vpc_monitor_channel 
     }
     if (channel->count > 0 || channel->spent)
         return;
-    vpc_monitor_breach(monitor,
-                       channel->fin && is(frame, "DATA") ? "CLS-1" : "CHN-3",
+    vpc_monitor_breach(monitor, channel->fin && is(frame, "DATA") ? "CLS-1" : "CHN-3",
                        "%s on channel %u, %s end, where lifecycle.rl allows none (state %s)",
                        frame->message->name, channel->id,
                        channel->subject_sends ? "sending" : "receiving",
@@ -176,8 +175,7 @@ static void note_event(struct vpc_monitor_channel *channel, const struct vpc_fra
     if (channel->event_count == MAX_EVENTS)
         channel->spent = true;
     else
-        channel->events[channel->event_count++] =
-            (unsigned char)(event_of(frame) + VPC_RCV_OFFSET);
+        channel->events[channel->event_count++] = (unsigned char)(event_of(frame) + VPC_RCV_OFFSET);
 }
 
 /* ---- the tester's messages --------------------------------------------------------------------------------------------- */

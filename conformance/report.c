@@ -79,8 +79,7 @@ static void write_row(const struct vpc_suite_run *run, FILE *out, bool colour)
             colour ? colour_of(result->verdict) : "", vpc_verdict_name(result->verdict),
             colour ? "\033[0m" : "", run->backend->name,
             run->script->role == VPC_FROM_HOST ? "host" : "guest", run->script->name,
-            (unsigned long long)result->ms,
-            result->verdict == VPC_NOT_SUPPORTED ? "  needs " : "",
+            (unsigned long long)result->ms, result->verdict == VPC_NOT_SUPPORTED ? "  needs " : "",
             result->verdict == VPC_NOT_SUPPORTED ? or_empty(result->got) : "");
 }
 
@@ -92,13 +91,13 @@ void vpc_report_text(const struct vpc_suite *suite, FILE *out, bool colour)
         if (suite->runs[i].result.verdict != VPC_PASS &&
             suite->runs[i].result.verdict != VPC_NOT_SUPPORTED)
             write_detail(suite, &suite->runs[i], out);
-    fprintf(out, "\n%zu runs of %zu scenarios, split %s, seed %llu: %zu pass, %zu fail, "
-                 "%zu inconclusive, %zu not supported, %zu harness errors\n",
+    fprintf(out,
+            "\n%zu runs of %zu scenarios, split %s, seed %llu: %zu pass, %zu fail, "
+            "%zu inconclusive, %zu not supported, %zu harness errors\n",
             suite->run_count, suite->script_count, vpc_split_name(suite->split),
             (unsigned long long)suite->seed, vpc_report_count(suite, VPC_PASS),
             vpc_report_count(suite, VPC_FAIL), vpc_report_count(suite, VPC_INCONCLUSIVE),
-            vpc_report_count(suite, VPC_NOT_SUPPORTED),
-            vpc_report_count(suite, VPC_HARNESS_ERROR));
+            vpc_report_count(suite, VPC_NOT_SUPPORTED), vpc_report_count(suite, VPC_HARNESS_ERROR));
 }
 
 /* ---- JUnit -------------------------------------------------------------------------------------------------------------- */
@@ -160,8 +159,7 @@ bool vpc_report_junit(const struct vpc_suite *suite, const char *path)
             "tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\">\n",
             suite->run_count, vpc_report_count(suite, VPC_FAIL),
             vpc_report_count(suite, VPC_HARNESS_ERROR),
-            vpc_report_count(suite, VPC_NOT_SUPPORTED) +
-                vpc_report_count(suite, VPC_INCONCLUSIVE));
+            vpc_report_count(suite, VPC_NOT_SUPPORTED) + vpc_report_count(suite, VPC_INCONCLUSIVE));
     for (size_t i = 0; i < suite->run_count; i++)
         write_case(&suite->runs[i], out);
     fputs("</testsuite>\n", out);
@@ -180,13 +178,13 @@ bool vpc_report_json(const struct vpc_suite *suite, const char *path)
         const struct vpc_suite_run *run = &suite->runs[i];
 
         json_array_append_new(
-            runs, json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I}", "scenario",
-                            run->script->name, "implementation", run->implementation->name,
-                            "backend", run->backend->name, "verdict",
-                            vpc_verdict_name(run->result.verdict), "line", run->result.line,
-                            "expected", or_empty(run->result.expected), "got",
-                            or_empty(run->result.got), "requirement",
-                            or_empty(run->result.requirement), "ms", (json_int_t)run->result.ms));
+            runs,
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I}", "scenario",
+                      run->script->name, "implementation", run->implementation->name, "backend",
+                      run->backend->name, "verdict", vpc_verdict_name(run->result.verdict), "line",
+                      run->result.line, "expected", or_empty(run->result.expected), "got",
+                      or_empty(run->result.got), "requirement", or_empty(run->result.requirement),
+                      "ms", (json_int_t)run->result.ms));
     }
     all = json_pack("{s:s, s:I, s:o}", "split", vpc_split_name(suite->split), "seed",
                     (json_int_t)suite->seed, "runs", runs);

@@ -102,6 +102,8 @@ static size_t piece(struct vpc_run *run, size_t left)
 
 void vpc_run_flush(struct vpc_run *run)
 {
+    uint64_t started = real_ms(), took;
+
     while (run->bus_up && vpc_buffer_size(&run->tester.out) > 0) {
         struct vpc_buffer out = run->tester.out;
         size_t size = vpc_buffer_size(&out), sent = 0;
@@ -115,6 +117,9 @@ void vpc_run_flush(struct vpc_run *run)
         }
         vpc_buffer_free(&out);
     }
+    took = real_ms() - started;
+    if (run->ops->real_time && took > STALL_MS)
+        run->longest_stall = took;
 }
 
 static void pump(struct vpc_run *run, uint64_t until)

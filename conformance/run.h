@@ -91,14 +91,14 @@ struct vpc_run {
     struct vpc_variable *variables;
     int next_id;
     int event_client; /* whose events count: each client gets them all */
-    int ready; /* the ready event: -1 unknown */
+    int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
     char *crash; /* how the subject ended without being told to */
     char *broken; /* what of the harness or the machine failed in mid-run */
     char *got;   /* what stands in the way of the step */
     const struct vpc_step *step;
-    bool first;         /* the step function is called for the first time */
+    bool first; /* the step function is called for the first time */
     uint64_t step_start;
     int phase;          /* of a step with several parts */
     size_t announced;   /* for `session`: announcements before it */

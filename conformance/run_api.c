@@ -110,9 +110,9 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
 
     if (client == NULL)
         return VPC_PENDING;
-    request = json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
-                        arguments_of(run, step, strcmp(command, "start") == 0), "id",
-                        ++client->requests);
+    request =
+        json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
+                  arguments_of(run, step, strcmp(command, "start") == 0), "id", ++client->requests);
     run->answer = NULL;
     line = json_dumps(request, JSON_COMPACT);
     vpc_trace_add(run->trace, "api > %s", line);
@@ -250,8 +250,8 @@ static json_t *take_answer(struct vpc_run *run, const struct vpc_step *step)
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item == NULL) {
-        vpc_say(run, VPC_PENDING, client && client->eof ? "the control socket was closed"
-                                                        : "no answer");
+        vpc_say(run, VPC_PENDING,
+                client && client->eof ? "the control socket was closed" : "no answer");
         return NULL;
     }
     item->used = true;
@@ -464,7 +464,9 @@ static enum vpc_outcome expect_ready(struct vpc_run *run, const struct vpc_step 
 
     if (run->ready != value)
         return vpc_say(run, VPC_PENDING, "the ready event is %s",
-                       run->ready < 0 ? "unknown" : run->ready ? "set" : "reset");
+                       run->ready < 0 ? "unknown"
+                       : run->ready   ? "set"
+                                      : "reset");
     if (name && strcmp(name->value, run->ready_name) != 0)
         return vpc_say(run, VPC_WRONG, "the ready event's name is %s", run->ready_name);
     return VPC_DONE;

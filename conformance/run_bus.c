@@ -357,8 +357,8 @@ static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *st
     if (plain(step) && channel && channel->tester_sends) {
         channel->frame_max = number_or(run, step, "frame", 65528);
         vpc_tester_queue(&run->tester, channel, bytes.data, bytes.end);
-        outcome = step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE
-                                                                                 : VPC_PENDING;
+        outcome =
+            step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE : VPC_PENDING;
         vpc_say(run, outcome, "the bytes wait for credit");
     } else {
         outcome = send_frame(run, step, &bytes);
@@ -445,8 +445,8 @@ static bool frame_matches(struct vpc_run *run, const struct vpc_step *step,
 static bool ambient(const struct vpc_received *received, const struct vpc_step *step)
 {
     const struct vpc_frame *frame = &received->frame;
-    bool wants_repeated = step->arg_count > 1 && !step->args[1].key &&
-                          strcmp(step->args[1].value, "repeated") == 0;
+    bool wants_repeated =
+        step->arg_count > 1 && !step->args[1].key && strcmp(step->args[1].value, "repeated") == 0;
 
     if (is(frame, "HELLO"))
         return frame->message != step->message || received->repeated != wants_repeated;

@@ -128,8 +128,8 @@ char *vpc_show(const void *octets, size_t n)
 
     vpc_buffer_add(&out, "\"", 1);
     for (size_t i = 0; i < n && i < 40; i++) {
-        char *one = at[i] >= 0x20 && at[i] < 0x7f ? vpc_format("%c", at[i])
-                                                  : vpc_format("\\x%02x", at[i]);
+        char *one =
+            at[i] >= 0x20 && at[i] < 0x7f ? vpc_format("%c", at[i]) : vpc_format("\\x%02x", at[i]);
 
         vpc_buffer_add(&out, one, strlen(one));
         free(one);

@@ -118,8 +118,8 @@ static bool wrong(struct loader *loader, int column, const char *expected)
     return false;
 }
 
-__attribute__((format(printf, 3, 4))) static bool
-wrong_f(struct loader *loader, int column, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool wrong_f(struct loader *loader, int column,
+                                                          const char *format, ...)
 {
     char text[300];
     va_list args;
@@ -151,9 +151,8 @@ static bool listed(const char *list, const char *word)
 static const struct form *search(const struct form *table, size_t count, const char *who,
                                  const struct vpc_line *line)
 {
-    const char *first = line->arg_count && !line->args[0].key && !line->args[0].quoted
-                            ? line->args[0].value
-                            : "";
+    const char *first =
+        line->arg_count && !line->args[0].key && !line->args[0].quoted ? line->args[0].value : "";
 
     for (size_t i = 0; i < count; i++)
         if (strcmp(table[i].who, who) == 0 && table[i].direction == line->direction &&
@@ -195,8 +194,8 @@ static bool no_form(struct loader *loader, const struct vpc_line *line)
 
         if ((strcmp(form->who, line->who) == 0 || (local && !*form->who)) &&
             form->direction == line->direction && form->verb)
-            used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s",
-                                     used ? ", " : "", form->verb);
+            used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s", used ? ", " : "",
+                                     form->verb);
     }
     return wrong_f(loader, line->arg_count ? line->args[0].column : (int)strlen(line->who) + 1,
                    used ? "one of: %s" : "> or <%s", verbs);
@@ -284,8 +283,7 @@ static bool take_args(struct loader *loader, struct vpc_step *step, struct vpc_l
 
 /* ---- what each form demands ------------------------------------------------------------------------------------- */
 
-static bool check_words(struct loader *loader, const struct form *form,
-                        const struct vpc_step *step)
+static bool check_words(struct loader *loader, const struct form *form, const struct vpc_step *step)
 {
     size_t words = 0;
 
@@ -393,9 +391,8 @@ static bool set_option(struct loader *loader, const struct vpc_step *step)
 typedef bool setting_fn(struct loader *loader, const struct vpc_step *step);
 
 static setting_fn *const settings[] = {
-    [VPC_OP_COVERS] = set_covers,     [VPC_OP_SUBJECT_ROLE] = set_role,
-    [VPC_OP_NEEDS] = set_needs,       [VPC_OP_BACKENDS] = set_backends,
-    [VPC_OP_OPTION] = set_option,
+    [VPC_OP_COVERS] = set_covers,     [VPC_OP_SUBJECT_ROLE] = set_role, [VPC_OP_NEEDS] = set_needs,
+    [VPC_OP_BACKENDS] = set_backends, [VPC_OP_OPTION] = set_option,
 };
 
 static bool check_step(struct loader *loader, const struct form *form, const struct vpc_step *step)
@@ -430,8 +427,8 @@ static void step_free(struct vpc_step *step)
 static bool fill_step(struct loader *loader, const struct form *form, struct vpc_step *step,
                       struct vpc_line *line)
 {
-    bool about_frames = form->op == VPC_OP_BUS_SEND || form->op == VPC_OP_BUS_EXPECT ||
-                        form->op == VPC_OP_BUS_NONE;
+    bool about_frames =
+        form->op == VPC_OP_BUS_SEND || form->op == VPC_OP_BUS_EXPECT || form->op == VPC_OP_BUS_NONE;
 
     if (!take_args(loader, step, line, form->verb != NULL))
         return false;

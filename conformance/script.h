@@ -90,10 +90,10 @@ struct vpc_arg {
 struct vpc_step {
     enum vpc_op op;
     int line;
-    char *text;     /* the line as it stands in the file */
-    char *who;      /* bus, api, pipe ... */
-    char *label;    /* of `pipe:LABEL`; "" when there is none */
-    char direction; /* '>', '<' or 0 */
+    char *text;                        /* the line as it stands in the file */
+    char *who;                         /* bus, api, pipe ... */
+    char *label;                       /* of `pipe:LABEL`; "" when there is none */
+    char direction;                    /* '>', '<' or 0 */
     const struct vpc_message *message; /* of a bus step, or NULL */
     struct vpc_arg *args;              /* without the verb and the modifiers */
     size_t arg_count;

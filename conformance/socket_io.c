@@ -109,8 +109,8 @@ void vpc_socket_abort(struct vpc_socket *one)
 void vpc_socket_write(struct vpc_socket *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
-        ssize_t n = send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out),
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -147,9 +147,8 @@ static void read_socket(struct vpc_sockets *all, struct vpc_socket *one)
 
 static int bound(uint16_t *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(*port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | FLAGS, 0), yes = 1;
 
@@ -208,8 +207,7 @@ static void fill(struct vpc_server *server)
     }
 }
 
-bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode,
-                      char **error)
+bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error)
 {
     struct vpc_server *server = server_of(all, port);
 
@@ -258,9 +256,9 @@ size_t vpc_sockets_poll(const struct vpc_sockets *all, struct pollfd *fds)
         const struct vpc_socket *one = &all->sockets[i];
         bool reads = !one->paused && !one->eof, writes = vpc_buffer_size(&one->out) > 0;
 
-        fds[count++] = (struct pollfd){.fd = reads || writes ? one->fd : -1,
-                                       .events = (short)((reads ? POLLIN : 0) |
-                                                         (writes ? POLLOUT : 0))};
+        fds[count++] =
+            (struct pollfd){.fd = reads || writes ? one->fd : -1,
+                            .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
     }
     return count;
 }

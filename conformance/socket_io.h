@@ -43,8 +43,7 @@ struct vpc_sockets {
 /* 0 or an errno. */
 int vpc_sockets_connect(struct vpc_sockets *all, int id, const char *path);
 struct vpc_socket *vpc_sockets_find(struct vpc_sockets *all, int id);
-bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode,
-                      char **error);
+bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error);
 uint16_t vpc_sockets_port(struct vpc_sockets *all, uint16_t port);
 /* Adds what is to be polled; returns how many. room is at least vpc_sockets_room(). */
 size_t vpc_sockets_room(const struct vpc_sockets *all);

@@ -49,8 +49,7 @@ static void add_settings(struct vpc_spec *spec, const char *line, size_t size)
 
         if (end == NULL)
             return;
-        spec->settings =
-            vpc_grow(spec->settings, spec->setting_count + 1, sizeof(*spec->settings));
+        spec->settings = vpc_grow(spec->settings, spec->setting_count + 1, sizeof(*spec->settings));
         spec->settings[spec->setting_count++] = (struct vpc_setting){
             .name = vpc_copy_n(at + 1, (size_t)(end - at - 1)),
             .value = strtoull(value + 2, NULL, 10),

@@ -393,8 +393,7 @@ uint64_t vpc_tester_deadline(const struct vpc_tester *tester)
 {
     bool greeted = tester->session && tester->told == tester->peer_epoch;
 
-    return greeted && tester->auto_heartbeat ? tester->last_sent_ms + HEARTBEAT_MS
-                                                     : UINT64_MAX;
+    return greeted && tester->auto_heartbeat ? tester->last_sent_ms + HEARTBEAT_MS : UINT64_MAX;
 }
 
 void vpc_tester_clock(struct vpc_tester *tester, uint64_t now)

@@ -31,9 +31,9 @@ struct vpc_channel {
     uint64_t limit;    /* the subject's credit */
     uint64_t received; /* from the subject */
     uint64_t granted;
-    size_t frame_max;        /* payload of one DATA */
+    size_t frame_max; /* payload of one DATA */
     bool fin_waits;
-    bool aborted;            /* the tester sent RESET */
+    bool aborted; /* the tester sent RESET */
     struct vpc_buffer waiting;
 };
 

@@ -20,8 +20,8 @@ enum vpc_verdict {
 
 struct vpc_result {
     enum vpc_verdict verdict;
-    int line;          /* of the script, 0: of no line */
-    char *step;        /* the line's text */
+    int line;   /* of the script, 0: of no line */
+    char *step; /* the line's text */
     char *expected;
     char *got;
     char *requirement; /* ids with spaces */

@@ -218,7 +218,7 @@ void vpc_channel_pend(struct channel *channel, enum pending what)
 
 void vpc_action_abort(struct channel *channel)
 {
-    channel->pending &= (uint8_t) ~(PENDING_CREDIT | PENDING_OPENED);
+    channel->pending &= (uint8_t)~PENDING_CREDIT;
     channel->ring.used = 0;
     vpc_channel_pend(channel, PENDING_RESET);
 }

@@ -108,7 +108,7 @@ static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
     uint64_t reverse = 0, limit = 0;
 
     if (lies("crash"))
-        raise(SIGSEGV);
+        raise(SIGKILL);
     vpc_frame_get(open, "reverse_channel", &reverse);
     vpc_frame_get(open, "limit", &limit);
     vpc_frame_set(&frame, "limit", 1000);

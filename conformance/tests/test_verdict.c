@@ -62,9 +62,14 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
     char *ini = write_file("fake.ini", text), *scenario = write_file("test.vpcs", script);
     char *error = NULL;
 
-    *suite = (struct vpc_suite){
-        .table = table, .spec = spec, .seed = 3, .build = VPC_TEST_DIR, .out = dir,
-        .program = "vpc-conform", .backends = {&vpc_backend_inproc}, .backend_count = 1};
+    *suite = (struct vpc_suite){.table = table,
+                                .spec = spec,
+                                .seed = 3,
+                                .build = VPC_TEST_DIR,
+                                .out = dir,
+                                .program = "vpc-conform",
+                                .backends = {&vpc_backend_inproc},
+                                .backend_count = 1};
     suite->implementations = vpc_alloc(sizeof(struct vpc_implementation *));
     suite->implementations[0] = vpc_implementation_load(ini, &error);
     cr_assert_not_null(suite->implementations[0], "%s", error);
@@ -103,8 +108,8 @@ static const struct {
     const char *lie;
     const char *requirement;
 } table_of_lies[] = {
-    {"preamble", "FRM-8"}, {"echo", "SES-2"},     {"features", "MSG-2"}, {"reserved", "FRM-11"},
-    {"number", "FRM-4"},   {"credit", "FLW-1"},   {"offset", "FLW-2"},   {"fin", "FLW-4"},
+    {"preamble", "FRM-8"},  {"echo", "SES-2"},     {"features", "MSG-2"}, {"reserved", "FRM-11"},
+    {"number", "FRM-4"},    {"credit", "FLW-1"},   {"offset", "FLW-2"},   {"fin", "FLW-4"},
     {"after-fin", "CLS-1"}, {"stranger", "CHN-2"}, {"lower", "FLW-3"},    {"noise", "FRM-9"},
     {"unasked", "CHN-3"},
 };

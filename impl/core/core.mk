@@ -20,8 +20,8 @@ $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 
 # ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
 
-CORE_TESTS    := start relay
-CORE_TEST_RIG  = $(BUILD)/impl/core/tests/rig.o $(BUILD)/impl/core/tests/rig_say.o
+CORE_TESTS    := start relay hostile walk
+CORE_TEST_RIG  = $(addprefix $(BUILD)/impl/core/tests/,rig.o rig_say.o peer.o)
 TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
 
 $(BUILD)/impl/core/tests/%.o: IMPL_CFLAGS += -Iproto -DEVENTS_JSON='"$(CURDIR)/spec/events.json"'
@@ -29,5 +29,10 @@ $(BUILD)/impl/core/tests/%.o: IMPL_CFLAGS += -Iproto -DEVENTS_JSON='"$(CURDIR)/s
 $(CORE_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/test_core_%: $(BUILD)/impl/core/tests/test_%.o $(CORE_TEST_RIG) \
         $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
+
+# These count and refuse memory.
+CORE_HEAP_TESTS := walk
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/impl/core/tests/heap.o
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=free
 
 -include $(wildcard $(BUILD)/impl/core/tests/*.d)

@@ -7,6 +7,7 @@
  *   - an action names a stream that is not there or has ended, or a number is used twice;
  *   - a log entry has other fields than the catalogue names, no EVENT_LOGGED, or a CHANNEL_CLOSED without its
  *     CHANNEL_OPENED;
+ *   - SESSION_UP and SESSION_LOST do not take turns;
  *   - READY sets what is set, or resets what is not;
  *   - octets that arrive are not those that were written, in their order, for their pair;
  *   - a deadline lies in the past after clock() (a shell would spin);
@@ -27,7 +28,6 @@
 #define STREAMS    64
 #define PIPE_MAX   1100
 #define PIPE(name) "\\\\.\\pipe\\" name
-
 
 enum stream_state {
     STREAM_FREE,
@@ -63,7 +63,9 @@ struct side {
     int ready;                       /* -1: never set or reset */
     char ready_name[128];
     unsigned opened, closed, stopped; /* CHANNEL_OPENED, CHANNEL_CLOSED, STOPPED so far */
+    bool in_session;                  /* by SESSION_UP and SESSION_LOST */
     unsigned epoch;
+    bool mute;   /* the bus takes none of its octets */
     bool manual; /* LISTEN and CONNECT are answered by the test */
     int listen_error, connect_error;
 };
@@ -78,6 +80,8 @@ struct rig {
     size_t program_chunk;
     uint64_t seed;  /* of random chunk sizes; 0: the chunks are always as large as may be */
     bool forgetful; /* keeps no logs and events, for long runs */
+    bool unchecked; /* the octets that arrive are anyone's */
+    bool faultless; /* a PROTOCOL_VIOLATION or FRAMING_LOST fails the test */
 };
 
 /* Both endpoints (options: JSON, NULL: defaults), bus down; rig_one makes one only. */

@@ -30,6 +30,7 @@ json_t *rig_answer(struct side *side, uint32_t client)
 
 void rig_ask_start(struct rig *rig, const char *name, unsigned port)
 {
+    uint32_t before = rig->host.last_stream;
     char line[400];
 
     snprintf(line, sizeof(line),
@@ -37,6 +38,8 @@ void rig_ask_start(struct rig *rig, const char *name, unsigned port)
              "\"\\\\\\\\.\\\\pipe\\\\%s\", \"guest-type\": 1, \"guest-name\": \"%u\"}}",
              name, port);
     rig_say(&rig->host, 1, line);
+    if (rig->host.last_stream != before)
+        rig_pipe(rig, name)->port = (uint16_t)port; /* its octets are the port's */
 }
 
 json_t *rig_start(struct rig *rig, const char *name, unsigned port)
@@ -112,7 +115,6 @@ void rig_client(struct rig *rig, const char *name)
 void rig_pair(struct rig *rig, const char *name, unsigned port)
 {
     rig_ask_start(rig, name, port);
-    rig_pipe(rig, name)->port = (uint16_t)port;
     expect_return(rig_answer(&rig->host, 1), "hresult=0x00000000; path=/path");
     rig_client(rig, name);
 }

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "heap.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void __real_free(void *block);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+char *__wrap_strdup(const char *text);
+void __wrap_free(void *block);
+
+static struct {
+    size_t blocks;
+    unsigned requests, fail_at;
+    int for_good;
+} heap;
+
+static int fails(void)
+{
+    heap.requests++;
+    return heap.fail_at != 0 &&
+           (heap.requests == heap.fail_at || (heap.for_good && heap.requests > heap.fail_at));
+}
+
+static void *counted(void *block)
+{
+    heap.blocks += block != NULL;
+    return block;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails() ? NULL : counted(__real_malloc(n));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : counted(__real_calloc(n, size));
+}
+
+char *__wrap_strdup(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = __wrap_malloc(n);
+
+    return copy != NULL ? memcpy(copy, text, n) : NULL;
+}
+
+void __wrap_free(void *block)
+{
+    heap.blocks -= block != NULL;
+    __real_free(block);
+}
+
+void heap_begin(void)
+{
+    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+}
+
+size_t heap_blocks(void)
+{
+    return heap.blocks;
+}
+
+void heap_fail_at(unsigned n, int for_good)
+{
+    heap.requests = 0;
+    heap.fail_at = n;
+    heap.for_good = for_good;
+}
+
+unsigned heap_requests(void)
+{
+    return heap.requests;
+}

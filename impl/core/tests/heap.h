@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of the endpoints under test (and of jansson), counted, and made to fail.  A program that links heap.o wraps
+ * malloc, calloc, strdup and free of the objects that it links.
+ */
+#ifndef VPC_CORE_TESTS_HEAP_H
+#define VPC_CORE_TESTS_HEAP_H
+
+#include <stddef.h>
+
+/* Jansson too, from now on. */
+void heap_begin(void);
+/* Blocks that are in use. */
+size_t heap_blocks(void);
+/* The n-th request from now on fails (1: the next), and with `for_good` all after it; 0: none fails. */
+void heap_fail_at(unsigned n, int for_good);
+/* How many requests there were since heap_fail_at(). */
+unsigned heap_requests(void);
+
+#endif
