@@ -180,12 +180,13 @@ static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char *command,
     if (puppet)
         thing = vpc_thing_add(self, VPC_THING_COMMAND, request_run(puppet, command), 0);
     good = thing && vpc_thing_opens(self, thing);
-    if (!good && thing && *error == NULL)
-        *error =
-            vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
-                       self->qemu.config.implementation->path, command, strerror(thing->error));
+    if (!good && thing && thing->error && *error == NULL)
+        *error = vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
+                            self->qemu.config.implementation->path, command,
+                            strerror(thing->error));
     else if (!good && *error == NULL)
-        *error = vpc_format("VM %s: the puppet does not answer", self->qemu.config.vm);
+        *error = vpc_format("VM %s: it was lost while the subject was started",
+                            self->qemu.config.vm);
     free(command);
     return good ? thing : NULL;
 }
@@ -500,6 +501,8 @@ static FILE *copy_in(const struct vpc_backend_config *config, const char *name)
     char *path = vpc_format("%s/%s", config->dir, name);
     FILE *file = fopen(path, "we");
 
+    if (file)
+        setlinebuf(file);
     free(path);
     return file;
 }

@@ -48,5 +48,6 @@ $(GUEST)/puppet.cpio.gz: $(PUPPET) tools/guest-image tools/guest/init
 check-vm: setup ## test the harness's VMs (boots QEMU)
 	@$(MAKE) --no-print-directory run-check-vm
 
-run-check-vm: $(GUEST)/puppet.cpio.gz $(BUILD)/conformance/tests/test_vm
+run-check-vm: $(GUEST)/puppet.cpio.gz $(BUILD)/conformance/tests/test_vm all
 	$(BUILD)/conformance/tests/test_vm -j1
+	conformance/tests/check-qemu $(BUILD)

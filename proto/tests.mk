@@ -2,14 +2,20 @@
 
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
-PROTO_TEST_NAMES := test_frames test_lifecycle test_session test_recovery test_pairs test_guards test_walk
-PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES))
-PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR)
+PROTO_TEST_NAMES := test_frames test_hunt test_lifecycle test_session test_session_end test_recovery \
+                    test_pairs test_guards test_walk
+VECTOR_TESTS     := test_vectors
+PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES) $(VECTOR_TESTS))
+PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR) -I. -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
 TESTS += $(PROTO_TESTS)
 
 $(PROTO_TEST_DIR):
 	mkdir -p $@
+
+# The vectors: written from the document by an encoder of their own.
+$(PROTO_TEST_DIR)/test_vectors: %: %.o $(LIBVPCBUS)
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson -lcriterion
 
 # What the grammar says, read by ragel itself and not by the code under test.
 $(PROTO_TEST_DIR)/lifecycle_rules.h: $(SPEC_MACHINES:%=$(BUILD)/spec/%.xml) tools/lifecycle.awk | $(PROTO_TEST_DIR)
@@ -25,13 +31,13 @@ $(PROTO_TEST_DIR)/%.o: proto/tests/%.c $(PROTO_DIR)/lifecycle_events.h | $(PROTO
 $(PROTO_TEST_DIR)/test_lifecycle: $(PROTO_TEST_DIR)/test_lifecycle.o $(PROTO_DIR)/machines.o
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
-$(PROTO_TEST_DIR)/test_frames: $(PROTO_TEST_DIR)/test_frames.o $(LIBVPCBUS)
+$(PROTO_TEST_DIR)/test_frames $(PROTO_TEST_DIR)/test_hunt: %: %.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
-$(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
+$(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_hunt test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
--include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_NAMES:%=$(PROTO_TEST_DIR)/%.d)
+-include $(PROTO_TEST_DIR)/bench.d $(PROTO_TESTS:%=%.d)
 
 # The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
 .PHONY: check-proto check-proto-symbols

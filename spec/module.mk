@@ -35,4 +35,13 @@ spec: ## fill in the tables of spec/VPCBUS.md
 check-spec: ## see that the document, its tables and the grammar agree
 	@tools/spec-doc --check
 
-CHECKS += check-spec
+# The vectors are committed: who only builds and tests needs no Python.
+.PHONY: vectors check-vectors
+vectors: ## write spec/vectors and the hex dumps anew (python3)
+	@spec/vectors/generate
+
+check-vectors: ## see that the vectors are what their generator writes (python3)
+	@if command -v python3 > /dev/null; then spec/vectors/generate --check; \
+	 else echo 'check-vectors: skipped: no python3 on this machine'; fi
+
+CHECKS += check-spec check-vectors

@@ -2,6 +2,8 @@
 #
 #   awk -v form=c   -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    rows of a C table
 #   awk -v form=dot -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    a picture for dot
+#   awk -v form=figure -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    the picture as Mermaid text, for the document
+#   awk -v form=states -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    each event in each state, as a table
 #
 # The first file gives the names of the events; states are named by their to-state actions (in_NAME).
 
@@ -89,6 +91,60 @@ function dot_picture(    row, key, arrow, order, n, i, part) {
     print "}"
 }
 
+# The arrows in the order of the grammar: order[1..n], and the events of each.
+function gather(arrow, order,    row, key, n) {
+    for (row = 1; row <= rows; row++) {
+        if (!(on[row] in event))
+            continue
+        key = name[from[row]] SUBSEP name[to[row]] SUBSEP does[row]
+        if (!(key in arrow))
+            order[++n] = key
+        arrow[key] = arrow[key] (arrow[key] == "" ? "" : ", ") event[on[row]]
+    }
+    return n
+}
+
+function mermaid_picture(    arrow, order, n, i, part) {
+    n = gather(arrow, order)
+    print "```mermaid\nstateDiagram-v2\n    [*] --> " name[start]
+    for (i = 1; i <= n; i++) {
+        split(order[i], part, SUBSEP)
+        if (part[1] != part[2]) # what stays stands in the table
+            printf "    %s --> %s: %s%s\n", part[1], part[2], arrow[order[i]], part[3] == "" ? "" : " / " part[3]
+    }
+    print "```"
+}
+
+# Whether the machine has anything to do with this event.
+function concerns(id,    channel) {
+    channel = machine != "vpc_session"
+    return channel ? id >= 32 : id < 32
+}
+
+function state_table(    arrow, order, n, i, part, s, id, row, legal, illegal) {
+    n = gather(arrow, order)
+    print "| state | event | actions | next state |\n| --- | --- | --- | --- |"
+    for (s = 0; s < 256; s++) {
+        if (!(s in name))
+            continue
+        for (i = 1; i <= n; i++) {
+            split(order[i], part, SUBSEP)
+            if (part[1] == name[s])
+                printf "| %s | %s | %s | %s |\n", part[1], arrow[order[i]], part[3], part[2]
+        }
+        split("", legal)
+        for (row = 1; row <= rows; row++)
+            if (from[row] == s)
+                legal[on[row]] = 1
+        illegal = ""
+        for (id = 0; id < 256; id++)
+            if ((id in event) && concerns(id) && !(id in legal))
+                illegal = illegal (illegal == "" ? "" : ", ") event[id]
+        if (illegal != "")
+            printf "| %s | *illegal:* %s | | |\n", name[s], illegal
+    }
+}
+
 END {
     if (failed)
         exit 1
@@ -96,6 +152,10 @@ END {
         fail("no transition found: is this the output of ragel -x?")
     if (form == "c")
         c_table()
+    else if (form == "figure")
+        mermaid_picture()
+    else if (form == "states")
+        state_table()
     else
         dot_picture()
 }

@@ -182,8 +182,9 @@ Test(pairs, a_flood_of_refusals_is_bounded, .timeout = 20)
     for (refused = 0; refused < 1000 && GUEST_OF(&b)->count[VPC_EV_SESSION_DOWN] == 0; refused++) {
         bench_inject_frame(
             HOST_OF(&b),
-            (vpc_frame){.type = VPC_OPEN, .channel = ++id, .reverse_channel = ++id, .port = 1});
+            (vpc_frame){.type = VPC_OPEN, .channel = id + 1, .reverse_channel = id + 2, .port = 1});
         bench_deliver(HOST_OF(&b), SIZE_MAX);
+        id += 2;
     }
     cr_expect_eq(refused, 201);
     cr_expect_eq(GUEST_OF(&b)->count[VPC_EV_VIOLATION], 1);
