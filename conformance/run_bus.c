@@ -84,6 +84,18 @@ static void drop_hellos(struct vpc_run *run)
     }
 }
 
+/* What came in an earlier session and was not looked at must not be taken for what this one brings. */
+static void drop_earlier_sessions(struct vpc_run *run)
+{
+    struct vpc_received *at = run->tester.first, *next;
+
+    for (; at; at = next) {
+        next = at->next;
+        if (at->frame.session != run->tester.session)
+            vpc_tester_drop(&run->tester, at);
+    }
+}
+
 static void send_ready(struct vpc_run *run)
 {
     struct vpc_frame frame;
@@ -167,7 +179,7 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         if (heard && tester->told == tester->peer_epoch) {
             run->phase = 2;
             set_session_variables(run);
-            drop_hellos(run);
+            drop_earlier_sessions(run); /* HELLOs have no session */
             if (subject_host && !not_ready)
                 send_ready(run);
         } else if ((tester->peer_epoch && tester->told != tester->peer_epoch) ||
