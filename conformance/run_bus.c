@@ -421,7 +421,7 @@ static bool frame_matches(struct vpc_run *run, const struct vpc_step *step,
         uint64_t actual = 0;
         int equal;
 
-        if (arg->key == NULL || strstr(" text bytes pattern from ", arg->key))
+        if (arg->key == NULL || strstr(" text bytes pattern from behind ", arg->key))
             continue;
         if (vpc_frame_get_text(&received->frame, arg->key, text)) {
             if ((strcmp(text, arg->value) == 0) == arg->differs)
@@ -454,6 +454,30 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
            (is(frame, "HEARTBEAT") || is(frame, "CREDIT") || is(frame, "READY"));
 }
 
+static bool queues(const struct vpc_step *step)
+{
+    return vpc_step_arg(step, "behind") != NULL;
+}
+
+/* `behind=N`: whether at most N octets of other DATA came before the frame and still wait to be judged. */
+static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
+                    const struct vpc_received *received)
+{
+    uint64_t limit = 0, before = 0;
+    size_t n;
+
+    if (!queues(step) || !vpc_number_of(run, vpc_step_arg(step, "behind"), &limit))
+        return true;
+    for (const struct vpc_received *at = run->tester.first; at != received; at = at->next) {
+        if (!is(&at->frame, "DATA"))
+            continue;
+        vpc_frame_payload(&at->frame, &n);
+        before += n;
+    }
+    vpc_say(run, VPC_WRONG, "%llu octets of DATA went before it", (unsigned long long)before);
+    return before <= limit;
+}
+
 /* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */
 static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step *step)
 {
@@ -466,6 +490,8 @@ static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step
         if (at->frame.message->of_session != step->message->of_session || ambient(at, step))
             continue;
         if (by_channel && at->frame.channel != wanted)
+            continue;
+        if (is(&at->frame, "DATA") && at->frame.message != step->message && queues(step))
             continue;
         return at;
     }
@@ -520,6 +546,8 @@ static enum vpc_outcome expect_data(struct vpc_run *run, const struct vpc_step *
             outcome = wrong_frame(run, received);
             break;
         }
+        if (!in_turn(run, step, received))
+            return VPC_WRONG;
         outcome = match_payload(run, received);
         vpc_frame_payload(&received->frame, &n);
         if (received->consumed == n)
@@ -539,6 +567,8 @@ enum vpc_outcome vpc_step_bus_expect(struct vpc_run *run, const struct vpc_step 
         return vpc_say(run, VPC_PENDING, "no such frame");
     if (received->frame.message != step->message || !frame_matches(run, step, received, false))
         return wrong_frame(run, received);
+    if (!in_turn(run, step, received))
+        return VPC_WRONG;
     frame_matches(run, step, received, true);
     vpc_tester_drop(&run->tester, received);
     return VPC_DONE;

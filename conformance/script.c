@@ -68,7 +68,7 @@ static const struct form forms[] = {
      DATA_KEYS " channel preamble cut frame header.magic header.type header.flags header.length "
                "seal.session seal.number"},
     {"bus", '<', NULL, VPC_OP_BUS_EXPECT, 1, 2, "a message, or hello repeated",
-     DATA_KEYS " channel preamble"},
+     DATA_KEYS " channel preamble behind"},
     {"api", '>', "raw", VPC_OP_API_RAW, 0, 1, "a line in quotes", "bytes"},
     {"api", 0, "close", VPC_OP_API_CLOSE, 0, 0, "", ""},
     {"api", 0, "pause", VPC_OP_API_PAUSE, 0, 0, "", ""},
