@@ -173,17 +173,6 @@ static void look_at_process(struct vpc_socket_backend *self)
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 
-static void take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
-                       enum vpc_seen_kind kind, int id)
-{
-    char *line;
-
-    while ((line = vpc_buffer_line(in)) != NULL) {
-        vpc_socket_backend_tell(self, kind, id, line, strlen(line));
-        free(line);
-    }
-}
-
 static void look_at_log(struct vpc_socket_backend *self)
 {
     char part[8192];
@@ -193,7 +182,7 @@ static void look_at_log(struct vpc_socket_backend *self)
         self->log = open(self->log_path, O_RDONLY | O_CLOEXEC);
     while (self->log >= 0 && (n = read(self->log, part, sizeof(part))) > 0)
         vpc_buffer_add(&self->log_in, part, (size_t)n);
-    take_lines(self, &self->log_in, VPC_SEEN_LOG, 0);
+    vpc_socket_take_lines(self, &self->log_in, VPC_SEEN_LOG, 0);
 }
 
 /* ---- the bus ----------------------------------------------------------------------------------------------------------- */
@@ -278,86 +267,6 @@ static void socket_bus_read(struct vpc_backend *backend, bool on)
     self_of(backend)->bus_paused = !on;
 }
 
-/* ---- control clients ----------------------------------------------------------------------------------------------------- */
-
-static bool socket_control_open(struct vpc_backend *backend, int client)
-{
-    struct vpc_socket_backend *self = self_of(backend);
-    int fd = vpc_unix_connect(self->control_path);
-
-    if (fd < 0)
-        return false;
-    self->controls = vpc_grow(self->controls, self->control_count + 1, sizeof(*self->controls));
-    self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
-    return true;
-}
-
-static struct vpc_control *control_of(struct vpc_socket_backend *self, int client)
-{
-    for (size_t i = 0; i < self->control_count; i++)
-        if (self->controls[i].client == client && self->controls[i].fd >= 0)
-            return &self->controls[i];
-    return NULL;
-}
-
-static void write_control(struct vpc_control *one)
-{
-    while (vpc_buffer_size(&one->out) > 0) {
-        ssize_t n =
-            send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out), MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return;
-        vpc_buffer_drop(&one->out, (size_t)n);
-    }
-}
-
-static void socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
-{
-    struct vpc_control *one = control_of(self_of(backend), client);
-
-    if (one == NULL)
-        return;
-    vpc_buffer_add(&one->out, line, n);
-    vpc_buffer_add(&one->out, "\n", 1);
-    write_control(one);
-}
-
-static void socket_control_close(struct vpc_backend *backend, int client)
-{
-    struct vpc_control *one = control_of(self_of(backend), client);
-
-    if (one == NULL)
-        return;
-    close(one->fd);
-    one->fd = -1;
-}
-
-static void socket_control_read(struct vpc_backend *backend, int client, bool on)
-{
-    struct vpc_control *one = control_of(self_of(backend), client);
-
-    if (one)
-        one->paused = !on;
-}
-
-static void read_control(struct vpc_socket_backend *self, struct vpc_control *one)
-{
-    char part[65536];
-    ssize_t n = recv(one->fd, part, sizeof(part), 0);
-
-    if (n > 0) {
-        vpc_buffer_add(&one->in, part, (size_t)n);
-        take_lines(self, &one->in, VPC_SEEN_CONTROL_LINE, one->client);
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        close(one->fd);
-        one->fd = -1;
-        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
-    }
-}
-
 /* ---- step ------------------------------------------------------------------------------------------------------------------ */
 
 static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, size_t controls,
@@ -371,18 +280,12 @@ static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, siz
         read_bus(self);
     for (size_t i = 0; i < controls; i++) {
         if (fds[2 + i].revents & POLLOUT)
-            write_control(&self->controls[i]);
+            vpc_socket_control_write(&self->controls[i]);
         if (self->controls[i].fd >= 0 && !self->controls[i].paused &&
             fds[2 + i].revents & (POLLIN | POLLHUP | POLLERR))
-            read_control(self, &self->controls[i]);
+            vpc_socket_control_take(self, &self->controls[i]);
     }
     vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
-}
-
-/* A paused one whose other end is gone would wake poll() for ever. */
-static int polled(const struct vpc_control *one)
-{
-    return one->paused && vpc_buffer_size(&one->out) == 0 ? -1 : one->fd;
 }
 
 static void turn(struct vpc_socket_backend *self, int timeout)
@@ -398,7 +301,7 @@ static void turn(struct vpc_socket_backend *self, int timeout)
                                  (short)((self->bus_paused ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
     for (size_t i = 0; i < controls; i++)
         fds[2 + i] = (struct pollfd){
-            .fd = polled(&self->controls[i]),
+            .fd = vpc_socket_control_fd(&self->controls[i]),
             .events = (short)((self->controls[i].paused ? 0 : POLLIN) |
                               (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
     locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
@@ -594,10 +497,10 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .bus_send = socket_bus_send,
     .bus_unsent = socket_bus_unsent,
     .bus_read = socket_bus_read,
-    .control_open = socket_control_open,
-    .control_line = socket_control_line,
-    .control_read = socket_control_read,
-    .control_close = socket_control_close,
+    .control_open = vpc_socket_control_open,
+    .control_line = vpc_socket_control_line,
+    .control_read = vpc_socket_control_read,
+    .control_close = vpc_socket_control_close,
     .pipe_open = socket_pipe_open,
     .tcp_mode = socket_tcp_mode,
     .real_port = socket_real_port,

@@ -50,6 +50,19 @@ char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *tex
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);
 
+/* socket_control.c: control clients; the first four are ops. */
+bool vpc_socket_control_open(struct vpc_backend *backend, int client);
+void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);
+void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on);
+void vpc_socket_control_close(struct vpc_backend *backend, int client);
+void vpc_socket_control_write(struct vpc_control *one);
+void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one);
+/* For poll(); -1 when there is nothing to wait for. */
+int vpc_socket_control_fd(const struct vpc_control *one);
+/* Tells each whole line of the buffer. */
+void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
+                           enum vpc_seen_kind kind, int id);
+
 /* socket_watch.c: ops of the backend about what is no octet. */
 bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error);
 bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,
