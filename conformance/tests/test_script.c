@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded.h"
-#include "script.h"
+#include "document/embedded.h"
+#include "script/script.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
