@@ -17,7 +17,7 @@
 
 enum vpc_backend_bit { VPC_INPROC = 1, VPC_SOCKET = 2, VPC_QEMU = 4, VPC_ANY_BACKEND = 7 };
 
-/* What a line does.  The table in script.c says how each is written. */
+/* What a line does.  The table in script_forms.c says how each is written. */
 enum vpc_op {
     VPC_OP_COVERS,
     VPC_OP_SUBJECT_ROLE,

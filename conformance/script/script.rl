@@ -3,7 +3,7 @@
  * The grammar of the scenario language: one line at a time, and durations.
  *
  * The line machine splits a line into who, label, direction and arguments, and knows at each octet what could stand there;
- * the error action of the part in which a line stops fitting names it.  What the words mean is a table in script.c.
+ * the error action of the part in which a line stops fitting names it.  What the words mean is a table in script_forms.c.
  */
 #include <stdlib.h>
 #include <string.h>
