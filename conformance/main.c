@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "coverage.h"
-#include "embedded.h"
-#include "report.h"
-#include "suite.h"
+#include "verdicts/coverage.h"
+#include "document/embedded.h"
+#include "verdicts/report.h"
+#include "verdicts/suite.h"
 
 enum exit_code {
     EXIT_PASS = 0,

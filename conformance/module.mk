@@ -3,13 +3,14 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_SRCS := $(filter-out $(addprefix $(CONFORM)/,main.c puppet%.c qmp.c vm%.c),$(wildcard $(CONFORM)/*.c))
-CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*.rl))
-CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/embedded.o \
+CONFORM_DIRS := document codec script testers run backends verdicts
+CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
+CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
+CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
 CONFORM_LIBS := -ljansson -linih -ldl
 
--include $(CONFORM)/vm.mk
+-include $(CONFORM)/vm/vm.mk
 
 PROGRAMS += $(BUILD)/vpc-conform
 
@@ -21,7 +22,7 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_OBJ)/embedded.o: $(CONFORM)/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md
+$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
@@ -43,9 +44,9 @@ $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -DVPC_TEST_DIR='"$(abspath $(CONFORM_OBJ)/tests)"' -MMD -MP -c -o $@ $<
 
 # An endpoint that lies on demand: the harness must see it.
-CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec.c decoder.c table.c memory.c)
+CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)
 
-$(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/embedded.o
+$(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/document/embedded.o
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -fPIC -shared -Wl,-Bsymbolic -o $@ $^ -ljansson
 
@@ -77,4 +78,4 @@ check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so
 
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
--include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/tests/*.d)
+-include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/*/*.d)

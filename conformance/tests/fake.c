@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
-#include "embedded.h"
+#include "codec/codec.h"
+#include "document/embedded.h"
 #include "spec/vpc_endpoint.h"
 
 struct vpc_endpoint {

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "descriptor.h"
+#include "backends/descriptor.h"
 #include "memory.h"
-#include "process.h"
+#include "backends/process.h"
 
 TestSuite(descriptor, .timeout = 10);
 

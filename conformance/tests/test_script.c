@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded.h"
-#include "script.h"
+#include "document/embedded.h"
+#include "script/script.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
@@ -91,6 +91,7 @@ static const struct {
     {HEAD "waiter < done\n", "4:10", "one of: ready, timeout"},
     {HEAD "waiter none eof\n", "4:13", "ready"},
     {HEAD "api pause now\n", "4:11", "nothing more"},
+    {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},
 };
 

@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "coverage.h"
-#include "embedded.h"
-#include "report.h"
-#include "suite.h"
+#include "verdicts/coverage.h"
+#include "document/embedded.h"
+#include "verdicts/report.h"
+#include "verdicts/suite.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;

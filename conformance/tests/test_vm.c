@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vm.h"
+#include "vm/vm.h"
 
 #define SNAPSHOTS VPC_GUEST "/snapshots"
 
