@@ -11,8 +11,9 @@
 machine vpc_parser;
 access parser->;
 
-# Octets enter an integer at its top: the last of n stand there when the integer is whole, and none needs to be cleared.
-action begin           { ; }
+# Octets enter an integer at its top: when it is whole, its n octets stand there.  Only a processor that works ahead
+# needs it cleared: no integer has to wait for the one before.
+action begin           { value = 0; }
 action octet           { value = value >> 8 | (uint64_t)*p << 56; }
 action frame_begin     { parser->missing = parser->buffered = 0; parser->direct = NULL; frame->payload_len = 0; }
 action set_channel     { frame->channel = (uint32_t)(value >> 32); }
