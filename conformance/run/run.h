@@ -145,8 +145,10 @@ typedef enum vpc_outcome vpc_step_fn(struct vpc_run *run, const struct vpc_step 
 
 /* run_bus.c */
 vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down,
-    vpc_step_bus_silent, vpc_step_bus_none, vpc_step_bus_pause, vpc_step_bus_resume,
-    vpc_step_bus_raw, vpc_step_bus_pad, vpc_step_bus_send, vpc_step_bus_expect;
+    vpc_step_bus_pause, vpc_step_bus_resume, vpc_step_bus_raw, vpc_step_bus_pad,
+    vpc_step_bus_send;
+/* run_bus_expect.c */
+vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
 /* run_api.c */
 vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_pause, vpc_step_api_resume,
     vpc_step_api_send, vpc_step_api_device, vpc_step_api_no_device, vpc_step_api_return,
