@@ -77,6 +77,8 @@ struct vpc_backend_ops {
     const char *name;
     enum vpc_backend_bit bit;
     bool real_time;
+    /* The tester begins to read after the bus is up: what the subject sent before may be lost (TRN-1). */
+    bool late_reader;
     /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is the program
        that makes guest images; *initrd is the config's then, freed by the caller. */
     bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image,

@@ -194,6 +194,7 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
     self->ops = vpc_backend_socket;
     self->ops.name = vpc_backend_qemu.name;
     self->ops.bit = vpc_backend_qemu.bit;
+    self->ops.late_reader = true;
     self->ops.destroy = host_destroy;
     self->ops.kill = host_kill;
     self->ops.bus_listen = host_bus_listen;

@@ -268,6 +268,7 @@ static void on_bus(struct vpc_run *run, bool up)
     run->bus_up = up;
     vpc_tester_connected(&run->tester);
     vpc_monitor_bus(&run->monitor, up);
+    run->monitor.late_reader = up && run->ops->late_reader;
 }
 
 static void on_end(struct vpc_run *run, const struct vpc_seen *seen)

@@ -139,9 +139,10 @@ static void on_hello(struct vpc_monitor *monitor, const struct vpc_frame *frame)
 {
     uint64_t echo = field(frame, "echo"), session;
 
-    if (frame->pads < monitor->table->preamble_min)
+    if (frame->pads < monitor->table->preamble_min && !monitor->late_reader)
         vpc_monitor_breach(monitor, "FRM-8", "a HELLO after %zu octets of padding, %zu are due",
                            frame->pads, monitor->table->preamble_min);
+    monitor->late_reader = false; /* what came before it is all that can be missing */
     if (field(frame, "role") != (uint64_t)monitor->subject)
         vpc_monitor_breach(monitor, "MSG-1", "a HELLO with role %llu",
                            (unsigned long long)field(frame, "role"));

@@ -36,6 +36,7 @@ struct vpc_monitor {
     bool fresh;   /* the subject must draw an epoch: the transport came up or it restarted */
     bool cut;     /* octets were bad as if cut: only a HELLO may follow */
     bool goodbye; /* of this session was said */
+    bool late_reader; /* of the first HELLO's preamble a part may be lost before the tester reads */
     int ready;    /* the last READY, -1: none */
     uint64_t max_pairs[2]; /* subject's, tester's */
     uint32_t highest_id;
