@@ -77,17 +77,24 @@ include vpc_frames "frames.rl";
 write data noerror nofinal;
 }%%
 
+/* Nothing is left of a frame that was under way. */
+static void start(vpc_parser *parser)
+{
+    parser->direct = NULL;
+    parser->missing = parser->buffered = 0;
+}
+
 void vpc_parser_hunt(vpc_parser *parser)
 {
     parser->hunting = true;
-    parser->direct = NULL;
+    start(parser);
     parser->cs = vpc_parser_en_hunt;
 }
 
 void vpc_parser_follow(vpc_parser *parser, enum vpc_side sender)
 {
     parser->hunting = false;
-    parser->direct = NULL;
+    start(parser);
     parser->cs = sender == VPC_HOST ? vpc_parser_en_from_host : vpc_parser_en_from_guest;
 }
 
@@ -109,6 +116,12 @@ static size_t take_payload(vpc_parser *parser, const uint8_t *p, const uint8_t *
     return n;
 }
 
+/* The machine is in the loop of `chunk`, and all of the input is one more chunk: it would only come round again. */
+static bool only_payload(const vpc_parser *parser, const uint8_t *p, const uint8_t *pe)
+{
+    return parser->buffered > 0 && p < pe && (size_t)(pe - p) <= parser->missing;
+}
+
 /* The input ends inside a frame: what it lent of the payload must be kept. */
 static void keep_payload(vpc_parser *parser)
 {
@@ -127,6 +140,10 @@ enum vpc_parse_result vpc_parse(vpc_parser *parser, const uint8_t **octets, cons
     enum vpc_parse_result result = VPC_PARSE_MORE;
     uint64_t value = parser->value; /* a register: every octet of an integer changes it */
 
+    if (only_payload(parser, p, pe)) {
+        *octets = p + take_payload(parser, p, pe);
+        return VPC_PARSE_MORE;
+    }
     %% write exec;
 
     *octets = p;

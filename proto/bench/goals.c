@@ -38,11 +38,19 @@ static json_t *empty_goal(const json_t *decode)
                 millions >= 25 || ratio <= 5, "%.1f million, %.2f times", millions, ratio);
 }
 
-/* The worst row with payloads of 4 KiB and more; whole: of those, or of the split ones. */
-static json_t *large_goal(const json_t *decode, bool whole, const char *text, const char *name,
+/* Whether the input cuts every frame, so that a decoder must gather it. */
+static bool is_cut(const json_t *row)
+{
+    double frame = json_number_value(json_object_get(row, "octets_of_frame"));
+
+    return field(row, "piece") != 0 && (double)field(row, "piece") < frame;
+}
+
+/* The worst row with payloads of 4 KiB and more, of those that are cut or of the others. */
+static json_t *large_goal(const json_t *decode, bool cut, const char *text, const char *name,
                           const char *other)
 {
-    double worst = 0, at = 0;
+    double worst = 0, more_ns = 0;
     const json_t *row;
     size_t i;
 
@@ -50,12 +58,12 @@ static json_t *large_goal(const json_t *decode, bool whole, const char *text, co
     {
         double ratio = report_ratio(row, name) / report_ratio(row, other);
 
-        if (field(row, "payload") < 4096 || (field(row, "piece") == 0) != whole || ratio <= worst)
+        if (field(row, "payload") < 4096 || is_cut(row) != cut || ratio <= worst)
             continue;
         worst = ratio;
-        at = (double)field(row, "payload");
+        more_ns = report_ns(row, name) - report_ns(row, other);
     }
-    return goal(text, worst <= 1.2, "at worst %.2f times, payload %.0f", worst, at);
+    return goal(text, worst <= 1.2, "at worst %.2f times, %.0f ns more", worst, more_ns);
 }
 
 static json_t *memcpy_goal(const json_t *decode)
@@ -64,30 +72,37 @@ static json_t *memcpy_goal(const json_t *decode)
     double copied = report_ratio(row, "memcpy") / report_ratio(row, "grammar_and_ring");
     double lent = report_ratio(row, "memcpy") / report_ratio(row, "grammar");
 
-    return goal("64 KiB: 0.8 of memcpy's bandwidth, the copy to the ring included", copied >= 0.8,
-                "%.2f; %.0f when lent", copied, lent);
+    return goal("64 KiB whole: 0.8 of memcpy's bandwidth, the copy to the ring included",
+                copied >= 0.8, "%.2f; %.0f when lent", copied, lent);
 }
 
-static json_t *channels_goal(const json_t *channels)
+static json_t *channels_goal(const json_t *channels, size_t load, const char *text)
 {
-    const json_t *one = json_array_get(channels, 0), *turns = json_array_get(channels, 1);
-    double still = report_ratio(one, "10000"), active = report_ratio(turns, "10000");
+    const json_t *row = json_array_get(channels, load);
+    double thousand = report_ratio(row, "1000"), most = report_ratio(row, "10000");
 
-    return goal("flat from 1 to 10,000 open pairs (at most 1.2 times)", still <= 1.2,
-                "%.2f times when one sends; %.2f when each does in turn", still, active);
+    return goal(text, thousand <= 1.2 && most <= 1.2, "%.2f times at 1,000, %.2f at 10,000",
+                thousand, most);
 }
 
 json_t *goals_of(const json_t *results)
 {
     const json_t *decode = json_object_get(results, "decode");
+    const json_t *channels = json_object_get(results, "channels");
 
     return json_pack(
-        "[o, o, o, o, o, o]", empty_goal(decode),
-        large_goal(decode, true, "decode from 4 KiB, whole input: at most 1.2 times by hand",
+        "[o, o, o, o, o, o, o]", empty_goal(decode),
+        large_goal(decode, false,
+                   "from 4 KiB, payload lent, not touched: at most 1.2 times by hand", "grammar",
+                   "hand"),
+        large_goal(decode, false,
+                   "from 4 KiB, payload copied to the ring: at most 1.2 times by hand",
+                   "grammar_and_ring", "hand_and_ring"),
+        large_goal(decode, true, "from 4 KiB, frames cut and gathered: at most 1.2 times by hand",
                    "grammar", "hand"),
-        large_goal(decode, true, "the same, the copy to the ring included", "grammar_and_ring",
-                   "hand_and_ring"),
-        large_goal(decode, false, "decode from 4 KiB, split input: at most 1.2 times by hand",
-                   "grammar", "hand"),
-        memcpy_goal(decode), channels_goal(json_object_get(results, "channels")));
+        memcpy_goal(decode),
+        channels_goal(channels, 0,
+                      "flat to 10,000 open pairs of which one sends: at most 1.2 times"),
+        channels_goal(channels, 1,
+                      "flat to 10,000 open pairs that send in turn: at most 1.2 times"));
 }

@@ -39,6 +39,27 @@ static void send_chunks(uint32_t payload, unsigned long frames)
     rig_down(&rig);
 }
 
+/* By each of 10,000 pairs in turn, to be compared with one pair that does the same. */
+static void send_in_turn(struct rig_plan plan, unsigned long frames)
+{
+    struct rig rig;
+
+    rig_up(&rig, &plan);
+    for (unsigned long done = 0; done < frames; done++)
+        rig_pair_in_turn(&rig);
+    rig_down(&rig);
+}
+
+static void one_pair(uint32_t payload, unsigned long frames)
+{
+    send_in_turn((struct rig_plan){.pairs = 1, .buffer = 256, .chunk = payload}, frames);
+}
+
+static void many_pairs(uint32_t payload, unsigned long frames)
+{
+    send_in_turn((struct rig_plan){.pairs = 10000, .buffer = 256, .chunk = payload}, frames);
+}
+
 static void encode_frames(uint32_t payload, unsigned long frames)
 {
     uint8_t *out = must_allocate(VPC_FRAME_MAX), *content = must_allocate(VPC_PAYLOAD_MAX);
@@ -70,6 +91,8 @@ static const struct {
     {"encode-4096", 4096, WHOLE, NULL, encode_frames},
     {"session-64", 64, WHOLE, NULL, send_chunks},
     {"session-4096", 4096, WHOLE, NULL, send_chunks},
+    {"pairs-1", 64, WHOLE, NULL, one_pair},
+    {"pairs-10000-in-turn", 64, WHOLE, NULL, many_pairs},
 };
 
 bool suite_run_case(const char *name, unsigned long frames)
@@ -116,9 +139,10 @@ json_t *suite_instructions(void)
     if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0 || strchr(self, '\'') != NULL)
         return rows;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        /* Whole streams: both are multiples of how many frames a stream has. */
+        /* A reader takes whole streams; credit goes out with every second of the pairs' frames. */
         struct stream stream = stream_make(cases[i].payload);
-        unsigned long frames = stream.frames * (stream.frames < 1000 ? 20 : 2);
+        unsigned long frames =
+            cases[i].read != NULL ? stream.frames * (stream.frames < 1000 ? 20u : 2u) : 20000;
         double once = count(self, cases[i].name, frames);
         double twice = once < 0 ? once : count(self, cases[i].name, frames * 2);
 

@@ -107,7 +107,7 @@ static void print_instructions(const json_t *row)
 
 static void print_goal(const json_t *row)
 {
-    printf("%-6s %-70s %s\n", json_is_true(json_object_get(row, "met")) ? "met" : "missed",
+    printf("%-6s %-72s %s\n", json_is_true(json_object_get(row, "met")) ? "met" : "missed",
            json_string_value(json_object_get(row, "goal")),
            json_string_value(json_object_get(row, "measured")));
 }
@@ -138,8 +138,7 @@ static const struct {
      "pairs",
      "                              1             10            100           1000          10000",
      print_channels},
-    {"instructions", "Instructions for each frame (callgrind)",
-     "case", print_instructions},
+    {"instructions", "Instructions for each frame (callgrind)", "case", print_instructions},
     {"goals", "Goals", "       goal, and what this run has", print_goal},
 };
 

@@ -567,3 +567,22 @@ Test(frames, nothing_is_kept_of_a_payload_that_was_handed_on, .timeout = 10)
     cr_expect_null(parser->direct);
     free(parser);
 }
+
+/* Padding for a payload: what was to come would swallow it, and the frame behind it too. */
+Test(frames, a_new_start_forgets_the_payload_under_way, .timeout = 10)
+{
+    vpc_parser *parser = new_parser();
+    uint8_t octets[1024];
+    size_t n = put_data(octets, 500, VPC_PAD);
+    const uint8_t *p = octets;
+
+    vpc_parser_follow(parser, VPC_HOST);
+    cr_assert_eq(vpc_parse(parser, &p, octets + 300), VPC_PARSE_MORE);
+    vpc_parser_follow(parser, VPC_HOST);
+    p = octets;
+    for (size_t at = 0; at < n; at++)
+        cr_expect_eq(vpc_parse(parser, &p, octets + at + 1),
+                     at + 1 < n ? VPC_PARSE_MORE : VPC_PARSE_FRAME, "octet %zu", at);
+    cr_expect_eq(parser->frame.payload_len, 500);
+    free(parser);
+}
