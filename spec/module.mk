@@ -36,3 +36,5 @@ check-spec: ## see that the document, its tables and the grammar agree
 	@tools/spec-doc --check
 
 CHECKS += check-spec
+
+include spec/model/model.mk
