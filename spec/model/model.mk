@@ -8,15 +8,12 @@ $(MODEL_DIR)/lifecycle.pml: $(SPEC_MACHINES:%=$(SPEC_DIR)/%.xml) tools/lifecycle
 	    awk -v form=promela -v machine=$$m -f tools/lifecycle.awk spec/lifecycle.rl $(SPEC_DIR)/$$m.xml || exit 1; \
 	done; } | awk '!/^#define/ || !seen[$$0]++' > $@
 
-.PHONY: model model-large model-counterexamples need-spin
-need-spin:
-	@command -v spin > /dev/null || { echo 'model: no spin on this machine: apt-get install spin' >&2; exit 1; }
-
-model: need-spin $(MODEL_DIR)/lifecycle.pml ## prove the models' small configurations, and find what each variant breaks
+.PHONY: model model-large model-counterexamples
+model: setup $(MODEL_DIR)/lifecycle.pml ## prove the models' small configurations, and find what each variant breaks
 	@spec/model/check $(abspath $(BUILD)) small
 
-model-large: need-spin $(MODEL_DIR)/lifecycle.pml ## prove the models' large configurations (up to 15 minutes each)
+model-large: setup $(MODEL_DIR)/lifecycle.pml ## prove the models' large configurations (up to 15 minutes each)
 	@spec/model/check $(abspath $(BUILD)) large $(RUNS)
 
-model-counterexamples: need-spin $(MODEL_DIR)/lifecycle.pml ## write spec/model/counterexamples anew
+model-counterexamples: setup $(MODEL_DIR)/lifecycle.pml ## write spec/model/counterexamples anew
 	@spec/model/check $(abspath $(BUILD)) counterexamples
