@@ -4,6 +4,7 @@
 #   awk -v form=dot -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    a picture for dot
 #   awk -v form=figure -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    the picture as Mermaid text, for the document
 #   awk -v form=states -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    each event in each state, as a table
+#   awk -v form=promela -v machine=NAME -f lifecycle.awk lifecycle.rl NAME.xml    a step function for SPIN
 #
 # The first file gives the names of the events; states are named by their to-state actions (in_NAME).
 
@@ -145,6 +146,50 @@ function state_table(    arrow, order, n, i, part, s, id, row, legal, illegal) {
     }
 }
 
+# The inline step_NAME(state, event): sets `state` to the next one and `did` to the actions, or `did` to ILLEGAL.
+# States are NAME_STATE, events EV_EVENT, actions DO_ACTION (a bit each; events are printed with each
+# machine, always the same).
+function promela(    row, i, n, part, bits, key, count, s, short, id, arrow) {
+    short = toupper(machine)
+    sub(/^VPC_/, "", short)
+    sub(/_CHANNEL$/, "", short)
+    for (i = 0; i < 256; i++)
+        if (i in event)
+            printf "#define EV_%s %d\n", toupper(event[i]), i
+    for (s = 0; s < 256; s++)
+        if (s in name)
+            printf "#define %s_%s %d\n", short, toupper(name[s]), s
+    printf "#define %s_START %d\n", short, start
+    count = 0
+    for (id = 0; id in action; id++)
+        if (action[id] !~ /^in_/)
+            printf "#define %s_DO_%s %d\n", short, toupper(action[id]), 2 ^ count++
+    for (row = 1; row <= rows; row++) {
+        if (!(on[row] in event))
+            continue
+        n = split(does[row], part, " ")
+        bits = ""
+        for (i = 1; i <= n; i++)
+            bits = bits (bits == "" ? "" : " + ") short "_DO_" toupper(part[i])
+        key = from[row] SUBSEP to[row] SUBSEP (bits == "" ? "0" : bits)
+        arrow[key] = arrow[key] (arrow[key] == "" ? "" : " || ") "ev == EV_" toupper(event[on[row]])
+    }
+    printf "inline step_%s(state, ev)\n{\n    if\n", tolower(short)
+    for (s = 0; s < 256; s++) {
+        if (!(s in name))
+            continue
+        printf "    :: state == %s_%s ->\n        if\n", short, toupper(name[s])
+        for (key in arrow) {
+            split(key, part, SUBSEP)
+            if (part[1] + 0 == s)
+                printf "        :: %s -> did = %s; state = %s_%s\n", \
+                    arrow[key], part[3], short, toupper(name[part[2] + 0])
+        }
+        print "        :: else -> did = ILLEGAL\n        fi"
+    }
+    print "    fi\n}"
+}
+
 END {
     if (failed)
         exit 1
@@ -156,6 +201,8 @@ END {
         mermaid_picture()
     else if (form == "states")
         state_table()
+    else if (form == "promela")
+        promela()
     else
         dot_picture()
 }

@@ -352,6 +352,56 @@ Test(session, late_and_resumed, .timeout = 20)
     bench_free(&b);
 }
 
+/* The peer greets as if it never heard of the session: its half of the greeting was lost, or it was restored to before. */
+Test(session, hello_while_late_ends_the_session, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST], *guest = &b.end[GUEST];
+    vpc_frame hello = {.role = VPC_GUEST, .version_min = 256, .version_max = 256, .max_pairs = 4};
+
+    bench_init(&b);
+    bench_greet(&b);
+    hello.epoch = guest->session->epoch;
+    hello.echo = host->session->epoch;
+    hush(&b, 3000);
+    bench_collect(guest);
+    bench_lose(guest, 0, SIZE_MAX);
+    inject_hello(guest, hello);
+    bench_deliver(guest, SIZE_MAX);
+    expect_cause(host, "peer restarted");
+    expect_state(host, VPC_SESSION_HUNTING);
+    cr_expect_neq(host->session->epoch, hello.echo, "SES-9: a new epoch");
+    bench_wait_ready(&b);
+    bench_free(&b);
+}
+
+/* No dead-peer limit helps here: what gets both ends out is SES-7. */
+Test(session, a_lost_hello_leaves_nobody_waiting, .timeout = 20)
+{
+    for (int side = HOST; side <= GUEST; side++) {
+        struct bench b;
+        struct bench_end *first = &b.end[side], *second = &b.end[HOST + GUEST - side];
+
+        bench_init(&b);
+        first->config.peer_limit_ms = second->config.peer_limit_ms = 0;
+        bench_up(&b);
+        bench_collect(second);
+        bench_lose(second, 0, SIZE_MAX);
+        bench_collect(first);
+        bench_deliver(first, SIZE_MAX);
+        bench_collect(second);
+        bench_deliver(second, SIZE_MAX);
+        expect_state(first, side == HOST ? VPC_SESSION_UP : VPC_SESSION_READY);
+        bench_collect(first);
+        bench_lose(first, 0, SIZE_MAX); /* the HELLO that the other waits for */
+        expect_state(second, VPC_SESSION_HUNTING);
+        bench_pass(&b, 6000);
+        expect_state(first, VPC_SESSION_READY);
+        expect_state(second, VPC_SESSION_READY);
+        bench_free(&b);
+    }
+}
+
 Test(session, resumed_with_the_word_that_it_is_not_ready, .timeout = 20)
 {
     struct bench b;
