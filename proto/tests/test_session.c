@@ -366,10 +366,10 @@ Test(session, hello_while_late_ends_the_session, .timeout = 20)
     hush(&b, 3000);
     bench_collect(guest);
     bench_lose(guest, 0, SIZE_MAX);
-    inject_hello(guest, hello);
+    bench_inject_hello(guest, hello);
     bench_deliver(guest, SIZE_MAX);
-    expect_cause(host, "peer restarted");
-    expect_state(host, VPC_SESSION_HUNTING);
+    bench_expect_cause(host, "peer restarted");
+    bench_expect_state(host, VPC_SESSION_HUNTING);
     cr_expect_neq(host->session->epoch, hello.echo, "SES-9: a new epoch");
     bench_wait_ready(&b);
     bench_free(&b);
@@ -391,13 +391,13 @@ Test(session, a_lost_hello_leaves_nobody_waiting, .timeout = 20)
         bench_deliver(first, SIZE_MAX);
         bench_collect(second);
         bench_deliver(second, SIZE_MAX);
-        expect_state(first, side == HOST ? VPC_SESSION_UP : VPC_SESSION_READY);
+        bench_expect_state(first, side == HOST ? VPC_SESSION_UP : VPC_SESSION_READY);
         bench_collect(first);
         bench_lose(first, 0, SIZE_MAX); /* the HELLO that the other waits for */
-        expect_state(second, VPC_SESSION_HUNTING);
+        bench_expect_state(second, VPC_SESSION_HUNTING);
         bench_pass(&b, 6000);
-        expect_state(first, VPC_SESSION_READY);
-        expect_state(second, VPC_SESSION_READY);
+        bench_expect_state(first, VPC_SESSION_READY);
+        bench_expect_state(second, VPC_SESSION_READY);
         bench_free(&b);
     }
 }
