@@ -41,7 +41,13 @@ CHECKS   :=   # other targets that `make check` passes
 include $(wildcard $(addsuffix /module.mk,spec proto impl conformance fuzz tools))
 
 .PHONY: all clean help check run-check check-sanitized conformance run-conformance
-all: $(PROGRAMS) ## build everything
+all: needs $(PROGRAMS) ## build everything
+
+# Plain `make` installs nothing; it says what is missing before the compiler does.
+.PHONY: needs
+needs:
+	@missing=$$(tools/setup --check 2>/dev/null | tr '\n' ' '); \
+	 test -z "$$missing" || echo "missing: $$missing- run tools/setup as root" >&2
 
 # The two commands that do everything.  Each first installs what is missing, then starts make anew: nothing may be
 # built, however parallel, before the set-up is complete.

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "coverage.h"
-#include "embedded.h"
-#include "report.h"
-#include "suite.h"
+#include "verdicts/coverage.h"
+#include "document/embedded.h"
+#include "verdicts/report.h"
+#include "verdicts/suite.h"
 
 enum exit_code {
     EXIT_PASS = 0,
@@ -33,29 +33,34 @@ struct settings {
 };
 
 static const struct vpc_backend_ops *const backends[] = {&vpc_backend_inproc, &vpc_backend_socket,
-                                                       &vpc_backend_qemu};
+                                                         &vpc_backend_qemu};
 
 static void usage(FILE *out)
 {
-    fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
-          "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
-          "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
-          "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
-          "\n"
-          "  --implementation FILE  description of an implementation (may be repeated)\n"
-          "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
-          "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
-          "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
-          "  --seed N               of all that is random (default: 1)\n"
-          "  --min N                red when fewer runs than N passed (default: 1)\n"
-          "  --out DIR              folders of failures (default: vpc-conform.out)\n"
-          "  --report FILE, --junit FILE, --json FILE       write a report\n"
-          "  --gate                 coverage: red when a MUST has no scenario\n"
-          "\n"
-          "A SCENARIO is a file, a folder, or a scenario's name.\n"
-          "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
-          "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
-          out);
+    fputs(
+        "usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
+        "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
+        "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
+        "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+        "\n"
+        "  --implementation FILE  description of an implementation (may be repeated)\n"
+        "  --backend NAME         inproc, socket, qemu (may be repeated; default: inproc)\n"
+        "  --scenarios DIR        where scenarios are (default: conformance/scenarios)\n"
+        "  --split HOW            pieces of what is sent on the bus: whole, 1, random, largest\n"
+        "  --seed N               of all that is random (default: 1)\n"
+        "  --min N                red when fewer runs than N passed (default: 1)\n"
+        "  --jobs N               so many runs at once (default: 1)\n"
+        "  --out DIR              folders of failures (default: vpc-conform.out)\n"
+        "  --report FILE, --junit FILE, --json FILE       write a report\n"
+        "  --guest-dir DIR        qemu: where guest images are (default: guest beside "
+        "vpc-conform)\n"
+        "  --guest-image PROGRAM  qemu: what makes them (default: tools/guest-image)\n"
+        "  --gate                 coverage: red when a MUST or an event has no scenario\n"
+        "\n"
+        "A SCENARIO is a file, a folder, or a scenario's name.\n"
+        "Exit: 0 all pass, 1 a fail, 2 bad command line, scenario or descriptor, 3 nothing worse\n"
+        "than inconclusive, 4 fewer than --min passed, 70 a harness error.\n",
+        out);
 }
 
 static int complain(char *error)
@@ -129,8 +134,21 @@ static bool set_min(struct settings *settings, const char *value, char **error)
     return good;
 }
 
+static bool set_jobs(struct settings *settings, const char *value, char **error)
+{
+    uint64_t jobs = 0;
+    bool good = number("--jobs", value, &jobs, error);
+
+    if (good && (jobs < 1 || jobs > 64)) {
+        *error = vpc_format("--jobs %s: write 1 to 64", value);
+        return false;
+    }
+    settings->suite.jobs = jobs;
+    return good;
+}
+
 #define TEXT_OPTION(name, place)                                                                   \
-    static bool name(struct settings *settings, const char *value, char **error)                  \
+    static bool name(struct settings *settings, const char *value, char **error)                   \
     {                                                                                              \
         (void)error;                                                                               \
         settings->place = value;                                                                   \
@@ -142,6 +160,8 @@ TEXT_OPTION(set_out, suite.out)
 TEXT_OPTION(set_junit, junit)
 TEXT_OPTION(set_json, json)
 TEXT_OPTION(set_report, report)
+TEXT_OPTION(set_guest_dir, suite.guest_dir)
+TEXT_OPTION(set_guest_image, suite.guest_image)
 
 static bool set_gate(struct settings *settings, const char *value, char **error)
 {
@@ -159,9 +179,11 @@ static bool set_help(struct settings *settings, const char *value, char **error)
 
 typedef bool option_fn(struct settings *settings, const char *value, char **error);
 
-static option_fn *const option_fns[] = {set_implementation, set_backend, set_scenarios, set_split,
-                                        set_seed,           set_min,     set_out,       set_report,
-                                        set_junit,          set_json,    set_gate,      set_help};
+static option_fn *const option_fns[] = {
+    set_implementation, set_backend,     set_scenarios, set_split,
+    set_seed,           set_min,         set_out,       set_report,
+    set_junit,          set_json,        set_gate,      set_help,
+    set_guest_dir,      set_guest_image, set_jobs};
 
 static const struct option long_options[] = {
     {"implementation", required_argument, NULL, 0},
@@ -176,6 +198,9 @@ static const struct option long_options[] = {
     {"json", required_argument, NULL, 9},
     {"gate", no_argument, NULL, 10},
     {"help", no_argument, NULL, 11},
+    {"guest-dir", required_argument, NULL, 12},
+    {"guest-image", required_argument, NULL, 13},
+    {"jobs", required_argument, NULL, 14},
     {0},
 };
 
@@ -200,18 +225,19 @@ static bool parse_options(struct settings *settings, int argc, char **argv, char
 static bool add_named(struct settings *settings, const char *name, char **error)
 {
     static const char *const folders[] = {"host", "guest"};
+    bool found = false;
 
     if (access(name, R_OK) == 0)
         return vpc_suite_add(&settings->suite, name, error);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2 && *error == NULL; i++) {
         char *path = vpc_format("%s/%s/%s.vpcs", settings->scenarios, folders[i], name);
-        bool there = access(path, R_OK) == 0;
-        bool good = there && vpc_suite_add(&settings->suite, path, error);
 
+        if (access(path, R_OK) == 0 && vpc_suite_add(&settings->suite, path, error))
+            found = true;
         free(path);
-        if (there)
-            return good;
     }
+    if (found || *error)
+        return found && *error == NULL;
     *error = vpc_format("%s: no such file, folder or scenario in %s", name, settings->scenarios);
     return false;
 }
@@ -279,7 +305,14 @@ static int verb_run(struct settings *settings)
     if (suite->backend_count == 0)
         suite->backends[suite->backend_count++] = &vpc_backend_inproc;
     suite->progress = isatty(STDERR_FILENO);
-    vpc_suite_run(suite);
+    if (!vpc_suite_run(suite, &error)) {
+        complain(error);
+        return VPC_EXIT_HARNESS;
+    }
+    if (suite->interrupted) {
+        fprintf(stderr, "vpc-conform: interrupted by %s\n", strsignal(suite->interrupted));
+        return 128 + suite->interrupted;
+    }
     vpc_report_text(suite, stdout, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
     if (!write_reports(settings, &error))
         return complain(error);
@@ -302,8 +335,11 @@ static int verb_list(struct settings *settings)
 
 static int verb_coverage(struct settings *settings)
 {
+    char *list = vpc_format("%s/unjudged-events.txt", settings->scenarios);
     size_t gaps = vpc_coverage(&settings->suite, stdout);
 
+    gaps += vpc_coverage_events(&settings->suite, list, stdout);
+    free(list);
     return settings->gate && gaps ? EXIT_FAIL : EXIT_PASS;
 }
 
@@ -344,7 +380,7 @@ int main(int argc, char **argv)
 {
     struct settings settings = {.scenarios = "conformance/scenarios", .min = 1};
     struct vpc_suite *suite = &settings.suite;
-    char *error = NULL, *build = folder_of_program();
+    char *error = NULL, *build = folder_of_program(), *guest = vpc_format("%s/guest", build);
     struct vpc_table *table = vpc_table_load(vpc_embedded_messages, &error);
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
     int code;
@@ -355,6 +391,8 @@ int main(int argc, char **argv)
     suite->seed = 1;
     suite->out = "vpc-conform.out";
     suite->build = build;
+    suite->guest_dir = guest;
+    suite->guest_image = "tools/guest-image";
     suite->program = argv[0];
     if (table == NULL || !parse_options(&settings, argc, argv, &error)) {
         code = complain(error);
@@ -368,5 +406,6 @@ int main(int argc, char **argv)
     vpc_spec_free(spec);
     vpc_table_free(table);
     free(build);
+    free(guest);
     return code;
 }

@@ -54,7 +54,7 @@ static void make_room(struct vpc_buffer *buffer, size_t n)
         buffer->start = buffer->end = 0;
     if (buffer->room - buffer->end >= n)
         return;
-    if (buffer->start >= vpc_buffer_size(buffer)) {
+    if (buffer->start > 0 && buffer->start >= vpc_buffer_size(buffer)) {
         memmove(buffer->data, buffer->data + buffer->start, vpc_buffer_size(buffer));
         buffer->end -= buffer->start;
         buffer->start = 0;

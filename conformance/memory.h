@@ -14,9 +14,9 @@
 
 #define VPC_EXIT_HARNESS 70
 
-void *vpc_alloc(size_t size);                /* zeroed */
+void *vpc_alloc(size_t size); /* zeroed */
 void *vpc_grow(void *old, size_t count, size_t size);
-char *vpc_copy(const char *text);            /* NULL gives NULL */
+char *vpc_copy(const char *text); /* NULL gives NULL */
 char *vpc_copy_n(const char *text, size_t n);
 char *vpc_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -42,7 +42,7 @@ static inline size_t vpc_buffer_size(const struct vpc_buffer *buffer)
 
 static inline const uint8_t *vpc_buffer_head(const struct vpc_buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data ? buffer->data + buffer->start : NULL;
 }
 
 #endif

@@ -3,13 +3,14 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_SRCS := $(filter-out $(addprefix $(CONFORM)/,main.c puppet%.c qmp.c vm%.c),$(wildcard $(CONFORM)/*.c))
-CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*.rl))
-CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/embedded.o \
+CONFORM_DIRS := document codec script testers run backends verdicts
+CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
+CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
+CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
 CONFORM_LIBS := -ljansson -linih -ldl
 
--include $(CONFORM)/vm.mk
+-include $(CONFORM)/vm/vm.mk
 
 PROGRAMS += $(BUILD)/vpc-conform
 
@@ -21,7 +22,7 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_OBJ)/embedded.o: $(CONFORM)/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md
+$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
@@ -43,9 +44,9 @@ $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -DVPC_TEST_DIR='"$(abspath $(CONFORM_OBJ)/tests)"' -MMD -MP -c -o $@ $<
 
 # An endpoint that lies on demand: the harness must see it.
-CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec.c decoder.c table.c memory.c)
+CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)
 
-$(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/embedded.o
+$(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/document/embedded.o
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -fPIC -shared -Wl,-Bsymbolic -o $@ $^ -ljansson
 
@@ -54,6 +55,27 @@ $(CONFORM_OBJ)/tests/test_verdict: | $(CONFORM_OBJ)/tests/fake.so
 $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS) -lcriterion
 
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+CHECKS += check-coverage check-inproc
+.PHONY: check-coverage check-inproc
+
+# Every MUST and every event has a scenario, or a reason.
+check-coverage: $(BUILD)/vpc-conform
+	@$< coverage --gate >$(BUILD)/coverage.txt || { tail -n 20 $(BUILD)/coverage.txt; exit 1; }
+	@tail -n 1 $(BUILD)/coverage.txt
+
+# The reference in-process, cut in every way; under SAN it is judged with its memory watched.
+check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so
+	@for split in whole 1 random largest; do \
+		$< run --implementation $(CONFORM)/implementations/reference-host.ini \
+			--implementation $(CONFORM)/implementations/reference-guest.ini \
+			--split $$split --jobs 2 --min 80 --out $(BUILD)/check-inproc.out \
+			--report $(BUILD)/check-inproc.txt >/dev/null || \
+			{ grep -v ^pass $(BUILD)/check-inproc.txt; exit 1; }; \
+		tail -n 1 $(BUILD)/check-inproc.txt; \
+	done
+
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
--include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/tests/*.d)
+-include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/*/*.d)

@@ -35,3 +35,4 @@ PROGRAMS += $(LIBVPCBUS)
 -include $(PROTO_OBJS:.o=.d)
 
 include proto/tests.mk
+include proto/bench/bench.mk

@@ -100,9 +100,11 @@ void vpc_pairs_init(vpc_session *session, uint8_t *memory)
     }
 }
 
+/* A host counts its ids up, so neighbours in the table are used one after the other.  One that picks ids of one bucket makes
+ * the guest walk a chain, of at most two channels for each pair that the guest takes. */
 static struct channel **bucket_of(vpc_session *session, uint32_t id)
 {
-    return &session->buckets[id * 2654435761u & (session->bucket_count - 1)];
+    return &session->buckets[id & (session->bucket_count - 1)];
 }
 
 struct channel *vpc_pairs_find(vpc_session *session, uint32_t id)

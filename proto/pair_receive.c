@@ -119,6 +119,14 @@ static void on_reset(struct channel *channel, const vpc_frame *frame, bool open)
     vpc_pair_emit(channel->pair, VPC_EV_PAIR_RESET, frame->error, channel->id);
 }
 
+/* The peer is done with the channel: a RESET that waits would be passed over, and until then it would hold the pair. */
+static void on_released(struct channel *channel, const vpc_frame *frame, bool open)
+{
+    (void)frame;
+    (void)open;
+    channel->pending &= (uint8_t)~PENDING_RESET;
+}
+
 static const struct receipt receipts[] = {
     {VPC_OPENED, VPC_LC_RCV_OPENED, true, NULL, on_opened},
     {VPC_REFUSED, VPC_LC_RCV_REFUSED, true, NULL, on_refused},
@@ -126,7 +134,7 @@ static const struct receipt receipts[] = {
     {VPC_CREDIT, VPC_LC_RCV_CREDIT, false, credit_guard, on_credit},
     {VPC_FIN, VPC_LC_RCV_FIN, false, fin_guard, on_fin},
     {VPC_RESET, VPC_LC_RCV_RESET, false, NULL, on_reset},
-    {VPC_RELEASED, VPC_LC_RCV_RELEASED, false, NULL, NULL},
+    {VPC_RELEASED, VPC_LC_RCV_RELEASED, false, NULL, on_released},
 };
 
 static const struct receipt *receipt_of(uint8_t type)

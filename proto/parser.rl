@@ -11,42 +11,44 @@
 machine vpc_parser;
 access parser->;
 
-action begin           { parser->value = 0; parser->shift = 0; }
-action octet           { parser->value |= (uint64_t)*p << parser->shift; parser->shift += 8; }
+# Octets enter an integer at its top: when it is whole, its n octets stand there.  Only a processor that works ahead
+# needs it cleared: no integer has to wait for the one before.
+action begin           { value = 0; }
+action octet           { value = value >> 8 | (uint64_t)*p << 56; }
 action frame_begin     { parser->missing = parser->buffered = 0; parser->direct = NULL; frame->payload_len = 0; }
-action set_channel     { frame->channel = (uint32_t)parser->value; }
-action set_data_length { parser->missing = (uint32_t)parser->value - 8; }
+action set_channel     { frame->channel = (uint32_t)(value >> 32); }
+action set_data_length { parser->missing = (uint32_t)(value >> 32) - 8; }
 action sum_begin       { frame->crc = vpc_crc32c(0, "\xB5V", 2); frame->channel = 0; }
 action sum_octet       { frame->crc = vpc_crc32c(frame->crc, p, 1); }
 
-action set_role            { frame->role = (uint8_t)parser->value; }
-action set_version_min     { frame->version_min = (uint16_t)parser->value; }
-action set_version_max     { frame->version_max = (uint16_t)parser->value; }
-action set_max_pairs       { frame->max_pairs = (uint16_t)parser->value; }
-action set_epoch           { frame->epoch = parser->value; }
-action set_echo            { frame->echo = parser->value; }
-action set_features        { frame->features = (uint32_t)parser->value; }
-action set_heartbeat_ms    { frame->heartbeat_ms = (uint32_t)parser->value; }
+action set_role            { frame->role = (uint8_t)(value >> 56); }
+action set_version_min     { frame->version_min = (uint16_t)(value >> 48); }
+action set_version_max     { frame->version_max = (uint16_t)(value >> 48); }
+action set_max_pairs       { frame->max_pairs = (uint16_t)(value >> 48); }
+action set_epoch           { frame->epoch = value; }
+action set_echo            { frame->echo = value; }
+action set_features        { frame->features = (uint32_t)(value >> 32); }
+action set_heartbeat_ms    { frame->heartbeat_ms = (uint32_t)(value >> 32); }
 action tag_begin           { parser->text_at = 0; frame->tag[VPC_TEXT_MAX] = '\0'; }
 action tag_octet           { frame->tag[parser->text_at++] = (char)*p; }
 action name_begin          { parser->text_at = 0; frame->name[VPC_TEXT_MAX] = '\0'; }
 action name_octet          { frame->name[parser->text_at++] = (char)*p; }
-action set_ready           { frame->ready = (uint8_t)parser->value; }
-action set_count           { frame->count = parser->value; }
-action set_cause           { frame->cause = (uint32_t)parser->value; }
-action set_reverse_channel { frame->reverse_channel = (uint32_t)parser->value; }
-action set_port            { frame->port = (uint16_t)parser->value; }
-action set_connect_ms      { frame->connect_ms = (uint32_t)parser->value; }
-action set_limit           { frame->limit = parser->value; }
-action set_errno           { frame->error = (uint32_t)parser->value; }
-action set_offset          { frame->offset = parser->value; }
+action set_ready           { frame->ready = (uint8_t)(value >> 56); }
+action set_count           { frame->count = value; }
+action set_cause           { frame->cause = (uint32_t)(value >> 32); }
+action set_reverse_channel { frame->reverse_channel = (uint32_t)(value >> 32); }
+action set_port            { frame->port = (uint16_t)(value >> 48); }
+action set_connect_ms      { frame->connect_ms = (uint32_t)(value >> 32); }
+action set_limit           { frame->limit = value; }
+action set_errno           { frame->error = (uint32_t)(value >> 32); }
+action set_offset          { frame->offset = value; }
 
 action more  { parser->missing > 0 }
 action chunk { p += take_payload(parser, p, pe) - 1; }
 
 action seal_begin       { ; }
-action set_seal_session { frame->seal_session = parser->value; }
-action set_seal_number  { frame->seal_number = parser->value; }
+action set_seal_session { frame->seal_session = value; }
+action set_seal_number  { frame->seal_number = value; }
 
 action on_hello     { frame->type = VPC_HELLO;     result = VPC_PARSE_FRAME; fbreak; }
 action on_ready     { frame->type = VPC_READY;     frame->channel = 0; result = VPC_PARSE_FRAME; fbreak; }
@@ -75,17 +77,24 @@ include vpc_frames "frames.rl";
 write data noerror nofinal;
 }%%
 
+/* Nothing is left of a frame that was under way. */
+static void start(vpc_parser *parser)
+{
+    parser->direct = NULL;
+    parser->missing = parser->buffered = 0;
+}
+
 void vpc_parser_hunt(vpc_parser *parser)
 {
     parser->hunting = true;
-    parser->direct = NULL;
+    start(parser);
     parser->cs = vpc_parser_en_hunt;
 }
 
 void vpc_parser_follow(vpc_parser *parser, enum vpc_side sender)
 {
     parser->hunting = false;
-    parser->direct = NULL;
+    start(parser);
     parser->cs = sender == VPC_HOST ? vpc_parser_en_from_host : vpc_parser_en_from_guest;
 }
 
@@ -107,6 +116,12 @@ static size_t take_payload(vpc_parser *parser, const uint8_t *p, const uint8_t *
     return n;
 }
 
+/* The machine is in the loop of `chunk`, and all of the input is one more chunk: it would only come round again. */
+static bool only_payload(const vpc_parser *parser, const uint8_t *p, const uint8_t *pe)
+{
+    return parser->buffered > 0 && p < pe && (size_t)(pe - p) <= parser->missing;
+}
+
 /* The input ends inside a frame: what it lent of the payload must be kept. */
 static void keep_payload(vpc_parser *parser)
 {
@@ -123,10 +138,16 @@ enum vpc_parse_result vpc_parse(vpc_parser *parser, const uint8_t **octets, cons
     const uint8_t *const eof = NULL; /* a stream of frames has no end that the grammar could see */
     vpc_frame *frame = &parser->frame;
     enum vpc_parse_result result = VPC_PARSE_MORE;
+    uint64_t value = parser->value; /* a register: every octet of an integer changes it */
 
+    if (only_payload(parser, p, pe)) {
+        *octets = p + take_payload(parser, p, pe);
+        return VPC_PARSE_MORE;
+    }
     %% write exec;
 
     *octets = p;
+    parser->value = value;
     if (result == VPC_PARSE_FRAME) {
         frame->payload = parser->direct != NULL ? parser->direct : parser->buffer;
         parser->direct = NULL; /* it is lent for this call only */

@@ -219,7 +219,8 @@ static void lose_framing(vpc_session *session, const char *what)
 
 static enum vpc_lifecycle_event classify_hello(const vpc_session *session, const vpc_frame *hello)
 {
-    if (vpc_in_session(session) && hello->epoch != session->session_peer)
+    /* A peer in the session sends frames; one that greets instead is in it no more, or never was (SES-7). */
+    if (vpc_in_session(session) && (hello->epoch != session->session_peer || session->late))
         return VPC_LC_HELLO_STRANGER;
     if (hello->echo != session->epoch)
         return vpc_in_session(session) ? VPC_LC_HELLO_DEAF : VPC_LC_HELLO_STRANGER;

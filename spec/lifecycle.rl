@@ -15,7 +15,8 @@ alphtype unsigned char;
 transport_up     = 1;    # the byte stream to the peer is there
 transport_down   = 2;    # it ended
 retry            = 3;    # the retry timer of this state ran out
-hello_stranger   = 4;    # HELLO that does not echo our epoch, and (in a session) has not the session's peer epoch
+hello_stranger   = 4;    # HELLO that does not echo our epoch; in a session: one with another epoch than the session's
+                         # peer epoch, or any while heartbeats are late
 hello_deaf       = 5;    # HELLO of the session's peer epoch that does not echo ours: the peer has not heard us yet
 hello_echo       = 6;    # HELLO that echoes our epoch, with a version in common
 hello_mismatch   = 7;    # HELLO that echoes our epoch, without a version in common

@@ -45,3 +45,5 @@ check-vectors: ## see that the vectors are what their generator writes (python3)
 	 else echo 'check-vectors: skipped: no python3 on this machine'; fi
 
 CHECKS += check-spec check-vectors
+
+include spec/model/model.mk

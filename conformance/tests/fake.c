@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
-#include "embedded.h"
+#include "codec/codec.h"
+#include "document/embedded.h"
 #include "spec/vpc_endpoint.h"
 
 struct vpc_endpoint {
@@ -20,6 +20,8 @@ struct vpc_endpoint {
     uint64_t epoch, peer, session, number;
     uint64_t (*random)(void *user);
     void *user;
+    uint64_t now;
+    const char *entry; /* of the log, not taken yet */
 };
 
 static bool lies(const char *lie)
@@ -108,7 +110,7 @@ static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
     uint64_t reverse = 0, limit = 0;
 
     if (lies("crash"))
-        raise(SIGSEGV);
+        raise(SIGKILL);
     vpc_frame_get(open, "reverse_channel", &reverse);
     vpc_frame_get(open, "limit", &limit);
     vpc_frame_set(&frame, "limit", 1000);
@@ -132,7 +134,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
     char *error = NULL;
 
-    (void)now_ms;
+    ep->now = now_ms;
     ep->table = vpc_table_load(vpc_embedded_messages, &error);
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
     ep->random = config->random;
@@ -150,14 +152,31 @@ static void destroy(vpc_endpoint *ep)
 
 static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
 {
-    (void)ep;
-    (void)now_ms;
+    ep->now = now_ms;
 }
 
 static uint64_t deadline(const vpc_endpoint *ep)
 {
-    (void)ep;
+    if (lies("restless"))
+        return ep->now + 2;
     return lies("spin") ? 0 : VPC_NEVER;
+}
+
+#define COMMON(id, name)                                                                           \
+    "{\"time\": 7, \"id\": " id ", \"name\": \"" name "\", \"message\": \"!\", "
+#define ORIGIN "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\""
+
+static const char *entry(void)
+{
+    if (lies("log-common"))
+        return COMMON("1002", "TRANSPORT_UP") "\"level\": \"info\"}";
+    if (lies("log-name"))
+        return COMMON("1002", "TRANSPORT_DOWN") ORIGIN "}";
+    if (lies("log-stranger"))
+        return COMMON("1002", "TRANSPORT_UP") ORIGIN ", \"weather\": 1}";
+    if (lies("log-port"))
+        return COMMON("1020", "CHANNEL_OPENED") ORIGIN "}";
+    return COMMON("1002", "TRANSPORT_UP") ORIGIN "}";
 }
 
 static void bus_up(vpc_endpoint *ep)
@@ -166,6 +185,7 @@ static void bus_up(vpc_endpoint *ep)
         ep->epoch = ep->random(ep->user) | 1;
     ep->peer = ep->session = ep->number = 0;
     greet(ep);
+    ep->entry = entry();
 }
 
 static void bus_down(vpc_endpoint *ep)
@@ -203,9 +223,12 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
 
 static int next_action(vpc_endpoint *ep, vpc_action *action)
 {
-    (void)ep;
-    (void)action;
-    return 0;
+    if (ep->entry == NULL)
+        return 0;
+    *action =
+        (vpc_action){.kind = VPC_ACTION_LOG, .text = ep->entry, .text_len = strlen(ep->entry)};
+    ep->entry = NULL;
+    return 1;
 }
 
 extern const vpc_endpoint_abi vpc_endpoint_abi_v1;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
-#include "embedded.h"
+#include "codec/codec.h"
+#include "document/embedded.h"
 
 static struct vpc_table *table;
 

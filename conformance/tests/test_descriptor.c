@@ -4,8 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "descriptor.h"
+#include "backends/descriptor.h"
 #include "memory.h"
+#include "backends/process.h"
 
 TestSuite(descriptor, .timeout = 10);
 
@@ -72,6 +73,17 @@ Test(descriptor, a_missing_file)
     cr_assert_null(vpc_implementation_load("no/such.ini", &error));
     cr_assert_not_null(strstr(error, "no/such.ini"));
     free(error);
+}
+
+Test(descriptor, processor_time_is_read_behind_any_name)
+{
+    uint64_t us = 0;
+    uint64_t tick = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+    cr_assert(vpc_process_busy("7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 30 12 0 0", &us));
+    cr_expect_eq(us, 42 * tick);
+    cr_expect_not(vpc_process_busy("7 (a) S 1 2 3", &us));
+    cr_expect_not(vpc_process_busy("", &us));
 }
 
 Test(descriptor, placeholders)

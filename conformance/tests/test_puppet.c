@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "puppet_client.h"
+#include "puppet/puppet_client.h"
 
 struct stage {
     char dir[64];

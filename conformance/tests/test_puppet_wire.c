@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "puppet.h"
+#include "puppet/puppet.h"
 
 struct sample {
     enum vpc_puppet_type type;

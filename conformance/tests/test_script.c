@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded.h"
-#include "script.h"
+#include "document/embedded.h"
+#include "script/script.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
@@ -82,6 +82,17 @@ static const struct {
     {HEAD "restart subjects\n", "4:9", "subject"},
     {HEAD "bus up now\n", "4:8", "nothing more"},
     {HEAD "backends inproc\n", "4:16", "a reason"},
+    {"# A late start.\ncovers FRM-3\nsubject host later\nbus up\n", "3:14", "not-started"},
+    {HEAD "start subject\n", "4:1", "not-started"},
+    {HEAD "subject idle\n", "4:13", "for T"},
+    {HEAD "subject idle for 2s part=3\n", "4:21", "share"},
+    {HEAD "clock back\n", "4:7", "one of: stop, go"},
+    {HEAD "waiter wait lunch\n", "4:13", "a duration"},
+    {HEAD "waiter < done\n", "4:10", "one of: ready, timeout"},
+    {HEAD "waiter none eof\n", "4:13", "ready"},
+    {HEAD "api pause now\n", "4:11", "nothing more"},
+    {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
+    {HEAD "pipe deny one\n", "4:11", "nothing more"},
 };
 
 Test(script, bad_ones_fail_at_the_stated_place)
@@ -96,6 +107,27 @@ Test(script, bad_ones_fail_at_the_stated_place)
         cr_expect_eq(strncmp(error, "bad.vpcs:", 9), 0);
         free(error);
     }
+}
+
+Test(script, a_subject_that_is_started_by_a_step)
+{
+    char *error = NULL;
+    struct vpc_script *script =
+        vpc_script_parse("late.vpcs",
+                         "# A late start.\ncovers RDY-2\nsubject host not-started\n"
+                         "waiter:a wait heartbeat_late+1s\nstart subject\n"
+                         "subject idle for 2s share=5\nwaiter:a < ready within 1s\n",
+                         table, spec, &error);
+
+    cr_assert_not_null(script, "%s", error);
+    cr_expect(script->not_started);
+    cr_assert_eq(script->step_count, 4);
+    cr_expect_eq(script->steps[0].op, VPC_OP_WAITER_WAIT);
+    cr_expect_str_eq(script->steps[0].label, "a");
+    cr_expect_eq(script->steps[1].op, VPC_OP_START);
+    cr_expect_str_eq(script->steps[2].during, "2s");
+    cr_expect_eq(script->steps[3].op, VPC_OP_WAITER_READY);
+    vpc_script_free(script);
 }
 
 static bool timer(const void *user, const char *name, uint64_t *ms)

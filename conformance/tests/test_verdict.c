@@ -6,9 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "embedded.h"
-#include "report.h"
-#include "suite.h"
+#include "verdicts/coverage.h"
+#include "document/embedded.h"
+#include "verdicts/report.h"
+#include "verdicts/suite.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
@@ -62,15 +63,20 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
     char *ini = write_file("fake.ini", text), *scenario = write_file("test.vpcs", script);
     char *error = NULL;
 
-    *suite = (struct vpc_suite){
-        .table = table, .spec = spec, .seed = 3, .build = VPC_TEST_DIR, .out = dir,
-        .program = "vpc-conform", .backends = {&vpc_backend_inproc}, .backend_count = 1};
+    *suite = (struct vpc_suite){.table = table,
+                                .spec = spec,
+                                .seed = 3,
+                                .build = VPC_TEST_DIR,
+                                .out = dir,
+                                .program = "vpc-conform",
+                                .backends = {&vpc_backend_inproc},
+                                .backend_count = 1};
     suite->implementations = vpc_alloc(sizeof(struct vpc_implementation *));
     suite->implementations[0] = vpc_implementation_load(ini, &error);
     cr_assert_not_null(suite->implementations[0], "%s", error);
     suite->implementation_count = 1;
     cr_assert(vpc_suite_add(suite, scenario, &error), "%s", error);
-    vpc_suite_run(suite);
+    cr_assert(vpc_suite_run(suite, &error), "%s", error);
     cr_assert_eq(suite->run_count, 1);
     free(ini);
     free(scenario);
@@ -103,10 +109,12 @@ static const struct {
     const char *lie;
     const char *requirement;
 } table_of_lies[] = {
-    {"preamble", "FRM-8"}, {"echo", "SES-2"},     {"features", "MSG-2"}, {"reserved", "FRM-11"},
-    {"number", "FRM-4"},   {"credit", "FLW-1"},   {"offset", "FLW-2"},   {"fin", "FLW-4"},
-    {"after-fin", "CLS-1"}, {"stranger", "CHN-2"}, {"lower", "FLW-3"},    {"noise", "FRM-9"},
-    {"unasked", "CHN-3"},
+    {"preamble", "FRM-8"},     {"echo", "SES-2"},       {"features", "MSG-2"},
+    {"reserved", "FRM-11"},    {"number", "FRM-4"},     {"credit", "FLW-1"},
+    {"offset", "FLW-2"},       {"fin", "FLW-4"},        {"after-fin", "CLS-1"},
+    {"stranger", "CHN-2"},     {"lower", "FLW-3"},      {"noise", "FRM-9"},
+    {"unasked", "CHN-3"},      {"log-common", "LOG-1"}, {"log-name", "LOG-1"},
+    {"log-stranger", "LOG-1"}, {"log-port", "LOG-2"},
 };
 
 Test(verdict, each_lie_fails_with_its_requirement)
@@ -133,6 +141,48 @@ Test(verdict, a_crash_is_a_fail)
 Test(verdict, a_busy_loop_is_a_fail)
 {
     expect("spin", HEAD MAIN_PART, VPC_FAIL, NULL);
+}
+
+Test(verdict, processor_time_and_a_clock_that_stands_still)
+{
+    expect("", HEAD "bus up\nsubject idle for 2s by TRN-4\n", VPC_PASS, NULL);
+    expect("restless", HEAD "bus up\nsubject idle for 2s by TRN-4\n", VPC_FAIL, "TRN-4");
+    expect("restless", HEAD "bus up\nsubject idle for 2s share=50 by TRN-4\n", VPC_PASS, NULL);
+    expect("restless", HEAD "bus up\nclock stop\nsubject idle for 2s by TRN-4\n", VPC_PASS, NULL);
+}
+
+Test(verdict, a_subject_that_a_step_starts)
+{
+    const char *late = "# A late start.\ncovers CLS-2\nsubject guest not-started\n";
+    char *good = vpc_format("%swait 1s\nstart subject\n%s", late, MAIN_PART);
+    char *twice = vpc_format("%sstart subject\nstart subject\n", late);
+
+    expect("", good, VPC_PASS, NULL);
+    expect("", twice, VPC_HARNESS_ERROR, NULL);
+    expect("", HEAD "waiter wait 1s\n", VPC_HARNESS_ERROR, NULL);
+    free(good);
+    free(twice);
+}
+
+Test(verdict, an_event_without_scenario_needs_a_reason)
+{
+    struct vpc_suite suite;
+    char *list = write_file("list.txt", "# comment\n1002 it is logged before anyone looks\n1003\n");
+    char *text = NULL;
+    size_t size = 0, without, with;
+    FILE *out = open_memstream(&text, &size);
+
+    setenv("VPC_FAKE_LIE", "", 1);
+    run(&suite, HEAD "bus up\nlog < 1002\n", "");
+    without = vpc_coverage_events(&suite, "/no/such/file", out);
+    with = vpc_coverage_events(&suite, list, out);
+    fclose(out);
+    cr_expect_eq(with, without + 1, "1002 has a scenario and is listed; 1003 has no reason");
+    cr_expect_not_null(strstr(text, "event 1002 TRANSPORT_UP has a scenario"));
+    cr_expect_not_null(strstr(text, "event 1003 TRANSPORT_DOWN has no scenario"));
+    vpc_suite_free(&suite);
+    free(text);
+    free(list);
 }
 
 Test(verdict, a_step_names_its_own_requirement)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vm.h"
+#include "vm/vm.h"
 
 #define SNAPSHOTS VPC_GUEST "/snapshots"
 
@@ -380,6 +381,8 @@ Test(vm, dies_with_its_harness, .timeout = 120)
         char error[512];
         struct vpc_vm *vm = vpc_vm_start(&options, error, sizeof(error));
         pid_t pid = vm ? vpc_vm_pid(vm) : -1;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* should this test fail before it kills it */
 
         (void)!write(tell[1], &pid, sizeof(pid));
         for (;;)

@@ -482,4 +482,3 @@ const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
     .next_action = vpc_take_action,
     .stop = stop,
 };
-

@@ -20,7 +20,7 @@ $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 
 # ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
 
-CORE_TESTS    := start relay hostile walk
+CORE_TESTS    := start relay control hostile walk memory
 CORE_TEST_RIG  = $(addprefix $(BUILD)/impl/core/tests/,rig.o rig_say.o peer.o)
 TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
 
@@ -31,8 +31,8 @@ $(CORE_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/test_core_%: $(BUILD)/impl/core/t
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
 
 # These count and refuse memory.
-CORE_HEAP_TESTS := walk
+CORE_HEAP_TESTS := walk memory
 $(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/impl/core/tests/heap.o
-$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=free
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=free,--wrap=json_loads,--wrap=json_loadb
 
 -include $(wildcard $(BUILD)/impl/core/tests/*.d)

@@ -5,6 +5,7 @@
 
 void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data)
 {
+    json_object_set_new(data, "vm", json_string(ep->vm)); /* as in a log entry (CTL-4) */
     vpc_act_json(
         ep, VPC_ACTION_BROADCAST, 0,
         json_pack("{s:s, s:o, s:I}", "event", event, "data", data, "time", (json_int_t)ep->now));

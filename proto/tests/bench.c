@@ -265,3 +265,48 @@ unsigned bench_frames(struct bench_end *end, vpc_frame *frames, unsigned max)
     free(parser);
     return count;
 }
+
+void bench_expect_state(const struct bench_end *end, enum vpc_session_state state)
+{
+    cr_expect_eq(vpc_session_state(end->session), state, "%s is %s, not %s",
+                 end->side == HOST ? "host" : "guest",
+                 vpc_session_state_name(vpc_session_state(end->session)),
+                 vpc_session_state_name(state));
+}
+
+void bench_expect_cause(const struct bench_end *end, const char *cause)
+{
+    cr_assert_eq(end->count[VPC_EV_SESSION_DOWN], 1);
+    cr_expect_str_eq(end->last[VPC_EV_SESSION_DOWN].text, cause);
+}
+
+size_t bench_expect_hello(const uint8_t *wire, size_t n, vpc_frame *hello)
+{
+    vpc_parser *parser = calloc(1, sizeof(*parser));
+    size_t pads = 0;
+    const uint8_t *p;
+
+    cr_assert_not_null(parser);
+    while (pads < n && wire[pads] == VPC_PAD)
+        pads++;
+    cr_assert(pads >= BENCH_PREAMBLE_MIN, "%zu octets of padding", pads);
+    cr_assert(n >= pads + BENCH_HELLO_SIZE);
+    p = wire + pads;
+    vpc_parser_follow(parser, VPC_HOST);
+    cr_assert_eq(vpc_parse(parser, &p, p + BENCH_HELLO_SIZE), VPC_PARSE_FRAME);
+    *hello = parser->frame;
+    free(parser);
+    cr_assert_eq(hello->type, VPC_HELLO);
+    cr_assert_eq(hello->seal_session, 0);
+    cr_assert_eq(hello->seal_number, hello->crc);
+    return pads + BENCH_HELLO_SIZE;
+}
+
+void bench_inject_hello(struct bench_end *end, vpc_frame hello)
+{
+    uint8_t octets[BENCH_PREAMBLE_MIN + VPC_SMALL_FRAME_MAX];
+
+    hello.type = VPC_HELLO;
+    memset(octets, VPC_PAD, BENCH_PREAMBLE_MIN);
+    bench_inject(end, octets, BENCH_PREAMBLE_MIN + vpc_encode(&hello, octets + BENCH_PREAMBLE_MIN));
+}

@@ -75,6 +75,17 @@ void bench_open(struct bench *bench, uint16_t port);
 /* Frames on an end's wire, parsed from its start as in a session; returns how many, at most max. */
 unsigned bench_frames(struct bench_end *end, vpc_frame *frames, unsigned max);
 
+#define BENCH_HELLO_SIZE   (VPC_HEADER_SIZE + 128u + VPC_SEAL_SIZE)
+#define BENCH_PREAMBLE_MIN 131129u /* FRM-8 */
+
+void bench_expect_state(const struct bench_end *end, enum vpc_session_state state);
+/* Exactly one session of this end is over, for this cause. */
+void bench_expect_cause(const struct bench_end *end, const char *cause);
+/* A whole preamble and a HELLO stand at the start of these octets; returns how many octets they are. */
+size_t bench_expect_hello(const uint8_t *wire, size_t n, vpc_frame *hello);
+/* Puts a preamble and this HELLO on the wire. */
+void bench_inject_hello(struct bench_end *end, vpc_frame hello);
+
 uint64_t bench_random(uint64_t *seed);
 
 #endif

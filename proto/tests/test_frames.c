@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define PADS         16u
 
 static vpc_parser *new_parser(void)
 {
@@ -551,134 +550,6 @@ Test(frames, every_changed_octet_of_a_hello_breaks_its_seal, .timeout = 60)
     free(parser);
 }
 
-/* ---- the hunt ------------------------------------------------------------------------------------------------------------ */
-
-/* Whether a HELLO with a right seal is found; what has a wrong one is passed over, as a session does. */
-static bool hunt(vpc_parser *parser, const uint8_t *octets, size_t n)
-{
-    const uint8_t *end = octets + n;
-
-    while (octets < end) {
-        enum vpc_parse_result result = vpc_parse(parser, &octets, end);
-
-        cr_assert_neq(result, VPC_PARSE_BAD);
-        if (result == VPC_PARSE_MORE)
-            return false;
-        if (parser->frame.seal_session == 0 && parser->frame.seal_number == parser->frame.crc)
-            return true;
-        vpc_parser_hunt(parser);
-    }
-    return false;
-}
-
-/* `before`, then so many octets of padding, then a HELLO: whole, and octet by octet. */
-static bool found(vpc_parser *parser, const void *before, size_t n, unsigned pads)
-{
-    uint8_t octets[4096];
-    bool whole, single = false;
-
-    cr_assert(n + pads + sizeof(golden_hello) <= sizeof(octets));
-    if (n > 0)
-        memcpy(octets, before, n);
-    memset(octets + n, VPC_PAD, pads);
-    memcpy(octets + n + pads, golden_hello, sizeof(golden_hello));
-    n += pads + sizeof(golden_hello);
-    vpc_parser_hunt(parser);
-    whole = hunt(parser, octets, n);
-    vpc_parser_hunt(parser);
-    for (size_t i = 0; i < n && !single; i++)
-        single = hunt(parser, octets + i, 1);
-    cr_expect_eq(whole, single, "whole and octet by octet differ");
-    return whole;
-}
-
-Test(frames, the_hunt_wants_sixteen_pads, .timeout = 10)
-{
-    vpc_parser *parser = new_parser();
-
-    for (unsigned pads = 0; pads < 64; pads++)
-        cr_expect_eq(found(parser, NULL, 0, pads), pads >= PADS, "%u octets of padding", pads);
-    cr_expect(
-        !found(parser, "\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16x", 16, 1));
-    cr_expect(
-        !found(parser, "\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16x", 16, 15));
-    cr_expect(
-        found(parser, "\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16\x16x", 16, 16));
-    free(parser);
-}
-
-Test(frames, the_hunt_passes_over_noise, .timeout = 30)
-{
-    vpc_parser *parser = new_parser();
-    uint8_t noise[1024];
-    uint32_t seed = 1;
-
-    for (unsigned round = 0; round < 2000; round++) {
-        size_t n = round % sizeof(noise);
-
-        for (size_t i = 0; i < n; i++) {
-            seed = seed * 1664525u + 1013904223u;
-            /* much of what matters to the grammar among what does not */
-            noise[i] =
-                (uint8_t[]){VPC_PAD, 0xB5, 0x56, 0x01, 0, (uint8_t)(seed >> 16)}[(seed >> 24) % 6];
-        }
-        if (n > 0 && noise[n - 1] == VPC_PAD)
-            noise[n - 1] = 'x';
-        /* noise may leave the hunt inside a false HELLO: 156 octets of padding end it */
-        cr_expect(found(parser, noise, n, PADS + 156), "round %u", round);
-    }
-    free(parser);
-}
-
-/* What begins like a HELLO and breaks off at each of its octets; then the true one. */
-Test(frames, false_beginnings_of_a_hello, .timeout = 30)
-{
-    vpc_parser *parser = new_parser();
-    uint8_t octets[PADS + sizeof(golden_hello)];
-
-    memset(octets, VPC_PAD, PADS);
-    memcpy(octets + PADS, golden_hello, sizeof(golden_hello));
-    for (size_t cut = 1; cut < sizeof(golden_hello); cut++)
-        cr_expect(found(parser, octets, PADS + cut, PADS + 156), "cut after %zu", cut);
-    /* In the magic and the header no padding can stand: the very next 16 octets count. */
-    for (size_t cut = 1; cut <= VPC_HEADER_SIZE; cut++)
-        cr_expect(found(parser, octets, PADS + cut, PADS), "cut after %zu", cut);
-    free(parser);
-}
-
-Test(frames, a_hello_with_a_wrong_seal_is_passed_over, .timeout = 30)
-{
-    vpc_parser *parser = new_parser();
-    uint8_t octets[PADS + sizeof(golden_hello)];
-
-    for (size_t octet = 0; octet < sizeof(golden_hello); octet++) {
-        memset(octets, VPC_PAD, PADS);
-        memcpy(octets + PADS, golden_hello, sizeof(golden_hello));
-        octets[PADS + octet] ^= 0x20;
-        vpc_parser_hunt(parser);
-        cr_expect(!hunt(parser, octets, sizeof(octets)), "octet %zu", octet);
-    }
-    free(parser);
-}
-
-Test(frames, frames_in_the_hunt_are_passed_over, .timeout = 10)
-{
-    vpc_parser *parser = new_parser();
-    uint8_t octets[2048];
-    size_t n = 0;
-
-    for (size_t i = 0; i < COUNT(samples); i++) {
-        memset(octets + n, VPC_PAD, i % 2 ? 3 : PADS);
-        n += i % 2 ? 3 : PADS;
-        if (samples[i].type != VPC_HELLO)
-            n += encode_sample(i, octets + n);
-    }
-    octets[n++] = 'x';
-    cr_expect(found(parser, octets, n, PADS));
-    cr_expect(!found(parser, octets, n, PADS - 1));
-    free(parser);
-}
-
 /* A payload that was handed on where it lay is the caller's again: padding that follows does not look at it any more. */
 Test(frames, nothing_is_kept_of_a_payload_that_was_handed_on, .timeout = 10)
 {
@@ -694,5 +565,24 @@ Test(frames, nothing_is_kept_of_a_payload_that_was_handed_on, .timeout = 10)
     cr_assert_eq(vpc_parse(parser, &p, p + 2), VPC_PARSE_MORE);
     cr_expect_eq(parser->buffered, 0);
     cr_expect_null(parser->direct);
+    free(parser);
+}
+
+/* Padding for a payload: what was to come would swallow it, and the frame behind it too. */
+Test(frames, a_new_start_forgets_the_payload_under_way, .timeout = 10)
+{
+    vpc_parser *parser = new_parser();
+    uint8_t octets[1024];
+    size_t n = put_data(octets, 500, VPC_PAD);
+    const uint8_t *p = octets;
+
+    vpc_parser_follow(parser, VPC_HOST);
+    cr_assert_eq(vpc_parse(parser, &p, octets + 300), VPC_PARSE_MORE);
+    vpc_parser_follow(parser, VPC_HOST);
+    p = octets;
+    for (size_t at = 0; at < n; at++)
+        cr_expect_eq(vpc_parse(parser, &p, octets + at + 1),
+                     at + 1 < n ? VPC_PARSE_MORE : VPC_PARSE_FRAME, "octet %zu", at);
+    cr_expect_eq(parser->frame.payload_len, 500);
     free(parser);
 }

@@ -93,6 +93,33 @@ Test(pairs, hello_world_both_ways_and_an_orderly_end, .timeout = 20)
     bench_free(&b);
 }
 
+/* A pair that its peer has released holds no place, though a RESET of it was still to be sent: the next OPEN finds one. */
+Test(pairs, a_reset_that_came_too_late_holds_no_place, .timeout = 20)
+{
+    struct bench b;
+
+    begin(&b);
+    for (unsigned i = 0; i < 16; i++) {
+        struct bench_end *host = HOST_OF(&b), *guest = GUEST_OF(&b);
+
+        bench_open(&b, 6174);
+        vpc_pair_finish(host->pair);
+        vpc_pair_finish(guest->pair);
+        bench_run(&b);
+        vpc_pair_end_delivered(guest->pair);
+        bench_run(&b);
+        vpc_pair_end_delivered(host->pair);
+        vpc_pair_reset(guest->pair, 110); /* crosses RELEASED, and is not taken by the transport yet */
+        bench_collect(host);
+        bench_deliver(host, SIZE_MAX);
+        cr_expect_eq(vpc_session_pairs(guest->session, &(unsigned){0}), 0);
+        bench_run(&b);
+    }
+    expect_all_released(&b);
+    expect_no_fault(&b);
+    bench_free(&b);
+}
+
 Test(pairs, refused, .timeout = 20)
 {
     struct bench b;
@@ -182,8 +209,9 @@ Test(pairs, a_flood_of_refusals_is_bounded, .timeout = 20)
     for (refused = 0; refused < 1000 && GUEST_OF(&b)->count[VPC_EV_SESSION_DOWN] == 0; refused++) {
         bench_inject_frame(
             HOST_OF(&b),
-            (vpc_frame){.type = VPC_OPEN, .channel = ++id, .reverse_channel = ++id, .port = 1});
+            (vpc_frame){.type = VPC_OPEN, .channel = id + 1, .reverse_channel = id + 2, .port = 1});
         bench_deliver(HOST_OF(&b), SIZE_MAX);
+        id += 2;
     }
     cr_expect_eq(refused, 201);
     cr_expect_eq(GUEST_OF(&b)->count[VPC_EV_VIOLATION], 1);

@@ -2,6 +2,7 @@
 #include "heap.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,15 +13,21 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 char *__wrap_strdup(const char *text);
 void __wrap_free(void *block);
+json_t *__real_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
+json_t *__wrap_json_loads(const char *text, size_t flags, json_error_t *error);
+json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
 
 static struct {
     size_t blocks;
     unsigned requests, fail_at;
     int for_good;
+    bool parsing;
 } heap;
 
 static int fails(void)
 {
+    if (heap.parsing)
+        return 0;
     heap.requests++;
     return heap.fail_at != 0 &&
            (heap.requests == heap.fail_at || (heap.for_good && heap.requests > heap.fail_at));
@@ -54,6 +61,25 @@ void __wrap_free(void *block)
 {
     heap.blocks -= block != NULL;
     __real_free(block);
+}
+
+json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error)
+{
+    json_t *value;
+
+    if (fails())
+        return NULL;
+    heap.parsing = true;
+    value = __real_json_loadb(text, n, flags, error);
+    heap.parsing = false;
+    return value;
+}
+
+json_t *__wrap_json_loads(const char *text, size_t flags, json_error_t *error)
+{
+    if (error != NULL)
+        *error = (json_error_t){.text = "no memory"};
+    return __wrap_json_loadb(text, strlen(text), flags, error);
 }
 
 void heap_begin(void)

@@ -213,7 +213,8 @@ static void take_shutdown(struct side *side, const vpc_action *action)
 
     cr_assert_not(stream->shut, "SHUTDOWN twice");
     stream->shut = true;
-    cr_assert_eq(vpc_endpoint_abi_v1.stream_output(side->ep, stream->id, &octets), 0, "output behind SHUTDOWN");
+    cr_assert_eq(vpc_endpoint_abi_v1.stream_output(side->ep, stream->id, &octets), 0,
+                 "output behind SHUTDOWN");
 }
 
 void rig_take(struct side *side)
@@ -268,7 +269,8 @@ static bool answer_asked(struct side *side, struct stream *stream)
         return false;
     stream->state = error != 0 ? STREAM_ENDED : host ? STREAM_LISTENING : STREAM_LIVE;
     if (host)
-        vpc_endpoint_abi_v1.stream_listening(side->ep, stream->id, error, error == 0 ? "/path" : "");
+        vpc_endpoint_abi_v1.stream_listening(side->ep, stream->id, error,
+                                             error == 0 ? "/path" : "");
     else
         vpc_endpoint_abi_v1.stream_opened(side->ep, stream->id, error);
     rig_take(side);
@@ -349,7 +351,7 @@ static bool move_octets(struct side *from, struct side *to)
     uint8_t *copy;
     size_t n;
 
-    if (!rig->bus || rig->blocked)
+    if (!rig->bus || rig->blocked || from->mute)
         return false;
     n = vpc_endpoint_abi_v1.bus_output(from->ep, &octets);
     if (n == 0)
@@ -396,13 +398,15 @@ static void tell_time(struct side *side)
         return;
     vpc_endpoint_abi_v1.clock(side->ep, side->rig->now);
     rig_take(side);
-    cr_assert_gt(vpc_endpoint_abi_v1.deadline(side->ep), side->rig->now, "a deadline in the past: it spins");
+    cr_assert_gt(vpc_endpoint_abi_v1.deadline(side->ep), side->rig->now,
+                 "a deadline in the past: it spins");
 }
 
 static uint64_t next_deadline(const struct rig *rig)
 {
     uint64_t host = rig->host.ep != NULL ? vpc_endpoint_abi_v1.deadline(rig->host.ep) : VPC_NEVER;
-    uint64_t guest = rig->guest.ep != NULL ? vpc_endpoint_abi_v1.deadline(rig->guest.ep) : VPC_NEVER;
+    uint64_t guest =
+        rig->guest.ep != NULL ? vpc_endpoint_abi_v1.deadline(rig->guest.ep) : VPC_NEVER;
 
     return host < guest ? host : guest;
 }

@@ -29,7 +29,6 @@
 #define PIPE_MAX   1100
 #define PIPE(name) "\\\\.\\pipe\\" name
 
-
 enum stream_state {
     STREAM_FREE,
     STREAM_ASKED, /* LISTEN or CONNECT came and is not answered */
@@ -66,6 +65,7 @@ struct side {
     unsigned opened, closed, stopped; /* CHANNEL_OPENED, CHANNEL_CLOSED, STOPPED so far */
     bool in_session;                  /* by SESSION_UP and SESSION_LOST */
     unsigned epoch;
+    bool mute;   /* the bus takes none of its octets */
     bool manual; /* LISTEN and CONNECT are answered by the test */
     int listen_error, connect_error;
 };

@@ -164,7 +164,7 @@ static void let_time_pass(struct side *side)
 
 static void block(struct side *side)
 {
-    (void)side;
+    side->mute = pick(2);
     rig.blocked = pick(3) == 0;
     rig.budget = rig.blocked || pick(2) ? 0 : 1 + pick(200000);
     rig.bus_chunk = pick(2) ? 0 : 1000 + pick(100000);
@@ -215,7 +215,7 @@ static size_t end_round(void)
 
     rig.blocked = false;
     rig.budget = 0;
-    rig.host.manual = rig.guest.manual = false;
+    rig.host.manual = rig.guest.manual = rig.host.mute = rig.guest.mute = false;
     rig_settle(&rig);
     rig_bus(&rig, false);
     for (unsigned i = 0; i < 2; i++)

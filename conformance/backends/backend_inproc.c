@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/* The in-process backend's side towards the run; what moves is in inproc.c. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "backends/inproc.h"
+
+static struct inproc *self_of(struct vpc_backend *backend)
+{
+    return (struct inproc *)backend;
+}
+
+static uint64_t next_random(void *user)
+{
+    struct inproc *self = user;
+    uint64_t x = self->random += 0x9e3779b97f4a7c15;
+
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+    x = (x ^ x >> 27) * 0x94d049bb133111eb;
+    return x ^ x >> 31;
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------------------- */
+
+static char *options_json(const struct vpc_arg *options, size_t count)
+{
+    struct vpc_buffer out = {0};
+
+    vpc_buffer_add(&out, "{", 1);
+    for (size_t i = 0; i < count; i++) {
+        char *one = vpc_format("%s\"%s\": %s", i ? ", " : "", options[i].key, options[i].value);
+
+        vpc_buffer_add(&out, one, strlen(one));
+        free(one);
+    }
+    vpc_buffer_add(&out, "}", 2);
+    return (char *)out.data;
+}
+
+static vpc_endpoint *make_endpoint(struct inproc *self, const char *options)
+{
+    vpc_endpoint_config config = {
+        .role = (uint32_t)self->config.implementation->role,
+        .vm = self->config.vm,
+        .tag = self->config.implementation->role == VPC_FROM_GUEST ? self->config.tag : "",
+        .options = options,
+        .random = next_random,
+        .user = self,
+    };
+    vpc_endpoint *endpoint;
+
+    SUBJECT(self, endpoint = self->abi->create(&config, self->now));
+    return endpoint;
+}
+
+static void inproc_destroy(struct vpc_backend *backend)
+{
+    struct inproc *self = self_of(backend);
+
+    if (self->endpoint)
+        SUBJECT(self, self->abi->destroy(self->endpoint));
+    for (size_t i = 0; i < self->local_count; i++) {
+        vpc_buffer_free(&self->locals[i]->out);
+        free(self->locals[i]->name);
+        free(self->locals[i]);
+    }
+    if (self->object)
+        dlclose(self->object);
+    free(self->locals);
+    free(self->ports);
+    free(self->options);
+    free(self);
+}
+
+static bool load_object(struct inproc *self, char **error)
+{
+    const char *pairs[] = {"build", self->config.build, NULL};
+    const char *unknown = "";
+    const char *object = self->config.implementation->object;
+    char *path = object ? vpc_expand(object, pairs, &unknown) : NULL;
+
+    if (path == NULL) {
+        *error = vpc_format("%s: object in [abi] %s%s", self->config.implementation->path,
+                            object ? "has an unknown placeholder: " : "is missing", unknown);
+        return false;
+    }
+    self->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    self->abi = self->object ? dlsym(self->object, VPC_ENDPOINT_ABI_SYMBOL) : NULL;
+    if (self->abi == NULL)
+        *error = vpc_format("the shared object can not be used: %s", dlerror());
+    else if (self->abi->abi_version != VPC_ENDPOINT_ABI_VERSION)
+        *error = vpc_format("%s has ABI version %u, the harness has %u", path,
+                            self->abi->abi_version, VPC_ENDPOINT_ABI_VERSION);
+    free(path);
+    return *error == NULL;
+}
+
+static struct vpc_backend *inproc_create(const struct vpc_backend_config *config, char **error)
+{
+    struct inproc *self = vpc_alloc(sizeof(*self));
+
+    self->base.ops = &vpc_backend_inproc;
+    self->config = *config;
+    self->now = 1000;
+    self->random = config->seed;
+    self->bus_reading = true;
+    self->next_conn = 1000;
+    self->options = options_json(config->options, config->option_count);
+    if (load_object(self, error))
+        return &self->base;
+    inproc_destroy(&self->base);
+    return NULL;
+}
+
+static bool inproc_start(struct vpc_backend *backend, char **error)
+{
+    struct inproc *self = self_of(backend);
+
+    (void)error;
+    self->endpoint = make_endpoint(self, self->options);
+    if (self->endpoint == NULL) {
+        vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "create() gave NULL", 18);
+        return true;
+    }
+    vpc_inproc_settle(self);
+    if (self->listening) {
+        vpc_inproc_tell(self, VPC_SEEN_BUS_UP, 0, 0, NULL, 0);
+        SUBJECT(self, self->abi->bus_up(self->endpoint));
+        vpc_inproc_settle(self);
+    }
+    return true;
+}
+
+static void inproc_kill(struct vpc_backend *backend)
+{
+    struct inproc *self = self_of(backend);
+
+    SUBJECT(self, self->abi->destroy(self->endpoint));
+    self->endpoint = NULL;
+    if (self->listening)
+        vpc_inproc_tell(self, VPC_SEEN_BUS_DOWN, 0, 0, NULL, 0);
+    vpc_inproc_tell(self, VPC_SEEN_CONTROL_EOF, 0, 0, NULL, 0);
+    for (size_t i = 0; i < self->local_count; i++)
+        vpc_inproc_end_local(self, self->locals[i], true);
+}
+
+static void inproc_stop(struct vpc_backend *backend)
+{
+    struct inproc *self = self_of(backend);
+
+    SUBJECT(self, self->abi->stop(self->endpoint, 1000));
+    vpc_inproc_settle(self);
+}
+
+static bool inproc_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                           char **error)
+{
+    struct inproc *self = self_of(backend);
+    char *options = options_json(option, 1);
+    vpc_endpoint *second = make_endpoint(self, options);
+
+    (void)error;
+    *refused = second == NULL;
+    if (second)
+        SUBJECT(self, self->abi->destroy(second));
+    free(options);
+    return true;
+}
+
+static uint64_t inproc_now(struct vpc_backend *backend)
+{
+    return self_of(backend)->now;
+}
+
+static uint64_t next_deadline(struct inproc *self, uint64_t until)
+{
+    uint64_t due;
+
+    if (self->clock_stopped)
+        return until;
+    SUBJECT(self, due = self->abi->deadline(self->endpoint));
+    for (size_t i = 0; i < self->local_count; i++)
+        if (self->locals[i]->state == LOCAL_CONNECTING && self->locals[i]->deadline < due)
+            due = self->locals[i]->deadline;
+    return due < until ? due : until;
+}
+
+static void inproc_step(struct vpc_backend *backend, uint64_t until)
+{
+    struct inproc *self = self_of(backend);
+    int still = 0;
+
+    if (self->endpoint)
+        vpc_inproc_settle(self);
+    while (!self->saw && self->now < until) {
+        uint64_t next = self->endpoint ? next_deadline(self, until) : until;
+
+        still = next > self->now ? 0 : still + 1;
+        if (still > 1000) {
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "deadline() stays in the past: it spins",
+                            38);
+            return;
+        }
+        self->now = next > self->now ? next : self->now;
+        if (self->endpoint == NULL || self->clock_stopped)
+            continue;
+        self->wakes += next < until;
+        SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+        vpc_inproc_settle(self);
+    }
+    self->saw = false;
+}
+
+static bool inproc_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    (void)error;
+    *us = self_of(backend)->wakes * 1000;
+    return true;
+}
+
+static void inproc_clock(struct vpc_backend *backend, bool goes)
+{
+    struct inproc *self = self_of(backend);
+
+    self->clock_stopped = !goes;
+    if (!goes || self->endpoint == NULL)
+        return;
+    SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+    vpc_inproc_settle(self);
+}
+
+static bool inproc_bus_listen(struct vpc_backend *backend, bool on, char **error)
+{
+    struct inproc *self = self_of(backend);
+
+    (void)error;
+    if (self->listening == on)
+        return true;
+    self->listening = on;
+    if (self->endpoint == NULL)
+        return true;
+    vpc_inproc_tell(self, on ? VPC_SEEN_BUS_UP : VPC_SEEN_BUS_DOWN, 0, 0, NULL, 0);
+    SUBJECT(self, on ? self->abi->bus_up(self->endpoint) : self->abi->bus_down(self->endpoint));
+    vpc_inproc_settle(self);
+    return true;
+}
+
+static void inproc_bus_send(struct vpc_backend *backend, const void *octets, size_t n)
+{
+    struct inproc *self = self_of(backend);
+
+    if (self->endpoint == NULL || !self->listening)
+        return;
+    SUBJECT(self, self->abi->bus_input(self->endpoint, octets, n));
+    vpc_inproc_settle(self);
+}
+
+static size_t inproc_bus_unsent(struct vpc_backend *backend)
+{
+    (void)backend;
+    return 0;
+}
+
+static void inproc_bus_read(struct vpc_backend *backend, bool on)
+{
+    self_of(backend)->bus_reading = on;
+    vpc_inproc_settle(self_of(backend));
+}
+
+static bool inproc_control_open(struct vpc_backend *backend, int client)
+{
+    struct inproc *self = self_of(backend);
+
+    if (self->endpoint == NULL)
+        return false;
+    SUBJECT(self, self->abi->control_open(self->endpoint, (uint32_t)client));
+    vpc_inproc_settle(self);
+    return true;
+}
+
+static void inproc_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
+{
+    struct inproc *self = self_of(backend);
+
+    if (self->endpoint == NULL)
+        return;
+    SUBJECT(self, self->abi->control_line(self->endpoint, (uint32_t)client, line, n));
+    vpc_inproc_settle(self);
+}
+
+/* What waits for a client is the caller's of the ABI to keep: there is nothing to judge here. */
+static void inproc_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    (void)backend;
+    (void)client;
+    (void)on;
+}
+
+static void inproc_control_close(struct vpc_backend *backend, int client)
+{
+    struct inproc *self = self_of(backend);
+
+    if (self->endpoint == NULL)
+        return;
+    SUBJECT(self, self->abi->control_close(self->endpoint, (uint32_t)client));
+    vpc_inproc_settle(self);
+}
+
+static int inproc_pipe_open(struct vpc_backend *backend, int conn, const char *name,
+                            const char *path)
+{
+    struct inproc *self = self_of(backend);
+
+    (void)path;
+    for (size_t i = 0; i < self->local_count; i++) {
+        struct local *local = self->locals[i];
+
+        if (local->state != LOCAL_LISTENING || strcasecmp(local->name, name) != 0)
+            continue;
+        local->state = LOCAL_OPEN;
+        local->conn = conn;
+        SUBJECT(self, self->abi->stream_opened(self->endpoint, local->stream, 0));
+        vpc_inproc_settle(self);
+        return 0;
+    }
+    return ECONNREFUSED;
+}
+
+static void inproc_pipe_deny(struct vpc_backend *backend)
+{
+    self_of(backend)->pipes_denied = true;
+}
+
+static bool inproc_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
+                            char **error)
+{
+    struct inproc *self = self_of(backend);
+
+    (void)error;
+    for (size_t i = 0; i < self->port_count; i++) {
+        if (self->ports[i].number == port) {
+            self->ports[i].mode = mode;
+            return true;
+        }
+    }
+    self->ports = vpc_grow(self->ports, self->port_count + 1, sizeof(*self->ports));
+    self->ports[self->port_count++] = (struct port){port, mode};
+    return true;
+}
+
+static uint16_t inproc_real_port(struct vpc_backend *backend, uint16_t port)
+{
+    (void)backend;
+    return port;
+}
+
+static void inproc_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
+{
+    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+
+    if (local == NULL)
+        return;
+    vpc_buffer_add(&local->out, octets, n);
+    vpc_inproc_settle(self_of(backend));
+}
+
+static void inproc_local_shutdown(struct vpc_backend *backend, int conn)
+{
+    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+
+    if (local == NULL)
+        return;
+    local->shut = true;
+    vpc_inproc_settle(self_of(backend));
+}
+
+static void inproc_local_close(struct vpc_backend *backend, int conn)
+{
+    struct inproc *self = self_of(backend);
+    struct local *local = vpc_inproc_conn(self, conn);
+
+    if (local == NULL)
+        return;
+    local->closed = true;
+    if (local->eof_told && self->config.implementation->role == VPC_FROM_HOST) {
+        local->state = LOCAL_GONE;
+        SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
+    }
+    vpc_inproc_settle(self);
+}
+
+static void inproc_local_abort(struct vpc_backend *backend, int conn)
+{
+    struct inproc *self = self_of(backend);
+    struct local *local = vpc_inproc_conn(self, conn);
+
+    if (local == NULL)
+        return;
+    local->state = LOCAL_GONE;
+    SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
+    vpc_inproc_settle(self);
+}
+
+static void inproc_local_read(struct vpc_backend *backend, int conn, bool on)
+{
+    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+
+    if (local == NULL)
+        return;
+    local->reading = on;
+    vpc_inproc_settle(self_of(backend));
+}
+
+static size_t inproc_local_unsent(struct vpc_backend *backend, int conn)
+{
+    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+
+    return local ? vpc_buffer_size(&local->out) : 0;
+}
+
+const struct vpc_backend_ops vpc_backend_inproc = {
+    .name = "inproc",
+    .bit = VPC_INPROC,
+    .real_time = false,
+    .create = inproc_create,
+    .destroy = inproc_destroy,
+    .start = inproc_start,
+    .kill = inproc_kill,
+    .stop = inproc_stop,
+    .refuses = inproc_refuses,
+    .busy = inproc_busy,
+    .clock = inproc_clock,
+    .now = inproc_now,
+    .step = inproc_step,
+    .bus_listen = inproc_bus_listen,
+    .bus_send = inproc_bus_send,
+    .bus_unsent = inproc_bus_unsent,
+    .bus_read = inproc_bus_read,
+    .control_open = inproc_control_open,
+    .control_line = inproc_control_line,
+    .control_read = inproc_control_read,
+    .control_close = inproc_control_close,
+    .pipe_open = inproc_pipe_open,
+    .pipe_deny = inproc_pipe_deny,
+    .tcp_mode = inproc_tcp_mode,
+    .real_port = inproc_real_port,
+    .local_send = inproc_local_send,
+    .local_shutdown = inproc_local_shutdown,
+    .local_close = inproc_local_close,
+    .local_abort = inproc_local_abort,
+    .local_read = inproc_local_read,
+    .local_unsent = inproc_local_unsent,
+};

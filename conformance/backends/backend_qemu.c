@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The QEMU backend: a virtual machine for each run, from the snapshot of a guest that has booted.
+ *
+ * Goal: the subject's other end of the bus is a real virtio-serial port.  Events come from the VM's one descriptor (the
+ * puppet's answers, QEMU's end) and from the bus.  Limits: the puppet's windows bound what waits here.  What may never
+ * happen: that the end of a VM is taken for the subject's, so whatever goes wrong with the VM itself is told as BROKEN,
+ * which ends the run as a harness error; and that a VM outlives its run: QEMU dies with the process that started it, and
+ * all its files are in the run's folder.
+ */
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/guest_image.h"
+#include "backends/qemu.h"
+#include "vm/qmp.h"
+#include "document/table.h"
+
+#define EVENTS_AT_ONCE 64
+
+uint64_t vpc_qemu_now(struct vpc_backend *backend)
+{
+    (void)backend;
+    return (uint64_t)vpc_qmp_now();
+}
+
+void vpc_qemu_tell(struct vpc_qemu *self, enum vpc_seen_kind kind, int id, uint32_t value,
+                   const char *text, size_t size)
+{
+    struct vpc_seen seen = {kind, id, value, text, size};
+
+    self->saw = true;
+    self->config.sink(self->config.user, &seen);
+}
+
+void vpc_qemu_break(struct vpc_qemu *self, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (self->broken)
+        return;
+    self->broken = true;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    vpc_qemu_tell(self, VPC_SEEN_BROKEN, 0, 0, text, strlen(text));
+}
+
+/* ---- the VM ----------------------------------------------------------------------------------------------------------- */
+
+static void show_wait(void *context, const char *waiting_for, int elapsed)
+{
+    (void)context;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[Kwaiting for %s (%d s)", waiting_for, elapsed / 1000);
+    else if (elapsed == 0)
+        fprintf(stderr, "vpc-conform: waiting for %s\n", waiting_for);
+}
+
+static struct vpc_vm *start_vm(const struct vpc_backend_config *config, const char *initrd,
+                               const char *bus, bool first, char **error)
+{
+    char *kernel = vpc_format("%s/vmlinuz", config->guest_dir);
+    char *snapshots = vpc_format("%s/snapshots", config->guest_dir);
+    struct vpc_vm_options options = {.name = config->vm,
+                                     .tag = config->tag,
+                                     .kernel = kernel,
+                                     .initrd = initrd,
+                                     .bus = bus,
+                                     .scratch = config->dir,
+                                     .snapshots = snapshots,
+                                     .progress = first ? show_wait : NULL};
+    char words[640];
+    struct vpc_vm *vm = vpc_vm_start(&options, words, sizeof(words));
+
+    if (vm == NULL)
+        *error = vpc_copy(words);
+    free(kernel);
+    free(snapshots);
+    return vm;
+}
+
+bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error)
+{
+    self->vm = start_vm(&self->config, self->config.initrd, bus, false, error);
+    return self->vm != NULL;
+}
+
+struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self)
+{
+    struct vpc_puppet *puppet = self->vm ? vpc_vm_puppet(self->vm) : NULL;
+
+    if (puppet == NULL)
+        vpc_qemu_break(self, "VM %s: there is no puppet to ask", self->config.vm);
+    return puppet;
+}
+
+static void on_event(struct vpc_qemu *self, const struct vpc_vm_event *event)
+{
+    if (event->type == VPC_VM_PUPPET && event->puppet.type == VPC_PUPPET_PONG) {
+        if (event->puppet.handle == 0)
+            vpc_qemu_break(self, "VM %s: the guest has booted again in mid-run", self->config.vm);
+        self->pong = event->puppet.handle;
+    } else if (event->type == VPC_VM_PUPPET) {
+        self->on_puppet(self, &event->puppet);
+    } else if (event->type == VPC_VM_PUPPET_LOST) {
+        vpc_qemu_break(self, "VM %s: the line to the puppet was lost in mid-run: %s",
+                       self->config.vm, strerror(event->status));
+    } else if (event->type == VPC_VM_GONE) {
+        vpc_qemu_break(self, "VM %s: QEMU ended in mid-run with %s %d", self->config.vm,
+                       WIFSIGNALED(event->status) ? "signal" : "status",
+                       WIFSIGNALED(event->status) ? WTERMSIG(event->status)
+                                                  : WEXITSTATUS(event->status));
+    }
+}
+
+void vpc_qemu_take(struct vpc_qemu *self)
+{
+    struct vpc_vm_event event;
+
+    for (int i = 0; i < EVENTS_AT_ONCE && self->vm && vpc_vm_poll(self->vm, 0, &event) == 1; i++)
+        on_event(self, &event);
+}
+
+bool vpc_qemu_await(struct vpc_qemu *self, const bool *flag, const bool *other, int ms)
+{
+    int64_t end = vpc_qmp_now() + ms;
+    struct vpc_vm_event event;
+
+    while (!*flag && !(other && *other) && self->vm && !self->broken) {
+        int64_t left = end - vpc_qmp_now();
+
+        if (left <= 0)
+            break;
+        if (vpc_vm_poll(self->vm, (int)left, &event) == 1)
+            on_event(self, &event);
+    }
+    return *flag;
+}
+
+void vpc_qemu_sync(struct vpc_qemu *self)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(self);
+    uint32_t ping = puppet ? vpc_puppet_ping(puppet) : 0;
+    int64_t end = vpc_qmp_now() + VPC_QEMU_ANSWER_MS;
+    struct vpc_vm_event event;
+
+    while (ping && self->pong != ping && !self->broken) {
+        int64_t left = end - vpc_qmp_now();
+
+        if (left <= 0)
+            vpc_qemu_break(self, "VM %s: the puppet has not answered for %d ms", self->config.vm,
+                           VPC_QEMU_ANSWER_MS);
+        else if (vpc_vm_poll(self->vm, (int)left, &event) == 1)
+            on_event(self, &event);
+    }
+}
+
+/* ---- what runs share ---------------------------------------------------------------------------------------------------- */
+
+/* The first start makes the snapshot, so that no run has to. */
+static bool qemu_prepare(const struct vpc_backend_config *config, const char *guest_image,
+                         char **initrd, char **error)
+{
+    struct vpc_vm *vm;
+
+    if (!vpc_guest_image(config->implementation, config->build, config->guest_dir, guest_image,
+                         initrd, error))
+        return false;
+    vm = start_vm(config, *initrd, NULL, true, error);
+    if (vm == NULL) {
+        free(*initrd);
+        *initrd = NULL;
+    }
+    vpc_vm_stop(vm);
+    return *initrd != NULL;
+}
+
+static struct vpc_backend *qemu_create(const struct vpc_backend_config *config, char **error)
+{
+    return config->implementation->role == VPC_FROM_GUEST ? vpc_qemu_guest_create(config, error)
+                                                          : vpc_qemu_host_create(config, error);
+}
+
+const struct vpc_backend_ops vpc_backend_qemu = {
+    .name = "qemu",
+    .bit = VPC_QEMU,
+    .real_time = true,
+    .prepare = qemu_prepare,
+    .create = qemu_create,
+};

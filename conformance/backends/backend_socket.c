@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket backend: a process on a real Unix socket as its bus, in real time.
+ *
+ * Events: the bus (the harness listens, the subject comes), control clients, local connections (socket_io.c), lines of the
+ * log file, the end of the process.  step() polls all of them until one was seen.  Nothing blocks but poll; what may
+ * never happen: a subject that outlives its run, hence process.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/socket_backend.h"
+
+#define SLICE_MS 10 /* the log file and the process are looked at so often */
+
+static struct vpc_socket_backend *self_of(struct vpc_backend *backend)
+{
+    return (struct vpc_socket_backend *)backend;
+}
+
+void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
+                             const char *text, size_t size)
+{
+    struct vpc_seen seen = {kind, id, 0, text, size};
+
+    self->saw = true;
+    self->config.sink(self->config.user, &seen);
+}
+
+static uint64_t socket_now(struct vpc_backend *backend)
+{
+    struct timespec now;
+
+    (void)backend;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the process ---------------------------------------------------------------------------------------------------- */
+
+char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
+                                const char *suffix, const char *options, const char *seconds,
+                                char **error)
+{
+    char *bus = vpc_format("%s/bus%s", self->config.dir, suffix);
+    char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
+    char *log = vpc_format("%s/subject%s.log", self->config.dir, suffix);
+    char *control = vpc_format("%s/control%s", self->config.dir, suffix);
+    const char *pairs[] = {"build",   self->config.build,
+                           "bus",     bus,
+                           "dir",     dir,
+                           "log",     log,
+                           "vm",      self->config.vm,
+                           "tag",     self->config.tag,
+                           "control", control,
+                           "options", options,
+                           "seconds", seconds,
+                           NULL};
+    const char *unknown = "";
+    char *result = vpc_expand(text, pairs, &unknown);
+
+    if (result == NULL)
+        *error = vpc_format("%s: an unknown placeholder: %s", self->config.implementation->path,
+                            unknown);
+    free(bus);
+    free(dir);
+    free(log);
+    free(control);
+    return result;
+}
+
+static char *expand(struct vpc_socket_backend *self, const char *text, const char *suffix,
+                    const char *options, char **error)
+{
+    return vpc_socket_backend_expand(self, text, suffix, options, "", error);
+}
+
+static void make_dir(struct vpc_socket_backend *self, const char *suffix)
+{
+    char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
+
+    mkdir(dir, 0700);
+    free(dir);
+}
+
+static bool socket_start(struct vpc_backend *backend, char **error)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    self->expected_end = false;
+    return vpc_process_start(&self->process, self->command, self->output_path, error);
+}
+
+static void drop_controls(struct vpc_socket_backend *self)
+{
+    for (size_t i = 0; i < self->control_count; i++) {
+        struct vpc_control *one = &self->controls[i];
+
+        if (one->fd < 0)
+            continue;
+        close(one->fd);
+        one->fd = -1;
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+    }
+}
+
+static void drop_bus(struct vpc_socket_backend *self)
+{
+    if (self->bus < 0)
+        return;
+    close(self->bus);
+    self->bus = -1;
+    vpc_buffer_free(&self->bus_out);
+    vpc_socket_backend_tell(self, VPC_SEEN_BUS_DOWN, 0, NULL, 0);
+}
+
+static void socket_kill(struct vpc_backend *backend)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    vpc_process_end(&self->process);
+    drop_bus(self);
+    drop_controls(self);
+}
+
+static void socket_stop(struct vpc_backend *backend)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    self->expected_end = true;
+    vpc_process_signal(&self->process, SIGTERM);
+}
+
+static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                           char **error)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+    struct vpc_process second = {0};
+    char *options = vpc_options(self->config.implementation, option, 1);
+    char *command = expand(self, self->config.implementation->command, "-2", options, error);
+    int status = 0;
+    bool good;
+
+    make_dir(self, "-2");
+    good = command && vpc_process_start(&second, command, self->output_path, error);
+    *refused = good && vpc_process_wait(&second, &status, 2000) && status != 0;
+    vpc_process_end(&second);
+    free(options);
+    free(command);
+    return good;
+}
+
+static void look_at_process(struct vpc_socket_backend *self)
+{
+    int status;
+    char *text;
+
+    if (!vpc_process_ended(&self->process, &status))
+        return;
+    text = vpc_process_status(status);
+    vpc_socket_backend_tell(self,
+                            self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED,
+                            0, text, strlen(text));
+    free(text);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------------ */
+
+static void look_at_log(struct vpc_socket_backend *self)
+{
+    char part[8192];
+    ssize_t n;
+
+    if (self->log < 0)
+        self->log = open(self->log_path, O_RDONLY | O_CLOEXEC);
+    while (self->log >= 0 && (n = read(self->log, part, sizeof(part))) > 0)
+        vpc_buffer_add(&self->log_in, part, (size_t)n);
+    vpc_socket_take_lines(self, &self->log_in, VPC_SEEN_LOG, 0);
+}
+
+/* ---- the bus ----------------------------------------------------------------------------------------------------------- */
+
+static bool socket_bus_listen(struct vpc_backend *backend, bool on, char **error)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    if (on && self->listener < 0) {
+        self->listener = vpc_unix_listen(self->bus_path);
+        if (self->listener < 0)
+            *error = vpc_format("%s: %s", self->bus_path, strerror(errno));
+        return self->listener >= 0;
+    }
+    if (!on && self->listener >= 0) {
+        close(self->listener);
+        self->listener = -1;
+        unlink(self->bus_path);
+        drop_bus(self);
+    }
+    return true;
+}
+
+static void accept_bus(struct vpc_socket_backend *self)
+{
+    int fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    drop_bus(self);
+    self->bus = fd;
+    vpc_socket_backend_tell(self, VPC_SEEN_BUS_UP, 0, NULL, 0);
+}
+
+static void write_bus(struct vpc_socket_backend *self)
+{
+    while (self->bus >= 0 && vpc_buffer_size(&self->bus_out) > 0) {
+        ssize_t n = send(self->bus, vpc_buffer_head(&self->bus_out),
+                         vpc_buffer_size(&self->bus_out), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        vpc_buffer_drop(&self->bus_out, (size_t)n);
+    }
+}
+
+/* A piece goes out by itself where the socket takes it within a moment, so that the subject may read it so. */
+static void socket_bus_send(struct vpc_backend *backend, const void *octets, size_t n)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+    struct pollfd wait = {.fd = self->bus, .events = POLLOUT};
+    bool waited = vpc_buffer_size(&self->bus_out) > 0;
+
+    vpc_buffer_add(&self->bus_out, octets, n);
+    if (waited)
+        return;
+    write_bus(self);
+    if (vpc_buffer_size(&self->bus_out) > 0 && poll(&wait, 1, 50) > 0)
+        write_bus(self);
+}
+
+static size_t socket_bus_unsent(struct vpc_backend *backend)
+{
+    return vpc_buffer_size(&self_of(backend)->bus_out);
+}
+
+static void read_bus(struct vpc_socket_backend *self)
+{
+    char part[65536];
+    ssize_t n = recv(self->bus, part, sizeof(part), 0);
+
+    if (n > 0)
+        vpc_socket_backend_tell(self, VPC_SEEN_BUS_OCTETS, 0, part, (size_t)n);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        drop_bus(self);
+}
+
+static void socket_bus_read(struct vpc_backend *backend, bool on)
+{
+    self_of(backend)->bus_paused = !on;
+}
+
+/* ---- step ------------------------------------------------------------------------------------------------------------------ */
+
+static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, size_t controls,
+                  size_t locals)
+{
+    if (fds[0].revents)
+        accept_bus(self);
+    else if (fds[1].revents & POLLOUT)
+        write_bus(self);
+    if (self->bus >= 0 && fds[1].fd == self->bus && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+        read_bus(self);
+    for (size_t i = 0; i < controls; i++) {
+        if (fds[2 + i].revents & POLLOUT)
+            vpc_socket_control_write(&self->controls[i]);
+        if (self->controls[i].fd >= 0 && !self->controls[i].paused &&
+            fds[2 + i].revents & (POLLIN | POLLHUP | POLLERR))
+            vpc_socket_control_take(self, &self->controls[i]);
+    }
+    vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
+}
+
+static void turn(struct vpc_socket_backend *self, int timeout)
+{
+    size_t controls = self->control_count, locals;
+    struct pollfd *fds =
+        vpc_alloc((3 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
+    bool writes = vpc_buffer_size(&self->bus_out) > 0;
+
+    fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = self->bus_paused && !writes ? -1 : self->bus,
+                             .events =
+                                 (short)((self->bus_paused ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
+    for (size_t i = 0; i < controls; i++)
+        fds[2 + i] = (struct pollfd){
+            .fd = vpc_socket_control_fd(&self->controls[i]),
+            .events = (short)((self->controls[i].paused ? 0 : POLLIN) |
+                              (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
+    locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
+    fds[2 + controls + locals] = (struct pollfd){.fd = self->extra_fd, .events = POLLIN};
+    if (poll(fds, 3 + controls + locals, timeout) > 0)
+        serve(self, fds, controls, locals);
+    if (self->serve_extra)
+        self->serve_extra(self);
+    free(fds);
+    look_at_log(self);
+    look_at_process(self);
+}
+
+static void socket_step(struct vpc_backend *backend, uint64_t until)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+    uint64_t now = socket_now(backend);
+
+    self->saw = false;
+    do {
+        uint64_t left = until > now ? until - now : 0;
+
+        turn(self, left < SLICE_MS ? (int)left : SLICE_MS);
+        now = socket_now(backend);
+    } while (!self->saw && now < until);
+}
+
+/* ---- local connections -------------------------------------------------------------------------------------------------------- */
+
+static int socket_pipe_open(struct vpc_backend *backend, int conn, const char *name,
+                            const char *path)
+{
+    (void)name;
+    return vpc_sockets_connect(&self_of(backend)->locals, conn, path);
+}
+
+static bool socket_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
+                            char **error)
+{
+    return vpc_sockets_mode(&self_of(backend)->locals, port, mode, error);
+}
+
+/* A host endpoint's port is only a number; a guest's is one of this machine. */
+static uint16_t socket_real_port(struct vpc_backend *backend, uint16_t port)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    return self->config.implementation->role == VPC_FROM_HOST
+               ? port
+               : vpc_sockets_port(&self->locals, port);
+}
+
+static void socket_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    if (one == NULL)
+        return;
+    vpc_buffer_add(&one->out, octets, n);
+    vpc_socket_write(one);
+}
+
+static void socket_local_shutdown(struct vpc_backend *backend, int conn)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    if (one == NULL)
+        return;
+    one->shut = true;
+    vpc_socket_write(one);
+}
+
+static void socket_local_close(struct vpc_backend *backend, int conn)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    if (one == NULL)
+        return;
+    one->close_after = true;
+    vpc_socket_write(one);
+}
+
+static void socket_local_abort(struct vpc_backend *backend, int conn)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    if (one)
+        vpc_socket_abort(one);
+}
+
+static void socket_local_read(struct vpc_backend *backend, int conn, bool on)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    if (one)
+        one->paused = !on;
+}
+
+static size_t socket_local_unsent(struct vpc_backend *backend, int conn)
+{
+    struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
+
+    return one ? vpc_buffer_size(&one->out) : 0;
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------------------------ */
+
+static void socket_destroy(struct vpc_backend *backend)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    vpc_process_end(&self->process);
+    vpc_socket_waiters_end(self);
+    for (size_t i = 0; i < self->control_count; i++) {
+        if (self->controls[i].fd >= 0)
+            close(self->controls[i].fd);
+        vpc_buffer_free(&self->controls[i].in);
+        vpc_buffer_free(&self->controls[i].out);
+    }
+    vpc_sockets_free(&self->locals);
+    if (self->listener >= 0)
+        close(self->listener);
+    if (self->bus >= 0)
+        close(self->bus);
+    if (self->log >= 0)
+        close(self->log);
+    vpc_buffer_free(&self->bus_out);
+    vpc_buffer_free(&self->log_in);
+    free(self->controls);
+    free(self->bus_path);
+    free(self->log_path);
+    free(self->output_path);
+    free(self->control_path);
+    free(self->command);
+    free(self);
+}
+
+static bool prepare(struct vpc_socket_backend *self, char **error)
+{
+    const struct vpc_implementation *implementation = self->config.implementation;
+    char *options = vpc_options(implementation, self->config.options, self->config.option_count);
+
+    self->command = expand(self, implementation->command, "", options, error);
+    free(options);
+    if (self->command)
+        self->control_path = expand(self, implementation->control, "", "", error);
+    self->bus_path = vpc_format("%s/bus", self->config.dir);
+    self->log_path = vpc_format("%s/subject.log", self->config.dir);
+    self->output_path = vpc_format("%s/subject.out", self->config.dir);
+    make_dir(self, "");
+    return self->control_path != NULL;
+}
+
+bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
+                              const struct vpc_backend_config *config, char **error)
+{
+    self->config = *config;
+    self->listener = self->bus = self->log = self->extra_fd = -1;
+    self->locals.next_id = 1000;
+    self->locals.sink = config->sink;
+    self->locals.user = config->user;
+    self->locals.saw = &self->saw;
+    return prepare(self, error);
+}
+
+static struct vpc_backend *socket_create(const struct vpc_backend_config *config, char **error)
+{
+    struct vpc_socket_backend *self = vpc_alloc(sizeof(*self));
+
+    self->base.ops = &vpc_backend_socket;
+    if (vpc_socket_backend_begin(self, config, error))
+        return &self->base;
+    socket_destroy(&self->base);
+    return NULL;
+}
+
+const struct vpc_backend_ops vpc_backend_socket = {
+    .name = "socket",
+    .bit = VPC_SOCKET,
+    .real_time = true,
+    .create = socket_create,
+    .destroy = socket_destroy,
+    .start = socket_start,
+    .kill = socket_kill,
+    .stop = socket_stop,
+    .refuses = socket_refuses,
+    .busy = vpc_socket_busy,
+    .waiter_start = vpc_socket_waiter_start,
+    .waiter_ended = vpc_socket_waiter_ended,
+    .now = socket_now,
+    .step = socket_step,
+    .bus_listen = socket_bus_listen,
+    .bus_send = socket_bus_send,
+    .bus_unsent = socket_bus_unsent,
+    .bus_read = socket_bus_read,
+    .control_open = vpc_socket_control_open,
+    .control_line = vpc_socket_control_line,
+    .control_read = vpc_socket_control_read,
+    .control_close = vpc_socket_control_close,
+    .pipe_open = socket_pipe_open,
+    .tcp_mode = socket_tcp_mode,
+    .real_port = socket_real_port,
+    .local_send = socket_local_send,
+    .local_shutdown = socket_local_shutdown,
+    .local_close = socket_local_close,
+    .local_abort = socket_local_abort,
+    .local_read = socket_local_read,
+    .local_unsent = socket_local_unsent,
+};

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The in-process backend: a shared object that exports vpc_endpoint_abi, on a virtual clock.
+ *
+ * It is the shell that vpc_endpoint.h asks for, with everything outside of the endpoint made up: the clock goes only where
+ * step() moves it, ports and pipes are entries of a list, and what a local program writes waits here until stream_room()
+ * takes it.  settle() carries octets and actions until nothing moves; then, and only then, time may pass.  So every run
+ * with the same seed is the same run.  What may never happen: an endless settle(), hence the bound on its rounds.
+ */
+#include "backends/inproc.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#define MAX_ROUNDS 200000
+#define TAKE_MAX   65536 /* of a stream at once, as a socket would */
+
+void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
+                     const char *text, size_t size)
+{
+    struct vpc_seen seen = {kind, id, value, text, size};
+
+    self->saw = true;
+    self->config.sink(self->config.user, &seen);
+}
+
+static struct local *local_of_stream(struct inproc *self, uint32_t stream)
+{
+    for (size_t i = 0; i < self->local_count; i++)
+        if (self->locals[i]->stream == stream && self->locals[i]->state != LOCAL_GONE)
+            return self->locals[i];
+    return NULL;
+}
+
+struct local *vpc_inproc_conn(struct inproc *self, int conn)
+{
+    for (size_t i = 0; i < self->local_count; i++)
+        if (self->locals[i]->conn == conn && self->locals[i]->state == LOCAL_OPEN)
+            return self->locals[i];
+    return NULL;
+}
+
+static struct local *add_local(struct inproc *self, uint32_t stream, enum local_state state)
+{
+    struct local *local = vpc_alloc(sizeof(*local));
+
+    self->locals = vpc_grow(self->locals, self->local_count + 1, sizeof(struct local *));
+    self->locals[self->local_count++] = local;
+    local->stream = stream;
+    local->state = state;
+    local->reading = true;
+    return local;
+}
+
+static enum vpc_tcp_mode mode_of(const struct inproc *self, uint16_t number)
+{
+    for (size_t i = 0; i < self->port_count; i++)
+        if (self->ports[i].number == number)
+            return self->ports[i].mode;
+    return VPC_TCP_CLOSED;
+}
+
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
+
+static void on_listen(struct inproc *self, const vpc_action *action)
+{
+    struct local *local;
+
+    if (self->pipes_denied) {
+        SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, EACCES, ""));
+        return;
+    }
+    local = add_local(self, action->stream, LOCAL_LISTENING);
+    local->name = vpc_copy_n(action->text ? action->text : "", action->text_len);
+    SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, ""));
+}
+
+static void on_connect(struct inproc *self, const vpc_action *action)
+{
+    struct local *local = add_local(self, action->stream, LOCAL_CONNECTING);
+    enum vpc_tcp_mode mode = mode_of(self, (uint16_t)action->value);
+
+    local->conn = (int)action->value;
+    local->error = mode == VPC_TCP_LISTENING ? 0 : mode == VPC_TCP_DEAF ? ETIMEDOUT : ECONNREFUSED;
+    local->deadline = mode == VPC_TCP_DEAF ? self->now + action->limit_ms : 0;
+}
+
+void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset)
+{
+    if (local == NULL)
+        return;
+    if (local->state == LOCAL_OPEN && !local->closed) {
+        if (reset && self->config.implementation->role == VPC_FROM_GUEST)
+            vpc_inproc_tell(self, VPC_SEEN_LOCAL_RESET, local->conn, 0, NULL, 0);
+        else
+            vpc_inproc_tell(self, VPC_SEEN_LOCAL_EOF, local->conn, 0, NULL, 0);
+    }
+    local->state = LOCAL_GONE;
+}
+
+static void on_shutdown(struct inproc *self, const vpc_action *action)
+{
+    struct local *local = local_of_stream(self, action->stream);
+
+    if (local && local->state == LOCAL_OPEN && !local->closed)
+        vpc_inproc_tell(self, VPC_SEEN_LOCAL_EOF, local->conn, 0, NULL, 0);
+}
+
+static void on_close(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_end_local(self, local_of_stream(self, action->stream), false);
+}
+
+static void on_abort(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_end_local(self, local_of_stream(self, action->stream), true);
+}
+
+static void on_reply(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_tell(self, VPC_SEEN_CONTROL_LINE, (int)action->client, 0, action->text,
+                    action->text_len);
+}
+
+static void on_broadcast(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_tell(self, VPC_SEEN_CONTROL_LINE, 0, 0, action->text, action->text_len);
+}
+
+static void on_log(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_tell(self, VPC_SEEN_LOG, 0, 0, action->text, action->text_len);
+}
+
+static void on_ready(struct inproc *self, const vpc_action *action)
+{
+    vpc_inproc_tell(self, VPC_SEEN_READY, 0, action->value, action->text, action->text_len);
+}
+
+static void on_stopped(struct inproc *self, const vpc_action *action)
+{
+    (void)action;
+    vpc_inproc_tell(self, VPC_SEEN_STOPPED, 0, 0, NULL, 0);
+}
+
+static void (*const handlers[])(struct inproc *, const vpc_action *) = {
+    [VPC_ACTION_LISTEN] = on_listen,   [VPC_ACTION_UNLISTEN] = on_close,
+    [VPC_ACTION_CONNECT] = on_connect, [VPC_ACTION_SHUTDOWN] = on_shutdown,
+    [VPC_ACTION_CLOSE] = on_close,     [VPC_ACTION_ABORT] = on_abort,
+    [VPC_ACTION_REPLY] = on_reply,     [VPC_ACTION_BROADCAST] = on_broadcast,
+    [VPC_ACTION_LOG] = on_log,         [VPC_ACTION_READY] = on_ready,
+    [VPC_ACTION_STOPPED] = on_stopped,
+};
+
+static bool take_actions(struct inproc *self)
+{
+    bool moved = false;
+    vpc_action action;
+    int got;
+
+    for (;;) {
+        SUBJECT(self, got = self->abi->next_action(self->endpoint, &action));
+        if (!got)
+            return moved;
+        moved = true;
+        if (action.kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[action.kind])
+            handlers[action.kind](self, &action);
+        else
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "an action of an unknown kind", 28);
+    }
+}
+
+/* ---- octets ----------------------------------------------------------------------------------------------------- */
+
+static bool take_bus(struct inproc *self)
+{
+    const void *octets;
+    size_t n;
+
+    if (!self->listening || !self->bus_reading)
+        return false;
+    SUBJECT(self, n = self->abi->bus_output(self->endpoint, &octets));
+    if (n == 0)
+        return false;
+    vpc_inproc_tell(self, VPC_SEEN_BUS_OCTETS, 0, 0, octets, n);
+    SUBJECT(self, self->abi->bus_sent(self->endpoint, n));
+    return true;
+}
+
+static bool take_stream(struct inproc *self, struct local *local)
+{
+    const void *octets;
+    size_t n;
+
+    if (local->state != LOCAL_OPEN || (!local->reading && !local->closed))
+        return false;
+    SUBJECT(self, n = self->abi->stream_output(self->endpoint, local->stream, &octets));
+    if (n == 0)
+        return false;
+    if (local->closed) {
+        local->state = LOCAL_GONE;
+        SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
+        return true;
+    }
+    n = n < TAKE_MAX ? n : TAKE_MAX;
+    vpc_inproc_tell(self, VPC_SEEN_LOCAL_OCTETS, local->conn, 0, octets, n);
+    SUBJECT(self, self->abi->stream_sent(self->endpoint, local->stream, n));
+    return true;
+}
+
+static bool feed_stream(struct inproc *self, struct local *local)
+{
+    size_t waiting = vpc_buffer_size(&local->out), room, took;
+    bool host = self->config.implementation->role == VPC_FROM_HOST;
+
+    if (local->state != LOCAL_OPEN || local->eof_told)
+        return false;
+    if (waiting > 0) {
+        SUBJECT(self, room = self->abi->stream_room(self->endpoint, local->stream));
+        if (room == 0)
+            return false;
+        SUBJECT(self, took = self->abi->stream_input(self->endpoint, local->stream,
+                                                     vpc_buffer_head(&local->out), waiting));
+        vpc_buffer_drop(&local->out, took > waiting ? waiting : took);
+        return took > 0;
+    }
+    if (!local->shut && !local->closed)
+        return false;
+    local->eof_told = true;
+    SUBJECT(self, self->abi->stream_eof(self->endpoint, local->stream));
+    if (local->closed && host && local->state == LOCAL_OPEN) {
+        local->state = LOCAL_GONE;
+        SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
+    }
+    return true;
+}
+
+static bool answer_connect(struct inproc *self, struct local *local)
+{
+    int port = local->conn;
+
+    if (local->state != LOCAL_CONNECTING || self->now < local->deadline)
+        return false;
+    local->state = local->error ? LOCAL_GONE : LOCAL_OPEN;
+    if (local->error == 0) {
+        local->conn = self->next_conn++;
+        vpc_inproc_tell(self, VPC_SEEN_LOCAL_OPENED, local->conn, (uint32_t)port, NULL, 0);
+    }
+    SUBJECT(self, self->abi->stream_opened(self->endpoint, local->stream, local->error));
+    return true;
+}
+
+/* Each of the three is a call after which all actions are taken first. */
+static bool settle_local(struct inproc *self, struct local *local)
+{
+    bool (*const parts[])(struct inproc *, struct local *) = {answer_connect, take_stream,
+                                                              feed_stream};
+    bool moved = false;
+
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i](self, local)) {
+            moved = true;
+            take_actions(self);
+        }
+    }
+    return moved;
+}
+
+void vpc_inproc_settle(struct inproc *self)
+{
+    bool moved = true;
+
+    for (int round = 0; moved && self->endpoint; round++) {
+        if (round > MAX_ROUNDS) {
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "it never comes to rest at one moment",
+                            36);
+            return;
+        }
+        moved = take_actions(self);
+        if (take_bus(self))
+            moved = true;
+        for (size_t i = 0; i < self->local_count; i++)
+            moved |= settle_local(self, self->locals[i]);
+    }
+}

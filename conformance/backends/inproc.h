@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What the two files of the in-process backend share. */
+#ifndef VPC_CONFORM_INPROC_H
+#define VPC_CONFORM_INPROC_H
+
+#include "backends/backend.h"
+#include "memory.h"
+#include "spec/vpc_endpoint.h"
+
+enum local_state { LOCAL_LISTENING, LOCAL_CONNECTING, LOCAL_OPEN, LOCAL_GONE };
+
+struct local {
+    enum local_state state;
+    uint32_t stream;
+    int conn;
+    char *name;        /* host: the pipe's full name */
+    uint64_t deadline; /* CONNECTING: when it times out; 0: it is answered at once */
+    int error;         /* CONNECTING: what the answer is */
+    struct vpc_buffer out;
+    bool reading, shut, closed, eof_told;
+};
+
+struct port {
+    uint16_t number;
+    enum vpc_tcp_mode mode;
+};
+
+struct inproc {
+    struct vpc_backend base;
+    struct vpc_backend_config config;
+    void *object;
+    const vpc_endpoint_abi *abi;
+    vpc_endpoint *endpoint;
+    char *options;
+    uint64_t now;
+    uint64_t random;
+    uint64_t wakes; /* how often it asked to be called */
+    bool clock_stopped, pipes_denied;
+    bool listening, bus_reading, stop_asked, saw;
+    struct local **locals;
+    size_t local_count;
+    struct port *ports;
+    size_t port_count;
+    int next_conn;
+};
+
+#define SUBJECT(self, call)                                                                        \
+    do {                                                                                           \
+        *(self)->config.in_subject = 1;                                                            \
+        call;                                                                                      \
+        *(self)->config.in_subject = 0;                                                            \
+    } while (0)
+
+void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
+                     const char *text, size_t size);
+/* The local connection that is open under that number, or NULL. */
+struct local *vpc_inproc_conn(struct inproc *self, int conn);
+/* The subject ends the connection; the local program sees a reset or an orderly end. */
+void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset);
+/* Carries octets and actions until nothing moves. */
+void vpc_inproc_settle(struct inproc *self);
+
+#endif

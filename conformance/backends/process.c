@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "backends/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+static char **words_of(char *text)
+{
+    char **words = NULL, *rest = NULL;
+    size_t count = 0;
+
+    for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        words = vpc_grow(words, count + 2, sizeof(*words));
+        words[count++] = word;
+        words[count] = NULL;
+    }
+    return words;
+}
+
+/* The error of an exec comes back through a pipe that the exec closes. */
+static _Noreturn void child(char **words, const char *output, int report, pid_t parent)
+{
+    int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int failed;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    dup2(null, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    signal(SIGPIPE, SIG_DFL);
+    execvp(words[0], words);
+    failed = errno;
+    if (write(report, &failed, sizeof(failed)) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
+                       char **error)
+{
+    char *text = vpc_copy(command);
+    char **words = words_of(text);
+    int report[2], failed = 0;
+    pid_t parent = getpid();
+
+    if (words == NULL || pipe2(report, O_CLOEXEC) != 0 || (process->pid = fork()) < 0) {
+        *error = vpc_format("\"%s\" can not be started: %s", command,
+                            words ? strerror(errno) : "it is empty");
+        process->pid = 0;
+        free(words);
+        free(text);
+        return false;
+    }
+    if (process->pid == 0)
+        child(words, output, report[1], parent);
+    setpgid(process->pid, process->pid);
+    close(report[1]);
+    if (read(report[0], &failed, sizeof(failed)) == (ssize_t)sizeof(failed)) {
+        *error = vpc_format("%s can not be started: %s", words[0], strerror(failed));
+        vpc_process_end(process);
+    }
+    close(report[0]);
+    free(words);
+    free(text);
+    return *error == NULL;
+}
+
+bool vpc_process_ended(struct vpc_process *process, int *status)
+{
+    if (process->pid == 0 || waitpid(process->pid, status, WNOHANG) != process->pid)
+        return false;
+    kill(-process->pid, SIGKILL);
+    process->pid = 0;
+    return true;
+}
+
+bool vpc_process_wait(struct vpc_process *process, int *status, int limit_ms)
+{
+    for (int waited = 0; waited <= limit_ms; waited += 5) {
+        if (vpc_process_ended(process, status))
+            return true;
+        poll(NULL, 0, 5);
+    }
+    return false;
+}
+
+void vpc_process_signal(struct vpc_process *process, int number)
+{
+    if (process->pid)
+        kill(process->pid, number);
+}
+
+void vpc_process_end(struct vpc_process *process)
+{
+    if (process->pid == 0)
+        return;
+    kill(-process->pid, SIGKILL);
+    kill(process->pid, SIGKILL);
+    while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    process->pid = 0;
+}
+
+char *vpc_process_status(int status)
+{
+    if (WIFSIGNALED(status))
+        return vpc_format("it was ended by signal %d (%s)", WTERMSIG(status),
+                          strsignal(WTERMSIG(status)));
+    return vpc_format("it ended with status %d", WEXITSTATUS(status));
+}
+
+/* The name is in parentheses and may hold any character; utime and stime are the 12th and 13th words after it. */
+bool vpc_process_busy(const char *stat, uint64_t *us)
+{
+    const char *at = strrchr(stat, ')');
+    unsigned long long user, system;
+    unsigned long ticks = (unsigned long)sysconf(_SC_CLK_TCK);
+
+    if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+                             &user, &system) != 2)
+        return false;
+    *us = (user + system) * 1000000 / ticks;
+    return true;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A subject as a process: in a process group of its own, killed with the harness, always reaped.
+ *
+ * Ownership: a process is a value of the caller; vpc_process_end() kills and reaps what still runs.
+ */
+#ifndef VPC_CONFORM_PROCESS_H
+#define VPC_CONFORM_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct vpc_process {
+    pid_t pid; /* 0: none */
+};
+
+/* Starts the command, its words parted by spaces; its output is appended to the file.  False: *error, the caller's. */
+bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
+                       char **error);
+/* Whether it has ended, with its wait status; asks once and does not wait. */
+bool vpc_process_ended(struct vpc_process *process, int *status);
+/* The same, but waits for at most so long. */
+bool vpc_process_wait(struct vpc_process *process, int *status, int limit_ms);
+void vpc_process_signal(struct vpc_process *process, int number);
+void vpc_process_end(struct vpc_process *process);
+/* How it ended, for people; freed by the caller. */
+char *vpc_process_status(int status);
+
+/* The processor time in a text of /proc/PID/stat, in microseconds; false: that is none. */
+bool vpc_process_busy(const char *stat, uint64_t *us);
+
+#endif

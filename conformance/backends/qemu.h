@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the two halves of the QEMU backend share: the virtual machine, and what is seen.
+ *
+ *   backend_qemu.c  both: what runs share, the VM's life and events, time
+ *   qemu_guest.c    the subject is a guest endpoint: the puppet runs it, the harness is at QEMU's side of the bus
+ *   qemu_things.c   its upper testers: what lives in the puppet, control clients, TCP servers, the log
+ *   qemu_host.c     the subject is a host endpoint: a process here, the harness is at the guest's side of the bus
+ */
+#ifndef VPC_CONFORM_QEMU_H
+#define VPC_CONFORM_QEMU_H
+
+#include "backends/backend.h"
+#include "memory.h"
+#include "vm/vm.h"
+
+#define VPC_QEMU_ANSWER_MS 5000 /* of the puppet: far more than it ever needs, on a busy machine too */
+
+struct vpc_qemu {
+    struct vpc_backend base;
+    struct vpc_backend_config config;
+    struct vpc_vm *vm; /* NULL: none runs */
+    /* Is given each event of the puppet. */
+    void (*on_puppet)(struct vpc_qemu *self, const struct vpc_puppet_event *event);
+    uint32_t pong; /* the last ping that was answered */
+    bool saw;      /* since step() began */
+    bool broken;
+};
+
+struct vpc_backend *vpc_qemu_guest_create(const struct vpc_backend_config *config, char **error);
+struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config, char **error);
+
+/* Starts a VM; bus is where QEMU shall listen, or NULL. */
+bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error);
+/* NULL, with BROKEN told, when the puppet is lost. */
+struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self);
+void vpc_qemu_tell(struct vpc_qemu *self, enum vpc_seen_kind kind, int id, uint32_t value,
+                   const char *text, size_t size);
+void vpc_qemu_break(struct vpc_qemu *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sends what waits for the puppet and takes what has come from the VM. */
+void vpc_qemu_take(struct vpc_qemu *self);
+/* Goes on with the VM alone until *flag (or *other, if not NULL), for ms at most; what *flag then is. */
+bool vpc_qemu_await(struct vpc_qemu *self, const bool *flag, const bool *other, int ms);
+/* Returns when the puppet has done all that it was asked before. */
+void vpc_qemu_sync(struct vpc_qemu *self);
+uint64_t vpc_qemu_now(struct vpc_backend *backend);
+
+#endif

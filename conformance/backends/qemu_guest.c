@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest endpoint in a virtual machine: the harness is the host's side of a real virtio-serial port.
+ *
+ * The puppet runs the endpoint; the harness connects to QEMU's chardev.  Nobody tells the host's side when the guest opens
+ * the port, so the bus counts as up while both the connection is there and the command runs: what is sent in between
+ * waits in QEMU.  When the command ends, all that it wrote before is in the socket already, since the virtual processor
+ * handed it over itself; it is taken first, and only then the bus is down.  What the harness had sent stays on its way, as
+ * it would for any host, and meets the next instance: a scenario about stale octets lives from that.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backends/process.h"
+#include "backends/qemu_guest.h"
+#include "backends/socket_io.h"
+
+#define GUEST_DIR "/run" /* the guest's: a file system in its memory */
+#define SETTLE_MS 20     /* without an octet: what QEMU held is through */
+#define DRAIN_MS  1000
+#define REFUSE_MS 3000 /* until which a second instance must have refused */
+
+static void bus_drop(struct vpc_qemu_guest *self)
+{
+    if (self->bus_up)
+        vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_DOWN, 0, 0, NULL, 0);
+    self->bus_up = false;
+}
+
+static bool runs(const struct vpc_qemu_guest *self)
+{
+    return self->subject && self->subject->opened && !self->subject->exited && !self->subject->gone;
+}
+
+static void bus_look(struct vpc_qemu_guest *self)
+{
+    if (self->bus_up || self->bus < 0 || !runs(self))
+        return;
+    self->bus_up = true;
+    vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_UP, 0, 0, NULL, 0);
+}
+
+/* ---- the bus ---------------------------------------------------------------------------------------------------------- */
+
+/* How many octets came. */
+static size_t bus_take(struct vpc_qemu_guest *self)
+{
+    char part[65536];
+    ssize_t n = recv(self->bus, part, sizeof(part), 0);
+
+    if (n > 0 && !self->bus_paused)
+        vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_OCTETS, 0, 0, part, (size_t)n);
+    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        vpc_qemu_break(&self->qemu, "VM %s: QEMU ended the connection of the bus",
+                       self->qemu.config.vm);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void bus_write(struct vpc_qemu_guest *self)
+{
+    while (self->bus >= 0 && vpc_buffer_size(&self->bus_out) > 0) {
+        ssize_t n = send(self->bus, vpc_buffer_head(&self->bus_out),
+                         vpc_buffer_size(&self->bus_out), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        vpc_buffer_drop(&self->bus_out, (size_t)n);
+    }
+}
+
+static void bus_drain(struct vpc_qemu_guest *self)
+{
+    uint64_t end = vpc_qemu_now(NULL) + DRAIN_MS;
+    struct pollfd wait = {.fd = self->bus, .events = POLLIN};
+
+    while (self->bus >= 0 && vpc_qemu_now(NULL) < end && poll(&wait, 1, SETTLE_MS) > 0)
+        if (bus_take(self) == 0)
+            break;
+}
+
+static bool guest_bus_listen(struct vpc_backend *backend, bool on, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    if (on && self->bus < 0) {
+        self->bus = vpc_unix_connect(vpc_vm_bus(self->qemu.vm));
+        if (self->bus < 0)
+            *error = vpc_format("VM %s: %s: %s", self->qemu.config.vm, vpc_vm_bus(self->qemu.vm),
+                                strerror(errno));
+        bus_look(self);
+    } else if (!on && self->bus >= 0) {
+        close(self->bus);
+        self->bus = -1;
+        vpc_buffer_free(&self->bus_out);
+        bus_drop(self);
+    }
+    return !on || self->bus >= 0;
+}
+
+/* A piece goes out by itself where the socket takes it, so that the guest may read it so. */
+static void guest_bus_send(struct vpc_backend *backend, const void *octets, size_t n)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    vpc_buffer_add(&self->bus_out, octets, n);
+    bus_write(self);
+}
+
+static size_t guest_bus_unsent(struct vpc_backend *backend)
+{
+    return vpc_buffer_size(&vpc_qemu_guest_of(backend)->bus_out);
+}
+
+static void guest_bus_read(struct vpc_backend *backend, bool on)
+{
+    vpc_qemu_guest_of(backend)->bus_paused = !on;
+}
+
+/* ---- the subject ------------------------------------------------------------------------------------------------------ */
+
+/* The guest's paths; a second instance has others, and no bus. */
+static char *expand_command(struct vpc_qemu_guest *self, const char *name,
+                            const struct vpc_arg *options, size_t count, char **error)
+{
+    const struct vpc_implementation *implementation = self->qemu.config.implementation;
+    bool first = strcmp(name, "subject") == 0;
+    char *settings = vpc_options(implementation, options, count);
+    char *control = vpc_format(GUEST_DIR "/%s.control", name);
+    char *log = vpc_format(GUEST_DIR "/%s.log", name);
+    char *bus = first ? vpc_copy(VPC_VM_BUS_PORT) : vpc_format(GUEST_DIR "/%s.bus", name);
+    const char *pairs[] = {"bus",     bus,
+                           "control", control,
+                           "log",     log,
+                           "dir",     GUEST_DIR,
+                           "vm",      self->qemu.config.vm,
+                           "tag",     self->qemu.config.tag,
+                           "options", settings,
+                           NULL};
+    const char *unknown = "";
+    char *command = vpc_expand(implementation->guest_command, pairs, &unknown);
+
+    if (command == NULL)
+        *error = vpc_format("%s: command in [guest] has an unknown placeholder: %s",
+                            implementation->path, unknown);
+    free(settings);
+    free(control);
+    free(log);
+    free(bus);
+    return command;
+}
+
+/* Its words are parted by spaces. */
+static uint32_t request_run(struct vpc_puppet *puppet, char *command)
+{
+    const char *argv[256];
+    size_t count = 0;
+    char *word;
+
+    while (count < 255 && (word = strsep(&command, " ")) != NULL)
+        if (*word)
+            argv[count++] = word;
+    argv[count] = NULL;
+    return count ? vpc_puppet_run(puppet, argv) : 0;
+}
+
+/* Takes over the command. */
+static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char *command, char **error)
+{
+    struct vpc_puppet *puppet = command ? vpc_qemu_puppet(&self->qemu) : NULL;
+    struct vpc_thing *thing = NULL;
+    bool good;
+
+    if (puppet)
+        thing = vpc_thing_add(self, VPC_THING_COMMAND, request_run(puppet, command), 0);
+    good = thing && vpc_thing_opens(self, thing);
+    if (!good && thing && thing->error && *error == NULL)
+        *error = vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
+                            self->qemu.config.implementation->path, command,
+                            strerror(thing->error));
+    else if (!good && *error == NULL)
+        *error = vpc_format("VM %s: it was lost while the subject was started",
+                            self->qemu.config.vm);
+    free(command);
+    return good ? thing : NULL;
+}
+
+static bool follow_log(struct vpc_qemu_guest *self)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+    struct vpc_thing *thing = vpc_thing_of(self, VPC_THING_LOG, 0);
+
+    if (thing || puppet == NULL)
+        return puppet != NULL;
+    thing =
+        vpc_thing_add(self, VPC_THING_LOG, vpc_puppet_follow(puppet, GUEST_DIR "/subject.log"), 0);
+    return thing && vpc_thing_opens(self, thing);
+}
+
+static bool guest_start(struct vpc_backend *backend, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    const struct vpc_backend_config *config = &self->qemu.config;
+
+    self->end_expected = false;
+    self->subject = NULL;
+    if (!follow_log(self)) {
+        *error = vpc_format("VM %s: the puppet can not follow the log", config->vm);
+        return false;
+    }
+    self->subject = run_command(
+        self, expand_command(self, "subject", config->options, config->option_count, error), error);
+    if (self->subject && self->subject->exited) /* it was too quick to be known */
+        vpc_qemu_guest_ended(self);
+    bus_look(self);
+    return self->subject != NULL;
+}
+
+void vpc_qemu_guest_ended(struct vpc_qemu_guest *self)
+{
+    const struct vpc_thing *thing = self->subject;
+    const char *words = thing->last_words ? thing->last_words : "it said nothing";
+    char *text;
+
+    if (self->bus_up)
+        bus_drain(self);
+    bus_drop(self);
+    if (self->end_expected && thing->signal == 0 && thing->code == 0) {
+        vpc_qemu_tell(&self->qemu, VPC_SEEN_STOPPED, 0, 0, NULL, 0);
+        return;
+    }
+    if (self->end_expected && thing->signal == SIGKILL)
+        return;
+    text = thing->signal ? vpc_format("it ended by signal %d (%s): %s", thing->signal,
+                                      strsignal(thing->signal), words)
+                         : vpc_format("it ended with status %d: %s", thing->code, words);
+    vpc_qemu_tell(&self->qemu, VPC_SEEN_CRASHED, 0, 0, text, strlen(text));
+    free(text);
+}
+
+static void signal_subject(struct vpc_qemu_guest *self, int number)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    self->end_expected = true;
+    if (puppet && runs(self))
+        vpc_puppet_kill(puppet, self->subject->handle, number);
+    vpc_qemu_take(&self->qemu);
+}
+
+static void guest_kill(struct vpc_backend *backend)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    if (!runs(self))
+        return;
+    signal_subject(self, SIGKILL);
+    if (!vpc_qemu_await(&self->qemu, &self->subject->exited, NULL, VPC_QEMU_ANSWER_MS))
+        vpc_qemu_break(&self->qemu, "VM %s: the subject is not dead %d ms after SIGKILL",
+                       self->qemu.config.vm, VPC_QEMU_ANSWER_MS);
+}
+
+static void guest_stop(struct vpc_backend *backend)
+{
+    signal_subject(vpc_qemu_guest_of(backend), SIGTERM);
+}
+
+/* The file of a process says it all in one line. */
+static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+    char *path = vpc_format("/proc/%u/stat", self->subject ? self->subject->pid : 0);
+    struct vpc_thing *thing =
+        puppet ? vpc_thing_add(self, VPC_THING_FILE, vpc_puppet_read(puppet, path), 0) : NULL;
+    bool good;
+
+    if (thing)
+        vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
+    if (thing)
+        vpc_buffer_add(&thing->in, "", 1);
+    good = thing && vpc_process_busy((const char *)vpc_buffer_head(&thing->in), us);
+    if (!good)
+        *error = vpc_format("VM %s: %s does not tell the subject's processor time: %s",
+                            self->qemu.config.vm, path,
+                            thing ? strerror(thing->error) : "there is no puppet");
+    free(path);
+    return good;
+}
+
+static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
+                          char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_thing *second =
+        run_command(self, expand_command(self, "second", option, 1, error), error);
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    if (second == NULL || puppet == NULL)
+        return false;
+    vpc_qemu_await(&self->qemu, &second->exited, NULL, REFUSE_MS);
+    *refused = second->exited && second->signal == 0 && second->code != 0;
+    if (!second->exited)
+        vpc_puppet_kill(puppet, second->handle, SIGKILL);
+    return true;
+}
+
+/* ---- control clients and connections ------------------------------------------------------------------------------------- */
+
+static bool guest_control_open(struct vpc_backend *backend, int client)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_puppet *puppet = runs(self) ? vpc_qemu_puppet(&self->qemu) : NULL;
+    struct vpc_thing *thing;
+
+    if (puppet == NULL)
+        return false;
+    thing = vpc_thing_add(self, VPC_THING_CONTROL,
+                          vpc_puppet_open(puppet, GUEST_DIR "/subject.control"), client);
+    return thing && vpc_thing_opens(self, thing);
+}
+
+static void guest_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_thing *thing = vpc_thing_of(self, VPC_THING_CONTROL, client);
+
+    if (thing == NULL)
+        return;
+    vpc_buffer_add(&thing->out, line, n);
+    vpc_thing_send(self, thing, "\n", 1);
+}
+
+static void pause_thing(struct vpc_qemu_guest *self, struct vpc_thing *thing, bool paused)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    if (thing == NULL || puppet == NULL)
+        return;
+    if (paused)
+        vpc_puppet_pause(puppet, thing->handle);
+    else
+        vpc_puppet_resume(puppet, thing->handle);
+    vpc_qemu_sync(&self->qemu);
+}
+
+static void guest_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    pause_thing(self, vpc_thing_of(self, VPC_THING_CONTROL, client), !on);
+}
+
+static void guest_control_close(struct vpc_backend *backend, int client)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    struct vpc_thing *thing = vpc_thing_of(self, VPC_THING_CONTROL, client);
+
+    if (thing == NULL)
+        return;
+    thing->finish = thing->muted = true;
+    vpc_thing_flush(self, thing);
+}
+
+static int guest_pipe_open(struct vpc_backend *backend, int conn, const char *name,
+                           const char *path)
+{
+    (void)backend;
+    (void)conn;
+    (void)name;
+    (void)path;
+    return EOPNOTSUPP; /* pipes are a host endpoint's */
+}
+
+static bool guest_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
+                           char **error)
+{
+    return vpc_things_tcp_mode(vpc_qemu_guest_of(backend), port, mode, error);
+}
+
+/* The guest's ports are nobody else's. */
+static uint16_t guest_real_port(struct vpc_backend *backend, uint16_t port)
+{
+    (void)backend;
+    return port;
+}
+
+static struct vpc_thing *conn_of(struct vpc_backend *backend, int conn)
+{
+    return vpc_thing_of(vpc_qemu_guest_of(backend), VPC_THING_CONNECTION, conn);
+}
+
+static void guest_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
+{
+    struct vpc_thing *thing = conn_of(backend, conn);
+
+    if (thing)
+        vpc_thing_send(vpc_qemu_guest_of(backend), thing, octets, n);
+}
+
+static void guest_local_shutdown(struct vpc_backend *backend, int conn)
+{
+    struct vpc_thing *thing = conn_of(backend, conn);
+
+    if (thing == NULL)
+        return;
+    thing->shut = true;
+    vpc_thing_flush(vpc_qemu_guest_of(backend), thing);
+}
+
+static void guest_local_close(struct vpc_backend *backend, int conn)
+{
+    struct vpc_thing *thing = conn_of(backend, conn);
+
+    if (thing == NULL)
+        return;
+    thing->finish = thing->muted = true;
+    vpc_thing_flush(vpc_qemu_guest_of(backend), thing);
+}
+
+static void guest_local_abort(struct vpc_backend *backend, int conn)
+{
+    struct vpc_thing *thing = conn_of(backend, conn);
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&vpc_qemu_guest_of(backend)->qemu);
+
+    if (thing == NULL || puppet == NULL)
+        return;
+    thing->muted = true;
+    vpc_puppet_reset(puppet, thing->handle);
+}
+
+static void guest_local_read(struct vpc_backend *backend, int conn, bool on)
+{
+    pause_thing(vpc_qemu_guest_of(backend), conn_of(backend, conn), !on);
+}
+
+static size_t guest_local_unsent(struct vpc_backend *backend, int conn)
+{
+    struct vpc_thing *thing = conn_of(backend, conn);
+
+    return thing ? vpc_buffer_size(&thing->out) : 0;
+}
+
+/* ---- time, beginning and end ---------------------------------------------------------------------------------------------- */
+
+static void turn(struct vpc_qemu_guest *self, int timeout)
+{
+    bool writes = vpc_buffer_size(&self->bus_out) > 0, reads = !self->bus_paused;
+    struct pollfd fds[2] = {
+        {.fd = vpc_vm_fd(self->qemu.vm), .events = POLLIN},
+        {.fd = reads || writes ? self->bus : -1,
+         .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))},
+    };
+
+    vpc_qemu_take(&self->qemu);
+    if (poll(fds, 2, self->qemu.saw ? 0 : timeout) <= 0)
+        return;
+    if (fds[1].revents & POLLOUT)
+        bus_write(self);
+    if (reads && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+        bus_take(self);
+    vpc_qemu_take(&self->qemu);
+}
+
+static void guest_step(struct vpc_backend *backend, uint64_t until)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    uint64_t now = vpc_qemu_now(backend);
+
+    self->qemu.saw = false;
+    do {
+        turn(self, until > now ? (int)(until - now) : 0);
+        now = vpc_qemu_now(backend);
+    } while (!self->qemu.saw && now < until && !self->qemu.broken);
+}
+
+static void guest_destroy(struct vpc_backend *backend)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    vpc_vm_stop(self->qemu.vm);
+    vpc_things_free(self);
+    vpc_buffer_free(&self->bus_out);
+    if (self->bus >= 0)
+        close(self->bus);
+    if (self->output)
+        fclose(self->output);
+    if (self->log)
+        fclose(self->log);
+    free(self);
+}
+
+static FILE *copy_in(const struct vpc_backend_config *config, const char *name)
+{
+    char *path = vpc_format("%s/%s", config->dir, name);
+    FILE *file = fopen(path, "we");
+
+    if (file)
+        setlinebuf(file);
+    free(path);
+    return file;
+}
+
+static const struct vpc_backend_ops guest_ops = {
+    .name = "qemu",
+    .bit = VPC_QEMU,
+    .real_time = true,
+    .destroy = guest_destroy,
+    .start = guest_start,
+    .kill = guest_kill,
+    .stop = guest_stop,
+    .refuses = guest_refuses,
+    .busy = guest_busy,
+    .now = vpc_qemu_now,
+    .step = guest_step,
+    .bus_listen = guest_bus_listen,
+    .bus_send = guest_bus_send,
+    .bus_unsent = guest_bus_unsent,
+    .bus_read = guest_bus_read,
+    .control_open = guest_control_open,
+    .control_line = guest_control_line,
+    .control_read = guest_control_read,
+    .control_close = guest_control_close,
+    .pipe_open = guest_pipe_open,
+    .tcp_mode = guest_tcp_mode,
+    .real_port = guest_real_port,
+    .local_send = guest_local_send,
+    .local_shutdown = guest_local_shutdown,
+    .local_close = guest_local_close,
+    .local_abort = guest_local_abort,
+    .local_read = guest_local_read,
+    .local_unsent = guest_local_unsent,
+};
+
+struct vpc_backend *vpc_qemu_guest_create(const struct vpc_backend_config *config, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_alloc(sizeof(*self));
+
+    self->qemu.base.ops = &guest_ops;
+    self->qemu.config = *config;
+    self->qemu.on_puppet = vpc_things_on_puppet;
+    self->bus = -1;
+    self->next_conn = 1000;
+    self->output = copy_in(config, "subject.out");
+    self->log = copy_in(config, "subject.log");
+    if (vpc_qemu_boot(&self->qemu, NULL, error))
+        return &self->qemu.base;
+    guest_destroy(&self->qemu.base);
+    return NULL;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* The socket backend's state, which the QEMU backend of a host endpoint builds on. */
+#ifndef VPC_CONFORM_SOCKET_BACKEND_H
+#define VPC_CONFORM_SOCKET_BACKEND_H
+
+#include "backends/backend.h"
+#include "memory.h"
+#include "backends/process.h"
+#include "backends/socket_io.h"
+
+struct vpc_control {
+    int client;
+    int fd;
+    bool paused; /* the harness does not read it */
+    struct vpc_buffer in, out;
+};
+
+/* A program that waits for the ready event. */
+struct vpc_waiting {
+    int id;
+    struct vpc_process process;
+    int status; /* -1: it still waits */
+};
+
+struct vpc_socket_backend {
+    struct vpc_backend base;
+    struct vpc_backend_config config;
+    struct vpc_process process;
+    struct vpc_sockets locals;
+    struct vpc_control *controls;
+    size_t control_count;
+    struct vpc_waiting *waiters;
+    size_t waiter_count;
+    char *bus_path, *log_path, *output_path, *control_path, *command;
+    int listener, bus, log;
+    struct vpc_buffer bus_out, log_in;
+    int extra_fd; /* of a bus that is no socket, polled too; -1: none */
+    void (*serve_extra)(struct vpc_socket_backend *self);
+    bool bus_paused, saw, expected_end;
+};
+
+/* Fills a zeroed value, its base.ops apart; destroy it in any case. */
+bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
+                              const struct vpc_backend_config *config, char **error);
+/* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first.  NULL: *error. */
+char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
+                                const char *suffix, const char *options, const char *seconds,
+                                char **error);
+/* Tells the sink. */
+void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
+                             const char *text, size_t size);
+
+/* socket_control.c: control clients; the first four are ops. */
+bool vpc_socket_control_open(struct vpc_backend *backend, int client);
+void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);
+void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on);
+void vpc_socket_control_close(struct vpc_backend *backend, int client);
+void vpc_socket_control_write(struct vpc_control *one);
+void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one);
+/* For poll(); -1 when there is nothing to wait for. */
+int vpc_socket_control_fd(const struct vpc_control *one);
+/* Tells each whole line of the buffer. */
+void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
+                           enum vpc_seen_kind kind, int id);
+
+/* socket_watch.c: ops of the backend about what is no octet. */
+bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error);
+bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,
+                             char **error);
+int vpc_socket_waiter_ended(struct vpc_backend *backend, int waiter);
+void vpc_socket_waiters_end(struct vpc_socket_backend *self);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Control clients of the socket backend. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backends/socket_backend.h"
+
+void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
+                           enum vpc_seen_kind kind, int id)
+{
+    char *line;
+
+    while ((line = vpc_buffer_line(in)) != NULL) {
+        vpc_socket_backend_tell(self, kind, id, line, strlen(line));
+        free(line);
+    }
+}
+
+bool vpc_socket_control_open(struct vpc_backend *backend, int client)
+{
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    int fd = vpc_unix_connect(self->control_path);
+
+    if (fd < 0)
+        return false;
+    self->controls = vpc_grow(self->controls, self->control_count + 1, sizeof(*self->controls));
+    self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
+    return true;
+}
+
+static struct vpc_control *control_of(struct vpc_socket_backend *self, int client)
+{
+    for (size_t i = 0; i < self->control_count; i++)
+        if (self->controls[i].client == client && self->controls[i].fd >= 0)
+            return &self->controls[i];
+    return NULL;
+}
+
+void vpc_socket_control_write(struct vpc_control *one)
+{
+    while (vpc_buffer_size(&one->out) > 0) {
+        ssize_t n =
+            send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        vpc_buffer_drop(&one->out, (size_t)n);
+    }
+}
+
+void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
+{
+    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+
+    if (one == NULL)
+        return;
+    vpc_buffer_add(&one->out, line, n);
+    vpc_buffer_add(&one->out, "\n", 1);
+    vpc_socket_control_write(one);
+}
+
+void vpc_socket_control_close(struct vpc_backend *backend, int client)
+{
+    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+
+    if (one == NULL)
+        return;
+    close(one->fd);
+    one->fd = -1;
+}
+
+void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on)
+{
+    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+
+    if (one)
+        one->paused = !on;
+}
+
+void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one)
+{
+    char part[65536];
+    ssize_t n = recv(one->fd, part, sizeof(part), 0);
+
+    if (n > 0) {
+        vpc_buffer_add(&one->in, part, (size_t)n);
+        vpc_socket_take_lines(self, &one->in, VPC_SEEN_CONTROL_LINE, one->client);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        close(one->fd);
+        one->fd = -1;
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+    }
+}
+
+/* A paused one whose other end is gone would wake poll() for ever. */
+int vpc_socket_control_fd(const struct vpc_control *one)
+{
+    return one->paused && vpc_buffer_size(&one->out) == 0 ? -1 : one->fd;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "backends/socket_io.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+static bool unix_address(const char *path, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= sizeof(address->sun_path))
+        return false;
+    memcpy(address->sun_path, path, strlen(path));
+    return true;
+}
+
+static int unix_socket(const char *path, bool listening)
+{
+    struct sockaddr_un address;
+    int fd, failed;
+
+    if (!unix_address(path, &address))
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+    if (fd < 0)
+        return -1;
+    if (listening && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        listen(fd, 4) == 0)
+        return fd;
+    if (!listening && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    failed = errno;
+    close(fd);
+    errno = failed;
+    return -1;
+}
+
+int vpc_unix_listen(const char *path)
+{
+    unlink(path);
+    return unix_socket(path, true);
+}
+
+int vpc_unix_connect(const char *path)
+{
+    return unix_socket(path, false);
+}
+
+/* ---- connections ------------------------------------------------------------------------------------------------------- */
+
+static void tell(struct vpc_sockets *all, enum vpc_seen_kind kind, int id, uint32_t value,
+                 const char *text, size_t size)
+{
+    struct vpc_seen seen = {kind, id, value, text, size};
+
+    *all->saw = true;
+    all->sink(all->user, &seen);
+}
+
+static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain)
+{
+    all->sockets = vpc_grow(all->sockets, all->socket_count + 1, sizeof(*all->sockets));
+    all->sockets[all->socket_count++] =
+        (struct vpc_socket){.id = id, .fd = fd, .unix_domain = unix_domain};
+}
+
+int vpc_sockets_connect(struct vpc_sockets *all, int id, const char *path)
+{
+    int fd = *path ? vpc_unix_connect(path) : -1;
+
+    if (fd < 0)
+        return *path ? errno : ENOENT;
+    add_socket(all, id, fd, true);
+    return 0;
+}
+
+struct vpc_socket *vpc_sockets_find(struct vpc_sockets *all, int id)
+{
+    for (size_t i = 0; i < all->socket_count; i++)
+        if (all->sockets[i].id == id && all->sockets[i].fd >= 0)
+            return &all->sockets[i];
+    return NULL;
+}
+
+static void close_socket(struct vpc_socket *one)
+{
+    close(one->fd);
+    one->fd = -1;
+    vpc_buffer_free(&one->out);
+}
+
+void vpc_socket_abort(struct vpc_socket *one)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(one->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close_socket(one);
+}
+
+void vpc_socket_write(struct vpc_socket *one)
+{
+    while (vpc_buffer_size(&one->out) > 0) {
+        ssize_t n =
+            send(one->fd, vpc_buffer_head(&one->out), vpc_buffer_size(&one->out), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        vpc_buffer_drop(&one->out, n < 0 ? vpc_buffer_size(&one->out) : (size_t)n);
+    }
+    if (one->close_after) {
+        close_socket(one);
+    } else if (one->shut) {
+        shutdown(one->fd, SHUT_WR);
+        one->shut = false;
+    }
+}
+
+static void read_socket(struct vpc_sockets *all, struct vpc_socket *one)
+{
+    char part[65537];
+    ssize_t n = recv(one->fd, part, sizeof(part) - 1, 0);
+
+    if (n > 0) {
+        part[n] = '\0';
+        tell(all, VPC_SEEN_LOCAL_OCTETS, one->id, 0, part, (size_t)n);
+    } else if (n == 0) {
+        one->eof = true;
+        tell(all, VPC_SEEN_LOCAL_EOF, one->id, 0, NULL, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        one->eof = true;
+        tell(all, VPC_SEEN_LOCAL_RESET, one->id, 0, NULL, 0);
+    }
+}
+
+/* ---- servers ------------------------------------------------------------------------------------------------------------- */
+
+static int bound(uint16_t *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | FLAGS, 0), yes = 1;
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        close(fd);
+        return -1;
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static struct vpc_server *server_of(struct vpc_sockets *all, uint16_t port)
+{
+    struct vpc_server *server;
+
+    for (size_t i = 0; i < all->server_count; i++)
+        if (all->servers[i].port == port)
+            return &all->servers[i];
+    all->servers = vpc_grow(all->servers, all->server_count + 1, sizeof(*all->servers));
+    server = &all->servers[all->server_count++];
+    *server = (struct vpc_server){.port = port, .fillers = {-1, -1, -1, -1}};
+    server->fd = bound(&server->real);
+    return server;
+}
+
+uint16_t vpc_sockets_port(struct vpc_sockets *all, uint16_t port)
+{
+    return port ? server_of(all, port)->real : 0;
+}
+
+static void empty(struct vpc_server *server)
+{
+    for (size_t i = 0; i < 4; i++) {
+        if (server->fillers[i] >= 0)
+            close(server->fillers[i]);
+        server->fillers[i] = -1;
+    }
+}
+
+/* A queue of none is full after one connection or two; from then on the kernel drops every SYN. */
+static void fill(struct vpc_server *server)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(server->real),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    for (size_t i = 0; i < 4; i++) {
+        server->fillers[i] = socket(AF_INET, SOCK_STREAM | FLAGS, 0);
+        if (connect(server->fillers[i], (struct sockaddr *)&address, sizeof(address)) != 0 &&
+            errno != EINPROGRESS)
+            return;
+    }
+}
+
+bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error)
+{
+    struct vpc_server *server = server_of(all, port);
+
+    empty(server);
+    if (server->mode != VPC_TCP_CLOSED) {
+        close(server->fd);
+        server->fd = bound(&server->real);
+    }
+    server->mode = mode;
+    if (server->fd < 0 ||
+        (mode != VPC_TCP_CLOSED && listen(server->fd, mode == VPC_TCP_DEAF ? 0 : 64) != 0)) {
+        *error = vpc_format("port %u (%u here): %s", port, server->real, strerror(errno));
+        return false;
+    }
+    if (mode == VPC_TCP_DEAF)
+        fill(server);
+    return true;
+}
+
+static void accept_one(struct vpc_sockets *all, const struct vpc_server *server)
+{
+    int fd = accept4(server->fd, NULL, NULL, FLAGS);
+
+    if (fd < 0)
+        return;
+    add_socket(all, all->next_id, fd, false);
+    tell(all, VPC_SEEN_LOCAL_OPENED, all->next_id++, server->port, NULL, 0);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------------------- */
+
+size_t vpc_sockets_room(const struct vpc_sockets *all)
+{
+    return all->socket_count + all->server_count;
+}
+
+size_t vpc_sockets_poll(const struct vpc_sockets *all, struct pollfd *fds)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < all->server_count; i++)
+        fds[count++] = (struct pollfd){
+            .fd = all->servers[i].mode == VPC_TCP_LISTENING ? all->servers[i].fd : -1,
+            .events = POLLIN};
+    for (size_t i = 0; i < all->socket_count; i++) {
+        const struct vpc_socket *one = &all->sockets[i];
+        bool reads = !one->paused && !one->eof, writes = vpc_buffer_size(&one->out) > 0;
+
+        fds[count++] =
+            (struct pollfd){.fd = reads || writes ? one->fd : -1,
+                            .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
+    }
+    return count;
+}
+
+void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t count)
+{
+    size_t servers = all->server_count;
+
+    for (size_t i = 0; i < count; i++) {
+        struct vpc_socket *one = i >= servers ? &all->sockets[i - servers] : NULL;
+
+        if (fds[i].revents == 0)
+            continue;
+        if (one == NULL) {
+            accept_one(all, &all->servers[i]);
+            continue;
+        }
+        if (one->fd >= 0 && fds[i].revents & POLLOUT)
+            vpc_socket_write(one);
+        if (one->fd >= 0 && !one->paused && !one->eof &&
+            fds[i].revents & (POLLIN | POLLHUP | POLLERR))
+            read_socket(all, one);
+    }
+}
+
+void vpc_sockets_free(struct vpc_sockets *all)
+{
+    for (size_t i = 0; i < all->socket_count; i++)
+        if (all->sockets[i].fd >= 0)
+            close_socket(&all->sockets[i]);
+    for (size_t i = 0; i < all->server_count; i++) {
+        empty(&all->servers[i]);
+        if (all->servers[i].fd >= 0)
+            close(all->servers[i].fd);
+    }
+    free(all->sockets);
+    free(all->servers);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local connections of the socket backend: pipe clients, TCP servers and what they accepted.
+ *
+ * Ownership: one value of the backend owns all descriptors.  Nothing blocks.  Ports are those of scripts; each stands for
+ * a free port of this machine, which is held from its first use on, so that a port nobody listens at refuses.
+ */
+#ifndef VPC_CONFORM_SOCKET_IO_H
+#define VPC_CONFORM_SOCKET_IO_H
+
+#include <poll.h>
+
+#include "backends/backend.h"
+#include "memory.h"
+
+struct vpc_socket {
+    int id;
+    int fd; /* -1: closed */
+    bool unix_domain, paused, eof;
+    bool shut, close_after; /* when out is empty */
+    struct vpc_buffer out;
+};
+
+struct vpc_server {
+    uint16_t port; /* the script's */
+    uint16_t real;
+    int fd;
+    enum vpc_tcp_mode mode;
+    int fillers[4]; /* of a deaf one: connections that fill its queue */
+};
+
+struct vpc_sockets {
+    struct vpc_socket *sockets;
+    size_t socket_count;
+    struct vpc_server *servers;
+    size_t server_count;
+    int next_id;
+    vpc_sink_fn *sink;
+    void *user;
+    bool *saw;
+};
+
+/* 0 or an errno. */
+int vpc_sockets_connect(struct vpc_sockets *all, int id, const char *path);
+struct vpc_socket *vpc_sockets_find(struct vpc_sockets *all, int id);
+bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error);
+uint16_t vpc_sockets_port(struct vpc_sockets *all, uint16_t port);
+/* Adds what is to be polled; returns how many. room is at least vpc_sockets_room(). */
+size_t vpc_sockets_room(const struct vpc_sockets *all);
+size_t vpc_sockets_poll(const struct vpc_sockets *all, struct pollfd *fds);
+/* Does what the polled descriptors allow. */
+void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t count);
+void vpc_socket_write(struct vpc_socket *one);
+void vpc_socket_abort(struct vpc_socket *one);
+void vpc_sockets_free(struct vpc_sockets *all);
+
+/* A Unix stream socket, non-blocking: listening at, or connected to the path.  -1 with errno. */
+int vpc_unix_listen(const char *path);
+int vpc_unix_connect(const char *path);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* What the socket backend sees of the subject beside octets: its processor time, and programs that wait for its ready event. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "backends/socket_backend.h"
+
+bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    char *path = vpc_format("/proc/%d/stat", (int)self->process.pid);
+    char text[1024];
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    bool good;
+
+    text[n] = '\0';
+    good = vpc_process_busy(text, us);
+    if (!good)
+        *error = vpc_format("%s does not tell the subject's processor time: %s", path,
+                            file ? text : strerror(errno));
+    if (file)
+        fclose(file);
+    free(path);
+    return good;
+}
+
+/* ---- waiters -------------------------------------------------------------------------------------------------------- */
+
+bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,
+                             char **error)
+{
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    const struct vpc_implementation *implementation = self->config.implementation;
+    struct vpc_waiting one = {.id = waiter, .status = -1};
+    char seconds[32], *command;
+
+    if (implementation->wait_ready == NULL) {
+        *error = vpc_format("%s: wait_ready in [process] is missing", implementation->path);
+        return false;
+    }
+    snprintf(seconds, sizeof(seconds), "%.3f", (double)limit_ms / 1000);
+    command = vpc_socket_backend_expand(self, implementation->wait_ready, "", "", seconds, error);
+    if (command && vpc_process_start(&one.process, command, self->output_path, error)) {
+        self->waiters = vpc_grow(self->waiters, self->waiter_count + 1, sizeof(*self->waiters));
+        self->waiters[self->waiter_count++] = one;
+    }
+    free(command);
+    return *error == NULL;
+}
+
+static void look(struct vpc_waiting *one)
+{
+    int status;
+
+    if (one->status == -1 && vpc_process_ended(&one->process, &status))
+        one->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int vpc_socket_waiter_ended(struct vpc_backend *backend, int waiter)
+{
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+
+    for (size_t i = 0; i < self->waiter_count; i++) {
+        if (self->waiters[i].id != waiter)
+            continue;
+        look(&self->waiters[i]);
+        return self->waiters[i].status;
+    }
+    return -1;
+}
+
+void vpc_socket_waiters_end(struct vpc_socket_backend *self)
+{
+    for (size_t i = 0; i < self->waiter_count; i++)
+        vpc_process_end(&self->waiters[i].process);
+    free(self->waiters);
+}

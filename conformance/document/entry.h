@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules that every entry of an event log must keep, whatever a scenario asks for.
+ *
+ * Ownership: vpc_catalogue_load() gives a value that the caller frees with json_decref().
+ */
+#ifndef VPC_CONFORM_ENTRY_H
+#define VPC_CONFORM_ENTRY_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "document/table.h"
+
+/* The event catalogue, spec/events.json. */
+json_t *vpc_catalogue_load(void);
+/* Its event of that id, or NULL; the catalogue's. */
+const json_t *vpc_catalogue_event(const json_t *catalogue, json_int_t id);
+/* The requirement that the entry breaks, and why in text; NULL: none. */
+const char *vpc_entry_breach(const json_t *catalogue, const json_t *entry, enum vpc_role_bit source,
+                             const char *vm, char *text, size_t size);
+
+#endif

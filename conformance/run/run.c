@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run: steps one after another, and what must go on meanwhile.
+ *
+ * A step is called until it is done, wrong, or its time is over; between two calls pump() lets the backend go on to the
+ * next thing seen, and gives it what the tester has to send.  Steps that hold (silence, none, wait) are right when their
+ * time is over and nothing was wrong until then.  After each step the monitor and the subject's life are looked at: a
+ * breach or a crash is a fail, whatever the step says.
+ */
+#include "run/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "document/entry.h"
+
+#define DEFAULT_LIMIT_MS 5000
+#define SLICE_MS         20  /* of real time, after which a step is asked again */
+#define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
+
+struct step_kind {
+    vpc_step_fn *fn;
+    bool holds;
+};
+
+static const struct step_kind kinds[VPC_OP_COUNT] = {
+    [VPC_OP_SESSION] = {vpc_step_session, false},
+    [VPC_OP_AUTO] = {vpc_step_auto, false},
+    [VPC_OP_WAIT] = {vpc_step_wait, true},
+    [VPC_OP_BUS_UP] = {vpc_step_bus_up, false},
+    [VPC_OP_BUS_DOWN] = {vpc_step_bus_down, false},
+    [VPC_OP_BUS_SILENT] = {vpc_step_bus_silent, true},
+    [VPC_OP_BUS_NONE] = {vpc_step_bus_none, true},
+    [VPC_OP_BUS_PAUSE] = {vpc_step_bus_pause, false},
+    [VPC_OP_BUS_RESUME] = {vpc_step_bus_resume, false},
+    [VPC_OP_BUS_RAW] = {vpc_step_bus_raw, false},
+    [VPC_OP_BUS_PAD] = {vpc_step_bus_pad, false},
+    [VPC_OP_BUS_SEND] = {vpc_step_bus_send, false},
+    [VPC_OP_BUS_EXPECT] = {vpc_step_bus_expect, false},
+    [VPC_OP_API_RAW] = {vpc_step_api_raw, false},
+    [VPC_OP_API_CLOSE] = {vpc_step_api_close, false},
+    [VPC_OP_API_PAUSE] = {vpc_step_api_pause, false},
+    [VPC_OP_API_RESUME] = {vpc_step_api_resume, false},
+    [VPC_OP_API_SEND] = {vpc_step_api_send, false},
+    [VPC_OP_API_DEVICE] = {vpc_step_api_device, false},
+    [VPC_OP_API_NO_DEVICE] = {vpc_step_api_no_device, false},
+    [VPC_OP_API_RETURN] = {vpc_step_api_return, false},
+    [VPC_OP_API_ERROR] = {vpc_step_api_error, false},
+    [VPC_OP_API_GREETING] = {vpc_step_api_greeting, false},
+    [VPC_OP_API_EOF] = {vpc_step_api_eof, false},
+    [VPC_OP_API_EXPECT] = {vpc_step_api_expect, false},
+    [VPC_OP_EVENT_NONE] = {vpc_step_event_none, true},
+    [VPC_OP_EVENT_EXPECT] = {vpc_step_event_expect, false},
+    [VPC_OP_LOG_NONE] = {vpc_step_log_none, true},
+    [VPC_OP_LOG_EXPECT] = {vpc_step_log_expect, false},
+    [VPC_OP_READY_SET] = {vpc_step_ready_set, false},
+    [VPC_OP_READY_RESET] = {vpc_step_ready_reset, false},
+    [VPC_OP_PIPE_OPEN] = {vpc_step_pipe_open, false},
+    [VPC_OP_PIPE_REFUSED] = {vpc_step_pipe_refused, false},
+    [VPC_OP_PIPE_DENY] = {vpc_step_pipe_deny, false},
+    [VPC_OP_TCP_LISTEN] = {vpc_step_tcp_listen, false},
+    [VPC_OP_TCP_UNLISTEN] = {vpc_step_tcp_unlisten, false},
+    [VPC_OP_TCP_DEAF] = {vpc_step_tcp_deaf, false},
+    [VPC_OP_TCP_ACCEPTED] = {vpc_step_tcp_accepted, false},
+    [VPC_OP_TCP_NONE] = {vpc_step_tcp_none, true},
+    [VPC_OP_LOCAL_SEND] = {vpc_step_local_send, false},
+    [VPC_OP_LOCAL_EOF] = {vpc_step_local_eof, false},
+    [VPC_OP_LOCAL_RESET_SEEN] = {vpc_step_local_reset, false},
+    [VPC_OP_LOCAL_EXPECT] = {vpc_step_local_expect, false},
+    [VPC_OP_LOCAL_SILENT] = {vpc_step_local_silent, true},
+    [VPC_OP_LOCAL_SHUTDOWN] = {vpc_step_local_shutdown, false},
+    [VPC_OP_LOCAL_CLOSE] = {vpc_step_local_close, false},
+    [VPC_OP_LOCAL_ABORT] = {vpc_step_local_abort, false},
+    [VPC_OP_LOCAL_PAUSE] = {vpc_step_local_pause, false},
+    [VPC_OP_LOCAL_RESUME] = {vpc_step_local_resume, false},
+    [VPC_OP_KILL] = {vpc_step_kill, false},
+    [VPC_OP_RESTART] = {vpc_step_restart, false},
+    [VPC_OP_STOP] = {vpc_step_stop, false},
+    [VPC_OP_STOPPED] = {vpc_step_stopped, false},
+    [VPC_OP_REFUSES] = {vpc_step_refuses, false},
+    [VPC_OP_START] = {vpc_step_start, false},
+    [VPC_OP_IDLE] = {vpc_step_idle, true},
+    [VPC_OP_CLOCK_STOP] = {vpc_step_clock_stop, false},
+    [VPC_OP_CLOCK_GO] = {vpc_step_clock_go, false},
+    [VPC_OP_WAITER_WAIT] = {vpc_step_waiter_wait, false},
+    [VPC_OP_WAITER_READY] = {vpc_step_waiter_ready, false},
+    [VPC_OP_WAITER_TIMEOUT] = {vpc_step_waiter_timeout, false},
+    [VPC_OP_WAITER_NONE] = {vpc_step_waiter_none, true},
+};
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- going on ---------------------------------------------------------------------------------------------------------- */
+
+static size_t piece(struct vpc_run *run, size_t left)
+{
+    switch (run->config->split) {
+    case VPC_SPLIT_ONE:
+        return 1;
+    case VPC_SPLIT_RANDOM:
+        return 1 + vpc_tester_random(&run->tester) % 97 % left;
+    case VPC_SPLIT_LARGEST:
+        return left < 65536 ? left : 65536;
+    default:
+        return left;
+    }
+}
+
+void vpc_run_flush(struct vpc_run *run)
+{
+    uint64_t started = real_ms(), took;
+
+    while (run->bus_up && vpc_buffer_size(&run->tester.out) > 0) {
+        struct vpc_buffer out = run->tester.out;
+        size_t size = vpc_buffer_size(&out), sent = 0;
+
+        run->tester.out = (struct vpc_buffer){0};
+        while (sent < size && run->bus_up) {
+            size_t n = piece(run, size - sent);
+
+            run->ops->bus_send(run->backend, vpc_buffer_head(&out) + sent, n);
+            sent += n;
+        }
+        vpc_buffer_free(&out);
+    }
+    took = real_ms() - started;
+    if (run->ops->real_time && took > STALL_MS)
+        run->longest_stall = took;
+}
+
+static void pump(struct vpc_run *run, uint64_t until)
+{
+    uint64_t due = vpc_tester_deadline(&run->tester), started = real_ms(), took;
+
+    vpc_run_flush(run);
+    due = due < until ? due : until;
+    if (run->ops->real_time && due > vpc_now(run) + SLICE_MS)
+        due = vpc_now(run) + SLICE_MS;
+    run->ops->step(run->backend, due);
+    took = real_ms() - started;
+    if (run->ops->real_time && took > STALL_MS && vpc_now(run) > due + STALL_MS)
+        run->longest_stall = took;
+    run->trace->now = vpc_now(run);
+    vpc_tester_clock(&run->tester, run->trace->now);
+    vpc_run_flush(run);
+}
+
+static bool dead(struct vpc_run *run)
+{
+    return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
+}
+
+bool vpc_run_connect(struct vpc_run *run)
+{
+    const struct vpc_implementation *implementation = run->config->implementation;
+    uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 3000);
+
+    run->first = true;
+    while (vpc_implementation_has(implementation, "control")) {
+        if (dead(run) || vpc_client_of(run, "") != NULL)
+            return true;
+        if (vpc_now(run) >= limit) {
+            vpc_say(run, VPC_WRONG, "its control socket can not be connected");
+            return false;
+        }
+        pump(run, limit);
+    }
+    return true;
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------------- */
+
+static bool timer(const void *user, const char *name, uint64_t *ms)
+{
+    const struct vpc_run *run = user;
+    const struct vpc_script *script = run->config->script;
+    char full[64];
+    const struct vpc_setting *setting;
+
+    snprintf(full, sizeof(full), "%s_ms", name);
+    setting = vpc_spec_setting(run->config->spec, full);
+    if (setting == NULL)
+        return false;
+    *ms = vpc_implementation_pixit(run->config->implementation, full, setting->value);
+    for (size_t i = 0; i < script->option_count; i++)
+        if (strcmp(script->options[i].key, full) == 0)
+            *ms = strtoull(script->options[i].value, NULL, 10);
+    return true;
+}
+
+uint64_t vpc_duration_of(const struct vpc_run *run, const char *text)
+{
+    uint64_t ms = 0;
+
+    vpc_duration(text, timer, run, &ms);
+    return ms;
+}
+
+static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool holds)
+{
+    const char *text = holds ? step->during : step->within;
+    uint64_t ms = holds ? 0 : DEFAULT_LIMIT_MS;
+
+    if (step->op == VPC_OP_WAIT)
+        text = step->args[0].value;
+    if (text)
+        ms = vpc_duration_of(run, text);
+    if (run->ops->real_time && !holds)
+        ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
+    return vpc_now(run) + ms;
+}
+
+static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
+{
+    const struct step_kind *kind = &kinds[step->op];
+    uint64_t limit = limit_of(run, step, kind->holds);
+    enum vpc_outcome outcome;
+
+    run->step = step;
+    run->first = true;
+    run->phase = 0;
+    run->longest_stall = 0;
+    run->step_start = vpc_now(run);
+    run->step_limit = limit;
+    vpc_trace_add(run->trace, "%d: %s", step->line, step->text);
+    for (;;) {
+        outcome = kind->fn(run, step);
+        run->first = false;
+        vpc_run_flush(run);
+        if (outcome != VPC_PENDING || dead(run))
+            return outcome;
+        if (vpc_now(run) >= limit)
+            return kind->holds ? VPC_DONE : VPC_PENDING;
+        pump(run, limit);
+    }
+}
+
+/* ---- the verdict ------------------------------------------------------------------------------------------------------------ */
+
+static char *requirements_of(const struct vpc_script *script, const struct vpc_step *step)
+{
+    char *all = vpc_copy(step && step->by ? step->by : "");
+
+    for (size_t i = 0; !(step && step->by) && i < script->cover_count; i++) {
+        char *more = vpc_format("%s%s%s", all, i ? " " : "", script->covers[i]);
+
+        free(all);
+        all = more;
+    }
+    return all;
+}
+
+static void blame_step(struct vpc_run *run, struct vpc_result *result, const struct vpc_step *step,
+                       enum vpc_outcome outcome)
+{
+    result->line = step->line;
+    result->step = vpc_copy(step->text);
+    result->requirement = requirements_of(run->config->script, step);
+    result->expected = vpc_copy(step->text);
+    result->got = vpc_format("%s%s", outcome == VPC_PENDING ? "within the time limit: " : "",
+                             run->got ? run->got : "nothing");
+    result->verdict = outcome == VPC_BROKEN ? VPC_HARNESS_ERROR : VPC_FAIL;
+    if (outcome == VPC_PENDING && run->longest_stall > 0) {
+        result->verdict = VPC_INCONCLUSIVE;
+        free(result->got);
+        result->got = vpc_format("the machine held up the harness for %llu ms",
+                                 (unsigned long long)run->longest_stall);
+    }
+}
+
+static void blame_subject(struct vpc_run *run, struct vpc_result *result,
+                          const struct vpc_step *step)
+{
+    const struct vpc_breach *breach = &run->monitor.breach;
+
+    result->verdict = run->broken ? VPC_HARNESS_ERROR : VPC_FAIL;
+    result->line = step ? step->line : 0;
+    result->step = vpc_copy(step ? step->text : "(after the last step)");
+    if (run->broken) {
+        result->expected = vpc_copy("a machine that goes on");
+        result->got = vpc_copy(run->broken);
+    } else if (breach->requirement) {
+        result->requirement = vpc_copy(breach->requirement);
+        result->expected = vpc_copy("a trace that keeps the rules, at every step");
+        result->got = vpc_copy(breach->text);
+    } else {
+        result->requirement = requirements_of(run->config->script, step);
+        result->expected = vpc_copy("an endpoint that goes on");
+        result->got = vpc_copy(run->crash);
+    }
+}
+
+static void run_steps(struct vpc_run *run, struct vpc_result *result)
+{
+    const struct vpc_script *script = run->config->script;
+    const struct vpc_step *step = NULL;
+
+    for (size_t i = 0; i < script->step_count; i++) {
+        enum vpc_outcome outcome;
+
+        step = &script->steps[i];
+        outcome = perform(run, step);
+        if (dead(run)) {
+            blame_subject(run, result, step);
+            return;
+        }
+        if (outcome != VPC_DONE) {
+            blame_step(run, result, step, outcome);
+            return;
+        }
+    }
+    pump(run, vpc_now(run) + 20);
+    vpc_monitor_close(&run->monitor);
+    if (dead(run))
+        blame_subject(run, result, NULL);
+}
+
+static void write_trace(struct vpc_run *run, struct vpc_result *result, FILE *file)
+{
+    size_t size;
+    FILE *text = open_memstream(&result->trace, &size);
+
+    if (text) {
+        vpc_trace_write(run->trace, text, 16);
+        fclose(text);
+    }
+    if (file)
+        vpc_trace_write(run->trace, file, SIZE_MAX);
+}
+
+static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
+{
+    enum vpc_role_bit subject = (enum vpc_role_bit)config->script->role;
+
+    *run = (struct vpc_run){.config = config, .ops = config->backend, .ready = -1};
+    run->catalogue = vpc_catalogue_load();
+    run->trace = vpc_trace_begin();
+    vpc_monitor_begin(&run->monitor, config->table, subject);
+    vpc_tester_begin(&run->tester, config->table,
+                     subject == VPC_FROM_HOST ? VPC_FROM_GUEST : VPC_FROM_HOST, &run->monitor,
+                     run->trace, config->seed);
+}
+
+static bool start(struct vpc_run *run, char **error)
+{
+    const struct vpc_run_config *config = run->config;
+    struct vpc_backend_config backend = {
+        .implementation = config->implementation,
+        .vm = VPC_SUBJECT_VM,
+        .tag = VPC_SUBJECT_TAG,
+        .options = config->script->options,
+        .option_count = config->script->option_count,
+        .dir = config->dir,
+        .build = config->build,
+        .guest_dir = config->guest_dir,
+        .initrd = config->initrd,
+        .seed = config->seed,
+        .in_subject = config->in_subject,
+        .sink = vpc_on_seen,
+        .user = run,
+    };
+
+    run->backend = run->ops->create(&backend, error);
+    if (run->backend == NULL)
+        return false;
+    run->ops = run->backend->ops;
+    run->trace->now = run->trace->start = vpc_now(run);
+    run->killed = config->script->not_started;
+    return config->script->not_started || run->ops->start(run->backend, error);
+}
+
+void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file)
+{
+    struct vpc_run run;
+    char *error = NULL;
+    uint64_t started = real_ms();
+
+    *result = (struct vpc_result){.verdict = VPC_PASS};
+    set_up(&run, config);
+    if (start(&run, &error) && (config->script->not_started || vpc_run_connect(&run))) {
+        run_steps(&run, result);
+    } else {
+        result->verdict = error ? VPC_HARNESS_ERROR : VPC_FAIL;
+        result->expected = vpc_copy("a subject that starts");
+        result->got = vpc_copy(error ? error : run.got);
+    }
+    free(error);
+    vpc_waiters_forget(&run);
+    write_trace(&run, result, trace_file);
+    if (run.backend)
+        run.ops->destroy(run.backend);
+    vpc_tester_end(&run.tester);
+    vpc_monitor_end(&run.monitor);
+    vpc_trace_end(run.trace);
+    vpc_run_forget(&run);
+    result->ms = real_ms() - started;
+}

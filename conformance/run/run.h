@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of one scenario on one backend.
+ *
+ * Ownership: the config's parts are the caller's and outlive the run; the result is the caller's to clear.
+ */
+#ifndef VPC_CONFORM_RUN_H
+#define VPC_CONFORM_RUN_H
+
+#include <jansson.h>
+
+#include "backends/backend.h"
+#include "testers/monitor.h"
+#include "script/script.h"
+#include "testers/tester.h"
+#include "testers/trace.h"
+#include "verdicts/verdict.h"
+
+/* How what the harness sends on the bus is cut into pieces. */
+enum vpc_split { VPC_SPLIT_WHOLE, VPC_SPLIT_ONE, VPC_SPLIT_RANDOM, VPC_SPLIT_LARGEST };
+
+struct vpc_run_config {
+    const struct vpc_script *script;
+    const struct vpc_table *table;
+    const struct vpc_spec *spec;
+    const struct vpc_implementation *implementation;
+    const struct vpc_backend_ops *backend;
+    enum vpc_split split;
+    uint64_t seed;
+    const char *dir;
+    const char *build;
+    const char *guest_dir;
+    const char *initrd;
+    volatile int *in_subject;
+};
+
+/* Runs it and fills *result; the whole trace goes to trace_file when it is not NULL. */
+void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file);
+
+/* ---- what the files of the run share ------------------------------------------------------------------------------ */
+
+enum vpc_outcome {
+    VPC_DONE,
+    VPC_PENDING, /* not yet; called again when something was seen */
+    VPC_WRONG,   /* it will never be right: run->got says why */
+    VPC_BROKEN,  /* the harness or the machine: run->got says why */
+};
+
+/* One JSON object that came: an answer, event or log entry. */
+struct vpc_item {
+    struct vpc_item *next;
+    int client; /* of an answer */
+    json_t *json;
+    bool used;
+};
+
+struct vpc_conn {
+    struct vpc_conn *next;
+    int id;
+    char *label; /* NULL: accepted and not named yet */
+    uint16_t port;
+    struct vpc_buffer in;
+    bool eof, reset, closed;
+};
+
+struct vpc_client {
+    struct vpc_client *next;
+    char *label;
+    int id;
+    int requests; /* sent; the id of the last */
+    bool eof;
+};
+
+struct vpc_variable {
+    struct vpc_variable *next;
+    char *name;
+    char *value;
+};
+
+struct vpc_run {
+    const struct vpc_run_config *config;
+    const struct vpc_backend_ops *ops;
+    struct vpc_backend *backend;
+    struct vpc_trace *trace;
+    struct vpc_monitor monitor;
+    struct vpc_tester tester;
+    struct vpc_item *answers, *events, *logs;
+    json_t *catalogue; /* of events */
+    json_t *answer;    /* the last that a step took */
+    struct vpc_conn *conns;
+    struct vpc_client *clients;
+    struct vpc_variable *variables;
+    int next_id;
+    int event_client; /* whose events count: each client gets them all */
+    int ready;        /* the ready event: -1 unknown */
+    char *ready_name;
+    bool bus_up, stopped, killed;
+    struct vpc_waiter *waiters; /* run_waiter.c */
+    char *crash;                /* how the subject ended without being told to */
+    char *broken;               /* what of the harness or the machine failed in mid-run */
+    char *got;                  /* what stands in the way of the step */
+    const struct vpc_step *step;
+    bool first;                      /* the step function is called for the first time */
+    uint64_t step_start, step_limit; /* the step begins and ends, at the latest */
+    int phase;                       /* of a step with several parts */
+    size_t announced;                /* for `session`: announcements before it */
+    uint64_t busy_mark;     /* the subject's processor time when the step began, in microseconds */
+    uint64_t sent_mark;     /* for steps that look at what came since they began */
+    struct vpc_buffer want; /* the bytes that the step expects, made when it begins */
+    size_t compared;        /* of them, with what came */
+    uint64_t longest_stall;
+};
+
+/* Sets run->got and returns the outcome. */
+enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Gives what the tester wants to send to the backend, cut as asked. */
+void vpc_run_flush(struct vpc_run *run);
+/* The value of an argument, with a variable resolved; NULL when it is a variable that has no value yet. */
+const char *vpc_value(const struct vpc_run *run, const struct vpc_arg *arg);
+void vpc_set_variable(struct vpc_run *run, const char *name, const char *value);
+bool vpc_number(const char *text, uint64_t *value);
+/* The value as a number; false with run->got set if it is none. */
+bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value);
+/* Whether a JSON object has what the arguments from the first'th on ask for. */
+bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first);
+/* The bytes that text=, bytes= and pattern= describe; freed by the caller. */
+bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes);
+/* Fills run->want when the step begins; false: run->got says why not. */
+bool vpc_want(struct vpc_run *run);
+/* Text of octets for messages, shortened. */
+char *vpc_show(const void *octets, size_t n);
+uint64_t vpc_now(struct vpc_run *run);
+/* A new control client of that label, or the one that is there. */
+struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
+/* The milliseconds of a duration that the script's check has passed, with this run's timers. */
+uint64_t vpc_duration_of(const struct vpc_run *run, const char *text);
+void vpc_waiters_forget(struct vpc_run *run);
+/* Waits until a started subject can be talked to; false: run->got says why. */
+bool vpc_run_connect(struct vpc_run *run);
+void vpc_on_seen(void *user, const struct vpc_seen *seen);
+void vpc_run_forget(struct vpc_run *run);
+
+typedef enum vpc_outcome vpc_step_fn(struct vpc_run *run, const struct vpc_step *step);
+
+/* run_bus.c */
+vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down,
+    vpc_step_bus_pause, vpc_step_bus_resume, vpc_step_bus_raw, vpc_step_bus_pad,
+    vpc_step_bus_send;
+/* run_bus_expect.c */
+vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
+/* run_api.c */
+vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_pause, vpc_step_api_resume,
+    vpc_step_api_send, vpc_step_api_device, vpc_step_api_no_device, vpc_step_api_return,
+    vpc_step_api_error, vpc_step_api_greeting, vpc_step_api_eof, vpc_step_api_expect,
+    vpc_step_event_none, vpc_step_event_expect, vpc_step_log_none, vpc_step_log_expect,
+    vpc_step_ready_set, vpc_step_ready_reset;
+/* run_local.c */
+vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_step_tcp_listen,
+    vpc_step_tcp_unlisten, vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none,
+    vpc_step_local_send, vpc_step_local_eof, vpc_step_local_reset, vpc_step_local_expect,
+    vpc_step_local_silent, vpc_step_local_shutdown, vpc_step_local_close, vpc_step_local_abort,
+    vpc_step_local_pause, vpc_step_local_resume;
+/* run_subject.c */
+vpc_step_fn vpc_step_wait, vpc_step_kill, vpc_step_restart, vpc_step_stop, vpc_step_stopped,
+    vpc_step_refuses, vpc_step_start, vpc_step_idle, vpc_step_clock_stop, vpc_step_clock_go;
+/* run_waiter.c */
+vpc_step_fn vpc_step_waiter_wait, vpc_step_waiter_ready, vpc_step_waiter_timeout,
+    vpc_step_waiter_none;
+
+#endif

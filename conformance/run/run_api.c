@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps about the control socket, its events, the event log and the ready event. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "run/run.h"
+
+struct result_name {
+    const char *name;
+    unsigned value;
+};
+
+/* Section 8 of VPCBUS.md. */
+static const struct result_name results[] = {
+    {"S_OK", 0x00000000},
+    {"E_INVALIDARG", 0x80070057},
+    {"E_POINTER", 0x80004003},
+    {"DISP_E_EXCEPTION", 0x80020009},
+    {"ERROR_INVALID_HANDLE", 0x80070006},
+    {"ERROR_OUTOFMEMORY", 0x8007000e},
+    {"ERROR_NOT_READY", 0x80070015},
+    {"ERROR_ALREADY_EXISTS", 0x800700b7},
+    {"ERROR_PIPE_BUSY", 0x800700e7},
+    {"ERROR_MAX_SESSIONS_REACHED", 0x80070161},
+    {"ERROR_REVISION_MISMATCH", 0x8007051a},
+    {"VM_E_VM_NOT_RUNNING", 0xa0040206},
+    {"ERROR_CONNECTION_REFUSED", 0x800704c9},
+    {"ERROR_TIMEOUT", 0x800705b4},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- requests ------------------------------------------------------------------------------------------------------- */
+
+static char *pipe_name(const char *value)
+{
+    return value[0] == '\\' ? vpc_copy(value) : vpc_format("\\\\.\\pipe\\%s", value);
+}
+
+static json_t *json_of(const char *value, bool quoted)
+{
+    uint64_t number;
+
+    if (!quoted && vpc_number(value, &number))
+        return json_integer((json_int_t)number);
+    if (!quoted && strcmp(value, "null") == 0)
+        return json_null();
+    if (!quoted && (strcmp(value, "true") == 0 || strcmp(value, "false") == 0))
+        return json_boolean(value[0] == 't');
+    return json_string(value);
+}
+
+static void set_default(json_t *arguments, const char *key, json_t *value)
+{
+    if (json_object_get(arguments, key))
+        json_decref(value);
+    else
+        json_object_set_new(arguments, key, value);
+}
+
+/* `pipe` and `port` of start are short for host-name and guest-name; a name given as null is left out. */
+static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bool start)
+{
+    json_t *arguments = json_object();
+
+    for (size_t i = 1; i < step->arg_count; i++) {
+        const struct vpc_arg *arg = &step->args[i];
+        const char *value = vpc_value(run, arg);
+
+        if (strcmp(arg->key, "times") == 0)
+            continue;
+        if (strcmp(arg->key, "pipe") == 0) {
+            char *name = pipe_name(value);
+
+            json_object_set_new(arguments, start ? "host-name" : "pipe", json_string(name));
+            free(name);
+        } else if (start && strcmp(arg->key, "port") == 0) {
+            json_object_set_new(arguments, "guest-name", json_string(value));
+        } else {
+            json_object_set_new(arguments, arg->key,
+                                json_of(value, arg->quoted || arg->value[0] == '$'));
+        }
+    }
+    if (start) {
+        set_default(arguments, "host-type", json_integer(0));
+        set_default(arguments, "guest-type", json_integer(1));
+        set_default(arguments, "guest-name", json_string("6174"));
+    }
+    for (size_t i = 1; i < step->arg_count; i++)
+        if (strcmp(step->args[i].value, "absent") == 0 && !step->args[i].quoted)
+            json_object_del(arguments, step->args[i].key);
+    return arguments;
+}
+
+static struct vpc_client *connected(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = vpc_client_of(run, step->label);
+
+    if (client == NULL)
+        vpc_say(run, VPC_PENDING, "the control socket can not be connected");
+    return client;
+}
+
+static void send_request(struct vpc_run *run, const struct vpc_step *step,
+                         struct vpc_client *client)
+{
+    const char *command = step->args[0].value;
+    json_t *request;
+    char *line;
+
+    request =
+        json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
+                  arguments_of(run, step, strcmp(command, "start") == 0), "id", ++client->requests);
+    run->answer = NULL;
+    line = json_dumps(request, JSON_COMPACT);
+    vpc_trace_add(run->trace, "api > %s", line);
+    run->ops->control_line(run->backend, client->id, line, strlen(line));
+    free(line);
+    json_decref(request);
+}
+
+enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    const struct vpc_arg *arg = vpc_step_arg(step, "times");
+    uint64_t times = 1;
+
+    if (client == NULL)
+        return VPC_PENDING;
+    if (arg && !vpc_number_of(run, arg, &times))
+        return VPC_BROKEN;
+    while (times-- > 0)
+        send_request(run, step, client);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    const struct vpc_arg *bytes = vpc_step_arg(step, "bytes");
+    struct vpc_buffer line = {0};
+    uint64_t n;
+
+    if (client == NULL)
+        return VPC_PENDING;
+    if (bytes) {
+        if (!vpc_number_of(run, bytes, &n))
+            return VPC_BROKEN;
+        vpc_buffer_fill(&line, 'x', n);
+    } else if (step->arg_count) {
+        vpc_buffer_add(&line, step->args[0].value, step->args[0].size);
+    }
+    client->requests = 0;
+    run->answer = NULL;
+    vpc_trace_add(run->trace, "api > raw line, %zu octets", line.end);
+    run->ops->control_line(run->backend, client->id, line.end ? (const char *)line.data : "",
+                           line.end);
+    vpc_buffer_free(&line);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+
+    if (client == NULL)
+        return VPC_PENDING;
+    run->ops->control_close(run->backend, client->id);
+    client->eof = true;
+    return VPC_DONE;
+}
+
+static enum vpc_outcome set_reading(struct vpc_run *run, const struct vpc_step *step, bool on)
+{
+    struct vpc_client *client = connected(run, step);
+
+    if (client == NULL)
+        return VPC_PENDING;
+    run->ops->control_read(run->backend, client->id, on);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_pause(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_reading(run, step, false);
+}
+
+enum vpc_outcome vpc_step_api_resume(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_reading(run, step, true);
+}
+
+/* ---- fields of JSON objects -------------------------------------------------------------------------------------------- */
+
+static const char *without_prefix(const char *name)
+{
+    return strncasecmp(name, "\\\\.\\pipe\\", 9) == 0 ? name + 9 : name;
+}
+
+static void text_of(const json_t *value, char *text, size_t size)
+{
+    char *dump;
+
+    if (json_is_string(value)) {
+        snprintf(text, size, "%s", json_string_value(value));
+        return;
+    }
+    dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    snprintf(text, size, "%s", dump ? dump : "?");
+    free(dump);
+}
+
+static bool equal(struct vpc_run *run, const char *key, const char *wanted, const char *actual)
+{
+    uint64_t a, b;
+
+    if (strcmp(key, "pipe") == 0)
+        return strcasecmp(without_prefix(wanted), without_prefix(actual)) == 0;
+    if (!vpc_number(wanted, &a) || !vpc_number(actual, &b))
+        return strcmp(wanted, actual) == 0;
+    if (strcmp(key, "port") == 0)
+        a = run->ops->real_port(run->backend, (uint16_t)a);
+    return a == b;
+}
+
+/* `key=*` asks for any value, `key=absent` for none. */
+static bool field_matches(struct vpc_run *run, const json_t *object, const struct vpc_arg *arg)
+{
+    const json_t *value = json_object_get(object, arg->key);
+    const char *wanted = vpc_value(run, arg);
+    char actual[2048] = "";
+
+    if (!arg->quoted && strcmp(arg->value, "absent") == 0)
+        return (value == NULL) != arg->differs;
+    if (value == NULL)
+        return false;
+    if (!arg->quoted && strcmp(arg->value, "*") == 0)
+        return true;
+    text_of(value, actual, sizeof(actual));
+    if (wanted == NULL) {
+        vpc_set_variable(run, arg->value + 1, actual);
+        return true;
+    }
+    return equal(run, arg->key, wanted, actual) != arg->differs;
+}
+
+bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first)
+{
+    for (size_t i = first; i < run->step->arg_count; i++)
+        if (!field_matches(run, object, &run->step->args[i]))
+            return false;
+    return true;
+}
+
+static enum vpc_outcome say_json(struct vpc_run *run, enum vpc_outcome outcome, const json_t *json)
+{
+    char *dump = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    vpc_say(run, outcome, "%s", dump ? dump : "?");
+    free(dump);
+    return outcome;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------------------------- */
+
+/* The answer to the client's last request; a raw line's answer has no id. */
+static struct vpc_item *answer_of(struct vpc_run *run, const struct vpc_client *client)
+{
+    for (struct vpc_item *item = run->answers; item; item = item->next) {
+        json_int_t id = json_integer_value(json_object_get(item->json, "id"));
+
+        if (!item->used && item->client == client->id && id == client->requests &&
+            !json_object_get(item->json, "VPCBus"))
+            return item;
+    }
+    return NULL;
+}
+
+static json_t *take_answer(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    struct vpc_item *item = client ? answer_of(run, client) : NULL;
+
+    if (item == NULL) {
+        vpc_say(run, VPC_PENDING,
+                client && client->eof ? "the control socket was closed" : "no answer");
+        return NULL;
+    }
+    item->used = true;
+    run->answer = item->json;
+    return item->json;
+}
+
+static void remember_path(struct vpc_run *run, const json_t *answer)
+{
+    const char *pipe = json_string_value(json_object_get(answer, "pipe"));
+    const char *path = json_string_value(json_object_get(answer, "path"));
+    char *name = pipe && path ? vpc_format("path of %s", without_prefix(pipe)) : NULL;
+
+    for (char *at = name; at && *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    if (name)
+        vpc_set_variable(run, name, path);
+    free(name);
+}
+
+static bool result_of(const json_t *answer, unsigned long *value)
+{
+    const json_t *body = json_object_get(answer, "return");
+    const json_t *result;
+
+    body = body ? body : json_object_get(answer, "error");
+    result = json_object_get(body, "hresult");
+    if (json_is_string(result))
+        *value = strtoul(json_string_value(result), NULL, 16);
+    else if (json_is_integer(result))
+        *value = (unsigned long)json_integer_value(result);
+    else
+        *value = 0;
+    return result != NULL || json_object_get(answer, "return") != NULL;
+}
+
+enum vpc_outcome vpc_step_api_expect(struct vpc_run *run, const struct vpc_step *step)
+{
+    json_t *answer = take_answer(run, step);
+    const json_t *body;
+    unsigned long actual;
+
+    if (answer == NULL)
+        return VPC_PENDING;
+    for (size_t i = 0; i < COUNT(results); i++) {
+        if (strcmp(results[i].name, step->args[0].value) != 0)
+            continue;
+        body = json_object_get(answer, results[i].value ? "error" : "return");
+        if (!result_of(answer, &actual) || actual != results[i].value || body == NULL ||
+            !vpc_json_matches(run, body, 1))
+            return say_json(run, VPC_WRONG, answer);
+        remember_path(run, body);
+        return VPC_DONE;
+    }
+    return vpc_say(run, VPC_BROKEN, "%s is no result of section 8", step->args[0].value);
+}
+
+static enum vpc_outcome expect_part(struct vpc_run *run, const struct vpc_step *step,
+                                    const char *part)
+{
+    json_t *answer = take_answer(run, step);
+
+    if (answer == NULL)
+        return VPC_PENDING;
+    if (!json_object_get(answer, part) || !vpc_json_matches(run, json_object_get(answer, part), 0))
+        return say_json(run, VPC_WRONG, answer);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_return(struct vpc_run *run, const struct vpc_step *step)
+{
+    return expect_part(run, step, "return");
+}
+
+enum vpc_outcome vpc_step_api_error(struct vpc_run *run, const struct vpc_step *step)
+{
+    return expect_part(run, step, "error");
+}
+
+enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+
+    for (struct vpc_item *item = client ? run->answers : NULL; item; item = item->next) {
+        const json_t *greeting = json_object_get(item->json, "VPCBus");
+
+        if (item->client != client->id)
+            continue;
+        if (greeting == NULL || !vpc_json_matches(run, greeting, 0))
+            return say_json(run, VPC_WRONG, item->json);
+        return VPC_DONE;
+    }
+    return vpc_say(run, VPC_PENDING, "nothing came");
+}
+
+enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+
+    return client && client->eof ? VPC_DONE
+                                 : vpc_say(run, VPC_PENDING, "the connection is still there");
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------------------------------- */
+
+static json_t *devices_of(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    struct vpc_item *item = client ? answer_of(run, client) : NULL;
+
+    if (item)
+        take_answer(run, step);
+    return json_object_get(json_object_get(run->answer, "return"), "devices");
+}
+
+static bool has_device(struct vpc_run *run, const json_t *devices)
+{
+    for (size_t i = 0; i < json_array_size(devices); i++)
+        if (vpc_json_matches(run, json_array_get(devices, i), 0))
+            return true;
+    return false;
+}
+
+enum vpc_outcome vpc_step_api_device(struct vpc_run *run, const struct vpc_step *step)
+{
+    json_t *devices = devices_of(run, step);
+
+    if (devices == NULL)
+        return vpc_say(run, VPC_PENDING, "no answer to query-devices");
+    return has_device(run, devices) ? VPC_DONE : say_json(run, VPC_WRONG, devices);
+}
+
+enum vpc_outcome vpc_step_api_no_device(struct vpc_run *run, const struct vpc_step *step)
+{
+    json_t *devices = devices_of(run, step);
+
+    if (devices == NULL)
+        return vpc_say(run, VPC_PENDING, "no answer to query-devices");
+    return has_device(run, devices) ? say_json(run, VPC_WRONG, devices) : VPC_DONE;
+}
+
+/* ---- events, log, ready ------------------------------------------------------------------------------------------------------- */
+
+static bool is_entry(const json_t *json, const char *what)
+{
+    const json_t *event = json_object_get(json, "event");
+    uint64_t id;
+
+    if (event)
+        return json_is_string(event) && strcmp(json_string_value(event), what) == 0;
+    if (vpc_number(what, &id))
+        return json_integer_value(json_object_get(json, "id")) == (json_int_t)id;
+    return json_is_string(json_object_get(json, "name")) &&
+           strcmp(json_string_value(json_object_get(json, "name")), what) == 0;
+}
+
+static const json_t *fields_of(const json_t *json)
+{
+    return json_object_get(json, "event") ? json_object_get(json, "data") : json;
+}
+
+static enum vpc_outcome expect_entry(struct vpc_run *run, struct vpc_item *list, const char *what)
+{
+    const json_t *near = NULL;
+
+    for (; list; list = list->next) {
+        if (list->used || !is_entry(list->json, what))
+            continue;
+        if (vpc_json_matches(run, fields_of(list->json), 1)) {
+            list->used = true;
+            return VPC_DONE;
+        }
+        near = list->json;
+    }
+    return near ? say_json(run, VPC_PENDING, near) : vpc_say(run, VPC_PENDING, "no such entry");
+}
+
+static enum vpc_outcome no_entry(struct vpc_run *run, struct vpc_item *list, const char *what)
+{
+    for (; list; list = list->next)
+        if (!list->used && is_entry(list->json, what) &&
+            vpc_json_matches(run, fields_of(list->json), 1))
+            return say_json(run, VPC_WRONG, list->json);
+    return VPC_PENDING;
+}
+
+enum vpc_outcome vpc_step_event_expect(struct vpc_run *run, const struct vpc_step *step)
+{
+    return expect_entry(run, run->events, step->args[0].value);
+}
+
+enum vpc_outcome vpc_step_event_none(struct vpc_run *run, const struct vpc_step *step)
+{
+    return no_entry(run, run->events, step->args[0].value);
+}
+
+enum vpc_outcome vpc_step_log_expect(struct vpc_run *run, const struct vpc_step *step)
+{
+    return expect_entry(run, run->logs, step->args[0].value);
+}
+
+enum vpc_outcome vpc_step_log_none(struct vpc_run *run, const struct vpc_step *step)
+{
+    return no_entry(run, run->logs, step->args[0].value);
+}
+
+static enum vpc_outcome expect_ready(struct vpc_run *run, const struct vpc_step *step, int value)
+{
+    const struct vpc_arg *name = vpc_step_arg(step, "name");
+
+    if (run->ready != value)
+        return vpc_say(run, VPC_PENDING, "the ready event is %s",
+                       run->ready < 0 ? "unknown"
+                       : run->ready   ? "set"
+                                      : "reset");
+    if (name && strcmp(name->value, run->ready_name) != 0)
+        return vpc_say(run, VPC_WRONG, "the ready event's name is %s", run->ready_name);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_ready_set(struct vpc_run *run, const struct vpc_step *step)
+{
+    return expect_ready(run, step, 1);
+}
+
+enum vpc_outcome vpc_step_ready_reset(struct vpc_run *run, const struct vpc_step *step)
+{
+    return run->ready < 0 ? VPC_DONE : expect_ready(run, step, 0);
+}

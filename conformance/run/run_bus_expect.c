@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of the lower tester that ask for something on the bus. */
+#include <stdio.h>
+#include <string.h>
+
+#include "run/run.h"
+
+static bool is(const struct vpc_frame *frame, const char *name)
+{
+    return strcmp(frame->message->name, name) == 0;
+}
+
+/* 1: equal, 0: not, -1: the value is a variable that this frame sets. */
+static int compare(struct vpc_run *run, const struct vpc_arg *arg, uint64_t actual)
+{
+    const char *text = vpc_value(run, arg);
+    uint64_t wanted;
+
+    if (text == NULL)
+        return -1;
+    return vpc_number(text, &wanted) && (wanted == actual) != arg->differs;
+}
+
+static bool actual_of(const struct vpc_received *received, const char *key, uint64_t *actual)
+{
+    if (strcmp(key, "channel") == 0)
+        *actual = received->frame.channel;
+    else if (strcmp(key, "preamble") == 0)
+        *actual = received->frame.pads;
+    else
+        return vpc_frame_get(&received->frame, key, actual);
+    return true;
+}
+
+static bool frame_matches(struct vpc_run *run, const struct vpc_step *step,
+                          const struct vpc_received *received, bool capture)
+{
+    for (size_t i = 1; i < step->arg_count; i++) {
+        const struct vpc_arg *arg = &step->args[i];
+        char text[33], number[24];
+        uint64_t actual = 0;
+        int equal;
+
+        if (arg->key == NULL || strstr(" text bytes pattern from behind ", arg->key))
+            continue;
+        if (vpc_frame_get_text(&received->frame, arg->key, text)) {
+            if ((strcmp(text, arg->value) == 0) == arg->differs)
+                return false;
+            continue;
+        }
+        if (!actual_of(received, arg->key, &actual))
+            return false;
+        if (strcmp(arg->key, "port") == 0 && run->tester.role == VPC_FROM_HOST)
+            continue;
+        equal = compare(run, arg, actual);
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)actual);
+        if (equal < 0 && capture)
+            vpc_set_variable(run, arg->value + 1, number);
+        if (equal == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool ambient(const struct vpc_received *received, const struct vpc_step *step)
+{
+    const struct vpc_frame *frame = &received->frame;
+    bool wants_repeated =
+        step->arg_count > 1 && !step->args[1].key && strcmp(step->args[1].value, "repeated") == 0;
+
+    if (is(frame, "HELLO"))
+        return frame->message != step->message || received->repeated != wants_repeated;
+    return frame->message != step->message &&
+           (is(frame, "HEARTBEAT") || is(frame, "CREDIT") || is(frame, "READY"));
+}
+
+static bool queues(const struct vpc_step *step)
+{
+    return vpc_step_arg(step, "behind") != NULL;
+}
+
+/* `behind=N`: whether at most N octets of other DATA came before the frame and still wait to be judged. */
+static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
+                    const struct vpc_received *received)
+{
+    uint64_t limit = 0, before = 0;
+    size_t n;
+
+    if (!queues(step) || !vpc_number_of(run, vpc_step_arg(step, "behind"), &limit))
+        return true;
+    for (const struct vpc_received *at = run->tester.first; at != received; at = at->next) {
+        if (!is(&at->frame, "DATA"))
+            continue;
+        vpc_frame_payload(&at->frame, &n);
+        before += n;
+    }
+    vpc_say(run, VPC_WRONG, "%llu octets of DATA went before it", (unsigned long long)before);
+    return before <= limit;
+}
+
+/* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */
+static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step *step)
+{
+    const struct vpc_arg *channel = vpc_step_arg(step, "channel");
+    const char *id = channel ? vpc_value(run, channel) : NULL;
+    uint64_t wanted = 0;
+    bool by_channel = id && vpc_number(id, &wanted);
+
+    for (struct vpc_received *at = run->tester.first; at; at = at->next) {
+        if (at->frame.message->of_session != step->message->of_session || ambient(at, step))
+            continue;
+        if (by_channel && at->frame.channel != wanted)
+            continue;
+        if (is(&at->frame, "DATA") && at->frame.message != step->message && queues(step))
+            continue;
+        return at;
+    }
+    return NULL;
+}
+
+static enum vpc_outcome wrong_frame(struct vpc_run *run, const struct vpc_received *received)
+{
+    char *text = vpc_frame_text(&received->frame);
+    enum vpc_outcome outcome = vpc_say(run, VPC_WRONG, "%s", text);
+
+    free(text);
+    return outcome;
+}
+
+static enum vpc_outcome match_payload(struct vpc_run *run, struct vpc_received *received)
+{
+    const uint8_t *want = run->want.data + run->compared;
+    size_t n, left = run->want.end - run->compared;
+    const uint8_t *payload = vpc_frame_payload(&received->frame, &n);
+
+    payload += received->consumed;
+    n -= received->consumed;
+    n = n < left ? n : left;
+    for (size_t i = 0; i < n; i++) {
+        if (payload[i] != want[i])
+            return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x", run->compared + i,
+                           payload[i], want[i]);
+    }
+    received->consumed += n;
+    run->compared += n;
+    return VPC_DONE;
+}
+
+/* DATA as a stream: takes frames until all bytes are there. */
+static enum vpc_outcome expect_data(struct vpc_run *run, const struct vpc_step *step)
+{
+    enum vpc_outcome outcome = VPC_DONE;
+    size_t n;
+
+    if (!vpc_want(run))
+        return VPC_BROKEN;
+    while (outcome == VPC_DONE && run->compared < run->want.end) {
+        struct vpc_received *received = candidate(run, step);
+
+        if (received == NULL) {
+            outcome =
+                vpc_say(run, VPC_PENDING, "%zu of %zu bytes came", run->compared, run->want.end);
+            break;
+        }
+        if (!is(&received->frame, "DATA") || !frame_matches(run, step, received, true)) {
+            outcome = wrong_frame(run, received);
+            break;
+        }
+        if (!in_turn(run, step, received))
+            return VPC_WRONG;
+        outcome = match_payload(run, received);
+        vpc_frame_payload(&received->frame, &n);
+        if (received->consumed == n)
+            vpc_tester_drop(&run->tester, received);
+    }
+    return outcome;
+}
+
+enum vpc_outcome vpc_step_bus_expect(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_received *received;
+
+    if (strcmp(step->message->name, "DATA") == 0)
+        return expect_data(run, step);
+    received = candidate(run, step);
+    if (received == NULL)
+        return vpc_say(run, VPC_PENDING, "no such frame");
+    if (received->frame.message != step->message || !frame_matches(run, step, received, false))
+        return wrong_frame(run, received);
+    if (!in_turn(run, step, received))
+        return VPC_WRONG;
+    frame_matches(run, step, received, true);
+    vpc_tester_drop(&run->tester, received);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_bus_none(struct vpc_run *run, const struct vpc_step *step)
+{
+    for (struct vpc_received *at = run->tester.first; at; at = at->next)
+        if (at->frame.message == step->message && frame_matches(run, step, at, false))
+            return wrong_frame(run, at);
+    return VPC_PENDING;
+}
+
+enum vpc_outcome vpc_step_bus_silent(struct vpc_run *run, const struct vpc_step *step)
+{
+    (void)step;
+    if (run->tester.last_heard_ms > run->step_start)
+        return vpc_say(run, VPC_WRONG, "a frame came, see the trace");
+    return VPC_PENDING;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of the upper testers: pipe clients at a host, TCP servers at a guest. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+static struct vpc_conn *conn_of(struct vpc_run *run, const char *label)
+{
+    for (struct vpc_conn *conn = run->conns; conn; conn = conn->next)
+        if (conn->label && strcmp(conn->label, label) == 0)
+            return conn;
+    return NULL;
+}
+
+static struct vpc_conn *conn_or_say(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_of(run, step->label);
+
+    if (conn == NULL)
+        vpc_say(run, VPC_BROKEN, "there is no %s%s%s: open it, or wait until it was accepted",
+                step->who, *step->label ? ":" : "", step->label);
+    return conn;
+}
+
+/* A label is free again when a new connection takes it. */
+static void take_label(struct vpc_run *run, struct vpc_conn *conn, const char *label)
+{
+    struct vpc_conn *old = conn_of(run, label);
+
+    if (old) {
+        free(old->label);
+        old->label = vpc_copy("(an earlier one)");
+    }
+    free(conn->label);
+    conn->label = vpc_copy(label);
+}
+
+/* ---- pipes ----------------------------------------------------------------------------------------------------------- */
+
+static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
+{
+    const char *given = step->args[0].value;
+    const char *name = strncmp(given, "\\\\.\\pipe\\", 9) == 0 ? given + 9 : given;
+    char *full = vpc_format("\\\\.\\pipe\\%s", name);
+    char *variable = vpc_format("path of %s", name);
+    const char *path = "";
+    int error;
+
+    for (char *at = variable; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    for (struct vpc_variable *known = run->variables; known; known = known->next)
+        if (strcmp(known->name, variable) == 0)
+            path = known->value;
+    error = run->ops->pipe_open(run->backend, id, full, path);
+    vpc_trace_add(run->trace, "pipe open %s: %s", name, error ? strerror(error) : "connected");
+    free(full);
+    free(variable);
+    return error;
+}
+
+enum vpc_outcome vpc_step_pipe_open(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = vpc_alloc(sizeof(*conn));
+    int error;
+
+    conn->id = ++run->next_id;
+    conn->next = run->conns;
+    run->conns = conn;
+    take_label(run, conn, step->label);
+    error = open_pipe(run, step, conn->id);
+    if (error == 0)
+        return VPC_DONE;
+    free(conn->label);
+    conn->label = NULL;
+    return vpc_say(run, VPC_WRONG, "the pipe can not be opened: %s", strerror(error));
+}
+
+/* Refused is a connect that fails, or one that is closed at once without a byte. */
+enum vpc_outcome vpc_step_pipe_refused(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn;
+
+    if (run->first) {
+        conn = vpc_alloc(sizeof(*conn));
+        conn->id = ++run->next_id;
+        conn->next = run->conns;
+        run->conns = conn;
+        run->phase = conn->id;
+        if (open_pipe(run, step, conn->id) != 0)
+            return VPC_DONE;
+    }
+    for (conn = run->conns; conn && conn->id != run->phase; conn = conn->next)
+        ;
+    if (conn && (conn->eof || conn->reset) && vpc_buffer_size(&conn->in) == 0)
+        return VPC_DONE;
+    return vpc_say(run, VPC_PENDING, "the pipe was opened");
+}
+
+enum vpc_outcome vpc_step_pipe_deny(struct vpc_run *run, const struct vpc_step *step)
+{
+    (void)step;
+    if (run->ops->pipe_deny == NULL)
+        return vpc_say(run, VPC_BROKEN, "this backend can not deny a pipe: backends inproc");
+    run->ops->pipe_deny(run->backend);
+    return VPC_DONE;
+}
+
+/* ---- TCP servers -------------------------------------------------------------------------------------------------------- */
+
+static enum vpc_outcome set_mode(struct vpc_run *run, const struct vpc_step *step,
+                                 enum vpc_tcp_mode mode)
+{
+    char *error = NULL;
+    enum vpc_outcome outcome = VPC_DONE;
+    uint64_t port;
+
+    if (!vpc_number_of(run, &step->args[0], &port))
+        return VPC_BROKEN;
+    if (!run->ops->tcp_mode(run->backend, (uint16_t)port, mode, &error))
+        outcome = vpc_say(run, VPC_BROKEN, "%s", error);
+    free(error);
+    return outcome;
+}
+
+enum vpc_outcome vpc_step_tcp_listen(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_mode(run, step, VPC_TCP_LISTENING);
+}
+
+enum vpc_outcome vpc_step_tcp_unlisten(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_mode(run, step, VPC_TCP_CLOSED);
+}
+
+enum vpc_outcome vpc_step_tcp_deaf(struct vpc_run *run, const struct vpc_step *step)
+{
+    return set_mode(run, step, VPC_TCP_DEAF);
+}
+
+static struct vpc_conn *unnamed(struct vpc_run *run, uint64_t port)
+{
+    struct vpc_conn *oldest = NULL;
+
+    for (struct vpc_conn *conn = run->conns; conn; conn = conn->next)
+        if (conn->label == NULL && (port == 0 || conn->port == port))
+            oldest = conn;
+    return oldest;
+}
+
+enum vpc_outcome vpc_step_tcp_accepted(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn;
+    uint64_t port = 0;
+
+    if (step->arg_count && !vpc_number_of(run, &step->args[0], &port))
+        return VPC_BROKEN;
+    conn = unnamed(run, port);
+    if (conn == NULL)
+        return vpc_say(run, VPC_PENDING, "no connection");
+    take_label(run, conn, step->label);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_tcp_none(struct vpc_run *run, const struct vpc_step *step)
+{
+    (void)step;
+    return unnamed(run, 0) ? vpc_say(run, VPC_WRONG, "a connection was accepted") : VPC_PENDING;
+}
+
+/* ---- both ---------------------------------------------------------------------------------------------------------------- */
+
+enum vpc_outcome vpc_step_local_send(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+    struct vpc_buffer bytes = {0};
+
+    if (conn == NULL || !vpc_bytes_of(run, &bytes)) {
+        vpc_buffer_free(&bytes);
+        return VPC_BROKEN;
+    }
+    vpc_trace_add(run->trace, "%s > %zu bytes", step->who, bytes.end);
+    run->ops->local_send(run->backend, conn->id, bytes.data, bytes.end);
+    vpc_buffer_free(&bytes);
+    return VPC_DONE;
+}
+
+static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn)
+{
+    const struct vpc_buffer *want = &run->want;
+    size_t have = vpc_buffer_size(&conn->in), n = have < want->end ? have : want->end;
+    const uint8_t *in = vpc_buffer_head(&conn->in);
+
+    for (size_t i = run->compared; i < n; i++) {
+        if (in[i] != want->data[i]) {
+            char *shown = vpc_show(in + i, n - i);
+
+            vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x; from there: %s", i, in[i],
+                    want->data[i], shown);
+            free(shown);
+            return VPC_WRONG;
+        }
+    }
+    run->compared = n;
+    if (have >= want->end) {
+        vpc_buffer_drop(&conn->in, want->end);
+        return VPC_DONE;
+    }
+    if (conn->eof || conn->reset)
+        return vpc_say(run, VPC_WRONG, "%zu of %zu bytes, then %s", have, want->end,
+                       conn->reset ? "a reset" : "the end");
+    return vpc_say(run, VPC_PENDING, "%zu of %zu bytes", have, want->end);
+}
+
+enum vpc_outcome vpc_step_local_expect(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    return conn && vpc_want(run) ? compare(run, conn) : VPC_BROKEN;
+}
+
+static enum vpc_outcome left_over(struct vpc_run *run, const struct vpc_conn *conn)
+{
+    char *shown = vpc_show(vpc_buffer_head(&conn->in), vpc_buffer_size(&conn->in));
+
+    vpc_say(run, VPC_WRONG, "%zu more bytes: %s", vpc_buffer_size(&conn->in), shown);
+    free(shown);
+    return VPC_WRONG;
+}
+
+/* On a host a Unix socket may show an abort in either way; the guest's TCP must not. */
+enum vpc_outcome vpc_step_local_eof(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+    bool host = run->tester.role == VPC_FROM_GUEST;
+
+    if (conn == NULL)
+        return VPC_BROKEN;
+    if (vpc_buffer_size(&conn->in) > 0)
+        return left_over(run, conn);
+    if (conn->reset && !host)
+        return vpc_say(run, VPC_WRONG, "a reset");
+    return conn->eof || conn->reset ? VPC_DONE : vpc_say(run, VPC_PENDING, "it is still open");
+}
+
+enum vpc_outcome vpc_step_local_reset(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    if (conn == NULL)
+        return VPC_BROKEN;
+    if (conn->reset)
+        return VPC_DONE;
+    return conn->eof ? vpc_say(run, VPC_WRONG, "an orderly end")
+                     : vpc_say(run, VPC_PENDING, "it is still open");
+}
+
+enum vpc_outcome vpc_step_local_silent(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    if (conn == NULL)
+        return VPC_BROKEN;
+    if (vpc_buffer_size(&conn->in) > 0)
+        return left_over(run, conn);
+    return conn->eof || conn->reset ? vpc_say(run, VPC_WRONG, "it ended") : VPC_PENDING;
+}
+
+typedef void conn_fn(struct vpc_backend *backend, int conn);
+
+static enum vpc_outcome call(struct vpc_run *run, const struct vpc_step *step, conn_fn *fn,
+                             const char *what)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    if (conn == NULL)
+        return VPC_BROKEN;
+    vpc_trace_add(run->trace, "%s %s", step->who, what);
+    fn(run->backend, conn->id);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_local_shutdown(struct vpc_run *run, const struct vpc_step *step)
+{
+    return call(run, step, run->ops->local_shutdown, "shutdown");
+}
+
+enum vpc_outcome vpc_step_local_close(struct vpc_run *run, const struct vpc_step *step)
+{
+    return call(run, step, run->ops->local_close, "close");
+}
+
+enum vpc_outcome vpc_step_local_abort(struct vpc_run *run, const struct vpc_step *step)
+{
+    return call(run, step, run->ops->local_abort, "abort");
+}
+
+enum vpc_outcome vpc_step_local_pause(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    if (conn)
+        run->ops->local_read(run->backend, conn->id, false);
+    return conn ? VPC_DONE : VPC_BROKEN;
+}
+
+enum vpc_outcome vpc_step_local_resume(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_conn *conn = conn_or_say(run, step);
+
+    if (conn)
+        run->ops->local_read(run->backend, conn->id, true);
+    return conn ? VPC_DONE : VPC_BROKEN;
+}

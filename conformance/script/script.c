@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the words of a scenario mean.
+ *
+ * The grammar (script.rl) has split each line; script_forms.c holds every form that a line may have.  All that can be
+ * known to be wrong without running is found here: unknown words, fields that the message does not have, requirements
+ * and timers that the document does not have, steps that the subject's role has no use for.
+ */
+#include "script/script.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "script/script_forms.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct loader {
+    struct vpc_script *script;
+    const struct vpc_table *table;
+    const struct vpc_spec *spec;
+    int line;
+    char *error;
+};
+
+static bool wrong(struct loader *loader, int column, const char *expected)
+{
+    if (loader->error == NULL)
+        loader->error = vpc_format("%s:%d:%d: expected %s", loader->script->path, loader->line,
+                                   column, expected);
+    return false;
+}
+
+__attribute__((format(printf, 3, 4))) static bool wrong_f(struct loader *loader, int column,
+                                                          const char *format, ...)
+{
+    char text[300];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return wrong(loader, column, text);
+}
+
+static bool is_word(const struct vpc_arg *arg, const char *word)
+{
+    return arg->key == NULL && !arg->quoted && strcmp(arg->value, word) == 0;
+}
+
+static bool listed(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    const char *at = list;
+
+    while ((at = strstr(at, word)) != NULL) {
+        if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+static bool no_form(struct loader *loader, const struct vpc_line *line)
+{
+    int column;
+    char *expected = vpc_form_expected(line, &column);
+
+    wrong(loader, column, expected);
+    free(expected);
+    return false;
+}
+
+/* ---- modifiers: within T, for T, by ID, ignoring credit, in background ------------------------------------- */
+
+static bool any_timer(const void *user, const char *name, uint64_t *ms)
+{
+    const struct vpc_spec *spec = user;
+    char full[64];
+    const struct vpc_setting *setting;
+
+    snprintf(full, sizeof(full), "%s_ms", name);
+    setting = vpc_spec_setting(spec, full);
+    *ms = setting ? setting->value : 0;
+    return setting != NULL;
+}
+
+static bool check_duration(struct loader *loader, const struct vpc_arg *arg)
+{
+    uint64_t ms;
+
+    if (vpc_duration(arg->value, any_timer, loader->spec, &ms))
+        return true;
+    return wrong(loader, arg->column,
+                 "a duration: 500ms, 2s, or a timer of section 10 such as heartbeat_late+500ms");
+}
+
+static bool take_modifier(struct loader *loader, struct vpc_step *step, struct vpc_arg *args,
+                          size_t left, size_t *taken)
+{
+    *taken = 2;
+    if (left < 2)
+        return wrong_f(loader, args[0].column + (int)strlen(args[0].value) + 1,
+                       "a word behind \"%s\"", args[0].value);
+    if (is_word(&args[0], "within") || is_word(&args[0], "for")) {
+        char **place = args[0].value[0] == 'w' ? &step->within : &step->during;
+
+        free(*place);
+        *place = vpc_copy(args[1].value);
+        return check_duration(loader, &args[1]);
+    }
+    if (is_word(&args[0], "by")) {
+        free(step->by);
+        step->by = vpc_copy(args[1].value);
+        return vpc_spec_requirement(loader->spec, step->by) ||
+               wrong(loader, args[1].column, "a requirement id of VPCBUS.md");
+    }
+    step->ignoring_credit |= is_word(&args[0], "ignoring");
+    step->in_background |= is_word(&args[0], "in");
+    return is_word(&args[1], step->in_background ? "background" : "credit") ||
+           wrong(loader, args[1].column, is_word(&args[0], "in") ? "background" : "credit");
+}
+
+static bool is_modifier(const struct vpc_arg *arg)
+{
+    static const char *const words[] = {"within", "for", "by", "ignoring", "in"};
+
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (is_word(arg, words[i]))
+            return true;
+    return false;
+}
+
+/* Moves the arguments from the line to the step, modifiers apart; skip leaves out the verb. */
+static bool take_args(struct loader *loader, struct vpc_step *step, struct vpc_line *line,
+                      bool skip)
+{
+    size_t i = skip ? 1 : 0, taken;
+
+    step->args = vpc_alloc((line->arg_count + 1) * sizeof(*step->args));
+    while (i < line->arg_count) {
+        if (i > 0 && is_modifier(&line->args[i])) {
+            if (!take_modifier(loader, step, &line->args[i], line->arg_count - i, &taken))
+                return false;
+            i += taken;
+            continue;
+        }
+        step->args[step->arg_count++] = line->args[i];
+        line->args[i++] = (struct vpc_arg){0};
+    }
+    return true;
+}
+
+/* ---- what each form demands ------------------------------------------------------------------------------------- */
+
+static bool check_words(struct loader *loader, const struct vpc_form *form,
+                        const struct vpc_step *step)
+{
+    size_t words = 0;
+
+    for (size_t i = 0; i < step->arg_count; i++) {
+        const struct vpc_arg *arg = &step->args[i];
+        bool field = arg->key && step->message && vpc_message_field(step->message, arg->key);
+
+        if (arg->key == NULL && ++words > form->max_words)
+            return wrong_f(loader, arg->column, "%s",
+                           *form->words ? form->words : "nothing more here");
+        if (arg->key && !field && strcmp(form->keys, "*") != 0 && !listed(form->keys, arg->key))
+            return wrong_f(loader, arg->column, "one of: %s%s%s", form->keys,
+                           step->message ? ", or a field of " : "",
+                           step->message ? step->message->name : "");
+    }
+    if (words < form->min_words)
+        return wrong(loader, step->column, form->words);
+    return true;
+}
+
+static bool take_message(struct loader *loader, struct vpc_step *step)
+{
+    if (step->arg_count == 0 || step->args[0].key)
+        return wrong(loader, step->arg_count ? step->args[0].column : step->column, "a message");
+    step->message = vpc_table_by_name(loader->table, step->args[0].value);
+    if (step->message == NULL)
+        return wrong(loader, step->args[0].column,
+                     "a message: hello, ready, heartbeat, goodbye, open, opened, refused, data, "
+                     "credit, fin, reset, released (or raw, pad)");
+    return true;
+}
+
+static void add_name(char ***list, size_t *count, const char *name)
+{
+    *list = vpc_grow(*list, *count + 1, sizeof(**list));
+    (*list)[(*count)++] = vpc_copy(name);
+}
+
+static bool set_covers(struct loader *loader, const struct vpc_step *step)
+{
+    for (size_t i = 0; i < step->arg_count; i++) {
+        if (!vpc_spec_requirement(loader->spec, step->args[i].value))
+            return wrong(loader, step->args[i].column, "a requirement id of VPCBUS.md");
+        add_name(&loader->script->covers, &loader->script->cover_count, step->args[i].value);
+    }
+    return true;
+}
+
+static bool set_role(struct loader *loader, const struct vpc_step *step)
+{
+    if (is_word(&step->args[0], "host"))
+        loader->script->role = VPC_FROM_HOST;
+    else if (is_word(&step->args[0], "guest"))
+        loader->script->role = VPC_FROM_GUEST;
+    else
+        return wrong(loader, step->args[0].column, "host or guest");
+    loader->script->not_started = step->arg_count > 1;
+    return step->arg_count == 1 || is_word(&step->args[1], "not-started") ||
+           wrong(loader, step->args[1].column, "not-started, or nothing");
+}
+
+static bool set_needs(struct loader *loader, const struct vpc_step *step)
+{
+    for (size_t i = 0; i < step->arg_count; i++)
+        add_name(&loader->script->needs, &loader->script->need_count, step->args[i].value);
+    return true;
+}
+
+static bool set_backends(struct loader *loader, const struct vpc_step *step)
+{
+    static const char *const names[] = {"inproc", "socket", "qemu"};
+
+    loader->script->backends = 0;
+    for (size_t i = 0; i < step->arg_count; i++) {
+        unsigned bit = 0;
+
+        for (size_t k = 0; k < COUNT(names); k++)
+            if (is_word(&step->args[i], names[k]))
+                bit = 1u << k;
+        if (!bit && !step->args[i].key)
+            return wrong(loader, step->args[i].column, "inproc, socket or qemu");
+        loader->script->backends |= bit;
+    }
+    return vpc_step_arg(step, "because") ||
+           wrong(loader, step->column, "a reason: because=\"...\"");
+}
+
+static bool set_option(struct loader *loader, const struct vpc_step *step)
+{
+    struct vpc_script *script = loader->script;
+
+    if (step->arg_count == 0)
+        return wrong(loader, step->column, "NAME=VALUE");
+    for (size_t i = 0; i < step->arg_count; i++) {
+        const struct vpc_arg *arg = &step->args[i];
+
+        if (arg->key == NULL || !vpc_spec_setting(loader->spec, arg->key))
+            return wrong(loader, arg->column, "a setting of section 10, as NAME=VALUE");
+        script->options =
+            vpc_grow(script->options, script->option_count + 1, sizeof(*script->options));
+        script->options[script->option_count++] = (struct vpc_arg){
+            .key = vpc_copy(arg->key), .value = vpc_copy(arg->value), .size = arg->size};
+    }
+    return true;
+}
+
+typedef bool setting_fn(struct loader *loader, const struct vpc_step *step);
+
+static setting_fn *const settings[] = {
+    [VPC_OP_COVERS] = set_covers,     [VPC_OP_SUBJECT_ROLE] = set_role, [VPC_OP_NEEDS] = set_needs,
+    [VPC_OP_BACKENDS] = set_backends, [VPC_OP_OPTION] = set_option,
+};
+
+static bool check_step(struct loader *loader, const struct vpc_form *form,
+                       const struct vpc_step *step)
+{
+    if (loader->script->role == 0)
+        return wrong(loader, 1, "\"subject host\" or \"subject guest\" before the first step");
+    if (strcmp(step->who, loader->script->role == VPC_FROM_HOST ? "tcp" : "pipe") == 0)
+        return wrong_f(loader, 1, "no %s step: it is the upper tester of the other role",
+                       step->who);
+    if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
+        !check_duration(loader, &step->args[0]))
+        return false;
+    if (step->op == VPC_OP_IDLE && step->during == NULL)
+        return wrong(loader, step->column, "for T");
+    if (step->op == VPC_OP_WAITER_NONE && !is_word(&step->args[0], "ready"))
+        return wrong(loader, step->args[0].column, "ready");
+    if (step->op == VPC_OP_START && !loader->script->not_started)
+        return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
+    if (strcmp(form->words, "subject") == 0 && !is_word(&step->args[0], "subject"))
+        return wrong(loader, step->args[0].column, "subject");
+    return true;
+}
+
+static void step_free(struct vpc_step *step)
+{
+    for (size_t i = 0; i < step->arg_count; i++) {
+        free(step->args[i].key);
+        free(step->args[i].value);
+    }
+    free(step->args);
+    free(step->text);
+    free(step->who);
+    free(step->label);
+    free(step->within);
+    free(step->during);
+    free(step->by);
+}
+
+static bool fill_step(struct loader *loader, const struct vpc_form *form, struct vpc_step *step,
+                      struct vpc_line *line)
+{
+    bool about_frames =
+        form->op == VPC_OP_BUS_SEND || form->op == VPC_OP_BUS_EXPECT || form->op == VPC_OP_BUS_NONE;
+
+    if (!take_args(loader, step, line, form->verb != NULL))
+        return false;
+    if (about_frames && !take_message(loader, step))
+        return false;
+    if (!check_words(loader, form, step))
+        return false;
+    if (form->op <= VPC_OP_OPTION)
+        return settings[form->op](loader, step);
+    return check_step(loader, form, step);
+}
+
+static bool take_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size)
+{
+    const struct vpc_form *form = vpc_form_of(line);
+    struct vpc_script *script = loader->script;
+    struct vpc_step step = {0};
+    bool good;
+
+    if (form == NULL)
+        return no_form(loader, line);
+    step.op = form->op;
+    step.line = loader->line;
+    step.direction = line->direction;
+    step.column = (int)size + 1;
+    step.text = vpc_copy_n(text, size);
+    step.who = vpc_copy(line->who);
+    step.label = vpc_copy(line->label ? line->label : "");
+    good = fill_step(loader, form, &step, line);
+    if (!good || form->op <= VPC_OP_OPTION) {
+        step_free(&step);
+        return good;
+    }
+    script->steps = vpc_grow(script->steps, script->step_count + 1, sizeof(*script->steps));
+    script->steps[script->step_count++] = step;
+    return true;
+}
+
+/* ---- the file --------------------------------------------------------------------------------------------------- */
+
+static bool parse_line(struct loader *loader, const char *text, size_t size)
+{
+    struct vpc_line line;
+    const char *expected;
+    int column;
+    char *ended = vpc_format("%.*s\n", (int)size, text);
+    bool good = vpc_line_parse(ended, size + 1, &line, &column, &expected);
+
+    if (!good)
+        wrong(loader, column, expected);
+    else if (line.who)
+        good = take_line(loader, &line, text, size);
+    vpc_line_clear(&line);
+    free(ended);
+    return good;
+}
+
+static bool parse_all(struct loader *loader, const char *text)
+{
+    size_t size = strcspn(text, "\n");
+
+    loader->line = 1;
+    if (strncmp(text, "# ", 2) != 0 || size < 10)
+        return wrong(loader, 1, "\"# \" and one plain English sentence in the first line");
+    loader->script->title = vpc_copy_n(text + 2, size - 2);
+    while (*text) {
+        size = strcspn(text, "\n");
+        if (!parse_line(loader, text, size))
+            return false;
+        text += size + (text[size] == '\n');
+        loader->line++;
+    }
+    if (loader->script->cover_count == 0)
+        return wrong(loader, 1, "a line \"covers ID...\" in the file");
+    if (loader->script->step_count == 0)
+        return wrong(loader, 1, "at least one step in the file");
+    return true;
+}
+
+static char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+
+    return vpc_copy_n(base, strcspn(base, "."));
+}
+
+struct vpc_script *vpc_script_parse(const char *path, const char *text,
+                                    const struct vpc_table *table, const struct vpc_spec *spec,
+                                    char **error)
+{
+    struct loader loader = {.table = table, .spec = spec};
+
+    loader.script = vpc_alloc(sizeof(*loader.script));
+    loader.script->path = vpc_copy(path);
+    loader.script->name = name_of(path);
+    loader.script->backends = VPC_ANY_BACKEND;
+    if (parse_all(&loader, text))
+        return loader.script;
+    *error = loader.error;
+    vpc_script_free(loader.script);
+    return NULL;
+}
+
+struct vpc_script *vpc_script_load(const char *path, const struct vpc_table *table,
+                                   const struct vpc_spec *spec, char **error)
+{
+    struct vpc_script *script;
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t room = 0;
+
+    if (file == NULL) {
+        *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (getdelim(&text, &room, '\0', file) < 0) {
+        free(text);
+        text = vpc_copy("");
+    }
+    fclose(file);
+    script = vpc_script_parse(path, text, table, spec, error);
+    free(text);
+    return script;
+}
+
+static void names_free(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+void vpc_script_free(struct vpc_script *script)
+{
+    for (size_t i = 0; i < script->step_count; i++)
+        step_free(&script->steps[i]);
+    for (size_t i = 0; i < script->option_count; i++) {
+        free(script->options[i].key);
+        free(script->options[i].value);
+    }
+    names_free(script->covers, script->cover_count);
+    names_free(script->needs, script->need_count);
+    free(script->options);
+    free(script->steps);
+    free(script->title);
+    free(script->name);
+    free(script->path);
+    free(script);
+}
+
+const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key)
+{
+    for (size_t i = 0; i < step->arg_count; i++)
+        if (step->args[i].key && strcmp(step->args[i].key, key) == 0)
+            return &step->args[i];
+    return NULL;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lower tester: the subject's peer on the bus, as far as a script does not act itself.
+ *
+ * It encodes what steps ask for, keeps numbers (epochs, seals, offsets, credit) so that a script need not state them, and
+ * does what a peer must do unasked: heartbeats, credit, RELEASED.  It never judges; the monitor and the steps do.
+ *
+ * Ownership: the tester owns its queues.  Output waits in `out` until the run has given it to the backend.
+ */
+#ifndef VPC_CONFORM_TESTER_H
+#define VPC_CONFORM_TESTER_H
+
+#include "codec/codec.h"
+#include "testers/monitor.h"
+#include "testers/trace.h"
+
+#define VPC_TESTER_WINDOW 262144u
+
+struct vpc_received {
+    struct vpc_received *next;
+    struct vpc_frame frame;
+    size_t consumed; /* of a DATA's payload */
+    bool repeated;   /* a HELLO with the epoch and echo of the one before */
+};
+
+struct vpc_channel {
+    struct vpc_channel *next;
+    uint32_t id;
+    bool tester_sends;
+    uint64_t sent;     /* by the tester */
+    uint64_t limit;    /* the subject's credit */
+    uint64_t received; /* from the subject */
+    uint64_t granted;
+    size_t frame_max; /* payload of one DATA */
+    bool fin_waits;
+    bool aborted; /* the tester sent RESET */
+    struct vpc_buffer waiting;
+};
+
+struct vpc_tester {
+    const struct vpc_table *table;
+    enum vpc_role_bit role; /* the tester's own */
+    struct vpc_decoder decoder;
+    struct vpc_monitor *monitor;
+    struct vpc_trace *trace;
+    struct vpc_buffer out;
+    struct vpc_received *first, **last;
+    struct vpc_channel *channels;
+    uint64_t random;
+    uint64_t epoch;
+    uint64_t peer_epoch; /* the last heard on this connection; 0: none */
+    uint64_t peer_echo;
+    uint64_t session; /* of which the tester seals its frames; 0: none */
+    uint64_t number;  /* of the last sealed frame */
+    uint64_t told;    /* the peer's epoch that the tester's last HELLO echoed */
+    uint64_t beats;
+    uint64_t last_sent_ms;
+    uint64_t last_heard_ms;
+    bool auto_heartbeat, auto_credit, auto_released;
+};
+
+void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
+                      enum vpc_role_bit role, struct vpc_monitor *monitor, struct vpc_trace *trace,
+                      uint64_t seed);
+void vpc_tester_end(struct vpc_tester *tester);
+/* The connection is new: nothing is known of the subject. */
+void vpc_tester_connected(struct vpc_tester *tester);
+/* Draws a new epoch; the tester's session is over. */
+void vpc_tester_new_epoch(struct vpc_tester *tester);
+/* Octets of the subject. */
+void vpc_tester_input(struct vpc_tester *tester, const void *octets, size_t n);
+/* When the tester must be called next, and the call. */
+uint64_t vpc_tester_deadline(const struct vpc_tester *tester);
+void vpc_tester_clock(struct vpc_tester *tester, uint64_t now);
+
+/* A frame with all that the tester knows filled in; the caller may change it, then sends it, which clears it. */
+void vpc_tester_prepare(struct vpc_tester *tester, struct vpc_frame *frame,
+                        const struct vpc_message *message, uint32_t channel);
+void vpc_tester_seal(struct vpc_tester *tester, struct vpc_frame *frame);
+/* cut: at most so many octets of it; SIZE_MAX: all. */
+void vpc_tester_send(struct vpc_tester *tester, struct vpc_frame *frame, size_t pads, size_t cut);
+/* The tester's HELLO with its preamble. */
+void vpc_tester_hello(struct vpc_tester *tester);
+/* Queues bytes on a channel, sent as the credit allows. */
+void vpc_tester_queue(struct vpc_tester *tester, struct vpc_channel *channel, const void *octets,
+                      size_t n);
+void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel);
+
+struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id);
+/* Takes one out of the queue of received frames. */
+void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received);
+uint64_t vpc_tester_random(struct vpc_tester *tester);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* See jobs.h. */
+#include "verdicts/jobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct job {
+    pid_t pid; /* 0: a free place */
+    int fd;
+    uint64_t end;
+    bool late;
+    void *user;
+    struct vpc_buffer text;
+};
+
+struct vpc_jobs {
+    struct job *jobs;
+    size_t room;
+    int limit_ms;
+    int signals;
+    int interrupted;
+    sigset_t before; /* the mask that children get */
+};
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms)
+{
+    struct vpc_jobs *jobs = vpc_alloc(sizeof(*jobs));
+    sigset_t ends;
+
+    jobs->jobs = vpc_alloc(at_once * sizeof(*jobs->jobs));
+    jobs->room = at_once;
+    jobs->limit_ms = limit_ms;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, &jobs->before);
+    jobs->signals = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
+    return jobs;
+}
+
+static struct job *free_place(const struct vpc_jobs *jobs)
+{
+    for (size_t i = 0; i < jobs->room; i++)
+        if (jobs->jobs[i].pid == 0)
+            return &jobs->jobs[i];
+    return NULL;
+}
+
+bool vpc_jobs_full(const struct vpc_jobs *jobs)
+{
+    return free_place(jobs) == NULL;
+}
+
+static _Noreturn void become(const struct vpc_jobs *jobs, vpc_job_fn *fn, void *user, int fd,
+                             pid_t parent)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(0);
+    sigprocmask(SIG_SETMASK, &jobs->before, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    fn(user, fd);
+    _exit(0);
+}
+
+bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user)
+{
+    struct job *job = free_place(jobs);
+    pid_t parent = getpid(), pid;
+    int fds[2];
+
+    fflush(NULL);
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return false;
+    pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        become(jobs, fn, user, fds[1], parent);
+    }
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return false;
+    }
+    setpgid(pid, pid); /* the child does it too: whoever comes first */
+    *job = (struct job){.pid = pid, .fd = fds[0], .user = user};
+    job->end = real_ms() + (uint64_t)jobs->limit_ms;
+    return true;
+}
+
+/* True when it has said all that it will. */
+static bool take_text(struct job *job)
+{
+    char part[4096];
+    ssize_t n = read(job->fd, part, sizeof(part));
+
+    if (n > 0)
+        vpc_buffer_add(&job->text, part, (size_t)n);
+    return n == 0 || (n < 0 && errno != EINTR);
+}
+
+static void finish(struct job *job, struct vpc_job_result *result)
+{
+    if (job->late)
+        kill(job->pid, SIGKILL);
+    *result = (struct vpc_job_result){.user = job->user, .text = job->text, .in_time = !job->late};
+    while (waitpid(job->pid, &result->status, 0) < 0 && errno == EINTR)
+        ;
+    kill(-job->pid, SIGKILL);
+    close(job->fd);
+    *job = (struct job){0};
+}
+
+static void take_signal(struct vpc_jobs *jobs)
+{
+    struct signalfd_siginfo info;
+
+    if (read(jobs->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    jobs->interrupted = (int)info.ssi_signo;
+    for (size_t i = 0; i < jobs->room; i++)
+        if (jobs->jobs[i].pid)
+            kill(-jobs->jobs[i].pid, SIGKILL);
+}
+
+/* Waits until something may have happened; sets fds, one for each place and one for the signals. */
+static void wait_for_any(const struct vpc_jobs *jobs, struct pollfd *fds)
+{
+    uint64_t now = real_ms(), until = UINT64_MAX;
+
+    for (size_t i = 0; i < jobs->room; i++) {
+        const struct job *job = &jobs->jobs[i];
+
+        fds[i] = (struct pollfd){.fd = job->pid ? job->fd : -1, .events = POLLIN};
+        if (job->pid && job->end < until)
+            until = job->end;
+    }
+    fds[jobs->room] = (struct pollfd){.fd = jobs->signals, .events = POLLIN};
+    if (poll(fds, jobs->room + 1, until > now ? (int)(until - now) : 0) < 0)
+        for (size_t i = 0; i <= jobs->room; i++)
+            fds[i].revents = 0;
+}
+
+bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
+{
+    struct pollfd *fds = vpc_alloc((jobs->room + 1) * sizeof(*fds));
+    struct job *ended = NULL;
+    bool any = true;
+
+    while (ended == NULL && any) {
+        any = false;
+        wait_for_any(jobs, fds);
+        if (fds[jobs->room].revents)
+            take_signal(jobs);
+        for (size_t i = 0; i < jobs->room && ended == NULL; i++) {
+            struct job *job = &jobs->jobs[i];
+
+            any |= job->pid != 0;
+            if (job->pid == 0)
+                continue;
+            job->late = real_ms() >= job->end;
+            if ((fds[i].revents && take_text(job)) || job->late)
+                ended = job;
+        }
+    }
+    free(fds);
+    if (ended)
+        finish(ended, result);
+    return ended != NULL;
+}
+
+int vpc_jobs_interrupted(const struct vpc_jobs *jobs)
+{
+    return jobs->interrupted;
+}
+
+void vpc_jobs_end(struct vpc_jobs *jobs)
+{
+    struct vpc_job_result result;
+
+    for (size_t i = 0; i < jobs->room; i++) {
+        if (jobs->jobs[i].pid == 0)
+            continue;
+        kill(jobs->jobs[i].pid, SIGKILL);
+        finish(&jobs->jobs[i], &result);
+        vpc_buffer_free(&result.text);
+    }
+    close(jobs->signals);
+    sigprocmask(SIG_SETMASK, &jobs->before, NULL);
+    free(jobs->jobs);
+    free(jobs);
+}

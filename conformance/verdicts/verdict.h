@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Verdicts (in the words of ISO 9646), and what stands beside one.
+ *
+ * Ownership: a result owns its texts; vpc_result_clear() frees them.
+ */
+#ifndef VPC_CONFORM_VERDICT_H
+#define VPC_CONFORM_VERDICT_H
+
+#include <stdint.h>
+
+enum vpc_verdict {
+    VPC_PASS,
+    VPC_FAIL,          /* the subject did what the specification forbids, crashed or hung */
+    VPC_INCONCLUSIVE,  /* the run tells nothing: the machine held up the harness itself */
+    VPC_NOT_SUPPORTED, /* the scenario needs what the implementation does not claim */
+    VPC_HARNESS_ERROR, /* the harness or the machine is at fault */
+    VPC_VERDICT_COUNT,
+};
+
+struct vpc_result {
+    enum vpc_verdict verdict;
+    int line;   /* of the script, 0: of no line */
+    char *step; /* the line's text */
+    char *expected;
+    char *got;
+    char *requirement; /* ids with spaces */
+    char *trace;       /* the last lines */
+    uint64_t ms;       /* real time */
+};
+
+const char *vpc_verdict_name(enum vpc_verdict verdict);
+void vpc_result_clear(struct vpc_result *result);
+
+#endif
