@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "verdicts/coverage.h"
 #include "document/embedded.h"
+#include "verdicts/coverage.h"
 #include "verdicts/report.h"
 #include "verdicts/suite.h"
 

@@ -2,7 +2,6 @@
 /* The guest endpoint: runs inside the virtual machine. */
 #include "shell/daemon.h"
 
-
 int main(int argc, char **argv)
 {
     static const vpc_daemon guest = {

@@ -2,7 +2,6 @@
 /* The host endpoint of one virtual machine. */
 #include "shell/daemon.h"
 
-
 int main(int argc, char **argv)
 {
     static const vpc_daemon host = {

@@ -93,8 +93,8 @@ enum vpc_parse_result {
 
 typedef struct vpc_parser {
     int cs;
-    bool hunting;  /* entered at `hunt` */
-    uint64_t value; /* of the integer under way */
+    bool hunting;      /* entered at `hunt` */
+    uint64_t value;    /* of the integer under way */
     uint32_t missing;  /* payload octets still to come */
     uint32_t buffered; /* payload octets in `buffer` */
     uint8_t text_at;

@@ -81,8 +81,8 @@ struct vpc_backend_ops {
     bool late_reader;
     /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is the program
        that makes guest images; *initrd is the config's then, freed by the caller. */
-    bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image,
-                    char **initrd, char **error);
+    bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image, char **initrd,
+                    char **error);
     /* The backend's own ops may be others than these, by the subject's role. */
     struct vpc_backend *(*create)(const struct vpc_backend_config *config, char **error);
     void (*destroy)(struct vpc_backend *backend);

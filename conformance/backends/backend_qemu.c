@@ -18,8 +18,8 @@
 
 #include "backends/guest_image.h"
 #include "backends/qemu.h"
-#include "vm/qmp.h"
 #include "document/table.h"
+#include "vm/qmp.h"
 
 #define EVENTS_AT_ONCE 64
 

@@ -20,12 +20,12 @@ struct vpc_pixit {
 struct vpc_implementation {
     char *path;
     char *name;
-    int role;      /* enum vpc_role_bit */
-    char *object;  /* [abi]: a shared object that exports vpc_endpoint_abi, or NULL */
-    char *command; /* [process]: how to start it, with placeholders, or NULL */
-    char *control; /* [process]: where its control socket is; default "%{control}" */
+    int role;         /* enum vpc_role_bit */
+    char *object;     /* [abi]: a shared object that exports vpc_endpoint_abi, or NULL */
+    char *command;    /* [process]: how to start it, with placeholders, or NULL */
+    char *control;    /* [process]: where its control socket is; default "%{control}" */
     char *wait_ready; /* [process]: a program that waits for the ready event, or NULL */
-    char *option;  /* [process]: how one setting is written; default "--option %{name}=%{value}" */
+    char *option; /* [process]: how one setting is written; default "--option %{name}=%{value}" */
     char *guest_files;   /* [guest]: what to lay over the guest image, or NULL */
     char *guest_command; /* [guest]: how the puppet starts it, or NULL */
     char *features;      /* [pics]: a list with spaces; "" when there is none */

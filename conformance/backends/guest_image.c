@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memory.h"
 #include "document/table.h"
+#include "memory.h"
 #include "vm/vm_hash.h"
 
 #define OVERLAY_MAX 64

@@ -14,7 +14,8 @@
 #include "memory.h"
 #include "vm/vm.h"
 
-#define VPC_QEMU_ANSWER_MS 5000 /* of the puppet: far more than it ever needs, on a busy machine too */
+#define VPC_QEMU_ANSWER_MS                                                                         \
+    5000 /* of the puppet: far more than it ever needs, on a busy machine too */
 
 struct vpc_qemu {
     struct vpc_backend base;

@@ -181,12 +181,12 @@ static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char *command,
         thing = vpc_thing_add(self, VPC_THING_COMMAND, request_run(puppet, command), 0);
     good = thing && vpc_thing_opens(self, thing);
     if (!good && thing && thing->error && *error == NULL)
-        *error = vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
-                            self->qemu.config.implementation->path, command,
-                            strerror(thing->error));
+        *error =
+            vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
+                       self->qemu.config.implementation->path, command, strerror(thing->error));
     else if (!good && *error == NULL)
-        *error = vpc_format("VM %s: it was lost while the subject was started",
-                            self->qemu.config.vm);
+        *error =
+            vpc_format("VM %s: it was lost while the subject was started", self->qemu.config.vm);
     free(command);
     return good ? thing : NULL;
 }

@@ -24,15 +24,15 @@ struct vpc_thing {
     int id;        /* of a control client or a connection */
     uint16_t port; /* of a listener or a connection */
     enum vpc_tcp_mode mode;
-    bool opened, gone;  /* gone: it never was, or is no more */
-    uint32_t pid;       /* of a command, in the guest */
-    int error;          /* an errno: why it never was */
-    bool exited;        /* a command: with these */
+    bool opened, gone; /* gone: it never was, or is no more */
+    uint32_t pid;      /* of a command, in the guest */
+    int error;         /* an errno: why it never was */
+    bool exited;       /* a command: with these */
     int code, signal;
-    char *last_words;   /* a command's: the last line of its output */
-    bool muted;         /* what comes from it is nothing to tell */
+    char *last_words; /* a command's: the last line of its output */
+    bool muted;       /* what comes from it is nothing to tell */
     bool end_told;
-    bool shut, finish;  /* asked for, when out is empty */
+    bool shut, finish; /* asked for, when out is empty */
     bool shut_done, finish_done;
     struct vpc_buffer in, out;
 };

@@ -96,11 +96,9 @@ static bool open_port(struct qemu_host *self, char **error)
     self->port = puppet ? vpc_puppet_open(puppet, VPC_VM_BUS_PORT) : 0;
     if (self->port && self->paused)
         vpc_puppet_pause(puppet, self->port);
-    if (self->port &&
-        vpc_qemu_await(&self->qemu, &self->opened, &self->failed, VPC_QEMU_ANSWER_MS))
+    if (self->port && vpc_qemu_await(&self->qemu, &self->opened, &self->failed, VPC_QEMU_ANSWER_MS))
         return true;
-    *error = vpc_format("VM %s: the puppet can not open %s", self->qemu.config.vm,
-                        VPC_VM_BUS_PORT);
+    *error = vpc_format("VM %s: the puppet can not open %s", self->qemu.config.vm, VPC_VM_BUS_PORT);
     return false;
 }
 

@@ -5,7 +5,8 @@
 
 #include "backends/qemu_guest.h"
 
-#define LINE_MAX_OCTETS (1 << 20) /* of control socket and log: a subject that never ends its line is told so */
+#define LINE_MAX_OCTETS                                                                            \
+    (1 << 20) /* of control socket and log: a subject that never ends its line is told so */
 
 struct vpc_thing *vpc_thing_add(struct vpc_qemu_guest *self, enum vpc_thing_kind kind,
                                 uint32_t handle, int id)
@@ -112,8 +113,7 @@ static void take_output(struct vpc_qemu_guest *self, struct vpc_thing *thing)
 
 static void take_lines(struct vpc_qemu_guest *self, struct vpc_thing *thing)
 {
-    enum vpc_seen_kind kind =
-        thing->kind == VPC_THING_LOG ? VPC_SEEN_LOG : VPC_SEEN_CONTROL_LINE;
+    enum vpc_seen_kind kind = thing->kind == VPC_THING_LOG ? VPC_SEEN_LOG : VPC_SEEN_CONTROL_LINE;
     char *line;
 
     while ((line = vpc_buffer_line(&thing->in)) != NULL) {
@@ -156,8 +156,8 @@ static void on_end(struct vpc_qemu_guest *self, struct vpc_thing *thing,
         return;
     thing->end_told = true;
     if (thing->kind == VPC_THING_CONNECTION)
-        vpc_qemu_tell(&self->qemu, reset ? VPC_SEEN_LOCAL_RESET : VPC_SEEN_LOCAL_EOF, thing->id,
-                      0, NULL, 0);
+        vpc_qemu_tell(&self->qemu, reset ? VPC_SEEN_LOCAL_RESET : VPC_SEEN_LOCAL_EOF, thing->id, 0,
+                      NULL, 0);
     if (thing->kind == VPC_THING_CONTROL)
         vpc_qemu_tell(&self->qemu, VPC_SEEN_CONTROL_EOF, thing->id, 0, NULL, 0);
 }
@@ -212,10 +212,14 @@ void vpc_things_on_puppet(struct vpc_qemu *qemu, const struct vpc_puppet_event *
 {
     static void (*const handlers[VPC_PUPPET_TYPES])(struct vpc_qemu_guest *, struct vpc_thing *,
                                                     const struct vpc_puppet_event *) = {
-        [VPC_PUPPET_OPENED] = on_opened,        [VPC_PUPPET_FAILED] = on_gone,
-        [VPC_PUPPET_CLOSED] = on_gone,          [VPC_PUPPET_DATA] = on_data,
-        [VPC_PUPPET_FIN] = on_end,              [VPC_PUPPET_RESET] = on_end,
-        [VPC_PUPPET_EXITED] = on_exited,        [VPC_PUPPET_ACCEPTANCE] = on_accepted,
+        [VPC_PUPPET_OPENED] = on_opened,
+        [VPC_PUPPET_FAILED] = on_gone,
+        [VPC_PUPPET_CLOSED] = on_gone,
+        [VPC_PUPPET_DATA] = on_data,
+        [VPC_PUPPET_FIN] = on_end,
+        [VPC_PUPPET_RESET] = on_end,
+        [VPC_PUPPET_EXITED] = on_exited,
+        [VPC_PUPPET_ACCEPTANCE] = on_accepted,
         [VPC_PUPPET_WINDOW_MORE] = on_window,
     };
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(qemu);
@@ -256,10 +260,9 @@ bool vpc_things_tcp_mode(struct vpc_qemu_guest *self, uint16_t port, enum vpc_tc
     }
     if (mode == VPC_TCP_CLOSED || (listener && listener->mode == mode))
         return true;
-    listener = vpc_thing_add(self, VPC_THING_LISTENER,
-                             vpc_puppet_listen(puppet, port, 0,
-                                               mode == VPC_TCP_DEAF ? VPC_PUPPET_LISTEN_DEAF : 0),
-                             0);
+    listener = vpc_thing_add(
+        self, VPC_THING_LISTENER,
+        vpc_puppet_listen(puppet, port, 0, mode == VPC_TCP_DEAF ? VPC_PUPPET_LISTEN_DEAF : 0), 0);
     if (listener) {
         listener->port = port;
         listener->mode = mode;

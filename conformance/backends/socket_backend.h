@@ -4,9 +4,9 @@
 #define VPC_CONFORM_SOCKET_BACKEND_H
 
 #include "backends/backend.h"
-#include "memory.h"
 #include "backends/process.h"
 #include "backends/socket_io.h"
+#include "memory.h"
 
 struct vpc_control {
     int client;

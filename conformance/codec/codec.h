@@ -8,8 +8,8 @@
 #ifndef VPC_CONFORM_CODEC_H
 #define VPC_CONFORM_CODEC_H
 
-#include "memory.h"
 #include "document/table.h"
+#include "memory.h"
 
 struct vpc_frame {
     const struct vpc_message *message;

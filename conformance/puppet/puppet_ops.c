@@ -237,7 +237,8 @@ static int listen_on(uint16_t port, uint32_t buffer, bool deaf, uint32_t *bound)
 
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
         (!size || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0) &&
-        bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, deaf ? 0 : 16) == 0 &&
+        bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        listen(fd, deaf ? 0 : 16) == 0 &&
         getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
         (!deaf || fill_queue(&address))) {
         *bound = ntohs(address.sin_port);

@@ -10,8 +10,8 @@
 #include <jansson.h>
 
 #include "backends/backend.h"
-#include "testers/monitor.h"
 #include "script/script.h"
+#include "testers/monitor.h"
 #include "testers/tester.h"
 #include "testers/trace.h"
 #include "verdicts/verdict.h"
@@ -144,9 +144,8 @@ void vpc_run_forget(struct vpc_run *run);
 typedef enum vpc_outcome vpc_step_fn(struct vpc_run *run, const struct vpc_step *step);
 
 /* run_bus.c */
-vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down,
-    vpc_step_bus_pause, vpc_step_bus_resume, vpc_step_bus_raw, vpc_step_bus_pad,
-    vpc_step_bus_send;
+vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down, vpc_step_bus_pause,
+    vpc_step_bus_resume, vpc_step_bus_raw, vpc_step_bus_pad, vpc_step_bus_send;
 /* run_bus_expect.c */
 vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
 /* run_api.c */

@@ -122,7 +122,7 @@ struct vpc_script {
     char *title;
     char **covers;
     size_t cover_count;
-    int role; /* of the subject: enum vpc_role_bit */
+    int role;         /* of the subject: enum vpc_role_bit */
     bool not_started; /* `start subject` is a step */
     char **needs;
     size_t need_count;

@@ -33,11 +33,11 @@ struct vpc_monitor {
     uint64_t session;       /* that the subject's sealed frames are in */
     uint64_t tester_echoed; /* the subject's epoch that the tester echoed last */
     bool echoed;            /* a HELLO of the tester echoed this epoch */
-    bool fresh;   /* the subject must draw an epoch: the transport came up or it restarted */
-    bool cut;     /* octets were bad as if cut: only a HELLO may follow */
-    bool goodbye; /* of this session was said */
+    bool fresh;       /* the subject must draw an epoch: the transport came up or it restarted */
+    bool cut;         /* octets were bad as if cut: only a HELLO may follow */
+    bool goodbye;     /* of this session was said */
     bool late_reader; /* of the first HELLO's preamble a part may be lost before the tester reads */
-    int ready;    /* the last READY, -1: none */
+    int ready;        /* the last READY, -1: none */
     uint64_t max_pairs[2]; /* subject's, tester's */
     uint32_t highest_id;
     struct vpc_monitor_channel *channels;

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "backends/descriptor.h"
-#include "memory.h"
 #include "backends/process.h"
+#include "memory.h"
 
 TestSuite(descriptor, .timeout = 10);
 

@@ -201,8 +201,7 @@ Test(puppet, kills_a_command, .timeout = 20)
 /* Opens a listener and a connection to it; the client's descriptor. */
 static int meet(struct stage *stage, bool paused, uint32_t *listener, uint32_t *connection)
 {
-    *listener = vpc_puppet_listen(stage->puppet, 0, 4096,
-                                  paused ? VPC_PUPPET_LISTEN_PAUSED : 0);
+    *listener = vpc_puppet_listen(stage->puppet, 0, 4096, paused ? VPC_PUPPET_LISTEN_PAUSED : 0);
     int client = connect_to(expect(stage, VPC_PUPPET_OPENED, *listener).value);
 
     *connection = expect(stage, VPC_PUPPET_ACCEPTANCE, *listener).value;
@@ -287,8 +286,7 @@ Test(puppet, deaf_listener, .timeout = 20)
 {
     struct stage stage = set_stage();
     uint32_t listener = vpc_puppet_listen(stage.puppet, 0, 0, VPC_PUPPET_LISTEN_DEAF);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     address.sin_port = htons((uint16_t)expect(&stage, VPC_PUPPET_OPENED, listener).value);

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "verdicts/coverage.h"
 #include "document/embedded.h"
+#include "verdicts/coverage.h"
 #include "verdicts/report.h"
 #include "verdicts/suite.h"
 

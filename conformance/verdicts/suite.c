@@ -78,8 +78,8 @@ bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
         bool named = entry->fts_level == 0;
 
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
-            *error = vpc_format("%s: can not be read: %s", entry->fts_path,
-                                strerror(entry->fts_errno));
+            *error =
+                vpc_format("%s: can not be read: %s", entry->fts_path, strerror(entry->fts_errno));
             good = false;
         } else if (entry->fts_info == FTS_F &&
                    (named || (n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0))) {
@@ -117,12 +117,11 @@ static json_t *text_json(const char *text)
 
 static void send_result(int fd, const struct vpc_result *result)
 {
-    json_t *json = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict",
-                             (int)result->verdict, "line", result->line, "step",
-                             text_json(result->step), "expected", text_json(result->expected),
-                             "got", text_json(result->got), "requirement",
-                             text_json(result->requirement), "trace", text_json(result->trace),
-                             "ms", (json_int_t)result->ms);
+    json_t *json = json_pack(
+        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
+        result->line, "step", text_json(result->step), "expected", text_json(result->expected),
+        "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
+        text_json(result->trace), "ms", (json_int_t)result->ms);
 
     json_dumpfd(json, fd, JSON_COMPACT);
     json_decref(json);
@@ -194,9 +193,9 @@ static void judge_end(struct vpc_result *result, int status, bool in_time, bool 
     if (!in_time)
         result->got = vpc_format("no end within %d s", RUN_LIMIT_MS / 1000);
     else if (WIFSIGNALED(status))
-        result->got = vpc_format("%s ended by signal %d (%s)",
-                                 in_subject ? "the subject" : "the harness", WTERMSIG(status),
-                                 strsignal(WTERMSIG(status)));
+        result->got =
+            vpc_format("%s ended by signal %d (%s)", in_subject ? "the subject" : "the harness",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         result->got = vpc_format("%s ended with status %d",
                                  in_subject ? "the subject" : "the harness", WEXITSTATUS(status));
@@ -250,8 +249,7 @@ static void write_how(const struct vpc_suite *suite, const struct vpc_suite_run 
     if (file) {
         fprintf(file, "%s run --implementation %s --backend %s --split %s --seed %llu %s\n",
                 suite->program, run->implementation->path, run->backend->name,
-                vpc_split_name(suite->split), (unsigned long long)suite->seed,
-                run->script->path);
+                vpc_split_name(suite->split), (unsigned long long)suite->seed, run->script->path);
         fclose(file);
     }
     free(path);
@@ -262,8 +260,8 @@ static void keep_failure(const struct vpc_suite *suite, struct vpc_suite_run *ru
     char *to;
 
     mkdir(suite->out, 0777);
-    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name,
-                             run->backend->name, vpc_split_name(suite->split));
+    run->folder = vpc_format("%s/%s.%s.split-%s", suite->out, run->script->name, run->backend->name,
+                             vpc_split_name(suite->split));
     remove_tree(run->folder);
     mkdir(run->folder, 0777);
     to = vpc_format("%s/scenario.vpcs", run->folder);
@@ -299,10 +297,7 @@ static void add_run(struct vpc_suite *suite, const struct vpc_script *script,
 {
     suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
     suite->runs[suite->run_count++] = (struct vpc_suite_run){
-        .script = script,
-        .implementation = implementation,
-        .backend = backend,
-        .initrd = initrd};
+        .script = script, .implementation = implementation, .backend = backend, .initrd = initrd};
 }
 
 static void plan(struct vpc_suite *suite)
@@ -312,8 +307,7 @@ static void plan(struct vpc_suite *suite)
             for (size_t s = 0; s < suite->script_count; s++)
                 if (suite->scripts[s]->role == suite->implementations[i]->role &&
                     suite->scripts[s]->backends & suite->backends[b]->bit)
-                    add_run(suite, suite->scripts[s], suite->implementations[i],
-                            suite->backends[b],
+                    add_run(suite, suite->scripts[s], suite->implementations[i], suite->backends[b],
                             suite->backends[b]->prepare ? suite->initrds[i] : NULL);
 }
 
@@ -368,16 +362,16 @@ static char *prepare_one(struct vpc_suite *suite, struct vpc_jobs *jobs,
 
     if (preparation.dir && vpc_jobs_start(jobs, prepare_in_child, &preparation) &&
         vpc_jobs_next(jobs, &result) && vpc_buffer_size(&result.text) > 0)
-        said = vpc_copy_n((const char *)vpc_buffer_head(&result.text),
-                          vpc_buffer_size(&result.text));
+        said =
+            vpc_copy_n((const char *)vpc_buffer_head(&result.text), vpc_buffer_size(&result.text));
     if (said && *said == '+')
         made = vpc_copy(said + 1);
     else if (said)
         *error = vpc_copy(said + 1);
     else
-        *error = vpc_format("%s can not be prepared for %s: %s", implementation->path,
-                            backend->name,
-                            vpc_jobs_interrupted(jobs) ? "interrupted" : strerror(errno));
+        *error =
+            vpc_format("%s can not be prepared for %s: %s", implementation->path, backend->name,
+                       vpc_jobs_interrupted(jobs) ? "interrupted" : strerror(errno));
     if (preparation.dir)
         remove_tree(preparation.dir);
     free(preparation.dir);

@@ -300,8 +300,7 @@ static int name_paths(struct vpc_vm *vm)
         if (snprintf(files[i].path, PATH_MAX, "%s/%s", vm->dir, files[i].name) >= PATH_MAX)
             return vm_fail(vm, "the path %s is too long", vm->dir);
     }
-    if (vm->options.bus &&
-        snprintf(vm->bus, sizeof(vm->bus), "%s", vm->options.bus) >= PATH_MAX)
+    if (vm->options.bus && snprintf(vm->bus, sizeof(vm->bus), "%s", vm->options.bus) >= PATH_MAX)
         return vm_fail(vm, "the path %s is too long", vm->options.bus);
     return 0;
 }

@@ -109,7 +109,8 @@ Test(pairs, a_reset_that_came_too_late_holds_no_place, .timeout = 20)
         vpc_pair_end_delivered(guest->pair);
         bench_run(&b);
         vpc_pair_end_delivered(host->pair);
-        vpc_pair_reset(guest->pair, 110); /* crosses RELEASED, and is not taken by the transport yet */
+        vpc_pair_reset(guest->pair,
+                       110); /* crosses RELEASED, and is not taken by the transport yet */
         bench_collect(host);
         bench_deliver(host, SIZE_MAX);
         cr_expect_eq(vpc_session_pairs(guest->session, &(unsigned){0}), 0);
