@@ -187,13 +187,19 @@ static void on_stream(struct run *run, char letter)
 
         if (run->states[i] == FREE)
             continue;
-        if (letter == 'l' && run->states[i] == LISTENING)
+        if (letter == 'l' && run->states[i] == LISTENING) {
+            run->states[i] = LIVE;
             ABI.stream_listening(run->ep, id, 0, "/run/p");
-        else if (letter == 'L' && run->states[i] == LISTENING)
+        } else if (letter == 'L' && run->states[i] == LISTENING) {
+            run->states[i] = FREE; /* what failed to begin has no end */
             ABI.stream_listening(run->ep, id, EADDRINUSE, "");
-        else if (letter == 'o' || letter == 'O')
-            ABI.stream_opened(run->ep, id, letter == 'o' ? 0 : ECONNREFUSED);
-        else if (letter == 'e')
+        } else if (letter == 'o') {
+            run->states[i] = LIVE;
+            ABI.stream_opened(run->ep, id, 0);
+        } else if (letter == 'O' && run->states[i] == CONNECTING) {
+            run->states[i] = FREE;
+            ABI.stream_opened(run->ep, id, ECONNREFUSED);
+        } else if (letter == 'e')
             ABI.stream_eof(run->ep, id);
         else if (letter == 'g' || letter == 'G')
             ABI.stream_gone(run->ep, id, letter == 'g' ? 0 : ECONNRESET);

@@ -17,4 +17,4 @@ def words: .[] | "\"\(gsub("\\\\"; "\\\\") | gsub("\""; "\\\"") | gsub("@"; "\\x
       "null", "true", "0x80070057", "\\u0000", "1e999", "-9223372036854775808"] | words)
   elif $target == "pipe_name" then
     (["\\\\.\\pipe\\", "\\\\.\\PIPE\\", "65535", "65536", "6174"] | words)
-  else empty end
+  else "zero=\"\\x00\\x00\\x00\\x00\"" end

@@ -14,10 +14,12 @@ FUZZ_TIME     ?= 20
 FUZZ_NEGATIVE ?= 30
 FUZZ_DIR      := $(BUILD)/fuzz
 FUZZ_CC       ?= clang
-FUZZ_CXX      ?= clang++
+FUZZ_LINK     ?= $(FUZZ_CC)
+FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
+FUZZ_JANSSON  ?= -ljansson
 FUZZ_ENGINE   ?= -fsanitize=fuzzer
 FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN)
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance
 
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 
@@ -29,22 +31,28 @@ FUZZ_SRC_frame     := $(FUZZ_PROTO)
 FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
 FUZZ_SRC_script    := $(addprefix conformance/,script.c table.c spec.c memory.c embedded.S) $(CONFORM_GEN)/script.rl.c
-FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) impl/lib/hresult.c impl/lib/named_event.c \
-                      impl/lib/runtime_dir.c
+FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
+                      $(addprefix impl/lib/,hresult.c named_event.c runtime_dir.c)
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
 
 FUZZ_MUTATOR_frame   := fuzz/mutate_frames.c
 FUZZ_MUTATOR_session := fuzz/mutate_steps.c
 FUZZ_MUTATOR_pair    := fuzz/mutate_steps.c
 
-# Frames and steps are kept whole by a mutator: tracing compares would only cost time.
-FUZZ_QUICK         := -fno-sanitize-coverage=trace-cmp
-FUZZ_FLAGS_frame   := $(FUZZ_QUICK)
-FUZZ_FLAGS_session := $(FUZZ_QUICK)
-FUZZ_FLAGS_pair    := $(FUZZ_QUICK)
-FUZZ_FLAGS_script  := -Iconformance
-FUZZ_LIBS_script   := -ljansson
-FUZZ_LIBS_control  := -ljansson
+FUZZ_LIBS_script  = $(FUZZ_JANSSON)
+FUZZ_LIBS_control = $(FUZZ_JANSSON)
+
+# The replay drivers are linked with what the project builds anyway.
+FUZZ_REPLAY_frame     := $(LIBVPCBUS)
+FUZZ_REPLAY_session   := $(LIBVPCBUS)
+FUZZ_REPLAY_pair      := $(LIBVPCBUS)
+FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script.o table.o spec.o memory.o embedded.o script.rl.o)
+FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
+
+# Frames and steps are kept whole by a mutator: tracing compares there would only cost time.
+FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
+FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
                   $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script.rl.c
@@ -53,17 +61,25 @@ FUZZ_HEADERS   := $(wildcard fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/
 $(FUZZ_DIR):
 	mkdir -p $@
 
-# fuzz-NAME with the engine and its mutator, plain-NAME with a driver of our own; $(1) the target.
-define fuzz_rules
-$(FUZZ_DIR)/fuzz-$(1): fuzz/$(1).c $$(FUZZ_SRC_$(1)) $$(FUZZ_MUTATOR_$(1)) $$(FUZZ_HEADERS) $$(FUZZ_GENERATED) | $(FUZZ_DIR)
-	$$(FUZZ_CC) $$(FUZZ_DEFINES) $$(FUZZ_CFLAGS) $$(FUZZ_FLAGS_$(1)) $$(FUZZ_ENGINE) -o $$@ \
-	    fuzz/$(1).c $$(FUZZ_SRC_$(1)) $$(FUZZ_MUTATOR_$(1)) $$(FUZZ_LIBS_$(1))
+fuzz_objects = $(patsubst %,$(FUZZ_DIR)/obj/%.o,$(subst $(BUILD)/,,$(1)))
 
-$(FUZZ_DIR)/replay-$(1): fuzz/replay.c fuzz/$(1).c $$(FUZZ_SRC_$(1)) $$(FUZZ_HEADERS) $$(FUZZ_GENERATED) | $(FUZZ_DIR)
-	$$(CC) $$(FUZZ_DEFINES) $$(SANFLAGS) $$(CFLAGS) $$(FUZZ_FLAGS_$(1):$$(FUZZ_QUICK)=) $$(LDFLAGS) -o $$@ \
-	    fuzz/replay.c fuzz/$(1).c $$(FUZZ_SRC_$(1)) $$(FUZZ_LIBS_$(1))
+# $(1): a source.
+define fuzz_object_rule
+$(call fuzz_objects,$(1)): $(1) $$(FUZZ_HEADERS) $$(FUZZ_GENERATED)
+	@mkdir -p $$(@D)
+	$$(FUZZ_CC) $$(FUZZ_DEFINES) $$(FUZZ_CFLAGS) $(if $(filter $(1),$(FUZZ_UNTRACED)),$$(FUZZ_QUICK)) -c -o $$@ $$<
 endef
-$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(t))))
+$(foreach s,$(sort $(foreach t,$(FUZZ_TARGETS),fuzz/$(t).c $(FUZZ_SRC_$(t)) $(FUZZ_MUTATOR_$(t)))),$(eval $(call fuzz_object_rule,$(s))))
+
+# fuzz-NAME with the engine and its mutator, replay-NAME with a driver of our own.  $(1): the target.
+define fuzz_target_rules
+$(FUZZ_DIR)/fuzz-$(1): $(call fuzz_objects,fuzz/$(1).c $(FUZZ_SRC_$(1)) $(FUZZ_MUTATOR_$(1)))
+	$$(FUZZ_LINK) $$(FUZZ_CXXFLAGS) $$(FUZZ_ENGINE) -o $$@ $$^ $$(FUZZ_LIBS_$(1))
+
+$(FUZZ_DIR)/replay-$(1): fuzz/replay.c fuzz/$(1).c $$(FUZZ_REPLAY_$(1)) fuzz/input.h | $(FUZZ_DIR)
+	$$(CC) $$(FUZZ_DEFINES) $$(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter-out %.h,$$^) $$(FUZZ_LIBS_$(1))
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target_rules,$(t))))
 
 # ---- first inputs, and words ----------------------------------------------------------------------------------------
 
@@ -99,7 +115,7 @@ CHECKS += fuzz-replay
 
 .PHONY: fuzz-negative fuzz-speed fuzz-afl
 fuzz-negative: fuzz-seeds $(FUZZ_GENERATED) ## bugs planted in copies must each be found in FUZZ_NEGATIVE seconds
-	@fuzz/negative $(FUZZ_DIR) $(FUZZ_NEGATIVE) '$(FUZZ_CC) $(FUZZ_DEFINES) $(FUZZ_CFLAGS) $(FUZZ_QUICK) $(FUZZ_ENGINE)' \
+	@fuzz/negative $(FUZZ_DIR) $(FUZZ_NEGATIVE) '$(FUZZ_CC) $(FUZZ_DEFINES) -O1 -g -fsanitize=address $(FUZZ_QUICK) $(FUZZ_ENGINE)' \
 	    $(FUZZ_PROTO)
 
 fuzz-speed: $(FUZZ_DIR)/fuzz-session ## executions per second of processor time: frame plain, session with AddressSanitizer

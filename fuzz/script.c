@@ -63,7 +63,7 @@ static void check_error(const char *error, const char *text)
     require(sscanf(error, NAME ":%d:%d: expected ", &line, &column) == 2);
     for (const char *c = text; *c != '\0'; c++)
         lines += *c == '\n';
-    require(line >= 1 && line <= lines && column >= 1 && column <= (int)strlen(text) + 2);
+    require(line >= 1 && line <= lines + 1 && column >= 1 && column <= (int)strlen(text) + 2);
 }
 
 static void parse(const char *text)

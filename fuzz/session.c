@@ -224,9 +224,9 @@ static void feed_frame(struct run *run)
     frame.port = (uint16_t)(lot % 3);
     frame.ready = lot / 16 % 2;
     frame.payload = payload;
-    frame.payload_len = 1 + lot / 2;
     frame.error = frame.cause = lot / 32;
     frame.offset = frame.limit = lot & 128 ? fuzz_number(&run->input) : take(run);
+    frame.payload_len = 1 + (uint32_t)(frame.limit % sizeof(payload));
     if (!(lot & 128) && channel != NULL) { /* what fits */
         frame.offset = channel->offset;
         frame.limit += channel->limit;
