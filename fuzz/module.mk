@@ -157,3 +157,14 @@ fuzz-bundle: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) fuzz-seeds ## targets, diction
 	    cp $(FUZZ_DIR)/fuzz-$$t $(OUT)/$$t && cp $(FUZZ_DIR)/$$t.dict fuzz/oss-fuzz/$$t.options $(OUT) && \
 	    rm -f $(OUT)/$${t}_seed_corpus.zip && \
 	    zip -q -j -r $(OUT)/$${t}_seed_corpus.zip fuzz/corpus/$$t $(FUZZ_DIR)/first/$$t || exit 1; done
+
+# ---- coverage of proto/ by its tests and the corpora ----------------------------------------------------------------------
+
+.PHONY: coverage
+COVERAGE := $(BUILD)/coverage
+coverage: ## lines and branches of proto/ that the tests and the corpora reach (clang, llvm)
+	@$(MAKE) --no-print-directory run-coverage BUILD=$(COVERAGE) CC=clang \
+	    CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' LDFLAGS=-fprofile-instr-generate
+
+run-coverage: $(PROTO_TESTS) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/replay-%)
+	@fuzz/coverage $(BUILD) '$(PROTO_TESTS)' '$(FUZZ_TARGETS)'

@@ -91,6 +91,7 @@ static unsigned parse(vpc_parser *parser, const uint8_t *at, size_t n)
         frames++;
         for (size_t i = 0; parser->frame.type == VPC_DATA && i < parser->frame.payload_len; i++)
             seen ^= parser->frame.payload[i];
+        (void)seen;
     }
     return frames;
 }
