@@ -1,6 +1,20 @@
-# messages.json to a libFuzzer dictionary: the first octets of every message, and the padding that opens a hunt.
+# messages.json to a dictionary for $target: the beginnings of messages for those that eat octets, words for the others.
 def digit: "0123456789abcdef"[.:. + 1];
 def octet: "\\x" + (. / 16 | floor | digit) + (. % 16 | digit);
+def words: .[] | "\"\(gsub("\\\\"; "\\\\") | gsub("\""; "\\\"") | gsub("@"; "\\x40"))\"";
 (.frame.magic | map(octet) | add) as $magic
-| (.messages[] | "\(.name)=\"\($magic)\(.type | octet)\\x00\""),
-  "preamble=\"\([.frame.pad | octet] | .[0] * 16)\""
+| if $target == "frame" or $target == "session" then
+    (.messages[] | "\(.name)=\"\($magic)\(.type | octet)\\x00\""),
+    "preamble=\"\([.frame.pad | octet] | .[0] * 16)\""
+  elif $target == "script" then
+    ((.messages[] | .name | ascii_downcase), (.messages[].fields[].name) | [.] | words),
+    (["covers ", "subject host", "subject guest", "needs ", "backends ", "option ", "session", "auto ", "wait ", "bus",
+      "api", "event", "log", "ready ", "pipe:a", "tcp", "kill ", "restart ", "stop ", " > ", " < ", "!=", " within 500ms",
+      " during 1s", " by CLS-1", "ignoring credit", "in background", "$c", "\\x00", "because=", "raw", "pad"] | words)
+  elif $target == "control" then
+    (["{\"execute\": \"", "start", "stop", "query-vm", "query-devices", "query-stats", "\"arguments\": {", "\"id\": ",
+      "host-type", "host-name", "guest-type", "guest-name", "pipe", "\\\\\\\\.\\\\pipe\\\\a", "@h", "@hplo", "@aloe",
+      "null", "true", "0x80070057", "\\u0000", "1e999", "-9223372036854775808"] | words)
+  elif $target == "pipe_name" then
+    (["\\\\.\\pipe\\", "\\\\.\\PIPE\\", "65535", "65536", "6174"] | words)
+  else "zero=\"\\x00\\x00\\x00\\x00\"" end

@@ -4,18 +4,15 @@
  *
  * Input   one octet: bits 0 and 1 choose the language (hunt, from_host, from_guest), the rest the split; then the stream.
  */
+#include "input.h"
 #include "vpcbus.h"
 
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What one pass saw. */
 struct account {
     uint64_t digest;
-    size_t frames, last_at;
+    size_t frames;
     enum vpc_parse_result last;
 };
 
@@ -31,7 +28,7 @@ static uint64_t fold(uint64_t digest, const void *octets, size_t n)
 static void note_frame(struct account *account, const vpc_frame *frame, size_t at)
 {
     /* The encoder writes every field of the frame's type, and nothing else. */
-    uint8_t *octets = malloc(VPC_FRAME_MAX);
+    static uint8_t octets[VPC_FRAME_MAX];
     size_t n = vpc_encode(frame, octets);
 
     if (n == 0)
@@ -39,8 +36,6 @@ static void note_frame(struct account *account, const vpc_frame *frame, size_t a
     account->digest = fold(account->digest, octets, n);
     account->digest = fold(account->digest, &at, sizeof(at));
     account->frames++;
-    account->last_at = at;
-    free(octets);
 }
 
 static void start(vpc_parser *parser, unsigned language)
@@ -51,30 +46,27 @@ static void start(vpc_parser *parser, unsigned language)
         vpc_parser_follow(parser, language == 1 ? VPC_HOST : VPC_GUEST);
 }
 
-/* Parses in pieces of `piece` octets, each in a block of its own. */
+/* Parses in pieces of `piece` octets, each at the end of its memory. */
 static struct account parse(unsigned language, const uint8_t *data, size_t size, size_t piece)
 {
+    static vpc_parser parser;
     struct account account = {.last = VPC_PARSE_MORE};
-    vpc_parser *parser = malloc(sizeof(*parser));
 
-    start(parser, language);
+    start(&parser, language);
     for (size_t at = 0; at < size && account.last != VPC_PARSE_BAD; at += piece) {
         size_t n = piece < size - at ? piece : size - at;
-        uint8_t *copy = malloc(n);
-        const uint8_t *p = memcpy(copy, data + at, n);
+        const uint8_t *copy = fuzz_at_edge(data + at, n), *p = copy;
 
         do {
-            account.last = vpc_parse(parser, &p, copy + n);
+            account.last = vpc_parse(&parser, &p, copy + n);
             if (account.last == VPC_PARSE_FRAME)
-                note_frame(&account, &parser->frame, at + (size_t)(p - copy));
+                note_frame(&account, &parser.frame, at + (size_t)(p - copy));
             if (account.last == VPC_PARSE_FRAME && language == 0)
-                vpc_parser_hunt(parser);
+                vpc_parser_hunt(&parser);
         } while (account.last == VPC_PARSE_FRAME && p < copy + n);
         if (account.last == VPC_PARSE_MORE && p != copy + n)
             abort();
-        free(copy);
     }
-    free(parser);
     return account;
 }
 
@@ -83,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct account whole, split;
     unsigned language;
 
-    if (size < 2)
+    if (size < 2 || size > FUZZ_LARGEST)
         return 0;
     language = (data[0] & 3) % 3;
     whole = parse(language, data + 1, size - 1, size);

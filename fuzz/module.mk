@@ -1,58 +1,170 @@
-# fuzz/: libFuzzer targets of the protocol library, and a driver that replays their corpora without clang.
+# fuzz/: libFuzzer targets, what makes their inputs, and drivers that replay the corpora without clang.
 #
 #   make fuzz FUZZ_TIME=60     each target for so many seconds; finds go to build/fuzz
 #   make fuzz-replay           each input of fuzz/corpus once (part of make check)
 #   make fuzz-corpus           what build/fuzz found, made small, becomes fuzz/corpus
+#   make fuzz-negative         planted bugs, each of which must be found in FUZZ_NEGATIVE seconds
+#   make fuzz-speed            executions per second of processor time
+#   make fuzz-afl              the same targets by AFL++
+#   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind
+#   make fuzz-bundle OUT=DIR   what OSS-Fuzz and ClusterFuzzLite want (fuzz/oss-fuzz/build.sh)
 
-FUZZ_TARGETS := frame session
-FUZZ_TIME    ?= 20
-FUZZ_DIR     := $(BUILD)/fuzz
-FUZZ_CC      ?= clang
-FUZZ_FLAGS    = -std=c17 -D_GNU_SOURCE -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-                -Iproto -I$(PROTO_DIR)
-FUZZ_SOURCES := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c \
-                $(addprefix proto/,encode.c session.c pair.c pair_receive.c pair_local.c output.c)
+FUZZ_TARGETS  := frame session pair script control pipe_name
+FUZZ_TIME     ?= 20
+FUZZ_NEGATIVE ?= 30
+FUZZ_DIR      := $(BUILD)/fuzz
+FUZZ_CC       ?= clang
+FUZZ_LINK     ?= $(FUZZ_CC)
+FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
+FUZZ_JANSSON  ?= -ljansson
+FUZZ_ENGINE   ?= -fsanitize=fuzzer
+FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance
+
+# ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
+
+FUZZ_PROTO := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c \
+              $(addprefix proto/,encode.c session.c pair.c pair_receive.c pair_local.c output.c)
+FUZZ_NAMES := $(IMPL_GEN)/pipe_name.c impl/lib/file_name.c
+
+FUZZ_SRC_frame     := $(FUZZ_PROTO)
+FUZZ_SRC_session   := $(FUZZ_PROTO)
+FUZZ_SRC_pair      := $(FUZZ_PROTO)
+FUZZ_SRC_script    := $(addprefix conformance/,script.c table.c spec.c memory.c embedded.S) $(CONFORM_GEN)/script.rl.c
+FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
+                      $(addprefix impl/lib/,hresult.c named_event.c runtime_dir.c)
+FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
+
+FUZZ_MUTATOR_frame   := fuzz/mutate_frames.c
+FUZZ_MUTATOR_session := fuzz/mutate_steps.c
+FUZZ_MUTATOR_pair    := fuzz/mutate_steps.c
+
+FUZZ_LIBS_script  = $(FUZZ_JANSSON)
+FUZZ_LIBS_control = $(FUZZ_JANSSON)
+
+# The replay drivers are linked with what the project builds anyway.
+FUZZ_REPLAY_frame     := $(LIBVPCBUS)
+FUZZ_REPLAY_session   := $(LIBVPCBUS)
+FUZZ_REPLAY_pair      := $(LIBVPCBUS)
+FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script.o table.o spec.o memory.o embedded.o script.rl.o)
+FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
+FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
+
+# Frames and steps are kept whole by a mutator: tracing compares there would only cost time.
+FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
+FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
+
+FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
+                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script.rl.c
+FUZZ_HEADERS   := $(wildcard fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h)
 
 $(FUZZ_DIR):
 	mkdir -p $@
 
-# The whole library is compiled again: the fuzzer must see its branches.
-$(FUZZ_DIR)/fuzz-%: fuzz/%.c $(FUZZ_SOURCES) $(wildcard proto/*.h) $(PROTO_DIR)/lifecycle_events.h | $(FUZZ_DIR)
-	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $< $(FUZZ_SOURCES)
+fuzz_objects = $(patsubst %,$(FUZZ_DIR)/obj/%.o,$(subst $(BUILD)/,,$(1)))
 
-$(FUZZ_DIR)/%.o: fuzz/%.c $(PROTO_DIR)/lifecycle_events.h | $(FUZZ_DIR)
-	$(CC) $(PROTO_CFLAGS) -c -o $@ $<
+# $(1): a source.
+define fuzz_object_rule
+$(call fuzz_objects,$(1)): $(1) $$(FUZZ_HEADERS) $$(FUZZ_GENERATED)
+	@mkdir -p $$(@D)
+	$$(FUZZ_CC) $$(FUZZ_DEFINES) $$(FUZZ_CFLAGS) $(if $(filter $(1),$(FUZZ_UNTRACED)),$$(FUZZ_QUICK)) -c -o $$@ $$<
+endef
+$(foreach s,$(sort $(foreach t,$(FUZZ_TARGETS),fuzz/$(t).c $(FUZZ_SRC_$(t)) $(FUZZ_MUTATOR_$(t)))),$(eval $(call fuzz_object_rule,$(s))))
 
-$(FUZZ_DIR)/replay-%: $(FUZZ_DIR)/replay.o $(FUZZ_DIR)/%.o $(LIBVPCBUS)
-	$(CC) $(VPC_LDFLAGS) -o $@ $^
+# fuzz-NAME with the engine and its mutator, replay-NAME with a driver of our own.  $(1): the target.
+define fuzz_target_rules
+$(FUZZ_DIR)/fuzz-$(1): $(call fuzz_objects,fuzz/$(1).c $(FUZZ_SRC_$(1)) $(FUZZ_MUTATOR_$(1)))
+	$$(FUZZ_LINK) $$(FUZZ_CXXFLAGS) $$(FUZZ_ENGINE) -o $$@ $$^ $$(FUZZ_LIBS_$(1))
 
-$(FUZZ_DIR)/seeds: $(FUZZ_DIR)/seeds.o $(LIBVPCBUS)
-	$(CC) $(VPC_LDFLAGS) -o $@ $^
+$(FUZZ_DIR)/replay-$(1): fuzz/replay.c fuzz/$(1).c $$(FUZZ_REPLAY_$(1)) fuzz/input.h | $(FUZZ_DIR)
+	$$(CC) $$(FUZZ_DEFINES) $$(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter-out %.h,$$^) $$(FUZZ_LIBS_$(1))
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target_rules,$(t))))
 
-$(FUZZ_DIR)/frame.dict: fuzz/dictionary.jq spec/messages.json | $(FUZZ_DIR)
-	jq -rf $^ > $@
+# ---- first inputs, and words ----------------------------------------------------------------------------------------
 
-.PRECIOUS: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/fuzz-%
+.PHONY: fuzz-seeds
+fuzz-seeds: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/first/%) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%.dict) ## first inputs and dictionaries, of the vectors and tables
+
+$(FUZZ_DIR)/first/%: fuzz/seeds.py fuzz/seeds.txt $(wildcard spec/vectors/*.json conformance/scenarios/*/*.vpcs) | $(FUZZ_DIR)
+	python3 fuzz/seeds.py $* $@
+
+$(FUZZ_DIR)/%.dict: fuzz/dictionary.jq spec/messages.json | $(FUZZ_DIR)
+	jq -r --arg target $* -f $^ > $@
+
+# ---- fuzzing ----------------------------------------------------------------------------------------------------------
+
 .PHONY: fuzz fuzz-replay fuzz-corpus $(FUZZ_TARGETS:%=fuzz-run-%)
 fuzz: $(FUZZ_TARGETS:%=fuzz-run-%) ## fuzz each target for FUZZ_TIME seconds (clang)
 
-$(FUZZ_TARGETS:%=fuzz-run-%): fuzz-run-%: $(FUZZ_DIR)/fuzz-% $(FUZZ_DIR)/frame.dict $(FUZZ_DIR)/seeds
-	mkdir -p $(FUZZ_DIR)/corpus-$* $(FUZZ_DIR)/seeds-frame
-	$(FUZZ_DIR)/seeds $(FUZZ_DIR)/seeds-frame
-	$(FUZZ_DIR)/fuzz-$* -max_total_time=$(FUZZ_TIME) -timeout=10 -max_len=2048 -print_final_stats=1 \
-	    $(if $(filter frame,$*),-dict=$(FUZZ_DIR)/frame.dict) -artifact_prefix=$(FUZZ_DIR)/$*- \
-	    $(FUZZ_DIR)/corpus-$* fuzz/corpus/$* $(if $(filter frame,$*),$(FUZZ_DIR)/seeds-frame)
+$(FUZZ_TARGETS:%=fuzz-run-%): fuzz-run-%: $(FUZZ_DIR)/fuzz-% $(FUZZ_DIR)/%.dict $(FUZZ_DIR)/first/%
+	mkdir -p $(FUZZ_DIR)/corpus-$*
+	$(FUZZ_DIR)/fuzz-$* -max_total_time=$(FUZZ_TIME) $$(sed -n 's/^\([a-z_]* = .*\)/-\1/p' fuzz/oss-fuzz/$*.options | tr -d ' ') \
+	    -print_final_stats=1 -dict=$(FUZZ_DIR)/$*.dict -artifact_prefix=$(FUZZ_DIR)/$*- \
+	    $(FUZZ_DIR)/corpus-$* fuzz/corpus/$* $(FUZZ_DIR)/first/$*
 
 fuzz-replay: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/replay-%) ## run every input of fuzz/corpus once
 	@for t in $(FUZZ_TARGETS); do $(FUZZ_DIR)/replay-$$t fuzz/corpus/$$t || exit 1; done
 
-# Inputs of every size, and what has a name of its own (a fault that was found) stays.
-fuzz-corpus: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) ## make fuzz/corpus of what was found
-	@for t in $(FUZZ_TARGETS); do \
-	    rm -rf $(FUZZ_DIR)/small && mkdir $(FUZZ_DIR)/small && \
-	    $(FUZZ_DIR)/fuzz-$$t -merge=1 $(FUZZ_DIR)/small fuzz/corpus/$$t $(FUZZ_DIR)/corpus-$$t && \
-	    find fuzz/corpus/$$t -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete && \
-	    ls -S -r $(FUZZ_DIR)/small | awk -v n=$$(ls $(FUZZ_DIR)/small | wc -l) 'int(NR * 80 / n) > int((NR - 1) * 80 / n)' | \
-	        sed 's|^|$(FUZZ_DIR)/small/|' | xargs cp -t fuzz/corpus/$$t || exit 1; done
+fuzz-corpus: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/first/%) ## make fuzz/corpus of what was found
+	fuzz/shrink $(FUZZ_DIR) $(FUZZ_TARGETS)
 
 CHECKS += fuzz-replay
+
+# ---- does the fuzzer find anything, and how fast is it ----------------------------------------------------------------
+
+.PHONY: fuzz-negative fuzz-speed fuzz-afl
+fuzz-negative: fuzz-seeds $(FUZZ_GENERATED) ## bugs planted in copies must each be found in FUZZ_NEGATIVE seconds
+	@fuzz/negative $(FUZZ_DIR) $(FUZZ_NEGATIVE) '$(FUZZ_CC) $(FUZZ_DEFINES) -O1 -g -fsanitize=address $(FUZZ_QUICK) $(FUZZ_ENGINE)' \
+	    $(FUZZ_PROTO)
+
+fuzz-speed: $(FUZZ_DIR)/fuzz-session ## executions per second of processor time: frame plain, session with AddressSanitizer
+	@$(MAKE) --no-print-directory $(FUZZ_DIR)/plain/fuzz/fuzz-frame BUILD=$(FUZZ_DIR)/plain FUZZ_CFLAGS='-O2 -fsanitize=fuzzer-no-link'
+	@fuzz/speed frame 3000000 $(FUZZ_DIR)/plain/fuzz/fuzz-frame
+	@fuzz/speed session 200000 $(FUZZ_DIR)/fuzz-session
+
+# A mutator of one's own is libFuzzer's alone.
+FUZZ_AFL_TIME ?= 5
+fuzz-afl: fuzz-seeds ## build the targets for AFL++ and run each for a few seconds
+	@if ! command -v afl-clang-fast >/dev/null; then echo 'no afl-clang-fast (package afl++): skipped'; else \
+	    $(MAKE) --no-print-directory $(FUZZ_TARGETS:%=$(FUZZ_DIR)/afl/fuzz/fuzz-%) BUILD=$(FUZZ_DIR)/afl FUZZ_CC=afl-clang-fast \
+	        FUZZ_CFLAGS='-O2 -g' FUZZ_QUICK= $(FUZZ_TARGETS:%=FUZZ_MUTATOR_%=) && \
+	    fuzz/afl $(FUZZ_DIR) $(FUZZ_AFL_TIME) $(FUZZ_TARGETS); fi
+
+# ---- memory ------------------------------------------------------------------------------------------------------------
+
+# jansson is not built for MemorySanitizer, so the targets that use it stay out.
+FUZZ_MSAN := frame session pair pipe_name
+.PHONY: check-msan check-valgrind
+check-msan: ## the corpora of the parser and the session under MemorySanitizer (clang)
+	@if ! command -v clang >/dev/null; then echo 'no clang: MemorySanitizer skipped'; else \
+	    $(MAKE) --no-print-directory fuzz-replay BUILD=$(FUZZ_DIR)/msan CC=clang SAN=memory CFLAGS='-O1 -g' \
+	        FUZZ_TARGETS='$(FUZZ_MSAN)'; fi
+
+check-valgrind: $(FUZZ_DIR)/replay-frame $(FUZZ_DIR)/replay-session ## two corpora under valgrind
+	@if ! command -v valgrind >/dev/null; then echo 'no valgrind: skipped'; else \
+	    for t in frame session; do \
+	        valgrind -q --error-exitcode=1 --leak-check=full $(FUZZ_DIR)/replay-$$t fuzz/corpus/$$t || exit 1; done; fi
+
+# ---- OSS-Fuzz ------------------------------------------------------------------------------------------------------------
+
+# build.sh calls this with the compilers, flags and engine of its environment.
+.PHONY: fuzz-bundle
+OUT ?= $(FUZZ_DIR)/bundle
+fuzz-bundle: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) fuzz-seeds ## targets, dictionaries, options and zipped corpora in OUT
+	mkdir -p $(OUT)
+	for t in $(FUZZ_TARGETS); do \
+	    cp $(FUZZ_DIR)/fuzz-$$t $(OUT)/$$t && cp $(FUZZ_DIR)/$$t.dict fuzz/oss-fuzz/$$t.options $(OUT) && \
+	    rm -f $(OUT)/$${t}_seed_corpus.zip && \
+	    zip -q -j -r $(OUT)/$${t}_seed_corpus.zip fuzz/corpus/$$t $(FUZZ_DIR)/first/$$t || exit 1; done
+
+# ---- coverage of proto/ by its tests and the corpora ----------------------------------------------------------------------
+
+.PHONY: coverage
+COVERAGE := $(BUILD)/coverage
+coverage: ## lines and branches of proto/ that the tests and the corpora reach (clang, llvm)
+	@$(MAKE) --no-print-directory run-coverage BUILD=$(COVERAGE) CC=clang \
+	    CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' LDFLAGS=-fprofile-instr-generate
+
+run-coverage: $(PROTO_TESTS) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/replay-%)
+	@fuzz/coverage $(BUILD) '$(PROTO_TESTS)' '$(FUZZ_TARGETS)'

@@ -7,18 +7,18 @@
  *
  * The peer's frames are sealed here, since no fuzzer guesses a session id: what is fuzzed is what follows the seal.
  */
+#include "input.h"
 #include "internal.h"
+#include "steps.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define MAX_PAIRS 3u
 
 struct run {
-    const uint8_t *at, *end; /* the input that is left */
+    struct fuzz_input input;
     vpc_session *session;
     vpc_pair *pairs[MAX_PAIRS];
     unsigned habits;
@@ -33,18 +33,7 @@ struct run {
 
 static unsigned take(struct run *run)
 {
-    return run->at < run->end ? *run->at++ : 0;
-}
-
-/* A number of 1 to 8 octets, so that small ones are as likely as large ones. */
-static uint64_t take_number(struct run *run)
-{
-    unsigned octets = take(run) % 9;
-    uint64_t value = 0;
-
-    while (octets-- > 0)
-        value = value << 8 | take(run);
-    return value;
+    return fuzz_octet(&run->input);
 }
 
 static uint64_t draw(void *user)
@@ -180,25 +169,17 @@ static void drain(struct run *run, unsigned share)
 
 /* ---- the peer --------------------------------------------------------------------------------------------------- */
 
-/* Each input in a block of its own, so that a look behind its end is seen. */
 static void feed(struct run *run, const uint8_t *octets, size_t n)
 {
-    uint8_t *copy = malloc(n + 1);
-
-    memcpy(copy, octets, n);
-    copy = realloc(copy, n > 0 ? n : 1);
-    vpc_session_input(run->session, copy, n);
-    free(copy);
+    vpc_session_input(run->session, fuzz_at_edge(octets, n), n);
 }
 
 static void feed_raw(struct run *run)
 {
-    size_t n = take(run), left = (size_t)(run->end - run->at);
+    const uint8_t *octets;
+    size_t n = fuzz_octets(&run->input, take(run), &octets);
 
-    if (n > left)
-        n = left;
-    feed(run, run->at, n);
-    run->at += n;
+    feed(run, octets, n);
 }
 
 static void feed_hello(struct run *run, bool echo)
@@ -235,22 +216,48 @@ static void feed_frame(struct run *run)
     const struct channel *channel;
 
     frame.seal_number = run->session->received_number + 1;
-    if (frame.type >= VPC_OPEN)
-        frame.channel = 1 + take(run) % 16;
+    frame.channel = 1 + take(run) % 16;
+    if (frame.type < VPC_OPEN)
+        frame.channel = 0;
     channel = vpc_pairs_find(run->session, frame.channel);
     frame.reverse_channel = frame.channel + 1;
     frame.port = (uint16_t)(lot % 3);
     frame.ready = lot / 16 % 2;
     frame.payload = payload;
-    frame.payload_len = 1 + lot / 2;
     frame.error = frame.cause = lot / 32;
-    if (lot & 128 || channel == NULL) { /* anything */
-        frame.offset = frame.limit = take_number(run);
-    } else { /* what fits */
+    frame.offset = frame.limit = lot & 128 ? fuzz_number(&run->input) : take(run);
+    frame.payload_len = 1 + (uint32_t)(frame.limit % sizeof(payload));
+    if (!(lot & 128) && channel != NULL) { /* what fits */
         frame.offset = channel->offset;
-        frame.limit = channel->limit + take(run);
+        frame.limit += channel->limit;
     }
     feed(run, octets, vpc_encode(&frame, octets));
+}
+
+/* Any octets as the body of a frame that is whole: length, session id and number, or a HELLO's CRC, are put right. */
+static void feed_body(struct run *run)
+{
+    uint8_t octets[VPC_HEADER_SIZE + 256 + VPC_SEAL_SIZE] = {0xB5, 0x56};
+    size_t n;
+    uint64_t session = run->session->id, number = run->session->received_number + 1;
+    const uint8_t *body;
+
+    octets[2] = (uint8_t)take(run);
+    octets[4] = (uint8_t)take(run);
+    n = fuzz_octets(&run->input, take(run), &body);
+    octets[8] = (uint8_t)n;
+    if (n > 0)
+        memcpy(octets + VPC_HEADER_SIZE, body, n);
+    n += VPC_HEADER_SIZE;
+    if (octets[2] == VPC_HELLO) {
+        session = 0;
+        number = vpc_crc32c(0, octets, n);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        octets[n + i] = (uint8_t)(session >> 8 * i);
+        octets[n + 8 + i] = (uint8_t)(number >> 8 * i);
+    }
+    feed(run, octets, n + VPC_SEAL_SIZE);
 }
 
 /* ---- a run ------------------------------------------------------------------------------------------------------- */
@@ -267,6 +274,7 @@ static void check(const struct run *run)
         held++;
         if (pair->sending.ring.used > pair->sending.ring.size ||
             pair->receiving.ring.used > pair->receiving.ring.size ||
+            pair->receiving.offset > pair->receiving.limit ||
             (pair->sending.state == VPC_CHANNEL_OPEN && pair->sending.offset > pair->sending.limit))
             abort();
     }
@@ -291,8 +299,10 @@ static void step(struct run *run)
     case 3:
     case 4:
     case 5:
-    case 6:
         feed_frame(run);
+        break;
+    case 6:
+        feed_body(run);
         break;
     case 7:
         run->now += take(run) * 64;
@@ -323,9 +333,28 @@ static void step(struct run *run)
     check(run);
 }
 
+/* For the mutator: how long each step is, without its octet of operation. */
+size_t fuzz_step_size(const uint8_t *at, size_t left)
+{
+    static const uint8_t operands[16] = {1, 1, 1, 3, 3, 3, 3, 1, 1, 1, 2, 2, 2};
+    unsigned op = at[0] % 16;
+    size_t n = 1u + operands[op];
+
+    if (n > left)
+        return left;
+    if (op == 0)
+        n += at[1];
+    else if (op == 6)
+        n += at[3];
+    else if (op >= 3 && op <= 5 && at[1] & 128)
+        n += at[3] % 9u;
+    return n < left ? n : left;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct run run = {.at = data, .end = data + size};
+    static void *memory; /* of all runs: the session's own set-up is all that it needs */
+    struct run run = {.input = {data, data + size}};
     vpc_session_config config = {
         .version_min = VPC_VERSION_1_0,
         .version_max = VPC_VERSION_1_0,
@@ -343,15 +372,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .on_event = on_event,
         .user = &run,
     };
-    void *memory;
 
     run.habits = take(&run);
     config.role = run.habits & 1 ? VPC_HOST : VPC_GUEST;
-    memory = malloc(vpc_session_size(&config));
+    if (memory == NULL)
+        memory = malloc(vpc_session_size(&config));
     run.session = vpc_session_init(memory, &config, 0);
     vpc_session_set_ready(run.session, true);
     vpc_session_transport(run.session, true);
-    while (run.at < run.end)
+    while (run.input.at < run.input.end)
         step(&run);
     run.habits = 0;
     vpc_session_transport(run.session, false);
@@ -359,6 +388,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < MAX_PAIRS; i++)
         if (run.pairs[i] != NULL)
             abort(); /* a pair outlived its session */
-    free(memory);
     return 0;
 }

@@ -423,7 +423,8 @@ vpc_session *vpc_session_init(void *memory, const vpc_session_config *config, ui
 {
     vpc_session *session = memory;
 
-    memset(session, 0, sizeof(*session));
+    /* All but the two large buffers at its end, which are written before they are read. */
+    memset(session, 0, offsetof(vpc_session, parser) + offsetof(vpc_parser, buffer));
     session->config = *config;
     session->now = now_ms;
     vpc_pairs_init(session, (uint8_t *)memory + aligned(sizeof(*session)));

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes a target's first inputs: of the vectors, the scenarios, and seeds.txt.  usage: seeds.py TARGET DIRECTORY"""
+import glob
+import hashlib
+import json
+import os
+import struct
+import sys
+
+LARGEST = 2048
+LANGUAGES = {"host": 1, "guest": 2}
+
+
+def vectors(name):
+    with open(f"spec/vectors/{name}.json", encoding="utf-8") as file:
+        return json.load(file)["vectors"]
+
+
+def octets(parts):
+    """The octets of a vector's notation: hexadecimal, or a repeated octet."""
+    out = bytearray()
+    for part in parts:
+        if isinstance(part, str):
+            out += bytes.fromhex(part)
+        elif "times" in part:
+            out += bytes.fromhex(part["octet"]) * min(part["times"], LARGEST)
+        else:
+            out += bytes.fromhex("16") * 16  # a preamble, of which a hunt needs no more
+    return bytes(out)
+
+
+def frame():
+    for name in ("frames-valid", "frames-invalid", "frames-passed-over"):
+        for vector in vectors(name):
+            for sender in vector["senders"]:
+                yield bytes([LANGUAGES[sender] | 5 << 2]) + octets(vector["octets"])
+    for vector in vectors("hunt"):
+        yield bytes([3 << 2]) + octets(vector["octets"])
+
+
+def session():
+    """A greeting, then each valid frame as a step that puts its body into a frame (operation 6)."""
+    for vector in vectors("frames-valid"):
+        data = octets(vector["octets"])
+        body = data[12:-16]
+        if len(data) > 28 and len(body) < 256:
+            for role in (0, 1):
+                yield bytes([role, 9, 0, 2, 0, 6, data[2], data[4], len(body)]) + body
+
+
+def pair():
+    """Both ends greet; a pair is opened, answered, used and ended; then one fault."""
+    step = struct.Struct("<BBH").pack
+    settle = step(8, 0, 65535) + step(8, 1, 65535)
+    use = (step(0, 0, 0) + settle + step(16, 1, 0) + settle + step(16, 0x00, 0x4000) + settle
+           + step(16, 0x51, 0x4000) + settle)
+    for fault in range(10, 16):
+        for who in (0, 1, 2, 3):
+            yield bytes([0xFF]) + settle * 2 + use + step(fault, who, 20) + settle + use
+
+
+def script():
+    for path in glob.glob("conformance/scenarios/*/*.vpcs"):
+        with open(path, "rb") as file:
+            yield file.read()
+
+
+def control():
+    with open("fuzz/seeds.txt", encoding="utf-8") as file:
+        text = "".join(line for line in file if not line.startswith("#"))
+    for part in text.split("---\n"):
+        yield part.encode()
+
+
+def pipe_name():
+    for vector in vectors("names"):
+        yield octets(vector["octets"])
+
+
+def main():
+    target, directory = sys.argv[1:]
+    os.makedirs(directory, exist_ok=True)
+    for data in {"frame": frame, "session": session, "pair": pair, "script": script,
+                 "control": control, "pipe_name": pipe_name}[target]():
+        if 0 < len(data) <= LARGEST:
+            path = os.path.join(directory, hashlib.sha1(data).hexdigest())
+            with open(path, "wb") as file:
+                file.write(data)
+    os.utime(directory)
+
+
+main()
