@@ -244,6 +244,19 @@ def heartbeat(role):
     return t
 
 
+def late_hello(role):
+    t = Transcript(role + "-hello-while-late", role, "While the peer is late its HELLO says that it is in no session: the endpoint starts again.",
+                   "SES-7 SES-8 SES-15", heartbeat_ms=60000, hello_interval_ms=60000)
+    t.handshake()
+    peer = t.peer_epochs[0]
+    t.receive(t.hello(False, peer, t.epoch), at=2999, causes="hello_echo")
+    t.time(3000, causes="heartbeat_late", log="HEARTBEAT_LATE" + (", CHANNEL_NOT_READY" if role == "host" else ""))
+    t.receive(t.hello(False, peer, t.epoch), causes="hello_stranger retry", log="SESSION_LOST:peer restarted", epoch=u64(t.epochs[1]))
+    t.send(t.hello(True, t.epoch, peer))
+    again(t, peer)
+    return t
+
+
 def silent(role):
     t = Transcript(role + "-peer-silent", role, "The peer is silent for longer than its limit.", "SES-16 SES-15",
                    heartbeat_ms=60000, hello_interval_ms=60000, heartbeat_late_ms=2000, peer_limit_ms=5000)
