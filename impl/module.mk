@@ -75,14 +75,14 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name named_event shell shell_streams daemons
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams daemons
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
-$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -DVPC_BUILD='"$(BUILD)"'
+$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson

@@ -7,9 +7,12 @@ machine vpc_pipe_name;
 alphtype unsigned char;
 
 # Any character but backslash; UTF-8 above ASCII; the control characters of ASCII are left out.  The length of the whole,
-# at most 256 characters, is a guard.
+# at most 256 characters (code points), is a guard.  UTF-8 is that of RFC 3629: a form that is too long could be a backslash
+# to somebody who decodes it, and a surrogate is no character.
 tail    = 0x80..0xbf;
-utf8    = 0xc2..0xdf tail | 0xe0..0xef tail{2} | 0xf0..0xf4 tail{3};
+utf8    = 0xc2..0xdf tail
+        | 0xe0 0xa0..0xbf tail | ( 0xe1..0xec | 0xee | 0xef ) tail{2} | 0xed 0x80..0x9f tail
+        | 0xf0 0x90..0xbf tail{2} | 0xf1..0xf3 tail{3} | 0xf4 0x80..0x8f tail{2};
 name    = ( ( ( 0x20..0x7e ) - '\\' ) | utf8 ) $name_octet;
 main   := '\\\\.\\' /pipe/i '\\' name+;
 }%%

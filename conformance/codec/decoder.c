@@ -50,11 +50,35 @@ static struct fit misfit(size_t at, const char *requirement, const char *why)
     return (struct fit){at, requirement, why};
 }
 
+/* n of the four octets of a length are there: whether any length that the message may have begins with them. */
+static bool length_possible(const struct vpc_message *message, const uint8_t *in, size_t n)
+{
+    uint64_t known = get(in, n), step = UINT64_C(1) << 8 * n;
+    uint64_t least = known;
+
+    if (least < message->min_body)
+        least += (message->min_body - least + step - 1) / step * step;
+    return least <= message->max_body;
+}
+
+/* Octets 4 to 11, as far as they are there: channel and length. */
+static struct fit fit_numbers(const struct vpc_message *message, const uint8_t *in, size_t n)
+{
+    for (size_t at = 4; at < n && at < 8; at++)
+        if (message->of_session && in[at] != 0)
+            return misfit(at, "FRM-3", "a message of the session with a channel");
+    if (n >= 8 && !message->of_session && get(in + 4, 4) == 0)
+        return misfit(7, "FRM-3", "a message of a channel with channel 0");
+    for (size_t at = 8; at < n && at < VPC_HEADER_SIZE; at++)
+        if (!length_possible(message, in + 8, at - 7))
+            return misfit(at, "FRM-2", "length is not what the message's table states");
+    return misfit(n, NULL, NULL);
+}
+
 static struct fit fit_header(const struct vpc_decoder *decoder, const uint8_t *in, size_t n)
 {
     const struct vpc_table *table = decoder->table;
     const struct vpc_message *message;
-    uint64_t channel, length;
 
     if (in[0] != table->magic[0])
         return misfit(0, "FRM-9", "an octet that is neither padding nor the start of a frame");
@@ -69,15 +93,7 @@ static struct fit fit_header(const struct vpc_decoder *decoder, const uint8_t *i
         return misfit(2, "FRM-12", "a message that the other direction only may carry");
     if (n > 3 && in[3] != table->flags)
         return misfit(3, "FRM-3", "flags are not zero");
-    channel = n >= 8 ? get(in + 4, 4) : 0;
-    if (n >= 8 && message->of_session && channel != 0)
-        return misfit(7, "FRM-3", "a message of the session with a channel");
-    if (n >= 8 && !message->of_session && channel == 0)
-        return misfit(7, "FRM-3", "a message of a channel with channel 0");
-    length = n >= 12 ? get(in + 8, 4) : message->min_body;
-    if (length < message->min_body || length > message->max_body)
-        return misfit(11, "FRM-2", "length is not what the message's table states");
-    return misfit(n, NULL, NULL);
+    return fit_numbers(message, in, n);
 }
 
 static size_t bad_text(const uint8_t *in, size_t n)
@@ -255,8 +271,10 @@ static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct vpc_fra
 
     *again = true;
     if (decoder->pads < HUNT_PADS || result.why || other_type) {
-        size_t good = decoder->pads < HUNT_PADS ? 1 : result.why ? result.good : 2;
+        size_t good = decoder->pads < HUNT_PADS ? 1 : result.good;
 
+        if (other_type && good > 2)
+            good = 2; /* another message's type does not fit here, and may be padding */
         vpc_buffer_drop(&decoder->pending, good ? good : 1);
         decoder->pads = 0;
         return VPC_DECODED_NONE;

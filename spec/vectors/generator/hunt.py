@@ -92,8 +92,24 @@ CASES = [
 ]
 
 
+# A HELLO is cut behind its first n octets and a new preamble follows.  How many octets of the preamble the cut HELLO takes
+# before one does not fit: reserved octets, integers and the seal take any, channel and length are fixed, a text takes none.
+CUTS = [(n, 0) for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)] \
+    + [(n, 44 - n) for n in (13, 14, 19, 20, 21, 28, 43)] \
+    + [(n, 0) for n in (44, 45, 53, 75, 76, 77, 87, 107)] \
+    + [(n, 156 - n) for n in (108, 109, 139, 140, 148, 155)]
+
+
+def cuts():
+    for n, taken in CUTS:
+        yield ("cut-at-%d" % n, "The first %d octets of a HELLO take %d octets of the padding; 16 are left." % (n, taken), "FRM-10",
+               [P * 16, H[:n], P * (taken + 16), HELLO])
+        yield ("cut-at-%d-short" % n, "The first %d octets of a HELLO take %d octets of the padding; 15 are left." % (n, taken), "FRM-10",
+               [P * 16, H[:n], P * (taken + 15), H])
+
+
 def vectors():
-    for name, doc, requirements, pieces in CASES:
+    for name, doc, requirements, pieces in CASES + list(cuts()):
         octets, found = b"", []
         for piece in pieces:
             if isinstance(piece, (bytes, bytearray)):

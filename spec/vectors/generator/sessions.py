@@ -66,13 +66,23 @@ def handshake_late(role):
 
 
 def hello_again(role):
-    t = Transcript(role + "-hello-again", role, "In a session a repeated HELLO is passed over; one that does not echo is answered.",
-                   "SES-7 FRM-7 FRM-8")
-    t.handshake()
+    """The deaf peer has sent no sealed frame yet: one that is in a session echoes (SES-2)."""
+    t = Transcript(role + "-hello-again", role, "In a session a repeated HELLO is passed over. One that does not echo is answered: the peer "
+                   "was restored to a moment before it heard of the session.", "SES-2 SES-4 SES-7 FRM-7 FRM-8")
     peer = t.peer_epochs[0]
+    if role == "host":
+        t.transport()
+        t.begin_session(peer)
+        t.receive(t.hello(False, peer, t.epoch), causes="hello_echo", log="SESSION_UP")
+        t.send(t.hello(True, t.epoch, peer))
+    else:
+        t.handshake()
     t.receive(t.hello(False, peer, t.epoch), causes="hello_echo")
     t.receive(t.hello(False, peer, 0), causes="hello_deaf")
     t.send(t.hello(True, t.epoch, peer))
+    t.receive(t.hello(False, peer, t.epoch), causes="hello_echo")
+    if role == "host":
+        t.receive(READY(ready=1), causes="rcv_ready", log="CHANNEL_READY")
     t.receive(wire.PAD * 3, HEARTBEAT(count=1), wire.PAD, causes="rcv_heartbeat")
     return t
 
@@ -241,6 +251,19 @@ def heartbeat(role):
     t.send(HEARTBEAT(count=3))
     t.receive(HEARTBEAT(count=1), at=3500, causes="rcv_heartbeat heartbeat_resumed",
               log="HEARTBEAT_RESUMED" + (", CHANNEL_READY" if role == "host" else ""))
+    return t
+
+
+def late_hello(role):
+    t = Transcript(role + "-hello-while-late", role, "While the peer is late its HELLO says that it is in no session: the endpoint starts again.",
+                   "SES-7 SES-8 SES-15", heartbeat_ms=60000, hello_interval_ms=60000)
+    t.handshake()
+    peer = t.peer_epochs[0]
+    t.receive(t.hello(False, peer, t.epoch), at=2999, causes="hello_echo")
+    t.time(3000, causes="heartbeat_late", log="HEARTBEAT_LATE" + (", CHANNEL_NOT_READY" if role == "host" else ""))
+    t.receive(t.hello(False, peer, t.epoch), causes="hello_stranger retry", log="SESSION_LOST:peer restarted", epoch=u64(t.epochs[1]))
+    t.send(t.hello(True, t.epoch, peer))
+    again(t, peer)
     return t
 
 

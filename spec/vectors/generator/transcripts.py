@@ -6,14 +6,14 @@ from pairs import (credit_huge, credit_in, credit_out, empty, fin_with_bytes_wai
                    refused, refuses, reset_here, reset_released, reset_there, second_open, stray, wrong_end)
 from script import CREDIT, DATA, FIN
 from sessions import (framing, goodbye, handshake, handshake_late, heartbeat, hello_again, hole,
-                      mismatch, not_ready, replay, restart, restart_between, silent, stop, transport_down,
+                      late_hello, mismatch, not_ready, replay, restart, restart_between, silent, stop, transport_down,
                       versions, violation, withdraws, without_echo, wrong_way)
 
 
 def transcripts():
     for role in ("host", "guest"):
         for make in (handshake, handshake_late, hello_again, mismatch, versions, without_echo, restart, restart_between, framing,
-                     replay, hole, wrong_way, stop, transport_down, heartbeat, silent, hello_world, half_close_here,
+                     replay, hole, wrong_way, stop, transport_down, heartbeat, late_hello, silent, hello_world, half_close_here,
                      half_close_there, empty, fin_with_bytes_waiting, reset_here, reset_there, nobody_reads, reset_released,
                      credit_out, credit_in, credit_huge):
             yield make(role)
