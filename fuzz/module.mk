@@ -30,7 +30,8 @@ FUZZ_NAMES := $(IMPL_GEN)/pipe_name.c impl/lib/file_name.c
 FUZZ_SRC_frame     := $(FUZZ_PROTO)
 FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
-FUZZ_SRC_script    := $(addprefix conformance/,script.c table.c spec.c memory.c embedded.S) $(CONFORM_GEN)/script.rl.c
+FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_forms.c document/table.c document/spec.c \
+                      document/entry.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
                       $(addprefix impl/lib/,hresult.c named_event.c runtime_dir.c)
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
@@ -46,7 +47,8 @@ FUZZ_LIBS_control = $(FUZZ_JANSSON)
 FUZZ_REPLAY_frame     := $(LIBVPCBUS)
 FUZZ_REPLAY_session   := $(LIBVPCBUS)
 FUZZ_REPLAY_pair      := $(LIBVPCBUS)
-FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script.o table.o spec.o memory.o embedded.o script.rl.o)
+FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script/script.o script/script_forms.o script/script.rl.o document/table.o \
+                         document/spec.o document/entry.o document/embedded.o memory.o)
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
 
@@ -55,8 +57,8 @@ FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
 FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
-                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script.rl.c
-FUZZ_HEADERS   := $(wildcard fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h)
+                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script/script.rl.c
+FUZZ_HEADERS   := $(wildcard fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
 
 $(FUZZ_DIR):
 	mkdir -p $@
