@@ -81,6 +81,9 @@ static void write_row(const struct vpc_suite_run *run, FILE *out, bool colour)
             run->script->role == VPC_FROM_HOST ? "host" : "guest", run->script->name,
             (unsigned long long)result->ms, result->verdict == VPC_NOT_SUPPORTED ? "  needs " : "",
             result->verdict == VPC_NOT_SUPPORTED ? or_empty(result->got) : "");
+    if (result->verdict != VPC_PASS && result->verdict != VPC_NOT_SUPPORTED)
+        fprintf(out, "  line %d: expected %s, got %s\n", result->line, or_empty(result->expected),
+                or_empty(result->got));
 }
 
 void vpc_report_text(const struct vpc_suite *suite, FILE *out, bool colour)

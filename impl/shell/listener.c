@@ -64,6 +64,9 @@ static void give_name(vpc_listener *listener)
     listener->lock = -1;
 }
 
+/* So many clients are turned away at a listener's end; its backlog is shorter. */
+#define VPC_TURNED_AWAY_MAX 64
+
 /* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
 static int listen_at(vpc_listener *listener, int backlog)
 {
@@ -150,10 +153,23 @@ void vpc_listener_mute(vpc_listener *listener)
     vpc_watch_close(&listener->shell->loop, &listener->watch);
 }
 
+/* A client that waits in the backlog sees the end of a pipe, as one that was accepted does: closing
+ * the listener under it would be ECONNRESET. */
+static void turn_away_waiting(vpc_listener *listener)
+{
+    for (int i = 0; listener->watch.fd >= 0 && i < VPC_TURNED_AWAY_MAX; i++) {
+        int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        close(fd);
+    }
+}
+
 void vpc_listener_close(vpc_listener *listener)
 {
     if (!listener->shell)
         return;
+    turn_away_waiting(listener);
     vpc_listener_mute(listener);
     give_name(listener);
 }
