@@ -71,6 +71,11 @@ static void write_detail(const struct vpc_suite *suite, const struct vpc_suite_r
         fprintf(out, "  folder   %s\n", run->folder);
 }
 
+static bool wants_reason(const struct vpc_suite_run *run)
+{
+    return run->result.verdict != VPC_PASS && run->result.verdict != VPC_NOT_SUPPORTED;
+}
+
 static void write_row(const struct vpc_suite_run *run, FILE *out, bool colour)
 {
     const struct vpc_result *result = &run->result;
@@ -81,7 +86,7 @@ static void write_row(const struct vpc_suite_run *run, FILE *out, bool colour)
             run->script->role == VPC_FROM_HOST ? "host" : "guest", run->script->name,
             (unsigned long long)result->ms, result->verdict == VPC_NOT_SUPPORTED ? "  needs " : "",
             result->verdict == VPC_NOT_SUPPORTED ? or_empty(result->got) : "");
-    if (result->verdict != VPC_PASS && result->verdict != VPC_NOT_SUPPORTED)
+    if (wants_reason(run))
         fprintf(out, "  line %d: expected %s, got %s\n", result->line, or_empty(result->expected),
                 or_empty(result->got));
 }
@@ -91,8 +96,7 @@ void vpc_report_text(const struct vpc_suite *suite, FILE *out, bool colour)
     for (size_t i = 0; i < suite->run_count; i++)
         write_row(&suite->runs[i], out, colour);
     for (size_t i = 0; i < suite->run_count; i++)
-        if (suite->runs[i].result.verdict != VPC_PASS &&
-            suite->runs[i].result.verdict != VPC_NOT_SUPPORTED)
+        if (wants_reason(&suite->runs[i]))
             write_detail(suite, &suite->runs[i], out);
     fprintf(out,
             "\n%zu runs of %zu scenarios, split %s, seed %llu: %zu pass, %zu fail, "

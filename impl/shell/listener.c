@@ -64,9 +64,6 @@ static void give_name(vpc_listener *listener)
     listener->lock = -1;
 }
 
-/* So many clients are turned away at a listener's end; its backlog is shorter. */
-#define VPC_TURNED_AWAY_MAX 64
-
 /* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
 static int listen_at(vpc_listener *listener, int backlog)
 {
@@ -91,6 +88,11 @@ static bool out_of_resources(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static int accept_client(const vpc_listener *listener)
+{
+    return accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 /* One client per event; without descriptors the client waits in the backlog, and we do not look at
  * it all the time. */
 static void on_acceptable(vpc_watch *watch, uint32_t events)
@@ -98,7 +100,7 @@ static void on_acceptable(vpc_watch *watch, uint32_t events)
     vpc_listener *listener = watch->owner;
     vpc_shell *shell = listener->shell;
     (void)events;
-    int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept_client(listener);
     if (fd >= 0) {
         listener->on_client(listener, fd);
     } else if (out_of_resources(errno)) {
@@ -153,12 +155,15 @@ void vpc_listener_mute(vpc_listener *listener)
     vpc_watch_close(&listener->shell->loop, &listener->watch);
 }
 
+/* At a listener's end so many are turned away, not more: clients that come on and on can not hold us. */
+#define VPC_TURNED_AWAY_MAX 64
+
 /* A client that waits in the backlog sees the end of a pipe, as one that was accepted does: closing
  * the listener under it would be ECONNRESET. */
 static void turn_away_waiting(vpc_listener *listener)
 {
     for (int i = 0; listener->watch.fd >= 0 && i < VPC_TURNED_AWAY_MAX; i++) {
-        int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept_client(listener);
         if (fd < 0)
             return;
         close(fd);
