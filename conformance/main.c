@@ -221,25 +221,12 @@ static bool parse_options(struct settings *settings, int argc, char **argv, char
 
 /* ---- scenarios ---------------------------------------------------------------------------------------------------------- */
 
-/* A name without slash and ending is looked for in both folders of scenarios. */
+/* A name that is no path is looked for in all folders of scenarios. */
 static bool add_named(struct settings *settings, const char *name, char **error)
 {
-    static const char *const folders[] = {"host", "guest"};
-    bool found = false;
-
     if (access(name, R_OK) == 0)
         return vpc_suite_add(&settings->suite, name, error);
-    for (size_t i = 0; i < 2 && *error == NULL; i++) {
-        char *path = vpc_format("%s/%s/%s.vpcs", settings->scenarios, folders[i], name);
-
-        if (access(path, R_OK) == 0 && vpc_suite_add(&settings->suite, path, error))
-            found = true;
-        free(path);
-    }
-    if (found || *error)
-        return found && *error == NULL;
-    *error = vpc_format("%s: no such file, folder or scenario in %s", name, settings->scenarios);
-    return false;
+    return vpc_suite_add_named(&settings->suite, settings->scenarios, name, error);
 }
 
 static bool add_scenarios(struct settings *settings, char **names, char **error)

@@ -88,7 +88,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target_rules,$(t))))
 .PHONY: fuzz-seeds
 fuzz-seeds: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/first/%) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%.dict) ## first inputs and dictionaries, of the vectors and tables
 
-$(FUZZ_DIR)/first/%: fuzz/seeds.py fuzz/seeds.txt $(wildcard spec/vectors/*.json conformance/scenarios/*/*.vpcs) | $(FUZZ_DIR)
+$(FUZZ_DIR)/first/%: fuzz/seeds.py fuzz/seeds.txt $(wildcard spec/vectors/*.json conformance/scenarios/*/*/*.vpcs) | $(FUZZ_DIR)
 	python3 fuzz/seeds.py $* $@
 
 $(FUZZ_DIR)/%.dict: fuzz/dictionary.jq spec/messages.json | $(FUZZ_DIR)

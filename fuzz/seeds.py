@@ -61,7 +61,7 @@ def pair():
 
 
 def script():
-    for path in glob.glob("conformance/scenarios/*/*.vpcs"):
+    for path in glob.glob("conformance/scenarios/*/*/*.vpcs"):
         with open(path, "rb") as file:
             yield file.read()
 

@@ -66,7 +66,8 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
+/* Adds the scenarios below path, or the one file; with a name, those of that name only. */
+static bool add_tree(struct vpc_suite *suite, const char *path, const char *name, char **error)
 {
     char *const paths[] = {(char *)path, NULL};
     FTS *tree = fts_open(paths, FTS_NOCHDIR | FTS_LOGICAL, by_name);
@@ -75,20 +76,39 @@ bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
 
     while (good && (entry = fts_read(tree)) != NULL) {
         size_t n = strlen(entry->fts_name);
-        bool named = entry->fts_level == 0;
+        bool given = entry->fts_level == 0;
+        bool scenario = n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0 &&
+                        (name == NULL ||
+                         (n == strlen(name) + 5 && strncmp(entry->fts_name, name, n - 5) == 0));
 
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
             *error =
                 vpc_format("%s: can not be read: %s", entry->fts_path, strerror(entry->fts_errno));
             good = false;
-        } else if (entry->fts_info == FTS_F &&
-                   (named || (n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0))) {
+        } else if (entry->fts_info == FTS_F && (given || scenario)) {
             good = add_file(suite, entry->fts_path, error);
         }
     }
     if (tree)
         fts_close(tree);
     return good;
+}
+
+bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error)
+{
+    return add_tree(suite, path, NULL, error);
+}
+
+bool vpc_suite_add_named(struct vpc_suite *suite, const char *folder, const char *name,
+                         char **error)
+{
+    size_t before = suite->script_count;
+
+    if (!add_tree(suite, folder, name, error))
+        return false;
+    if (suite->script_count == before)
+        *error = vpc_format("%s: no such file, folder or scenario in %s", name, folder);
+    return suite->script_count > before;
 }
 
 /* ---- results between child and parent ------------------------------------------------------------------------------------- */

@@ -46,6 +46,9 @@ struct vpc_suite {
 
 /* Adds every *.vpcs below the folder, in order of name, or the one file.  False: *error, which the caller frees. */
 bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error);
+/* Adds every scenario of that name below the folder, at least one.  False: *error, which the caller frees. */
+bool vpc_suite_add_named(struct vpc_suite *suite, const char *folder, const char *name,
+                         char **error);
 /* Runs every scenario on every backend, with each implementation of its role.  False: *error, and nothing was run. */
 bool vpc_suite_run(struct vpc_suite *suite, char **error);
 void vpc_suite_free(struct vpc_suite *suite);
