@@ -9,7 +9,10 @@ IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 IMPL_SHELL_SRC := actions bus control_server daemon listener log_file loop pipe_server ready_event shell stream tcp_client
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
+MANPAGES := $(wildcard impl/*.[1-8])
+
 include impl/core/core.mk
+include impl/install.mk
 
 IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
@@ -44,9 +47,6 @@ $(BUILD)/libvpc.a: $(IMPL_LIB_OBJ)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/libvpc.so: $(IMPL_LIB_PIC)
-	$(CC) $(VPC_LDFLAGS) -shared -Wl,-soname,libvpc.so -o $@ $^ -ljansson
-
 # The catalogue for `vpcctl events --explain`, octet by octet.
 $(IMPL_GEN)/events_json.c: spec/events.json
 	@mkdir -p $(@D)
@@ -65,7 +65,7 @@ $(BUILD)/guest/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
 
 $(BUILD)/hello_channel: $(BUILD)/impl/examples/hello_channel.o $(BUILD)/libvpc.so
-	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN' -ljansson
+	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN'
 
 $(BUILD)/vpc-host: $(BUILD)/impl/vpc-host.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
@@ -92,6 +92,6 @@ $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o
 .PHONY: check-man
 CHECKS += check-man
 check-man: ## check the manual pages, where mandoc is there
-	@if command -v mandoc >/dev/null; then mandoc -Tlint -W warning impl/*.[18]; else echo 'no mandoc: manual pages not checked'; fi
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -W warning $(MANPAGES); else echo 'no mandoc: manual pages not checked'; fi
 
 -include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)

@@ -1,0 +1,58 @@
+# impl: the client library as it is delivered, and the installation.
+#
+# The library's version is LIBVPC_VERSION.  Its soname has the first number, which changes when a program that was linked
+# before would break; impl/lib/libvpc.map holds the versions of symbols.
+
+LIBVPC_VERSION := 0.1.0
+LIBVPC_SONAME  := libvpc.so.$(firstword $(subst ., ,$(LIBVPC_VERSION)))
+
+PREFIX       ?= /usr/local
+BINDIR       ?= $(PREFIX)/bin
+SBINDIR      ?= $(PREFIX)/sbin
+LIBDIR       ?= $(PREFIX)/lib
+INCLUDEDIR   ?= $(PREFIX)/include
+MANDIR       ?= $(PREFIX)/share/man
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+BASHCOMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+INSTALL      ?= install
+
+$(BUILD)/$(LIBVPC_SONAME): $(IMPL_LIB_PIC) impl/lib/libvpc.map
+	$(CC) $(VPC_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,$(LIBVPC_SONAME) -Wl,--version-script=impl/lib/libvpc.map \
+	    -o $@ $(IMPL_LIB_PIC) -ljansson
+
+$(BUILD)/libvpc.so: $(BUILD)/$(LIBVPC_SONAME)
+	ln -sf $(<F) $@
+
+# Made anew each time: the paths come from the command line.
+.PHONY: $(BUILD)/libvpc.pc
+$(BUILD)/libvpc.pc: impl/lib/libvpc.pc.in
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(LIBVPC_VERSION)|' $< > $@
+
+INSTALLED := $(BUILD)/vpcctl $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/$(LIBVPC_SONAME) $(BUILD)/libvpc.a
+
+.PHONY: install
+install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers and manual pages (DESTDIR, PREFIX)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(INCLUDEDIR)/vpcbus $(PKGCONFIGDIR) $(BASHCOMPDIR))
+	$(INSTALL) -d $(addprefix $(DESTDIR)$(MANDIR)/man,$(sort $(subst .,,$(suffix $(MANPAGES)))))
+	$(INSTALL) $(BUILD)/vpcctl $(DESTDIR)$(BINDIR)
+	$(INSTALL) $(BUILD)/vpc-host $(BUILD)/vpc-guest $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 644 $(BUILD)/$(LIBVPC_SONAME) $(DESTDIR)$(LIBDIR)/libvpc.so.$(LIBVPC_VERSION)
+	ln -sf libvpc.so.$(LIBVPC_VERSION) $(DESTDIR)$(LIBDIR)/$(LIBVPC_SONAME)
+	ln -sf $(LIBVPC_SONAME) $(DESTDIR)$(LIBDIR)/libvpc.so
+	$(INSTALL) -m 644 $(BUILD)/libvpc.a $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 impl/lib/vpc.h impl/lib/vpc_control.h $(DESTDIR)$(INCLUDEDIR)/vpcbus
+	$(INSTALL) -m 644 $(BUILD)/libvpc.pc $(DESTDIR)$(PKGCONFIGDIR)
+	for page in $(MANPAGES); do \
+	    $(INSTALL) -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
+
+# ---- checks -------------------------------------------------------------------------------------------------
+
+CHECKS += check-symbols check-install
+
+.PHONY: check-symbols check-install
+check-symbols: $(BUILD)/libvpc.so ## see that libvpc exports what its headers declare, versioned, and nothing else
+	@impl/tests/check-symbols $(BUILD)/libvpc.so impl/lib/vpc.h impl/lib/vpc_control.h
+
+check-install: all ## install to a temporary directory, and build C and C++ programs against what is there
+	@impl/tests/check-install $(MAKE) BUILD=$(BUILD) SAN=$(SAN)
