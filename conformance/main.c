@@ -266,7 +266,7 @@ static bool write_reports(const struct settings *settings, char **error)
 static int exit_code(const struct settings *settings)
 {
     const struct vpc_suite *suite = &settings->suite;
-    size_t passed = vpc_report_count(suite, VPC_PASS);
+    size_t passed = vpc_report_count(suite, VPC_PASS) + vpc_report_count(suite, VPC_NON_STRICT);
 
     if (vpc_report_count(suite, VPC_HARNESS_ERROR))
         return VPC_EXIT_HARNESS;

@@ -2,7 +2,7 @@
 /*
  * The run: steps one after another, and what must go on meanwhile.
  *
- * A step is called until it is done, wrong, or its time is over; between two calls pump() lets the backend go on to the
+ * A step is called until it is done, wrong, or its time is over; between two calls vpc_run_pump() lets the backend go on to the
  * next thing seen, and gives it what the tester has to send.  Steps that hold (silence, none, wait) are right when their
  * time is over and nothing was wrong until then.  After each step the monitor and the subject's life are looked at: a
  * breach or a crash is a fail, whatever the step says.
@@ -135,7 +135,7 @@ void vpc_run_flush(struct vpc_run *run)
         run->longest_stall = took;
 }
 
-static void pump(struct vpc_run *run, uint64_t until)
+void vpc_run_pump(struct vpc_run *run, uint64_t until)
 {
     uint64_t due = vpc_tester_deadline(&run->tester), started = real_ms(), took;
 
@@ -152,7 +152,7 @@ static void pump(struct vpc_run *run, uint64_t until)
     vpc_run_flush(run);
 }
 
-static bool dead(struct vpc_run *run)
+bool vpc_run_dead(const struct vpc_run *run)
 {
     return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
 }
@@ -164,13 +164,13 @@ bool vpc_run_connect(struct vpc_run *run)
 
     run->first = true;
     while (vpc_implementation_has(implementation, "control")) {
-        if (dead(run) || vpc_client_of(run, "") != NULL)
+        if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
             vpc_say(run, VPC_WRONG, "its control socket can not be connected");
             return false;
         }
-        pump(run, limit);
+        vpc_run_pump(run, limit);
     }
     return true;
 }
@@ -217,28 +217,64 @@ static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool 
     return vpc_now(run) + ms;
 }
 
-static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
+bool vpc_run_holds(const struct vpc_step *step)
 {
-    const struct step_kind *kind = &kinds[step->op];
-    uint64_t limit = limit_of(run, step, kind->holds);
-    enum vpc_outcome outcome;
+    return kinds[step->op].holds;
+}
 
+void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step)
+{
     run->step = step;
     run->first = true;
     run->phase = 0;
-    run->longest_stall = 0;
     run->step_start = vpc_now(run);
-    run->step_limit = limit;
+    run->step_limit = limit_of(run, step, vpc_run_holds(step));
     vpc_trace_add(run->trace, "%d: %s", step->line, step->text);
+}
+
+enum vpc_outcome vpc_run_call(struct vpc_run *run)
+{
+    enum vpc_outcome outcome = kinds[run->step->op].fn(run, run->step);
+
+    run->first = false;
+    vpc_run_flush(run);
+    return outcome;
+}
+
+static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
+{
+    vpc_run_begin(run, step);
     for (;;) {
-        outcome = kind->fn(run, step);
-        run->first = false;
-        vpc_run_flush(run);
-        if (outcome != VPC_PENDING || dead(run))
+        enum vpc_outcome outcome = vpc_run_call(run);
+
+        if (outcome != VPC_PENDING || vpc_run_dead(run))
             return outcome;
-        if (vpc_now(run) >= limit)
-            return kind->holds ? VPC_DONE : VPC_PENDING;
-        pump(run, limit);
+        if (vpc_now(run) >= run->step_limit)
+            return vpc_run_holds(step) ? VPC_DONE : VPC_PENDING;
+        vpc_run_pump(run, run->step_limit);
+    }
+}
+
+/* Performs the step, or block, at *at, which is then the next. */
+static enum vpc_outcome perform_at(struct vpc_run *run, size_t *at)
+{
+    const struct vpc_step *step = &run->config->script->steps[*at];
+
+    run->longest_stall = 0;
+    switch (step->op) {
+    case VPC_OP_EITHER:
+        return vpc_run_either(run, at);
+    case VPC_OP_UNORDERED:
+        return vpc_run_unordered(run, at);
+    case VPC_OP_OR: /* the alternative that was taken ends here */
+        *at = step->end + 1;
+        return VPC_DONE;
+    case VPC_OP_END:
+        ++*at;
+        return VPC_DONE;
+    default:
+        ++*at;
+        return perform(run, step);
     }
 }
 
@@ -297,17 +333,28 @@ static void blame_subject(struct vpc_run *run, struct vpc_result *result,
     }
 }
 
+/* All steps were right, but the subject took an alternative that it should not. */
+static void note_lenience(struct vpc_run *run, struct vpc_result *result)
+{
+    result->verdict = VPC_NON_STRICT;
+    result->line = run->lenient->line;
+    result->step = vpc_copy(run->lenient->text);
+    result->requirement = requirements_of(run->config->script, run->lenient);
+    result->expected = vpc_copy("an alternative that is not marked non-strict");
+    result->got = vpc_format("the one in line %d", run->lenient->line);
+}
+
 static void run_steps(struct vpc_run *run, struct vpc_result *result)
 {
     const struct vpc_script *script = run->config->script;
     const struct vpc_step *step = NULL;
 
-    for (size_t i = 0; i < script->step_count; i++) {
+    for (size_t at = 0; at < script->step_count;) {
         enum vpc_outcome outcome;
 
-        step = &script->steps[i];
-        outcome = perform(run, step);
-        if (dead(run)) {
+        step = &script->steps[at];
+        outcome = perform_at(run, &at);
+        if (vpc_run_dead(run)) {
             blame_subject(run, result, step);
             return;
         }
@@ -316,10 +363,12 @@ static void run_steps(struct vpc_run *run, struct vpc_result *result)
             return;
         }
     }
-    pump(run, vpc_now(run) + 20);
+    vpc_run_pump(run, vpc_now(run) + 20);
     vpc_monitor_close(&run->monitor);
-    if (dead(run))
+    if (vpc_run_dead(run))
         blame_subject(run, result, NULL);
+    else if (run->lenient)
+        note_lenience(run, result);
 }
 
 static void write_trace(struct vpc_run *run, struct vpc_result *result, FILE *file)

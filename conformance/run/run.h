@@ -100,6 +100,7 @@ struct vpc_run {
     char *broken;               /* what of the harness or the machine failed in mid-run */
     char *got;                  /* what stands in the way of the step */
     const struct vpc_step *step;
+    const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     bool first;                      /* the step function is called for the first time */
     uint64_t step_start, step_limit; /* the step begins and ends, at the latest */
     int phase;                       /* of a step with several parts */
@@ -111,13 +112,25 @@ struct vpc_run {
     uint64_t longest_stall;
 };
 
+/* run.c: a step begins, is called once, and the run goes on to the next thing seen. */
+void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step);
+enum vpc_outcome vpc_run_call(struct vpc_run *run);
+void vpc_run_pump(struct vpc_run *run, uint64_t until);
+bool vpc_run_dead(const struct vpc_run *run);
+/* Whether a step of this kind is right when its time is over and nothing was wrong. */
+bool vpc_run_holds(const struct vpc_step *step);
+
+/* run_block.c: the block that begins with the step at *at, which is then the next to be performed. */
+enum vpc_outcome vpc_run_either(struct vpc_run *run, size_t *at);
+enum vpc_outcome vpc_run_unordered(struct vpc_run *run, size_t *at);
+
 /* Sets run->got and returns the outcome. */
 enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Gives what the tester wants to send to the backend, cut as asked. */
 void vpc_run_flush(struct vpc_run *run);
-/* The value of an argument, with a variable resolved; NULL when it is a variable that has no value yet. */
-const char *vpc_value(const struct vpc_run *run, const struct vpc_arg *arg);
+/* The value of an argument, with a variable, or $NAME+N, resolved; NULL when the variable has no value yet. */
+const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg);
 void vpc_set_variable(struct vpc_run *run, const char *name, const char *value);
 bool vpc_number(const char *text, uint64_t *value);
 /* The value as a number; false with run->got set if it is none. */

@@ -239,6 +239,8 @@ static bool field_matches(struct vpc_run *run, const json_t *object, const struc
     if (!arg->quoted && strcmp(arg->value, "*") == 0)
         return true;
     text_of(value, actual, sizeof(actual));
+    if (wanted == NULL && strpbrk(arg->value, "+-"))
+        return false;
     if (wanted == NULL) {
         vpc_set_variable(run, arg->value + 1, actual);
         return true;

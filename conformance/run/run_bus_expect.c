@@ -17,7 +17,7 @@ static int compare(struct vpc_run *run, const struct vpc_arg *arg, uint64_t actu
     uint64_t wanted;
 
     if (text == NULL)
-        return -1;
+        return strpbrk(arg->value, "+-") ? 0 : -1;
     return vpc_number(text, &wanted) && (wanted == actual) != arg->differs;
 }
 
@@ -104,7 +104,7 @@ static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step
     const struct vpc_arg *channel = vpc_step_arg(step, "channel");
     const char *id = channel ? vpc_value(run, channel) : NULL;
     uint64_t wanted = 0;
-    bool by_channel = id && vpc_number(id, &wanted);
+    bool by_channel = id && !channel->differs && vpc_number(id, &wanted);
 
     for (struct vpc_received *at = run->tester.first; at; at = at->next) {
         if (at->frame.message->of_session != step->message->of_session || ambient(at, step))

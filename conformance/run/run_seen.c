@@ -2,6 +2,7 @@
 /* What the backend sees, sorted into what steps ask for; and the values of steps. */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,14 +39,44 @@ bool vpc_number(const char *text, uint64_t *value)
     return *end == '\0' && errno == 0;
 }
 
-const char *vpc_value(const struct vpc_run *run, const struct vpc_arg *arg)
+static const struct vpc_variable *variable_of(const struct vpc_run *run, const char *name, size_t n)
 {
+    struct vpc_variable *at = run->variables;
+
+    while (at && (strncmp(at->name, name, n) != 0 || at->name[n]))
+        at = at->next;
+    return at;
+}
+
+/* `$NAME+N`: the sum is kept as a variable of that name. */
+static const char *sum_of(struct vpc_run *run, const char *text, size_t name_size)
+{
+    const struct vpc_variable *base = variable_of(run, text, name_size);
+    uint64_t number, other;
+    char sum[24];
+
+    if (base == NULL || !vpc_number(base->value, &number) ||
+        !vpc_number(text + name_size + 1, &other))
+        return NULL;
+    number = text[name_size] == '+' ? number + other : number - other;
+    snprintf(sum, sizeof(sum), "%llu", (unsigned long long)number);
+    vpc_set_variable(run, text, sum);
+    return variable_of(run, text, strlen(text))->value;
+}
+
+const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg)
+{
+    const char *name = arg->value + 1;
+    const struct vpc_variable *variable;
+    size_t n;
+
     if (arg->quoted || arg->value[0] != '$')
         return arg->value;
-    for (struct vpc_variable *at = run->variables; at; at = at->next)
-        if (strcmp(at->name, arg->value + 1) == 0)
-            return at->value;
-    return NULL;
+    n = strcspn(name, "+-");
+    if (name[n])
+        return sum_of(run, name, n);
+    variable = variable_of(run, name, n);
+    return variable ? variable->value : NULL;
 }
 
 void vpc_set_variable(struct vpc_run *run, const char *name, const char *value)

@@ -16,35 +16,27 @@
 
 #include "memory.h"
 #include "script/script_forms.h"
+#include "script/script_loader.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-struct loader {
-    struct vpc_script *script;
-    const struct vpc_table *table;
-    const struct vpc_spec *spec;
-    int line;
-    char *error;
-};
-
 static bool wrong(struct loader *loader, int column, const char *expected)
 {
-    if (loader->error == NULL)
-        loader->error = vpc_format("%s:%d:%d: expected %s", loader->script->path, loader->line,
-                                   column, expected);
-    return false;
+    return vpc_loader_wrong(loader, column, "%s", expected);
 }
 
-__attribute__((format(printf, 3, 4))) static bool wrong_f(struct loader *loader, int column,
-                                                          const char *format, ...)
+bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...)
 {
-    char text[300];
+    char text[500];
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return wrong(loader, column, text);
+    if (loader->error == NULL)
+        loader->error =
+            vpc_format("%s:%d:%d: expected %s", loader->script->path, loader->line, column, text);
+    return false;
 }
 
 static bool is_word(const struct vpc_arg *arg, const char *word)
@@ -104,8 +96,8 @@ static bool take_modifier(struct loader *loader, struct vpc_step *step, struct v
 {
     *taken = 2;
     if (left < 2)
-        return wrong_f(loader, args[0].column + (int)strlen(args[0].value) + 1,
-                       "a word behind \"%s\"", args[0].value);
+        return vpc_loader_wrong(loader, args[0].column + (int)strlen(args[0].value) + 1,
+                                "a word behind \"%s\"", args[0].value);
     if (is_word(&args[0], "within") || is_word(&args[0], "for")) {
         char **place = args[0].value[0] == 'w' ? &step->within : &step->during;
 
@@ -167,12 +159,12 @@ static bool check_words(struct loader *loader, const struct vpc_form *form,
         bool field = arg->key && step->message && vpc_message_field(step->message, arg->key);
 
         if (arg->key == NULL && ++words > form->max_words)
-            return wrong_f(loader, arg->column, "%s",
-                           *form->words ? form->words : "nothing more here");
+            return vpc_loader_wrong(loader, arg->column, "%s",
+                                    *form->words ? form->words : "nothing more here");
         if (arg->key && !field && strcmp(form->keys, "*") != 0 && !listed(form->keys, arg->key))
-            return wrong_f(loader, arg->column, "one of: %s%s%s", form->keys,
-                           step->message ? ", or a field of " : "",
-                           step->message ? step->message->name : "");
+            return vpc_loader_wrong(loader, arg->column, "one of: %s%s%s", form->keys,
+                                    step->message ? ", or a field of " : "",
+                                    step->message ? step->message->name : "");
     }
     if (words < form->min_words)
         return wrong(loader, step->column, form->words);
@@ -278,8 +270,8 @@ static bool check_step(struct loader *loader, const struct vpc_form *form,
     if (loader->script->role == 0)
         return wrong(loader, 1, "\"subject host\" or \"subject guest\" before the first step");
     if (strcmp(step->who, loader->script->role == VPC_FROM_HOST ? "tcp" : "pipe") == 0)
-        return wrong_f(loader, 1, "no %s step: it is the upper tester of the other role",
-                       step->who);
+        return vpc_loader_wrong(loader, 1, "no %s step: it is the upper tester of the other role",
+                                step->who);
     if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
         !check_duration(loader, &step->args[0]))
         return false;
@@ -321,12 +313,14 @@ static bool fill_step(struct loader *loader, const struct vpc_form *form, struct
         return false;
     if (!check_words(loader, form, step))
         return false;
+    if (form->op <= VPC_OP_OPTION && (loader->repeats || loader->block))
+        return wrong(loader, 1, "no setting in a block");
     if (form->op <= VPC_OP_OPTION)
         return settings[form->op](loader, step);
-    return check_step(loader, form, step);
+    return check_step(loader, form, step) && vpc_block_step(loader, step);
 }
 
-static bool take_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size)
+bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size)
 {
     const struct vpc_form *form = vpc_form_of(line);
     struct vpc_script *script = loader->script;
@@ -339,7 +333,7 @@ static bool take_line(struct loader *loader, struct vpc_line *line, const char *
     step.line = loader->line;
     step.direction = line->direction;
     step.column = (int)size + 1;
-    step.text = vpc_copy_n(text, size);
+    step.text = vpc_block_text(loader, text, size);
     step.who = vpc_copy(line->who);
     step.label = vpc_copy(line->label ? line->label : "");
     good = fill_step(loader, form, &step, line);
@@ -347,29 +341,16 @@ static bool take_line(struct loader *loader, struct vpc_line *line, const char *
         step_free(&step);
         return good;
     }
+    if (script->step_count == VPC_STEPS_MAX) {
+        step_free(&step);
+        return vpc_loader_wrong(loader, 1, "at most %d steps in all", VPC_STEPS_MAX);
+    }
     script->steps = vpc_grow(script->steps, script->step_count + 1, sizeof(*script->steps));
     script->steps[script->step_count++] = step;
     return true;
 }
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
-
-static bool parse_line(struct loader *loader, const char *text, size_t size)
-{
-    struct vpc_line line;
-    const char *expected;
-    int column;
-    char *ended = vpc_format("%.*s\n", (int)size, text);
-    bool good = vpc_line_parse(ended, size + 1, &line, &column, &expected);
-
-    if (!good)
-        wrong(loader, column, expected);
-    else if (line.who)
-        good = take_line(loader, &line, text, size);
-    vpc_line_clear(&line);
-    free(ended);
-    return good;
-}
 
 static bool parse_all(struct loader *loader, const char *text)
 {
@@ -379,13 +360,9 @@ static bool parse_all(struct loader *loader, const char *text)
     if (strncmp(text, "# ", 2) != 0 || size < 10)
         return wrong(loader, 1, "\"# \" and one plain English sentence in the first line");
     loader->script->title = vpc_copy_n(text + 2, size - 2);
-    while (*text) {
-        size = strcspn(text, "\n");
-        if (!parse_line(loader, text, size))
-            return false;
-        text += size + (text[size] == '\n');
-        loader->line++;
-    }
+    if (!vpc_blocks_parse(loader, text))
+        return false;
+    loader->line = 1;
     if (loader->script->cover_count == 0)
         return wrong(loader, 1, "a line \"covers ID...\" in the file");
     if (loader->script->step_count == 0)

@@ -24,6 +24,11 @@ enum vpc_op {
     VPC_OP_NEEDS,
     VPC_OP_BACKENDS,
     VPC_OP_OPTION,
+    VPC_OP_REPEAT,
+    VPC_OP_EITHER,
+    VPC_OP_OR,
+    VPC_OP_UNORDERED,
+    VPC_OP_END,
     VPC_OP_SESSION,
     VPC_OP_AUTO,
     VPC_OP_WAIT,
@@ -113,6 +118,9 @@ struct vpc_step {
     char *by; /* the requirement that the step judges, or NULL */
     bool ignoring_credit;
     bool in_background;
+    bool non_strict; /* of an alternative: what it allows is legal, but not as it should be */
+    size_t next;     /* of either and or: where the next alternative, or the block's end, stands */
+    size_t end;      /* of either, or and unordered: where the block's end stands */
     int column;
 };
 
@@ -143,6 +151,12 @@ void vpc_script_free(struct vpc_script *script);
 
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
+
+/* What can stand first in a line, for messages. */
+#define VPC_SCRIPT_WORDS                                                                           \
+    "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, "  \
+    "stop, stopped, refuses, subject idle, clock, waiter, a block: repeat, either, unordered, "    \
+    "end, or a setting: covers, subject, needs, backends, option"
 
 /* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why. */
 struct vpc_line {

@@ -26,30 +26,34 @@ action value     { mark = p; }
 action bare_end  { arg->size = (size_t)(p - mark); arg->value = vpc_copy_n((const char *)mark, arg->size); }
 action text_end  { take_text(arg, mark + 1, (size_t)(p - mark) - 1); }
 
-action want_who   { *expected = "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, stop, stopped, refuses, subject idle, clock, waiter, or a setting: covers, subject, needs, backends, option"; }
+action want_who   { *expected = VPC_SCRIPT_WORDS; }
 action want_label { *expected = "a label, letters and digits"; }
 action want_space { *expected = "a space, or the end of the line"; }
 action want_item  { *expected = "a word, NAME=VALUE, \"text\" or $variable"; }
 action want_value { *expected = "a value: a number, a word, \"text\" or $variable"; }
 action want_text  { *expected = "the text's closing quote, or an escape: \\n \\r \\t \\0 \\\" \\\\ \\xHH"; }
+action want_number { *expected = "a number"; }
 action want_equal { *expected = "= or != and a value"; }
 
 sp      = [ \t]+;
 eol     = [ \t\r]* ( '#' [^\n]* )? '\n';
 word    = [A-Za-z_] [A-Za-z0-9_\-]*;
 key     = [a-z_] [a-z0-9_.\-]*;
+counter = '{' [a-z_]+ '}';
+name    = ( [A-Za-z_] | counter ) ( [A-Za-z0-9_\-] | counter )*;
 bare    = ( [!-~] - ["#=<>$!] )+;
+var     = '$' [A-Za-z_] [A-Za-z0-9_]* ( [+\-] ( digit+ >!want_number ) )?;
 escape  = '\\' ( [nrt0"\\] | 'x' xdigit{2} );
 string  = '"' ( ( ( 0x20..0x7e | 0x80..0xff ) - ["\\] ) | escape )* '"';
 
 text    = ( string >value @text_end ) <>!want_text;
-value   = text | ( ( '$' word | bare ) >value %bare_end );
+value   = text | ( ( var | bare ) >value %bare_end );
 pair    = key %key_end ( '=' | ( ( '!' '=' ) <>!want_equal ) @differs ) ( value >!want_value );
 single  = value;
 item    = ( pair | single ) >item;
 
 who     = word >mark %who_end;
-label   = ':' ( ( word >mark %label_end ) >!want_label );
+label   = ':' ( ( name >mark %label_end ) >!want_label );
 
 line   := [ \t]* ( ( who label? %!want_space
               ( sp [<>] @arrow )?

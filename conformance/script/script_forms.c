@@ -19,6 +19,11 @@ static const struct vpc_form forms[] = {
     {"backends", 0, NULL, VPC_OP_BACKENDS, 1, 3, "inproc, socket or qemu, then because=\"...\"",
      "because"},
     {"option", 0, NULL, VPC_OP_OPTION, 0, 0, "NAME=VALUE", "*"},
+    {"repeat", 0, NULL, VPC_OP_REPEAT, 1, 1, "how often, at most 1000", "counter from step"},
+    {"either", 0, NULL, VPC_OP_EITHER, 0, 1, "nothing, or non-strict", ""},
+    {"or", 0, NULL, VPC_OP_OR, 0, 1, "nothing, or non-strict", ""},
+    {"unordered", 0, NULL, VPC_OP_UNORDERED, 0, 0, "", ""},
+    {"end", 0, NULL, VPC_OP_END, 0, 0, "", ""},
     {"session", 0, NULL, VPC_OP_SESSION, 0, 1, "nothing, or not-ready",
      "version_min version_max max_pairs tag name heartbeat_ms"},
     {"auto", 0, NULL, VPC_OP_AUTO, 2, 4, "on or off, then heartbeat, credit or released", ""},
@@ -106,6 +111,14 @@ static const struct vpc_form *search(const struct vpc_form *table, size_t count,
     return NULL;
 }
 
+const struct vpc_form *vpc_form_at(size_t index)
+{
+    if (index < COUNT(forms))
+        return &forms[index];
+    index -= COUNT(forms);
+    return index < COUNT(local_forms) ? &local_forms[index] : NULL;
+}
+
 static bool is_local(const char *who)
 {
     return strcmp(who, "pipe") == 0 || strcmp(who, "tcp") == 0;
@@ -136,10 +149,7 @@ char *vpc_form_expected(const struct vpc_line *line, int *column)
 
     *column = 1;
     if (!known_who(line->who))
-        return vpc_copy(
-            "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, "
-            "restart, stop, stopped, refuses, subject idle, clock, waiter, or a setting: covers, "
-            "subject, needs, backends, option");
+        return vpc_copy(VPC_SCRIPT_WORDS);
     for (size_t i = 0; i < COUNT(forms) + COUNT(local_forms) && used < sizeof(verbs); i++) {
         const struct vpc_form *form = i < COUNT(forms) ? &forms[i] : &local_forms[i - COUNT(forms)];
 

@@ -16,6 +16,8 @@ struct vpc_form {
     const char *keys;  /* which NAME=VALUE it takes; "*": any */
 };
 
+/* Each form in turn; NULL behind the last.  A form without a who is one of pipe and of tcp. */
+const struct vpc_form *vpc_form_at(size_t index);
 /* The form of a line, or NULL. */
 const struct vpc_form *vpc_form_of(const struct vpc_line *line);
 /* What could stand in a line that has no form, for people; freed by the caller. */

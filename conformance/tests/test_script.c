@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "document/embedded.h"
 #include "script/script.h"
+#include "script/script_forms.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
@@ -93,6 +95,29 @@ static const struct {
     {HEAD "api pause now\n", "4:11", "nothing more"},
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},
+    {HEAD "bus < fin offset=$n+\n", "4:21", "a number"},
+    {HEAD "repeat\nbus up\nend\n", "4:7", "how often"},
+    {HEAD "repeat 0\nbus up\nend\n", "4:8", "a number from 1 to 1000"},
+    {HEAD "repeat 2 counter=i till=3\nbus up\nend\n", "4:20", "counter=NAME"},
+    {HEAD "repeat 2\nbus up\n", "4:1", "\"end\" of this repeat"},
+    {HEAD "repeat 2\nbus sideways\nend\n", "5:5", "one of: up, down"},
+    {HEAD "repeat 2\nrepeat 2\nrepeat 2\nbus up\nend\nend\nend\n", "6:1", "at most 2 repeats"},
+    {HEAD "repeat 1000\nrepeat 1000\nbus up\nend\nend\n", "6:1", "at most 20000 steps"},
+    {HEAD "repeat 1000\nrepeat 1000\n\nend\nend\n", "6:1", "at most 40000 lines"},
+    {HEAD "repeat 2\noption window=5\nbus up\nend\n", "5:1", "no setting in a block"},
+    {HEAD "either\nbus < fin\nend\n", "6:1", "\"or\" in the block"},
+    {HEAD "bus up\nend\n", "5:1", "a block before it"},
+    {HEAD "or\n", "4:1", "\"either\" before it"},
+    {HEAD "either\nbus < fin\nor\nend\n", "7:1", "a step in the block"},
+    {HEAD "either\nor\nbus < fin\nend\n", "5:1", "a step in the alternative"},
+    {HEAD "either\nbus up\nor\nbus < fin\nend\n", "5:1", "an alternative to begin with"},
+    {HEAD "either\nbus < data text=\"x\"\nor\nbus < fin\nend\n", "5:1", "to begin with"},
+    {HEAD "either\nbus < fin\nor lenient\nbus < reset\nend\n", "6:4", "non-strict"},
+    {HEAD "either\nbus < fin\neither\nbus < fin\nend\n", "6:1", "of the block in line 4"},
+    {HEAD "either\nbus < fin\nor\nbus < reset\n", "4:1", "\"end\" of this block"},
+    {HEAD "unordered\nbus > credit\nend\n", "5:1", "only steps that ask"},
+    {HEAD "unordered\nend\n", "5:1", "a step in the block"},
+    {HEAD "either:a\nbus < fin\nor\nbus < reset\nend\n", "4:7", "no label"},
 };
 
 Test(script, bad_ones_fail_at_the_stated_place)
@@ -128,6 +153,113 @@ Test(script, a_subject_that_is_started_by_a_step)
     cr_expect_str_eq(script->steps[2].during, "2s");
     cr_expect_eq(script->steps[3].op, VPC_OP_WAITER_READY);
     vpc_script_free(script);
+}
+
+static struct vpc_script *good(const char *text)
+{
+    char *error = NULL;
+    struct vpc_script *script = vpc_script_parse("good.vpcs", text, table, spec, &error);
+
+    cr_assert_not_null(script, "%s", error);
+    return script;
+}
+
+Test(script, a_repeat_is_read_so_often)
+{
+    struct vpc_script *script = good(HEAD "repeat 3 counter=i from=5 step=2\n"
+                                          "pipe:c{i} > \"{i}{j}\\0{i}\" within {i}s\n"
+                                          "repeat 2 counter=j\nbus > fin channel={i}{j}\nend\n"
+                                          "end\nbus up\n");
+
+    cr_assert_eq(script->step_count, 10);
+    cr_expect_str_eq(script->steps[3].label, "c7");
+    cr_expect_eq(script->steps[3].args[0].size, 6);
+    cr_expect_eq(memcmp(script->steps[3].args[0].value, "7{j}\0007", 6), 0);
+    cr_expect_str_eq(script->steps[3].within, "7s");
+    cr_expect_str_eq(vpc_step_arg(&script->steps[8], "channel")->value, "92");
+    cr_expect_str_eq(script->steps[8].text, "bus > fin channel={i}{j}  # j=2  # i=9");
+    cr_expect_eq(script->steps[8].line, 7);
+    cr_expect_eq(script->steps[9].op, VPC_OP_BUS_UP);
+    vpc_script_free(script);
+}
+
+Test(script, blocks_say_where_their_parts_stand)
+{
+    struct vpc_script *script = good(HEAD "either\nbus < goodbye\nwait 1ms\nor non-strict\n"
+                                          "log none 1014 for 1s\nor\nbus < fin\nend\n"
+                                          "unordered\nbus < fin\nbus < data text=\"x\"\nend\n");
+    const struct vpc_step *steps = script->steps;
+
+    cr_assert_eq(script->step_count, 12);
+    cr_expect_eq(steps[0].op, VPC_OP_EITHER);
+    cr_expect_eq(steps[0].next, 3);
+    cr_expect_eq(steps[3].op, VPC_OP_OR);
+    cr_expect(steps[3].non_strict && !steps[0].non_strict && !steps[5].non_strict);
+    cr_expect_eq(steps[3].next, 5);
+    cr_expect_eq(steps[5].next, 7);
+    cr_expect(steps[0].end == 7 && steps[3].end == 7 && steps[5].end == 7);
+    cr_expect_eq(steps[7].op, VPC_OP_END);
+    cr_expect_eq(steps[8].op, VPC_OP_UNORDERED);
+    cr_expect_eq(steps[8].end, 11);
+    vpc_script_free(script);
+}
+
+/* ---- the editor's file ------------------------------------------------------------------------------------------------- */
+
+static char *editor_file(void)
+{
+    FILE *file = fopen(VPC_EDITOR "/vpcs.vim", "re");
+    char *text = NULL;
+    size_t room = 0;
+
+    cr_assert_not_null(file);
+    cr_assert_gt(getdelim(&text, &room, '\0', file), 0);
+    fclose(file);
+    return text;
+}
+
+/* Whether the word stands in the list of a `syn keyword GROUP`. */
+static bool in_group(const char *text, const char *group, const char *word)
+{
+    char *start = NULL;
+    bool found = false;
+
+    cr_assert_geq(asprintf(&start, "syn keyword %s ", group), 0);
+    for (const char *line = text; line && !found; line = strchr(line + 1, '\n')) {
+        const char *at = line + (*line == '\n');
+        size_t n = strlen(start), end = strcspn(at, "\n");
+
+        for (size_t i = n; strncmp(at, start, n) == 0 && i < end; i += strcspn(at + i, " \n") + 1)
+            found |= strncmp(at + i, word, strlen(word)) == 0 &&
+                     strchr(" \n", at[i + strlen(word)]) != NULL;
+    }
+    free(start);
+    return found;
+}
+
+Test(script, the_editor_knows_every_word)
+{
+    char *text = editor_file();
+    const struct vpc_form *form;
+
+    for (size_t i = 0; (form = vpc_form_at(i)) != NULL; i++) {
+        const char *group = form->op <= VPC_OP_OPTION ? "vpcsSetting"
+                            : form->op <= VPC_OP_END  ? "vpcsBlock"
+                                                      : "vpcsStep";
+
+        cr_expect(!*form->who || in_group(text, group, form->who) ||
+                      in_group(text, "vpcsSetting", form->who),
+                  "%s: %s", group, form->who);
+        cr_expect(form->verb == NULL || in_group(text, "vpcsVerb", form->verb), "%s", form->verb);
+    }
+    for (size_t i = 0; i < table->message_count; i++) {
+        char name[32] = "";
+
+        for (size_t k = 0; table->messages[i].name[k] && k < sizeof(name) - 1; k++)
+            name[k] = (char)(table->messages[i].name[k] | 0x20);
+        cr_expect(in_group(text, "vpcsMessage", name), "%s", name);
+    }
+    free(text);
 }
 
 static bool timer(const void *user, const char *name, uint64_t *ms)

@@ -151,6 +151,56 @@ Test(verdict, processor_time_and_a_clock_that_stands_still)
     expect("restless", HEAD "bus up\nclock stop\nsubject idle for 2s by TRN-4\n", VPC_PASS, NULL);
 }
 
+#define OPENED "session\nbus > open channel=1 limit=8\n"
+
+Test(verdict, alternatives)
+{
+    const char *rest = "or non-strict\nbus < opened channel=1\nwait 5ms\nend\nwait 1ms\n";
+    char *strict = vpc_format("%seither\nbus < opened channel=1\nwait 5ms\n%s", HEAD OPENED, rest);
+    char *lenient = vpc_format("%seither\nbus < refused channel=1\n%s", HEAD OPENED, rest);
+    char *silence =
+        vpc_format("%seither\nlog < 1014\nor non-strict\nlog none 1014 for 1s\nend\n", HEAD OPENED);
+
+    expect("", strict, VPC_PASS, NULL);
+    expect("", lenient, VPC_NON_STRICT, "CLS-2");
+    expect("", silence, VPC_NON_STRICT, NULL);
+    expect("crash", lenient, VPC_FAIL, NULL);
+    expect("", HEAD OPENED "either\nbus < refused\nor\nbus < reset by CLS-4\nend\n", VPC_FAIL,
+           NULL);
+    expect("",
+           HEAD OPENED "either\nbus < opened\nbus < fin within 1s by CLS-1\nor\nbus < fin\nend\n",
+           VPC_FAIL, "CLS-1");
+    free(strict);
+    free(lenient);
+    free(silence);
+}
+
+Test(verdict, steps_in_any_order)
+{
+    expect("",
+           HEAD OPENED "unordered\nbus < refused\nbus < fin channel=3 within 1ms\n"
+                       "bus < opened channel=1\nend\n",
+           VPC_FAIL, NULL);
+    expect("",
+           HEAD OPENED
+           "unordered\nbus < fin\nbus < data channel=2 text=\"\\0\\0\\0\\0\\0\\0\\0\\0\"\n"
+           "bus < opened channel=1\nend\nwait 1ms\n",
+           VPC_PASS, NULL);
+    expect("", HEAD OPENED "unordered\nbus < refused channel=1\nbus < opened channel=1\nend\n",
+           VPC_FAIL, NULL);
+    expect("", HEAD OPENED "unordered\nbus < opened channel=1\nlog < 1014 within 1s\nend\n",
+           VPC_FAIL, NULL);
+}
+
+Test(verdict, sums_of_variables)
+{
+    expect("",
+           HEAD OPENED "bus < opened channel=$a\nbus > open channel=$a+10 reverse_channel=$a+11\n"
+                       "bus < opened channel=11\n",
+           VPC_PASS, NULL);
+    expect("", HEAD OPENED "bus < opened channel=$a+1\n", VPC_FAIL, NULL);
+}
+
 Test(verdict, a_subject_that_a_step_starts)
 {
     const char *late = "# A late start.\ncovers CLS-2\nsubject guest not-started\n";

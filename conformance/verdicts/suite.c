@@ -32,8 +32,8 @@ const char *vpc_split_name(enum vpc_split split)
 
 const char *vpc_verdict_name(enum vpc_verdict verdict)
 {
-    static const char *const names[] = {"pass", "FAIL", "inconclusive", "not supported",
-                                        "HARNESS ERROR"};
+    static const char *const names[] = {"pass",         "non-strict",    "FAIL",
+                                        "inconclusive", "not supported", "HARNESS ERROR"};
 
     return names[verdict];
 }
@@ -77,9 +77,9 @@ static bool add_tree(struct vpc_suite *suite, const char *path, const char *name
     while (good && (entry = fts_read(tree)) != NULL) {
         size_t n = strlen(entry->fts_name);
         bool given = entry->fts_level == 0;
-        bool scenario = n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0 &&
-                        (name == NULL ||
-                         (n == strlen(name) + 5 && strncmp(entry->fts_name, name, n - 5) == 0));
+        bool scenario =
+            n > 5 && strcmp(entry->fts_name + n - 5, ".vpcs") == 0 &&
+            (name == NULL || (n == strlen(name) + 5 && strncmp(entry->fts_name, name, n - 5) == 0));
 
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
             *error =

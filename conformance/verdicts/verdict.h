@@ -11,6 +11,7 @@
 
 enum vpc_verdict {
     VPC_PASS,
+    VPC_NON_STRICT,    /* legal, but not as it should be: an alternative that its scenario marks so */
     VPC_FAIL,          /* the subject did what the specification forbids, crashed or hung */
     VPC_INCONCLUSIVE,  /* the run tells nothing: the machine held up the harness itself */
     VPC_NOT_SUPPORTED, /* the scenario needs what the implementation does not claim */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the loader share: script.c knows lines, script_blocks.c what goes around them. */
+#ifndef VPC_CONFORM_SCRIPT_LOADER_H
+#define VPC_CONFORM_SCRIPT_LOADER_H
+
+#include "script/script.h"
+
+#define VPC_STEPS_MAX 20000
+
+/* A repeat that is being read for the number'th time. */
+struct counter {
+    struct counter *outer;
+    const char *name; /* NULL: it has none */
+    uint64_t number;
+};
+
+struct loader {
+    struct vpc_script *script;
+    const struct vpc_table *table;
+    const struct vpc_spec *spec;
+    int line;
+    char *error;
+    struct counter *counters; /* the innermost first */
+    int repeats;              /* how many are open */
+    int lines;                /* read so far, those of a repeat each time */
+    enum vpc_op block;        /* either or unordered, while one is open; else 0 */
+    size_t opened;            /* where it stands among the steps */
+    size_t part;              /* where its last alternative stands */
+};
+
+/* Notes what was expected at that column of the line, unless there is an error already; false. */
+bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Takes one line that the grammar has split. */
+bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size);
+
+/* Takes all lines of the file. */
+bool vpc_blocks_parse(struct loader *loader, const char *text);
+/* Looks whether a step fits the block in which it stands, and closes or opens one. */
+bool vpc_block_step(struct loader *loader, struct vpc_step *step);
+/* The line as messages show it, with the counters' values; freed by the caller. */
+char *vpc_block_text(const struct loader *loader, const char *text, size_t size);
+
+#endif
