@@ -6,13 +6,17 @@ IMPL_LIB_SRC := control file_name hresult log_line named_event runtime_dir virtu
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := actions bus control_server daemon listener log_file loop pipe_server ready_event shell stream tcp_client
+IMPL_SHELL_SRC := actions bus control_server daemon entry listener log_file loop pipe_server ready_event sandbox shell stream tcp_client
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 MANPAGES := $(wildcard impl/*.[1-8])
 
 include impl/core/core.mk
 include impl/install.mk
+
+# The shell's own entries of the log are in the catalogue too.
+$(IMPL_SHELL_OBJ): $(CORE_GEN)
+$(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
 IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
@@ -68,24 +72,25 @@ $(BUILD)/hello_channel: $(BUILD)/impl/examples/hello_channel.o $(BUILD)/libvpc.s
 	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN'
 
 $(BUILD)/vpc-host: $(BUILD)/impl/vpc-host.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson -lseccomp
 
 $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson -lseccomp
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams daemons
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
 $(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson
+	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson -lseccomp
 
 # ---- manual pages ----------------------------------------------------------------------------------
 

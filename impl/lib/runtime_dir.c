@@ -35,7 +35,7 @@ int vpc_runtime_dir(const char *given, char *buf, size_t size)
 }
 
 /* Makes one folder; whoever could write to it could put sockets of their own in the place of ours.
- */
+ * One that others may enter is not made private: it may be a folder that they need. */
 static int make_private(const char *path)
 {
     struct stat st;
@@ -45,7 +45,7 @@ static int make_private(const char *path)
         return errno;
     if (!S_ISDIR(st.st_mode))
         return ENOTDIR;
-    if (st.st_uid != geteuid() || (st.st_mode & 022))
+    if (st.st_uid != geteuid() || (st.st_mode & 077))
         return EPERM;
     return 0;
 }

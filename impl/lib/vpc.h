@@ -86,7 +86,7 @@ const char *vpc_level_missing(enum vpc_level level);
 int vpc_runtime_dir(const char *given, char *buf, size_t size);
 /*
  * Makes the directory with its folders vms, pipes, events and log, mode 0700, where they are
- * missing. EPERM when another user owns one of them or others may write to it, ENOTDIR when it is
+ * missing. EPERM when another user owns one of them or its mode lets others in, ENOTDIR when it is
  * no directory.
  */
 int vpc_runtime_dir_make(const char *dir);

@@ -201,6 +201,8 @@ int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path)
 {
     control->more = (vpc_timer){.on_due = on_more, .owner = shell};
     vpc_listener_init(&control->listener, shell, on_client, control);
+    control->listener.refusal =
+        ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
     return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include "file_name.h"
+#include "sandbox.h"
 #include "shell.h"
 #include "vpc.h"
 
@@ -24,7 +25,7 @@ typedef struct settings {
     const vpc_daemon *daemon;
     const char *vm, *bus, *runtime_dir, *tag, *log, *control;
     json_t *options;
-    bool verbose;
+    bool verbose, no_sandbox;
 } settings;
 
 typedef struct option_row {
@@ -103,6 +104,13 @@ static int take_verbose(settings *s, const char *argument)
     return 0;
 }
 
+static int take_no_sandbox(settings *s, const char *argument)
+{
+    (void)argument;
+    s->no_sandbox = true;
+    return 0;
+}
+
 static int take_version(settings *s, const char *argument)
 {
     (void)argument;
@@ -121,6 +129,7 @@ static const option_row rows[] = {
     {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
      take_option},
     {"verbose", NULL, 0, "show the log's entries on standard error too", take_verbose},
+    {"no-sandbox", NULL, 0, "keep all rights: for a kernel that has no seccomp", take_no_sandbox},
     {"version", NULL, 0, "say the version and exit", take_version},
     {"help", NULL, 0, "this text", take_help},
 };
@@ -240,7 +249,7 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
     if (error) {
         fprintf(stderr, "%s: VM %s: the runtime directory %s can not be used: %s%s\n",
                 s->daemon->program, vm, root, strerror(error),
-                error == EPERM ? " (it must be yours, and nobody else may write to it)" : "");
+                error == EPERM ? " (it and its folders must be yours, with mode 0700)" : "");
         return EXIT_FAILURE;
     }
     snprintf(control, sizeof(control), guest ? "%s/guest.sock" : "%s/vms/%s.sock", root, vm);
@@ -260,6 +269,9 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
         .control_path = s->control ? s->control : control,
         .log_path = s->log ? s->log : log,
         .verbose = s->verbose,
+        .no_sandbox = s->no_sandbox            ? "told so by --no-sandbox"
+                      : vpc_sandbox_possible() ? NULL
+                                               : "this build watches its memory instead",
     };
     int status = run(&config);
     free(options);

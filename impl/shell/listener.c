@@ -88,9 +88,55 @@ static bool out_of_resources(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-static int accept_client(const vpc_listener *listener)
+/* Of a hundred in a second one entry tells: nobody can fill the log so. */
+static void log_refused(vpc_listener *listener, uid_t uid)
 {
-    return accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    vpc_shell *shell = listener->shell;
+    listener->refused++;
+    if (shell->loop.now < listener->refused_log_at)
+        return;
+    vpc_shell_log(shell, VPC_LOG_CLIENT_REFUSED,
+                  json_pack("{s:s, s:I, s:I, s:s}", "socket", listener->path, "uid",
+                            (json_int_t)uid, "count", (json_int_t)listener->refused, "cause",
+                            "another user's program"));
+    listener->refused = 0;
+    listener->refused_log_at = shell->loop.now + VPC_REFUSED_LOG_MS;
+}
+
+/* Only root and our own user come in, whatever the modes of folders say. */
+static bool is_welcome(vpc_listener *listener, int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return false;
+    if (peer.uid == geteuid() || peer.uid == 0)
+        return true;
+    log_refused(listener, peer.uid);
+    return false;
+}
+
+/* The next client, -1 with an errno when there is none, or -1 with EACCES for one that was refused. */
+static int accept_client(vpc_listener *listener)
+{
+    int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 || is_welcome(listener, fd))
+        return fd;
+    if (listener->refusal)
+        send(fd, listener->refusal, strlen(listener->refusal), MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+    errno = EACCES;
+    return -1;
+}
+
+/* Told once for each time that it begins. */
+static void log_short(vpc_listener *listener, int error)
+{
+    if (!listener->is_short)
+        vpc_shell_log(listener->shell, VPC_LOG_RESOURCES_SHORT,
+                      json_pack("{s:s, s:i, s:s}", "socket", listener->path, "errno", error,
+                                "cause", strerror(error)));
+    listener->is_short = true;
 }
 
 /* One client per event; without descriptors the client waits in the backlog, and we do not look at
@@ -102,10 +148,10 @@ static void on_acceptable(vpc_watch *watch, uint32_t events)
     (void)events;
     int fd = accept_client(listener);
     if (fd >= 0) {
+        listener->is_short = false;
         listener->on_client(listener, fd);
     } else if (out_of_resources(errno)) {
-        vpc_shell_note(shell, "a client of %s has to wait: %s (raise the limit of open files)",
-                       listener->path, strerror(errno));
+        log_short(listener, errno);
         vpc_listener_pause(listener, true);
         vpc_timer_set(&shell->loop, &listener->backoff, shell->loop.now + VPC_ACCEPT_BACKOFF_MS);
     }
@@ -164,9 +210,10 @@ static void turn_away_waiting(vpc_listener *listener)
 {
     for (int i = 0; listener->watch.fd >= 0 && i < VPC_TURNED_AWAY_MAX; i++) {
         int fd = accept_client(listener);
-        if (fd < 0)
+        if (fd >= 0)
+            close(fd);
+        else if (errno != EACCES)
             return;
-        close(fd);
     }
 }
 

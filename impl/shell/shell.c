@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "sandbox.h"
 #include "shell_internal.h"
 
 enum {
@@ -245,10 +246,55 @@ static int watch_signals(vpc_shell *shell)
     return shell->signals.fd < 0 ? errno : vpc_watch_set(&shell->loop, &shell->signals, EPOLLIN);
 }
 
+/* The folder of a path, to folder (VPC_FILE_SIZE octets). */
+static const char *folder_of(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) : 0;
+    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
+    return n ? folder : slash ? "/" : ".";
+}
+
+static int enter_sandbox(vpc_shell *shell)
+{
+    const vpc_shell_config *config = &shell->config;
+    const vpc_bus *bus = &shell->bus;
+    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE];
+    const char *what;
+    bool paths;
+    if (config->no_sandbox) {
+        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
+        return 0;
+    }
+    vpc_sandbox sandbox = {
+        .program = config->program,
+        .vm = config->vm,
+        .role = config->role,
+        .unix_bus = bus->kind != VPC_BUS_PORT,
+        .port = bus->kind == VPC_BUS_PORT ? bus->path : NULL,
+        .folders = {config->runtime_dir, folder_of(config->control_path, control),
+                    bus->kind == VPC_BUS_LISTEN ? folder_of(bus->path, listen) : NULL},
+    };
+    int error = vpc_sandbox_enter(&sandbox, &what, &paths);
+    if (error)
+        vpc_shell_note(shell,
+                       "no sandbox: %s: %s (a kernel without it needs --no-sandbox; then the "
+                       "endpoint is safe only from a peer that you trust)",
+                       what, strerror(error));
+    else if (!paths)
+        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF,
+                      json_pack("{s:s}", "cause",
+                                "the kernel has no Landlock: files are not confined, system calls "
+                                "are"));
+    return error;
+}
+
 int vpc_shell_run(vpc_shell *shell)
 {
     uint64_t give_up = UINT64_MAX;
     int error = watch_signals(shell);
+    if (!error)
+        error = enter_sandbox(shell);
     while (!error && !shell->stopped && shell->loop.now < give_up) {
         if (shell->signals_seen && give_up == UINT64_MAX)
             give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;

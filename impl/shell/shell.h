@@ -29,6 +29,7 @@ typedef struct vpc_shell_config {
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */
     bool verbose;             /* show log entries on stderr */
+    const char *no_sandbox;   /* why there is none, NULL: vpc_shell_run() enters it */
 } vpc_shell_config;
 
 /*
@@ -50,7 +51,7 @@ bool vpc_shell_stopped(const vpc_shell *shell);
 /* Whether octets still wait for the bus or for control clients. */
 bool vpc_shell_has_output(const vpc_shell *shell);
 
-/* Runs until SIGTERM or SIGINT stopped the endpoint: the exit status. */
+/* Enters the sandbox, and runs until SIGTERM or SIGINT stopped the endpoint: the exit status. */
 int vpc_shell_run(vpc_shell *shell);
 
 #endif

@@ -15,14 +15,19 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "event_catalogue.h"
 #include "loop.h"
 #include "shell.h"
 #include "vpc.h"
 
 enum {
-    VPC_CHUNK = 65536,          /* octets per read */
-    VPC_BUDGET = 262144,        /* octets per descriptor before the others have their turn */
-    VPC_ACCEPT_BACKOFF_MS = 100 /* no descriptors left: look again after this */
+    VPC_CHUNK = 65536,           /* octets per read */
+    VPC_BUDGET = 262144,         /* octets per descriptor before the others have their turn */
+    VPC_ACCEPT_BACKOFF_MS = 100, /* no descriptors left: look again after this */
+    VPC_REFUSED_LOG_MS = 1000    /* refused clients are told this often at most */
 };
 
 /* A Unix socket that listens, under a name that is locked over all processes. */
@@ -31,6 +36,10 @@ typedef struct vpc_listener {
     vpc_timer backoff; /* armed while accept() has no descriptors */
     int lock;          /* -1: nothing is held */
     char path[VPC_PATH_SIZE];
+    const char *refusal;     /* what a client of another user is told; NULL: nothing */
+    uint64_t refused;        /* such clients since the last entry in the log */
+    uint64_t refused_log_at; /* no entry before */
+    bool is_short;           /* the log knows that there are no descriptors */
     vpc_shell *shell;
     void (*on_client)(struct vpc_listener *listener, int fd);
     void *owner;
@@ -131,6 +140,12 @@ void vpc_shell_settle(vpc_shell *shell);
 /* "PROGRAM: text" on stderr, with a newline. */
 void vpc_shell_note(const vpc_shell *shell, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/*
+ * entry.c: an entry of the log about what only the shell sees, also to the control clients as
+ * EVENT_LOGGED.  Takes over the reference to fields, which may be NULL.
+ */
+void vpc_shell_log(vpc_shell *shell, enum vpc_log_id id, json_t *fields);
 
 /* actions.c: carries out what the endpoint asks for; whether there was anything. */
 bool vpc_actions_take(vpc_shell *shell);

@@ -6,16 +6,19 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox.h"
 #include "scratch.h"
 #include "shell_rig.h"
 #include "vpc_control.h"
@@ -221,6 +224,35 @@ Test(daemons, the_last_words_of_a_client_that_closes_at_once)
     cr_assert_eq(read_all(far, NULL, 0), BIG);
     cr_assert_eq(ended(writer), 0);
     close(far);
+}
+
+/* The number (base 16) in the line `name` of /proc/PID/status. */
+static unsigned long status_line(pid_t pid, const char *name)
+{
+    char path[64], line[256];
+    unsigned long value = ~0ul;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = strtoul(line + strlen(name), NULL, 16);
+    fclose(file);
+    return value;
+}
+
+Test(daemons, both_run_in_their_sandbox)
+{
+    if (!vpc_sandbox_possible())
+        cr_skip_test("this build has no sandbox");
+    wait_ready();
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = i ? host : guest;
+        cr_assert_eq(status_line(pid, "Seccomp:"), 2u, "SECCOMP_MODE_FILTER");
+        cr_assert_eq(status_line(pid, "NoNewPrivs:"), 1u);
+    }
+    cr_assert_eq(status_line(guest, "CapEff:"), 0u);
+    cr_assert_eq(status_line(host, "CapEff:") & ~(1ul << CAP_DAC_OVERRIDE), 0u);
 }
 
 Test(daemons, a_refused_port_is_an_error_at_once)

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an endpoint gives up once everything is open.
+ *
+ * Goal     A peer that finds a fault in the parsers gets a process that can do what the endpoint did
+ *          anyway, and nothing else: it starts no program, looks into no other process, opens no
+ *          file of the user, and speaks to no network (the guest endpoint: to TCP servers).
+ * Means    Capabilities are dropped, with no_new_privs they can't come back; Landlock confines files
+ *          to a few folders, where the kernel has it; a seccomp filter leaves the system calls of
+ *          the tables below, some with fixed arguments.
+ * Answer   A call that is not in the tables ends the process, as OpenSSH's and QEMU's filters do: it
+ *          is a fault in the endpoint or an attack, and to go on with an error in its place would
+ *          hide either.  It traps first, so that the last message names the call; then the same
+ *          call, with no handler left, kills.  A file outside of the folders is EACCES, as for any
+ *          other user.
+ * Limits   Mapping code and changing signal handlers are not in the tables, so the handler stays.
+ *          connect() of a guest is not limited by address here: tcp_client.c has only one.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vpc_endpoint.h"
+
+enum {
+    HOST = 1 << VPC_ROLE_HOST,
+    GUEST = 1 << VPC_ROLE_GUEST,
+    BOTH = HOST | GUEST,
+};
+
+/* ---- the last message ------------------------------------------------------------------------ */
+
+static char last_words[256];
+
+static size_t put_number(char *at, unsigned n)
+{
+    char digits[12];
+    size_t count = 0, i = 0;
+    do
+        digits[count++] = (char)('0' + n % 10);
+    while ((n /= 10) != 0);
+    while (count > 0)
+        at[i++] = digits[--count];
+    return i;
+}
+
+/* SA_RESETHAND has taken this handler away: the forbidden call at its end kills. */
+static void on_forbidden(int signal, siginfo_t *info, void *context)
+{
+    char text[sizeof(last_words) + 16];
+    size_t n = strlen(last_words);
+    (void)signal, (void)context;
+    memcpy(text, last_words, n);
+    n += put_number(text + n, (unsigned)info->si_syscall);
+    text[n++] = '\n';
+    if (write(STDERR_FILENO, text, n) < 0)
+        n = 0; /* nobody listens */
+    for (;;)
+        syscall(SYS_ptrace, -1, 0, 0, 0);
+}
+
+static int prepare_last_words(const vpc_sandbox *sandbox)
+{
+    struct sigaction action = {.sa_sigaction = on_forbidden,
+                               .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
+    snprintf(last_words, sizeof(last_words),
+             "%s: VM %.64s: ended by its sandbox: it tried the forbidden system call ",
+             sandbox->program, sandbox->vm);
+    return sigaction(SIGSYS, &action, NULL) == 0 ? 0 : errno;
+}
+
+/* ---- capabilities ---------------------------------------------------------------------------- */
+
+/* A host endpoint that root started may have to reach the socket of another user's QEMU. */
+static int drop_capabilities(const vpc_sandbox *sandbox)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct have[2], keep[2] = {{0}};
+    if (syscall(SYS_capget, &header, have) != 0)
+        return errno;
+    if (sandbox->role == VPC_ROLE_HOST)
+        keep[0].permitted = keep[0].effective = have[0].permitted & (1u << CAP_DAC_OVERRIDE);
+    return syscall(SYS_capset, &header, keep) == 0 ? 0 : errno;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+enum {
+    PORT_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE,
+    FOLDER_RIGHTS = PORT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+                    LANDLOCK_ACCESS_FS_REMOVE_FILE,
+    /* All of the first version of Landlock, that every kernel with it has. */
+    ALL_RIGHTS = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
+};
+
+static int allow_path(int rules, const char *path, uint64_t rights)
+{
+    struct landlock_path_beneath_attr attr = {.allowed_access = rights};
+    int error = 0;
+    attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
+    if (attr.parent_fd < 0)
+        return errno;
+    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) != 0)
+        error = errno;
+    close(attr.parent_fd);
+    return error;
+}
+
+/* A port that is not there yet may come with any name of its own. */
+static int allow_port(int rules, const char *port)
+{
+    struct stat st;
+    return allow_path(rules, stat(port, &st) == 0 ? port : "/dev", PORT_RIGHTS);
+}
+
+static int allow_paths(int rules, const vpc_sandbox *sandbox)
+{
+    int error = sandbox->port ? allow_port(rules, sandbox->port) : 0;
+    for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
+        if (sandbox->folders[i])
+            error = allow_path(rules, sandbox->folders[i], FOLDER_RIGHTS);
+    if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
+        error = errno;
+    return error;
+}
+
+static int confine_files(const vpc_sandbox *sandbox, bool *confined)
+{
+    struct landlock_ruleset_attr attr = {.handled_access_fs = ALL_RIGHTS};
+    int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+    *confined = rules >= 0;
+    if (rules < 0)
+        return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
+    int error = allow_paths(rules, sandbox);
+    close(rules);
+    return error;
+}
+
+/* ---- system calls ---------------------------------------------------------------------------- */
+
+/* With any arguments. */
+static const struct call {
+    int number;
+    unsigned roles;
+} calls[] = {
+    /* the loop, and what it moves */
+    {SCMP_SYS(epoll_wait), BOTH},
+    {SCMP_SYS(epoll_pwait), BOTH},
+    {SCMP_SYS(epoll_ctl), BOTH},
+    {SCMP_SYS(read), BOTH},
+    {SCMP_SYS(write), BOTH},
+    {SCMP_SYS(writev), BOTH},
+    {SCMP_SYS(sendto), BOTH},
+    {SCMP_SYS(close), BOTH},
+    {SCMP_SYS(poll), GUEST},
+    {SCMP_SYS(ppoll), GUEST},
+    {SCMP_SYS(clock_gettime), BOTH},
+    {SCMP_SYS(getrandom), BOTH},
+    /* clients, and the connections of pairs */
+    {SCMP_SYS(accept4), BOTH},
+    {SCMP_SYS(connect), BOTH},
+    {SCMP_SYS(shutdown), BOTH},
+    {SCMP_SYS(getsockopt), BOTH},
+    {SCMP_SYS(setsockopt), GUEST},
+    {SCMP_SYS(getsockname), GUEST},
+    {SCMP_SYS(getpeername), GUEST},
+    /* pipes come and go; sockets are removed at the end */
+    {SCMP_SYS(bind), HOST},
+    {SCMP_SYS(listen), HOST},
+    {SCMP_SYS(chmod), HOST},
+    {SCMP_SYS(fchmodat), HOST},
+    {SCMP_SYS(flock), HOST},
+    {SCMP_SYS(unlink), BOTH},
+    {SCMP_SYS(unlinkat), BOTH},
+    {SCMP_SYS(fstat), BOTH},
+    {SCMP_SYS(stat), BOTH},
+    {SCMP_SYS(lstat), BOTH},
+    {SCMP_SYS(newfstatat), BOTH},
+    /* the ready event */
+    {SCMP_SYS(mkdir), HOST},
+    {SCMP_SYS(mkdirat), HOST},
+    {SCMP_SYS(geteuid), BOTH},
+    {SCMP_SYS(ftruncate), HOST},
+    {SCMP_SYS(fcntl), HOST},
+    {SCMP_SYS(futex), BOTH},
+    /* memory, signals, the end */
+    {SCMP_SYS(brk), BOTH},
+    {SCMP_SYS(munmap), BOTH},
+    {SCMP_SYS(mremap), BOTH},
+    {SCMP_SYS(madvise), BOTH},
+    {SCMP_SYS(rt_sigprocmask), BOTH},
+    {SCMP_SYS(rt_sigreturn), BOTH},
+    {SCMP_SYS(restart_syscall), BOTH},
+    {SCMP_SYS(getpid), BOTH},
+    {SCMP_SYS(gettid), BOTH},
+    {SCMP_SYS(exit), BOTH},
+    {SCMP_SYS(exit_group), BOTH},
+};
+
+/* With one argument fixed: of its bits in `mask` those of `value`. */
+typedef struct fixed_call {
+    int number;
+    unsigned roles;
+    unsigned argument;
+    uint64_t mask, value;
+} fixed_call;
+
+static int allow_fixed(scmp_filter_ctx filter, const fixed_call *call)
+{
+    return -seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, call->number, 1,
+        SCMP_CMP64(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value));
+}
+
+static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
+{
+    const uint64_t all = UINT32_MAX;
+    const fixed_call fixed[] = {
+        {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
+        {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
+        {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
+        {SCMP_SYS(socket), sandbox->unix_bus ? BOTH : HOST, 0, all, AF_UNIX},
+        {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
+        {SCMP_SYS(openat), GUEST, 2, all, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY},
+        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
+        {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
+    };
+    int error = 0;
+    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        if (fixed[i].roles & (1u << sandbox->role))
+            error = allow_fixed(filter, &fixed[i]);
+    return error;
+}
+
+static int allow_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (calls[i].roles & (1u << sandbox->role))
+            error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
+    return error ? error : allow_fixed_calls(filter, sandbox);
+}
+
+static int filter_calls(const vpc_sandbox *sandbox)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+    if (!filter)
+        return ENOMEM;
+    int error = allow_calls(filter, sandbox);
+    if (!error)
+        error = -seccomp_load(filter);
+    seccomp_release(filter);
+    return error;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+bool vpc_sandbox_possible(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return false;
+#else
+    return true;
+#endif
+}
+
+int vpc_sandbox_enter(const vpc_sandbox *sandbox, const char **what, bool *paths)
+{
+    *paths = false;
+    tzset(); /* reads a file */
+    *what = "capabilities";
+    int error = drop_capabilities(sandbox);
+    if (error)
+        return error;
+    *what = "no_new_privs";
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return errno;
+    *what = "Landlock";
+    error = confine_files(sandbox, paths);
+    if (error)
+        return error;
+    *what = "seccomp";
+    error = prepare_last_words(sandbox);
+    return error ? error : filter_calls(sandbox);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What an endpoint gives up once everything is open: see sandbox.c. */
+#ifndef VPC_SANDBOX_H
+#define VPC_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct vpc_sandbox {
+    const char *program, *vm; /* for the last message */
+    uint32_t role;            /* enum vpc_role */
+    bool unix_bus;            /* the bus is a Unix socket */
+    const char *port;         /* the device that may be opened; NULL: none */
+    const char *folders[3];   /* in which files may be made, opened and removed; NULL: fewer */
+} vpc_sandbox;
+
+/* Whether this build can have one: what watches memory needs more of the system than an endpoint. */
+bool vpc_sandbox_possible(void);
+
+/*
+ * Enters it, for good.  0, or an errno and in *what the thing that the kernel does not have.
+ * *paths is set to whether the kernel confines the files too.
+ */
+int vpc_sandbox_enter(const vpc_sandbox *sandbox, const char **what, bool *paths);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* The sandbox: a child enters the same one as the programs do, and tries what it must not have and what it needs. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+#include "scratch.h"
+#include "vpc.h"
+#include "vpc_endpoint.h"
+
+TestSuite(sandbox, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
+
+static bool confined; /* the kernel has Landlock: known after the first child */
+
+/* ---- what is tried: each answers 0 or an errno ------------------------------------------------------------------- */
+
+static int said(long result)
+{
+    return result < 0 ? errno : 0;
+}
+
+static int try_exec(void)
+{
+    return said(execve("/bin/true", (char *[]){NULL}, (char *[]){NULL}));
+}
+
+static int try_fork(void)
+{
+    return said(syscall(SYS_fork));
+}
+
+static int try_clone(void)
+{
+    return said(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+}
+
+static int try_ptrace(void)
+{
+    return said(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+
+static int try_process_vm(void)
+{
+    return said(syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
+}
+
+static int try_inet(void)
+{
+    return said(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+static int try_inet6(void)
+{
+    return said(socket(AF_INET6, SOCK_STREAM, 0));
+}
+
+static int try_netlink(void)
+{
+    return said(socket(AF_NETLINK, SOCK_RAW, 0));
+}
+
+static int try_vsock(void)
+{
+    return said(socket(AF_VSOCK, SOCK_STREAM, 0));
+}
+
+static int try_unix(void)
+{
+    return said(socket(AF_UNIX, SOCK_STREAM, 0));
+}
+
+static int try_mprotect(void)
+{
+    return said(mprotect(&confined, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int try_map_code(void)
+{
+    void *map =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return map == MAP_FAILED ? errno : 0;
+}
+
+static int try_read_file(void)
+{
+    return said(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
+static int try_kill(void)
+{
+    return said(kill(1, 0));
+}
+
+static int try_handler(void)
+{
+    return signal(SIGSYS, SIG_IGN) == SIG_ERR ? errno : 0;
+}
+
+static int try_unshare(void)
+{
+    return said(unshare(CLONE_NEWNS));
+}
+
+static int try_setuid(void)
+{
+    return said(setuid(65534));
+}
+
+static int try_rename(void)
+{
+    return said(rename("/tmp/no-such-a", "/tmp/no-such-b"));
+}
+
+/* With the very flags that the endpoints' own files need, but elsewhere. */
+static int try_other_lock(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s-other", scratch);
+    return said(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+static int try_other_port(void)
+{
+    return said(open("/dev/zero", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+static int try_write_shadow(void)
+{
+    return said(open("/etc/shadow", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+static int try_remove_other(void)
+{
+    return said(unlink("/etc/hostname.no-such-file"));
+}
+
+static int try_port(void)
+{
+    return said(open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+static int try_connect_inet(void)
+{
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd < 0 ? errno : said(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)));
+}
+
+static int try_memory(void)
+{
+    for (size_t n = 16; n < (64u << 20); n *= 4) {
+        char *block = malloc(n);
+        if (!block)
+            return ENOMEM;
+        memset(block, 1, n);
+        block = realloc(block, n * 2);
+        free(block);
+    }
+    return 0;
+}
+
+static int try_pipe_server(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/pipes/x", scratch);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+        chmod(addr.sun_path, 0600) != 0 || listen(fd, 1) != 0)
+        return errno;
+    return said(unlink(addr.sun_path));
+}
+
+static int try_event(void)
+{
+    vpc_event *event;
+    int error = vpc_event_open(scratch, "Local\\T_ChannelReady", &event);
+    if (!error)
+        error = vpc_event_own(event);
+    if (!error)
+        error = vpc_event_set(event, true);
+    return error;
+}
+
+static int try_abort(void)
+{
+    abort();
+}
+
+/* ---- the child --------------------------------------------------------------------------------------------------- */
+
+enum {
+    KILLED = 1000,    /* by SIGSYS, with the last message */
+    EXIT_ENTER = 120, /* the sandbox could not be entered */
+};
+
+static int enter(uint32_t role)
+{
+    vpc_sandbox sandbox = {.program = "test", .vm = "vm", .role = role, .folders = {scratch}};
+    const char *what;
+    bool paths = false;
+    if (role == VPC_ROLE_GUEST)
+        sandbox.port = "/dev/null";
+    int error = vpc_sandbox_enter(&sandbox, &what, &paths);
+    return error ? EXIT_ENTER : 0;
+}
+
+/* What became of the child: KILLED, an errno, or -SIGNAL; its standard error is put to text. */
+static int outcome(uint32_t role, int (*attempt)(void), char *text, size_t size)
+{
+    int out[2], status;
+    struct rlimit no_core = {0, 0};
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL); /* Criterion's */
+        dup2(out[1], STDERR_FILENO);
+        int failed = enter(role);
+        _exit(failed ? failed : attempt());
+    }
+    close(out[1]);
+    size_t n = 0;
+    ssize_t r;
+    while (n + 1 < size && (r = read(out[0], text + n, size - 1 - n)) > 0)
+        n += (size_t)r;
+    text[n] = '\0';
+    close(out[0]);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status);
+    return WTERMSIG(status) == SIGSYS ? KILLED : -WTERMSIG(status);
+}
+
+static const struct attempt {
+    const char *name;
+    int (*run)(void);
+    int host, guest; /* KILLED, an errno, or 0 */
+    bool landlock;   /* only where the kernel confines files */
+} attempts[] = {
+    {"execve", try_exec, KILLED, KILLED, false},
+    {"fork", try_fork, KILLED, KILLED, false},
+    {"clone", try_clone, KILLED, KILLED, false},
+    {"ptrace", try_ptrace, KILLED, KILLED, false},
+    {"process_vm_readv", try_process_vm, KILLED, KILLED, false},
+    {"socket AF_INET", try_inet, KILLED, 0, false},
+    {"socket AF_INET6", try_inet6, KILLED, KILLED, false},
+    {"socket AF_NETLINK", try_netlink, KILLED, KILLED, false},
+    {"socket AF_VSOCK", try_vsock, KILLED, KILLED, false},
+    {"socket AF_UNIX", try_unix, 0, KILLED, false},
+    {"mprotect to code", try_mprotect, KILLED, KILLED, false},
+    {"mmap of code", try_map_code, KILLED, KILLED, false},
+    {"open for reading", try_read_file, KILLED, KILLED, false},
+    {"kill", try_kill, KILLED, KILLED, false},
+    {"another handler of SIGSYS", try_handler, KILLED, KILLED, false},
+    {"unshare", try_unshare, KILLED, KILLED, false},
+    {"setuid", try_setuid, KILLED, KILLED, false},
+    {"rename", try_rename, KILLED, KILLED, false},
+    {"making a file elsewhere", try_other_lock, EACCES, KILLED, true},
+    {"writing another user's file", try_write_shadow, EACCES, KILLED, true},
+    {"another device", try_other_port, KILLED, EACCES, true},
+    {"the port", try_port, KILLED, 0, false},
+    {"connecting by TCP", try_connect_inet, KILLED, ECONNREFUSED, false},
+    {"memory", try_memory, 0, 0, false},
+    {"a pipe server", try_pipe_server, 0, KILLED, false},
+    {"the ready event", try_event, 0, KILLED, false},
+    {"abort", try_abort, -SIGABRT, -SIGABRT, false},
+    {"removing what is not there", try_remove_other, ENOENT, ENOENT, false},
+};
+
+static bool kernel_confines(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1u) > 0;
+}
+
+static void try_all(uint32_t role)
+{
+    char text[512], number[512];
+    confined = kernel_confines();
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        const struct attempt *a = &attempts[i];
+        int want = role == VPC_ROLE_HOST ? a->host : a->guest;
+        if (a->landlock && !confined && want != KILLED)
+            continue;
+        int got = outcome(role, a->run, text, sizeof(text));
+        cr_assert_eq(got, want, "%s: %d, not %d (%s)", a->name, got, want, text);
+        if (want == KILLED)
+            cr_assert_eq(
+                sscanf(
+                    text,
+                    "test: VM vm: ended by its sandbox: it tried the forbidden system call %511s",
+                    number),
+                1, "%s: the last message is \"%s\"", a->name, text);
+    }
+}
+
+Test(sandbox, a_host_endpoint_has_what_it_needs_and_nothing_else)
+{
+    if (!vpc_sandbox_possible())
+        cr_skip_test("this build has no sandbox");
+    try_all(VPC_ROLE_HOST);
+}
+
+Test(sandbox, a_guest_endpoint_has_what_it_needs_and_nothing_else)
+{
+    if (!vpc_sandbox_possible())
+        cr_skip_test("this build has no sandbox");
+    try_all(VPC_ROLE_GUEST);
+}
