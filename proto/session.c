@@ -399,6 +399,16 @@ void vpc_session_set_ready(vpc_session *session, bool ready)
         settle(session);
 }
 
+void vpc_session_set_tag(vpc_session *session, const char *tag)
+{
+    size_t n = 0;
+
+    while (n < VPC_TEXT_MAX && tag[n] != '\0')
+        n++;
+    memset(session->config.tag, 0, sizeof(session->config.tag));
+    memcpy(session->config.tag, tag, n);
+}
+
 void vpc_session_stop(vpc_session *session)
 {
     step_with_cause(session, VPC_LC_LOCAL_STOP, NULL);

@@ -211,6 +211,9 @@ void vpc_session_sent(vpc_session *session, size_t n);
 /* Guest: whether it takes channels (SES-12). */
 void vpc_session_set_ready(vpc_session *session, bool ready);
 
+/* The chassis asset tag that every HELLO from now on says; at most VPC_TEXT_MAX octets. */
+void vpc_session_set_tag(vpc_session *session, const char *tag);
+
 /* Ends everything with a GOODBYE; final (SES-17). */
 void vpc_session_stop(vpc_session *session);
 

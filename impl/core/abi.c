@@ -231,7 +231,7 @@ static bool valid_name(const char *vm)
     return text != NULL;
 }
 
-static bool valid_tag(const char *tag)
+bool vpc_valid_tag(const char *tag)
 {
     for (const char *c = tag; *c != '\0'; c++)
         if (*c < 0x20 || *c > 0x7e || c - tag >= (int)VPC_TEXT_MAX)
@@ -260,7 +260,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
         return refuse(ep, config, error, ENOMEM);
     if (!vpc_options_parse(&ep->options, config->options, error, sizeof(error)))
         return refuse(ep, config, error, EINVAL);
-    if (!valid_tag(config->tag) ||
+    if (!vpc_valid_tag(config->tag) ||
         (config->role != VPC_ROLE_HOST && config->role != VPC_ROLE_GUEST))
         return refuse(ep, config,
                       "the tag must be at most 32 printable characters, the role host or guest",

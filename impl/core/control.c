@@ -79,12 +79,20 @@ enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
     }
 }
 
-static const char *level_name(enum vpc_level level)
+/* What keeps the endpoint from being ready, for people. */
+static const char *missing(const vpc_endpoint *ep)
 {
-    return level == VPC_LEVEL_READY        ? "ready"
-           : level == VPC_LEVEL_COMPONENTS ? "components"
-           : level == VPC_LEVEL_RUNNING    ? "running"
-                                           : "down";
+    static const char *const of_guest[] = {
+        [VPC_LEVEL_DOWN] = "no host endpoint is connected (start vpc-host)",
+        [VPC_LEVEL_RUNNING] = "the host endpoint has not answered",
+        [VPC_LEVEL_COMPONENTS] = "the guest endpoint takes no channels now",
+        [VPC_LEVEL_READY] = "",
+    };
+    enum vpc_level level = vpc_endpoint_level(ep);
+
+    if (ep->mismatched && level == VPC_LEVEL_RUNNING)
+        return "host and guest speak no common version (see REVISION_MISMATCH in the event log)";
+    return ep->role == VPC_ROLE_HOST ? vpc_level_missing(level) : of_guest[level];
 }
 
 static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
@@ -96,8 +104,8 @@ static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arg
     if (in_session)
         snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
     vpc_answer(ep, &asker,
-               json_pack("{s:s, s:s, s:s, s:s, s:s}", "vm", ep->vm, "tag", ep->tag, "level",
-                         level_name(vpc_endpoint_level(ep)), "peer",
+               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "vm", ep->vm, "tag", ep->tag, "level",
+                         vpc_level_name(vpc_endpoint_level(ep)), "missing", missing(ep), "peer",
                          in_session ? ep->peer_name : "", "version", version));
 }
 
@@ -159,6 +167,7 @@ static const struct parameter parameters[] = {
     {"guest-type", JSON_INTEGER, "'guest-type' is not an integer"},
     {"guest-name", JSON_STRING, "'guest-name' is not a string"},
     {"pipe", JSON_STRING, "'pipe' is not a string"},
+    {"tag", JSON_STRING, "'tag' is not a string"},
 };
 
 /* Why the arguments are of wrong types (CTL-3), or NULL.  A null is as good as a missing one. */
@@ -181,9 +190,9 @@ static const struct command {
     void (*run)(vpc_endpoint *ep, struct vpc_asker asker,
                 const json_t *arguments); /* takes over asker.id */
 } commands[] = {
-    {"start", true, vpc_host_start},     {"stop", true, vpc_host_stop_pipe},
-    {"query-vm", false, query_vm},       {"query-devices", false, query_devices},
-    {"query-stats", false, query_stats},
+    {"start", true, vpc_host_start},         {"stop", true, vpc_host_stop_pipe},
+    {"set-tag", true, vpc_host_set_tag},     {"query-vm", false, query_vm},
+    {"query-devices", false, query_devices}, {"query-stats", false, query_stats},
 };
 
 static const struct command *find_command(const vpc_endpoint *ep, const char *name)

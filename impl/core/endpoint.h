@@ -25,6 +25,7 @@
 struct vpc_options {
     uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;
     uint32_t connect_ms, drain_ms, pipe_open_ms, max_pairs, window, version_min, version_max;
+    uint32_t fault;
 };
 
 /* Who waits for the answer of a request. */
@@ -126,6 +127,7 @@ uint64_t vpc_relays_deadline(const vpc_endpoint *ep);
 void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path);
 /* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */
 void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
@@ -148,5 +150,8 @@ void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult res
                       const char *text, uint32_t error);
 /* How ready the endpoint is (RDY-4). */
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
+
+/* abi.c: at most 32 characters of printable ASCII */
+bool vpc_valid_tag(const char *tag);
 
 #endif

@@ -172,6 +172,48 @@ static json_t *start_fields(const struct start *start)
     return fields;
 }
 
+static vpc_hresult result_of(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return VPC_ERROR_ALREADY_EXISTS;
+    case ENOMEM:
+    case ENOBUFS:
+        return VPC_ERROR_OUTOFMEMORY;
+    case EBADF:
+        return VPC_ERROR_INVALID_HANDLE;
+    default:
+        return VPC_DISP_E_EXCEPTION;
+    }
+}
+
+/* There is no pipe server (API-16); another virtual machine's name is nobody's failure (API-6). */
+static void pipe_failed(vpc_endpoint *ep, struct vpc_relay *relay, int error)
+{
+    const char *cause = error == EADDRINUSE ? "the pipe name is in use" : strerror(error);
+
+    if (error != EADDRINUSE)
+        vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, cause, (uint32_t)error));
+    give_up(ep, relay, VPC_ACTION_NONE, result_of(error), cause, (uint32_t)error);
+}
+
+/* The checks are passed: asks for the pipe server. */
+static void make_pipe(vpc_endpoint *ep, struct vpc_asker asker, const struct start *start)
+{
+    struct vpc_relay *relay = vpc_relay_take(ep);
+
+    relay->starter = asker;
+    relay->pipe = strdup(start->pipe);
+    relay->pipe_key = strdup(start->key);
+    relay->port = (uint16_t)start->port;
+    if (relay->pipe != NULL && relay->pipe_key != NULL && ep->options.fault != 0)
+        pipe_failed(ep, relay, (int)ep->options.fault);
+    else if (relay->pipe == NULL || relay->pipe_key == NULL ||
+             !vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream},
+                      relay->pipe))
+        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+}
+
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     struct start start = {
@@ -182,36 +224,16 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
     };
     const char *cause;
     vpc_hresult result;
-    struct vpc_relay *relay;
 
     start.port = start.port_text != NULL ? vpc_port(start.port_text) : 0;
     result = check_start(ep, &start, &cause);
-    if (result != VPC_S_OK) {
+    if (result != VPC_S_OK)
         fail_start(ep, &asker, result, start_fields(&start), cause, 0);
-        return;
-    }
-    relay = vpc_relay_take(ep);
-    relay->starter = asker;
-    relay->pipe = strdup(start.pipe);
-    relay->pipe_key = strdup(start.key);
-    relay->port = (uint16_t)start.port;
-    if (relay->pipe == NULL || relay->pipe_key == NULL ||
-        !vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream}, relay->pipe))
-        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+    else
+        make_pipe(ep, asker, &start);
 }
 
 /* ---- after the pipe server is made ----------------------------------------------------------- */
-
-static void pipe_failed(vpc_endpoint *ep, struct vpc_relay *relay, int error)
-{
-    if (error == EADDRINUSE) {
-        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_ALREADY_EXISTS, "the pipe name is in use",
-                EADDRINUSE);
-        return;
-    }
-    vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, strerror(error), (uint32_t)error));
-    give_up(ep, relay, VPC_ACTION_NONE, VPC_DISP_E_EXCEPTION, strerror(error), (uint32_t)error);
-}
 
 void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path)
 {
@@ -273,6 +295,28 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
     }
     relay->stopper = asker;
     relay->eof = relay->gone = relay->told_to_stop = true;
+}
+
+/* ---- the chassis asset tag -------------------------------------------------------------------- */
+
+void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    const char *tag = json_string_value(json_object_get(arguments, "tag"));
+
+    if (tag == NULL) {
+        vpc_answer_error(ep, &asker, VPC_E_POINTER, "the tag is missing", 0);
+    } else if (*tag == '\0' || !vpc_valid_tag(tag)) {
+        vpc_answer_error(ep, &asker, VPC_E_INVALIDARG,
+                         "the tag must be 1 to 32 printable ASCII characters", 0);
+    } else if (vpc_session_state(ep->session) != VPC_SESSION_DOWN) {
+        vpc_answer_error(ep, &asker, VPC_VM_E_VM_RUNNING_OR_SAVED, "the virtual machine is running",
+                         0);
+    } else {
+        snprintf(ep->tag, sizeof(ep->tag), "%s", tag);
+        ep->tag_learnt = false;
+        vpc_session_set_tag(ep->session, tag);
+        vpc_answer(ep, &asker, json_pack("{s:s}", "tag", tag));
+    }
 }
 
 /* ---- readiness ------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ static const struct setting {
     SETTING(window, 262144, 1, 16777216, false),
     SETTING(version_min, VPC_VERSION_1_0, 1, 65535, false),
     SETTING(version_max, VPC_VERSION_1_0, 1, 65535, false),
+    SETTING(fault, 0, 0, 4095, false),
 #undef SETTING
 };
 

@@ -51,6 +51,8 @@ typedef uint32_t vpc_hresult;
 #define VPC_VM_E_VM_NOT_RUNNING        0xA0040206u
 #define VPC_ERROR_CONNECTION_REFUSED   0x800704C9u
 #define VPC_ERROR_TIMEOUT              0x800705B4u
+/* Of vpc_set_chassis_asset_tag() too. */
+#define VPC_VM_E_VM_RUNNING_OR_SAVED 0xA004020Bu
 /* The library's own: no host endpoint runs for a virtual machine of that name. */
 #define VPC_ERROR_FILE_NOT_FOUND 0x80070002u
 

@@ -66,12 +66,18 @@ static const struct {
     LINE("{\"execute\": \"START\"}"),
     LINE("{\"execute\": \"no-such-command\"}"),
     LINE("{\"execute\": \"query-vm\", \"execute\": \"query-vm\"}"),
+    LINE("{\"execute\": \"query-vm\", \"arguments\": {\"a\": 1, \"a\": 1}}"),
+    LINE("{\"execute\": \"query-vm\", \"id\": {\"a\": 1, \"a\": 1}}"),
     LINE("{\"execute\": \"query-vm\", \"arguments\": 1}"),
     LINE("{\"execute\": \"query-vm\", \"arguments\": [\"a\"]}"),
     LINE("{\"execute\": \"query-vm\"\0}"),
     LINE("{\"execute\": \"query\\u0000vm\"}"),
     LINE("{\"execute\": \"query-vm\", \"id\": 99999999999999999999}"),
     LINE("{\"execute\": \"query-vm\", \"id\": 1e999}"),
+    LINE("{\"execute\": \"query-vm\", \"id\": -1e999}"),
+    LINE("{\"execute\": \"query-vm\", \"id\": NaN}"),
+    LINE("{\"execute\": \"query-vm\", \"id\": 9223372036854775808}"),
+    LINE("{\"execute\": \"query-vm\", \"id\": \"\\u0000\"}"),
     LINE("{\"execute\": \"\xff\xfe\"}"),
     LINE("{\"execute\": \"\xed\xa0\x80\"}"),
     LINE("{\"execute\": \"\\ud800\"}"),
@@ -116,6 +122,56 @@ Test(control, a_large_id_comes_back_whole, .init = begin, .fini = end)
     json_decref(answer);
 }
 
+/* Whatever JSON an id is, it comes back as it was. */
+Test(control, ids_of_every_kind, .init = begin, .fini = end)
+{
+    static char nested[4096] = "";
+    const char *const ids[] = {"0",
+                               "-9223372036854775808",
+                               "9223372036854775807",
+                               "1.5",
+                               "1e300",
+                               "true",
+                               "null",
+                               "\"\\u00e4\\ud83d\\ude00\"",
+                               "[[], {}, [null]]",
+                               "{\"id\": {\"id\": 1}}",
+                               nested};
+
+    memset(nested, '[', 1000);
+    memset(nested + 1000, ']', 1000);
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        char line[8192];
+        json_t *answer, *id = json_loads(ids[i], JSON_DECODE_ANY, NULL);
+
+        snprintf(line, sizeof(line), "{\"execute\": \"query-stats\", \"id\": %s}", ids[i]);
+        rig_say(&rig.host, 1, line);
+        answer = rig_answer(&rig.host, 1);
+        cr_assert_not_null(id);
+        cr_assert(json_equal(json_object_get(answer, "id"), id), "%s", ids[i]);
+        json_decref(answer);
+        json_decref(id);
+    }
+}
+
+/* Requests whose answers wait all keep their ids, and each is answered once. */
+Test(control, thousands_of_ids, .init = begin, .fini = end)
+{
+    char line[100];
+
+    for (int i = 0; i < 5000; i++) {
+        json_t *answer;
+
+        snprintf(line, sizeof(line), "{\"execute\": \"%s\", \"id\": %d}",
+                 i % 2 ? "query-vm" : "no-such-command", i);
+        rig_say(&rig.host, 1, line);
+        answer = rig_answer(&rig.host, 1);
+        cr_assert_eq(json_integer_value(json_object_get(answer, "id")), i);
+        cr_assert_null(rig_answer(&rig.host, 1));
+        json_decref(answer);
+    }
+}
+
 Test(control, the_greeting, .init = begin, .fini = end)
 {
     struct side *sides[] = {&rig.host, &rig.guest};
@@ -140,7 +196,65 @@ static void expect_level(const char *level, const char *peer)
 
     snprintf(list, sizeof(list), "level=%s; peer=%s", level, peer);
     expect(value, list);
+    cr_assert_eq(*json_string_value(json_object_get(value, "missing")) == '\0',
+                 strcmp(level, "ready") == 0, "what is missing is said unless it is ready");
     json_decref(value);
+}
+
+static void expect_missing(struct side *side, const char *part)
+{
+    json_t *value = rig_query(side, "query-vm");
+    const char *missing = json_string_value(json_object_get(value, "missing"));
+
+    cr_assert_not_null(strstr(missing, part), "%s", missing);
+    json_decref(value);
+}
+
+Test(control, what_is_missing_is_said_as_it_is, .fini = end)
+{
+    rig_begin(&rig, NULL, "{\"version_min\": 512, \"version_max\": 513}");
+    expect_missing(&rig.host, "the virtual machine is not running");
+    expect_missing(&rig.guest, "no host endpoint is connected");
+    rig.blocked = true;
+    rig_bus(&rig, true);
+    expect_missing(&rig.host, "no guest endpoint answers");
+    expect_missing(&rig.guest, "the host endpoint has not answered");
+    rig.blocked = false;
+    rig_settle(&rig);
+    expect_missing(&rig.host, "no common version");
+    expect_missing(&rig.guest, "no common version");
+}
+
+/* API-15; the tag of the rig's host is TAG-1. */
+Test(control, the_tag_is_set_only_while_the_machine_does_not_run, .fini = end)
+{
+    static const struct {
+        const char *arguments, *list;
+    } bad[] = {
+        {"{}", "class=E_POINTER"},
+        {"{\"tag\": null}", "class=E_POINTER"},
+        {"{\"tag\": \"\"}", "class=E_INVALIDARG"},
+        {"{\"tag\": \"\\u00e4\"}", "class=E_INVALIDARG"},
+        {"{\"tag\": \"123456789012345678901234567890123\"}", "class=E_INVALIDARG"},
+        {"{\"tag\": 1}", "class=GenericError"},
+        {"{\"tag\": \"NEW\"}", "class=VM_E_VM_RUNNING_OR_SAVED; hresult=0xA004020B"},
+    };
+    char line[200];
+
+    rig_begin(&rig, NULL, NULL);
+    rig_say(&rig.host, 1, "{\"execute\": \"set-tag\", \"arguments\": {\"tag\": \"TAG-2\"}}");
+    expect_return(rig_answer(&rig.host, 1), "tag=TAG-2");
+    rig_ready(&rig);
+    cr_assert_str_eq(rig.host.ready_name, "Local\\TAG-2_ChannelReady");
+    expect(rig_log(&rig.guest, "SESSION_UP"), "tag=TAG-2"); /* the host's HELLO said it */
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(line, sizeof(line), "{\"execute\": \"set-tag\", \"arguments\": %s}",
+                 bad[i].arguments);
+        rig_say(&rig.host, 1, line);
+        expect_error(rig_answer(&rig.host, 1), bad[i].list);
+    }
+    rig_say(&rig.guest, 1, "{\"execute\": \"set-tag\", \"arguments\": {\"tag\": \"X\"}}");
+    expect_error(rig_answer(&rig.guest, 1), "class=GenericError");
 }
 
 Test(control, the_levels_of_readiness, .fini = end)

@@ -293,20 +293,59 @@ Test(start, a_failed_connect_is_its_result_and_gives_all_back, .fini = end)
     cr_assert_eq(rig_logged(&rig.host, "CHANNEL_CLOSED"), 0);
 }
 
+/* API-16 */
+static const struct {
+    int error;
+    const char *result;
+} pipe_failures[] = {
+    {EACCES, "DISP_E_EXCEPTION"},   {ENOSPC, "DISP_E_EXCEPTION"},    {ENOMEM, "ERROR_OUTOFMEMORY"},
+    {ENOBUFS, "ERROR_OUTOFMEMORY"}, {EBADF, "ERROR_INVALID_HANDLE"},
+};
+
+static void expect_pipe_failed(unsigned i)
+{
+    char list[100];
+
+    expect_failed(rig_start(&rig, "a", 80), pipe_failures[i].result);
+    snprintf(list, sizeof(list), "errno=%d; pipe=" PIPE("a") "; port=80; cause=*",
+             pipe_failures[i].error);
+    expect(rig_log(&rig.host, "START_FAILED"), list);
+    expect(rig_log(&rig.host, "PIPE_FAILED"), list);
+}
+
 Test(start, a_pipe_server_that_can_not_be_made, .fini = end)
 {
+    unsigned count = sizeof(pipe_failures) / sizeof(pipe_failures[0]);
+
     rig_begin(&rig, "{\"max_pairs\": 1}", NULL);
     rig_ready(&rig);
     rig.host.listen_error = EADDRINUSE;
     expect_failed(rig_start(&rig, "a", 80), "ERROR_ALREADY_EXISTS");
-    rig.host.listen_error = EACCES;
-    expect_failed(rig_start(&rig, "a", 80), "DISP_E_EXCEPTION");
-    expect(rig_log(&rig.host, "START_FAILED"), "errno=13; pipe=" PIPE("a") "; port=80");
-    expect(rig_log(&rig.host, "PIPE_FAILED"), "errno=13; pipe=" PIPE("a") "; port=80; cause=*");
-    cr_assert_eq(rig_logged(&rig.host, "PIPE_FAILED"), 1);
+    for (unsigned i = 0; i < count; i++) {
+        rig.host.listen_error = pipe_failures[i].error;
+        expect_pipe_failed(i);
+    }
+    cr_assert_eq(rig_logged(&rig.host, "PIPE_FAILED"), count);
     cr_assert_eq(rig.guest.last_stream, 0, "no OPEN without a pipe server");
     rig.host.listen_error = 0;
     rig_pair(&rig, "a", 80);
+}
+
+Test(start, the_option_fault_fails_each_start)
+{
+    for (unsigned i = 0; i < sizeof(pipe_failures) / sizeof(pipe_failures[0]); i++) {
+        char options[60];
+
+        snprintf(options, sizeof(options), "{\"max_pairs\": 1, \"fault\": %d}",
+                 pipe_failures[i].error);
+        rig_begin(&rig, options, NULL);
+        rig_ready(&rig);
+        expect_pipe_failed(i);
+        expect_pipe_failed(i);
+        cr_assert_eq(rig.host.last_stream, 0, "no pipe server was asked for");
+        cr_assert_eq(rig_logged(&rig.host, "START_FAILED"), 2);
+        rig_end(&rig);
+    }
 }
 
 Test(start, a_guest_that_never_answers_is_a_timeout, .fini = end)
