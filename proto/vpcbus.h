@@ -40,6 +40,7 @@
 /* Error numbers on the wire (section 9), whatever the system's own are. */
 enum vpc_wire_errno {
     VPC_EAGAIN = 11,
+    VPC_EACCES = 13,
     VPC_EINVAL = 22,
     VPC_EPROTO = 71,
     VPC_ENOBUFS = 105,

@@ -1,7 +1,8 @@
 %%{
-# VPCBus 1.0: the two endpoint names of StartCommunicationChannel (VPCBUS.md, section 8).
+# VPCBus 1.0: the two endpoint names of StartCommunicationChannel (VPCBUS.md, section 8), and the option allow_ports.
 #
-# Pure: names the actions name_octet (each octet of the part behind the prefix) and port_digit.
+# Pure: names the actions name_octet (each octet of the part behind the prefix), port_digit, range_from (a number is
+# whole and another follows) and range_to (a number is whole, and with it a range).
 
 machine vpc_pipe_name;
 alphtype unsigned char;
@@ -24,4 +25,14 @@ alphtype unsigned char;
 # 1 to 65535 in decimal, without a leading zero.
 port = ( [1-9] [0-9]{0,3} | [1-5] [0-9]{4} | '6' [0-4] [0-9]{3} | '65' [0-4] [0-9]{2} | '655' [0-2] [0-9] | '6553' [0-5] );
 main := port $port_digit;
+}%%
+
+%%{
+machine vpc_port_list;
+alphtype unsigned char;
+
+# Ports and ranges of ports: 80,6000-6999.  That a range's second number is not lower than its first is a guard.
+port  = ( [1-9] [0-9]{0,3} | [1-5] [0-9]{4} | '6' [0-4] [0-9]{3} | '65' [0-4] [0-9]{2} | '655' [0-2] [0-9] | '6553' [0-5] );
+range = ( port $port_digit %range_from '-' )? port $port_digit %range_to;
+main := range ( ',' range )*;
 }%%

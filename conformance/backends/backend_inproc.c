@@ -31,7 +31,11 @@ static char *options_json(const struct vpc_arg *options, size_t count)
 
     vpc_buffer_add(&out, "{", 1);
     for (size_t i = 0; i < count; i++) {
-        char *one = vpc_format("%s\"%s\": %s", i ? ", " : "", options[i].key, options[i].value);
+        const char *value = options[i].value;
+        const char *quote =
+            value[strspn(value, "-0123456789")] || strchr(value + 1, '-') ? "\"" : "";
+        char *one =
+            vpc_format("%s\"%s\": %s%s%s", i ? ", " : "", options[i].key, quote, value, quote);
 
         vpc_buffer_add(&out, one, strlen(one));
         free(one);

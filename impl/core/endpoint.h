@@ -14,6 +14,7 @@
 #ifndef VPC_CORE_ENDPOINT_H
 #define VPC_CORE_ENDPOINT_H
 
+#include "lib/port_list.h"
 #include "lib/vpc.h" /* the results, the levels, and the checks of names */
 #include "vpc_endpoint.h"
 #include "vpcbus.h"
@@ -25,6 +26,7 @@
 struct vpc_options {
     uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;
     uint32_t connect_ms, drain_ms, pipe_open_ms, max_pairs, window, version_min, version_max;
+    struct vpc_ports allow_ports;
     uint32_t fault;
 };
 

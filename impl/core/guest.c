@@ -6,10 +6,29 @@
 #include <errno.h>
 #include <string.h>
 
+/* CHN-10: the log tells the guest's owner what the host tried. */
+static void refuse_port(vpc_endpoint *ep, vpc_pair *pair)
+{
+    vpc_channel_status sending, receiving;
+
+    vpc_pair_channels(pair, &sending, &receiving);
+    vpc_log(ep, VPC_LOG_CONNECT_FAILED,
+            json_pack("{s:i, s:I, s:I, s:s, s:i}", "port", (int)vpc_pair_port(pair), "h2g",
+                      (json_int_t)receiving.id, "g2h", (json_int_t)sending.id, "cause",
+                      "allow_ports does not have this port", "errno", VPC_EACCES));
+    ep->failed++;
+    vpc_pair_refused(pair, VPC_EACCES);
+}
+
 static void on_request(vpc_endpoint *ep, vpc_pair *pair)
 {
-    struct vpc_relay *relay = ep->stopping ? NULL : vpc_relay_take(ep);
+    struct vpc_relay *relay;
 
+    if (!vpc_ports_have(&ep->options.allow_ports, vpc_pair_port(pair))) {
+        refuse_port(ep, pair);
+        return;
+    }
+    relay = ep->stopping ? NULL : vpc_relay_take(ep);
     if (relay == NULL) {
         vpc_pair_refused(pair, ep->stopping ? VPC_EAGAIN : VPC_ENOBUFS);
         return;

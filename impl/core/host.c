@@ -272,6 +272,7 @@ static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t error
 {
     const char *cause = error == ECONNREFUSED ? "nothing listens at that port in the guest"
                         : error == ETIMEDOUT  ? "the server in the guest did not accept in time"
+                        : error == EACCES     ? "the guest endpoint does not allow this port"
                                               : "the guest endpoint refused";
 
     if (!relay->answered)

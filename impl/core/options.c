@@ -45,12 +45,28 @@ static const struct setting *find_setting(const char *name)
     return NULL;
 }
 
+/* allow_ports: text, or the number of one port. */
+static bool set_ports(struct vpc_options *options, const json_t *value, char *error, size_t size)
+{
+    char number[24] = "";
+    const char *text = json_is_string(value) ? json_string_value(value) : number;
+
+    if (json_is_integer(value))
+        snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+    if (vpc_ports_parse(&options->allow_ports, text))
+        return true;
+    snprintf(error, size, "option allow_ports must be ports and ranges such as 80,6000-6999");
+    return false;
+}
+
 static bool set(struct vpc_options *options, const char *name, const json_t *value, char *error,
                 size_t size)
 {
     const struct setting *setting = find_setting(name);
     json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
 
+    if (strcmp(name, "allow_ports") == 0)
+        return set_ports(options, value, error, size);
     if (setting == NULL) {
         snprintf(error, size, "there is no option '%s'", name);
         return false;
@@ -73,6 +89,7 @@ bool vpc_options_parse(struct vpc_options *options, const char *json, char *erro
 
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         *place(options, &settings[i]) = settings[i].fallback;
+    vpc_ports_parse(&options->allow_ports, "1-65535");
     if (!good)
         snprintf(error, size, "the options are no JSON object: %s",
                  object == NULL ? where.text : json);

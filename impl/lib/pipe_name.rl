@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "file_name.h"
+#include "port_list.h"
 #include "vpc.h"
 
 enum {
@@ -73,4 +74,42 @@ unsigned vpc_port(const char *text)
     %% write init;
     %% write exec;
     return cs >= vpc_port_name_first_final ? port : 0;
+}
+
+%%{
+    machine vpc_port_list;
+    action port_digit { number = number * 10 + (unsigned)(*p - '0'); }
+    action range_from { from = number; number = 0; }
+    action range_to {
+        good = good && (from == 0 || from <= number);
+        if (good)
+            vpc_ports_add(ports, from ? from : number, number);
+        from = number = 0;
+    }
+    include "names.rl";
+    write data noerror noentry;
+}%%
+
+static void vpc_ports_add(struct vpc_ports *ports, unsigned from, unsigned to)
+{
+    for (unsigned port = from; port <= to; port++)
+        ports->bits[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+bool vpc_ports_parse(struct vpc_ports *ports, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *pe = p + strlen(text), *eof = pe;
+    unsigned number = 0, from = 0;
+    bool good = true;
+    int cs;
+    *ports = (struct vpc_ports){0};
+    %% write init;
+    %% write exec;
+    return good && cs >= vpc_port_list_first_final;
+}
+
+bool vpc_ports_have(const struct vpc_ports *ports, unsigned port)
+{
+    return port <= UINT16_MAX && (ports->bits[port / 8] >> port % 8 & 1);
 }

@@ -81,19 +81,30 @@ static int usage_error(const settings *s, const char *what, const char *argument
     return EXIT_USAGE + 1;
 }
 
+static void set_option(settings *s, const char *name, const char *value)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    bool is_number = end != value && !*end && !errno;
+    json_object_set_new(s->options, name, is_number ? json_integer(number) : json_string(value));
+}
+
 /* NAME=VALUE; the endpoint itself knows which settings there are and what they may be. */
 static int take_option(settings *s, const char *argument)
 {
     const char *equals = strchr(argument, '=');
-    char *end, name[64];
-    if (!equals || equals == argument || equals - argument >= (ptrdiff_t)sizeof(name))
+    char name[64];
+    if (!equals || equals == argument || !equals[1] || equals - argument >= (ptrdiff_t)sizeof(name))
         return usage_error(s, "--option needs NAME=VALUE", argument);
     snprintf(name, sizeof(name), "%.*s", (int)(equals - argument), argument);
-    errno = 0;
-    long long value = strtoll(equals + 1, &end, 10);
-    if (end == equals + 1 || *end || errno)
-        return usage_error(s, "the value of --option is no number", argument);
-    json_object_set_new(s->options, name, json_integer(value));
+    set_option(s, name, equals + 1);
+    return 0;
+}
+
+static int take_allow_ports(settings *s, const char *argument)
+{
+    set_option(s, "allow_ports", argument);
     return 0;
 }
 
@@ -126,6 +137,8 @@ static const option_row rows[] = {
      take_tag},
     {"log", "FILE", 0, "the event log", take_log},
     {"control", "PATH", 1u << VPC_ROLE_GUEST, "the control socket", take_control},
+    {"allow-ports", "LIST", 1u << VPC_ROLE_GUEST,
+     "the ports that the host may reach, such as 80,6000-6999 (all)", take_allow_ports},
     {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
      take_option},
     {"verbose", NULL, 0, "show the log's entries on standard error too", take_verbose},

@@ -440,6 +440,13 @@ Test(daemons, wrong_usage_of_the_endpoints)
                  2);
     cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "colour=1"),
                  2);
+    cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "window=a"),
+                 2);
+    cr_assert_eq(HOST("--allow-ports", "80"), 2, "it is an option of the guest's");
+    cr_assert_eq(ended(run(-1, -1,
+                           (const char *[]){"vpc-guest", "--bus", "b", "--runtime-dir", scratch,
+                                            "--allow-ports", "80-", NULL})),
+                 2);
     cr_assert_eq(HOST("--vm", "vm", "--bus", "b", "--runtime-dir", scratch), 1,
                  "one endpoint runs already");
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "port_list.h"
 #include "scratch.h"
 #include "vpc.h"
 
@@ -98,6 +99,26 @@ Test(pipe_name, ports)
     const char *bad[] = {"0", "", "06174", "65536", "123456", "-1", "6174 ", "http"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_assert_eq(vpc_port(bad[i]), 0, "%s", bad[i]);
+}
+
+Test(pipe_name, port_lists)
+{
+    struct vpc_ports ports;
+    const char *bad[] = {"",    "0",     ",",      "80,",  ",80",   "80-",     "-80",
+                         "9-8", "1-2-3", "80 ,90", "http", "65536", "1-65536", "80,,90"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_not(vpc_ports_parse(&ports, bad[i]), "%s", bad[i]);
+    cr_assert(vpc_ports_parse(&ports, "80,6000-6002,65535,7-7"));
+    unsigned have = 0;
+    for (unsigned port = 0; port <= 70000; port++)
+        have += vpc_ports_have(&ports, port);
+    cr_assert_eq(have, 6u);
+    cr_assert(vpc_ports_have(&ports, 80) && vpc_ports_have(&ports, 6000) &&
+              vpc_ports_have(&ports, 6001) && vpc_ports_have(&ports, 6002) &&
+              vpc_ports_have(&ports, 65535) && vpc_ports_have(&ports, 7));
+    cr_assert(vpc_ports_parse(&ports, "1-65535"));
+    cr_assert(vpc_ports_have(&ports, 1) && vpc_ports_have(&ports, 65535));
+    cr_assert_not(vpc_ports_have(&ports, 0));
 }
 
 TestSuite(runtime_dir, .timeout = 10, .init = scratch_begin, .fini = scratch_end);
