@@ -24,7 +24,7 @@ FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_D
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 
 FUZZ_PROTO := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c \
-              $(addprefix proto/,encode.c session.c pair.c pair_receive.c pair_local.c output.c)
+              $(addprefix proto/,encode.c session.c pair.c pair_receive.c pair_local.c output.c heartbeat.c)
 FUZZ_NAMES := $(IMPL_GEN)/pipe_name.c impl/lib/file_name.c
 
 FUZZ_SRC_frame     := $(FUZZ_PROTO)

@@ -82,6 +82,23 @@ static uint8_t *put_hello(uint8_t *out, const vpc_frame *f)
     return put_text(out, "");
 }
 
+static uint8_t *put_event(uint8_t *out, const vpc_frame *f)
+{
+    out = put32(out, f->event);
+    out = put32(out, f->lost);
+    out = put64(out, f->time);
+    out = put32(out, f->h2g);
+    out = put32(out, f->g2h);
+    out = put16(out, f->port);
+    out = put16(out, f->level); /* with the reserved octet behind it */
+    out = put32(out, f->error);
+    out = put64(out, f->sent);
+    out = put64(out, f->received);
+    out = put64(out, f->value);
+    out = put_text(out, f->cause_text);
+    return put_text(out, f->detail);
+}
+
 static uint8_t *put_open(uint8_t *out, const vpc_frame *f)
 {
     out = put32(out, f->reverse_channel);
@@ -109,6 +126,8 @@ static uint8_t *put_body(uint8_t *out, const vpc_frame *f)
         return put64(out, f->count);
     case VPC_GOODBYE:
         return put32(out, f->cause);
+    case VPC_EVENT:
+        return put_event(out, f);
     case VPC_OPEN:
         return put_open(out, f);
     case VPC_DATA:

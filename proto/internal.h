@@ -80,6 +80,8 @@ struct vpc_session {
     bool peer_ready;                    /* its last READY */
     unsigned readies;                   /* READY received since readies_since (SES-18) */
     uint64_t readies_since;
+    uint64_t slot; /* of the last frame received, counted from the session's begin (RDY-5) */
+    uint32_t slots_heard;
     bool local_ready;
     bool ready_due; /* local_ready is to be announced, after the step under way */
     bool stepping;  /* the machine runs */
@@ -157,6 +159,9 @@ void vpc_channel_pend(struct channel *channel, enum pending what);
 uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n);
 uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n);
 void vpc_ring_drop(struct ring *ring, uint32_t n);
+
+/* heartbeat.c: a sealed frame came */
+void vpc_heartbeat_heard(vpc_session *session);
 
 /* output.c */
 void vpc_output_goodbye(vpc_session *session, uint32_t cause);

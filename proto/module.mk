@@ -1,7 +1,7 @@
 # proto/: the protocol library.
 
 PROTO_DIR := $(BUILD)/proto
-PROTO_OBJS := $(addprefix $(PROTO_DIR)/,parser.o machines.o encode.o session.o pair.o pair_receive.o pair_local.o output.o)
+PROTO_OBJS := $(addprefix $(PROTO_DIR)/,parser.o machines.o encode.o session.o pair.o pair_receive.o pair_local.o output.o heartbeat.o)
 LIBVPCBUS := $(BUILD)/libvpcbus.a
 
 $(PROTO_DIR):

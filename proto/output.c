@@ -84,12 +84,24 @@ static bool stage_greeting(vpc_session *session)
 
 /* ---- messages of the session, refusals --------------------------------------------------------------------------------- */
 
+static void stage_log_entries(vpc_session *session)
+{
+    while (session->config.next_log != NULL && staging_room(session) >= 4 * VPC_SMALL_FRAME_MAX) {
+        vpc_frame entry = {.type = VPC_EVENT};
+
+        if (!session->config.next_log(session->config.user, &entry))
+            return;
+        stage(session, &entry);
+    }
+}
+
 static void stage_session_messages(vpc_session *session)
 {
     if (session->ready_waits) {
         session->ready_waits = false;
         stage(session, &(vpc_frame){.type = VPC_READY, .ready = session->local_ready});
     }
+    stage_log_entries(session);
     if (session->heartbeat_waits) {
         session->heartbeat_waits = false;
         stage(session, &(vpc_frame){.type = VPC_HEARTBEAT, .count = ++session->heartbeats});

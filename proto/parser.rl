@@ -36,6 +36,19 @@ action name_octet          { frame->name[parser->text_at++] = (char)*p; }
 action set_ready           { frame->ready = (uint8_t)(value >> 56); }
 action set_count           { frame->count = value; }
 action set_cause           { frame->cause = (uint32_t)(value >> 32); }
+action set_event           { frame->event = (uint32_t)(value >> 32); }
+action set_lost            { frame->lost = (uint32_t)(value >> 32); }
+action set_time            { frame->time = value; }
+action set_h2g             { frame->h2g = (uint32_t)(value >> 32); }
+action set_g2h             { frame->g2h = (uint32_t)(value >> 32); }
+action set_level           { frame->level = (uint8_t)(value >> 56); }
+action set_sent            { frame->sent = value; }
+action set_received        { frame->received = value; }
+action set_value           { frame->value = value; }
+action cause_begin         { parser->text_at = 0; frame->cause_text[VPC_TEXT_MAX] = '\0'; }
+action cause_octet         { frame->cause_text[parser->text_at++] = (char)*p; }
+action detail_begin        { parser->text_at = 0; frame->detail[VPC_TEXT_MAX] = '\0'; }
+action detail_octet        { frame->detail[parser->text_at++] = (char)*p; }
 action set_reverse_channel { frame->reverse_channel = (uint32_t)(value >> 32); }
 action set_port            { frame->port = (uint16_t)(value >> 48); }
 action set_connect_ms      { frame->connect_ms = (uint32_t)(value >> 32); }
@@ -54,6 +67,7 @@ action on_hello     { frame->type = VPC_HELLO;     result = VPC_PARSE_FRAME; fbr
 action on_ready     { frame->type = VPC_READY;     frame->channel = 0; result = VPC_PARSE_FRAME; fbreak; }
 action on_heartbeat { frame->type = VPC_HEARTBEAT; frame->channel = 0; result = VPC_PARSE_FRAME; fbreak; }
 action on_goodbye   { frame->type = VPC_GOODBYE;   frame->channel = 0; result = VPC_PARSE_FRAME; fbreak; }
+action on_event     { frame->type = VPC_EVENT;     frame->channel = 0; result = VPC_PARSE_FRAME; fbreak; }
 action on_open      { frame->type = VPC_OPEN;      result = VPC_PARSE_FRAME; fbreak; }
 action on_opened    { frame->type = VPC_OPENED;    result = VPC_PARSE_FRAME; fbreak; }
 action on_refused   { frame->type = VPC_REFUSED;   result = VPC_PARSE_FRAME; fbreak; }

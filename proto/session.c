@@ -86,6 +86,7 @@ void vpc_action_begin_session(vpc_session *session)
     session->ready_due = session->local_ready;
     session->ending = false;
     session->readies = 0;
+    session->slot = session->slots_heard = 0;
     session->highest_id = 0;
     session->refusal_count = 0;
     session->began = session->last_sent = session->last_received = session->now;
@@ -249,6 +250,8 @@ static enum vpc_lifecycle_event classify_sealed(const vpc_frame *frame)
         return VPC_LC_RCV_HEARTBEAT;
     case VPC_GOODBYE:
         return VPC_LC_RCV_GOODBYE;
+    case VPC_EVENT:
+        return VPC_LC_RCV_EVENT;
     default:
         return VPC_LC_RCV_CHANNEL;
     }
@@ -258,6 +261,7 @@ static enum vpc_lifecycle_event classify_sealed(const vpc_frame *frame)
 static void hear(vpc_session *session)
 {
     session->last_received = session->now;
+    vpc_heartbeat_heard(session);
     if (!session->late)
         return;
     session->late = false;
@@ -298,6 +302,9 @@ static void receive_sealed(vpc_session *session, const vpc_frame *frame)
         broken = "a message that is illegal in this state";
     else if (event == VPC_LC_RCV_CHANNEL)
         broken = vpc_pairs_receive(session, frame);
+    else if (event == VPC_LC_RCV_EVENT)
+        vpc_emit(session, &(vpc_session_event){
+                              .kind = VPC_EV_GUEST_EVENT, .text = "", .tag = "", .frame = frame});
     if (broken != NULL)
         violate(session, frame, broken);
     else
@@ -454,10 +461,11 @@ const char *vpc_session_state_name(enum vpc_session_state state)
 const char *vpc_message_name(uint8_t type)
 {
     static const char *const names[] = {
-        [VPC_HELLO] = "HELLO",     [VPC_READY] = "READY", [VPC_HEARTBEAT] = "HEARTBEAT",
-        [VPC_GOODBYE] = "GOODBYE", [VPC_OPEN] = "OPEN",   [VPC_OPENED] = "OPENED",
-        [VPC_REFUSED] = "REFUSED", [VPC_DATA] = "DATA",   [VPC_CREDIT] = "CREDIT",
-        [VPC_FIN] = "FIN",         [VPC_RESET] = "RESET", [VPC_RELEASED] = "RELEASED",
+        [VPC_HELLO] = "HELLO",       [VPC_READY] = "READY",     [VPC_HEARTBEAT] = "HEARTBEAT",
+        [VPC_GOODBYE] = "GOODBYE",   [VPC_EVENT] = "EVENT",     [VPC_OPEN] = "OPEN",
+        [VPC_OPENED] = "OPENED",     [VPC_REFUSED] = "REFUSED", [VPC_DATA] = "DATA",
+        [VPC_CREDIT] = "CREDIT",     [VPC_FIN] = "FIN",         [VPC_RESET] = "RESET",
+        [VPC_RELEASED] = "RELEASED",
     };
 
     return type < sizeof(names) / sizeof(names[0]) && names[type] != NULL ? names[type] : "unknown";

@@ -52,6 +52,7 @@ enum vpc_message {
     VPC_READY = 2,
     VPC_HEARTBEAT = 3,
     VPC_GOODBYE = 4,
+    VPC_EVENT = 5,
     VPC_OPEN = 16,
     VPC_OPENED = 17,
     VPC_REFUSED = 18,
@@ -82,6 +83,10 @@ typedef struct vpc_frame {
     uint32_t features, heartbeat_ms, reverse_channel, connect_ms, error, cause;
     uint64_t epoch, echo, count, limit, offset;
     char tag[VPC_TEXT_MAX + 1], name[VPC_TEXT_MAX + 1];
+    uint32_t event, lost, h2g, g2h; /* EVENT; its port and errno stand in `port` and `error` */
+    uint8_t level;
+    uint64_t time, sent, received, value;
+    char cause_text[VPC_TEXT_MAX + 1], detail[VPC_TEXT_MAX + 1];
     const uint8_t *payload; /* DATA */
     uint32_t payload_len;
 } vpc_frame;
@@ -157,6 +162,7 @@ enum vpc_event_kind {
     VPC_EV_NOT_READY, /* text: the cause */
     VPC_EV_LATE,      /* value: milliseconds of silence */
     VPC_EV_RESUMED,
+    VPC_EV_GUEST_EVENT,  /* host: an entry of the guest's log came (LOG-7); frame */
     VPC_EV_PAIR_REQUEST, /* guest: OPEN came; answer with vpc_pair_opened() or vpc_pair_refused() */
     VPC_EV_PAIR_OPENED,  /* host: the guest has connected */
     VPC_EV_PAIR_REFUSED, /* host: it has not; value: the error number; PAIR_RELEASED follows */
@@ -174,6 +180,7 @@ typedef struct vpc_session_event {
     uint64_t value;
     uint32_t channel;
     vpc_pair *pair;
+    const vpc_frame *frame; /* of GUEST_EVENT, else NULL */
 } vpc_session_event;
 
 typedef struct vpc_session_config {
@@ -186,6 +193,9 @@ typedef struct vpc_session_config {
     char tag[VPC_TEXT_MAX + 1], name[VPC_TEXT_MAX + 1];
     uint64_t (*random)(void *user); /* 64 unpredictable bits for an epoch */
     void (*on_event)(void *user, const vpc_session_event *event);
+    /* Guest: takes the next entry of its log that is to be sent (LOG-6) into the fields of an EVENT; false: none now.  Called while output
+     * is drawn up; it may call nothing of the session.  NULL: there never is one. */
+    bool (*next_log)(void *user, vpc_frame *entry);
     void *user;
 } vpc_session_config;
 
@@ -219,6 +229,8 @@ void vpc_session_set_tag(vpc_session *session, const char *tag);
 void vpc_session_stop(vpc_session *session);
 
 enum vpc_session_state vpc_session_state(const vpc_session *session);
+/* How steadily the peer is heard, in percent (RDY-5); 0 without a session. */
+unsigned vpc_session_heartbeat(const vpc_session *session);
 /* Pairs that exist, and how many of them are running down; the most there may be at once (CHN-7). */
 unsigned vpc_session_pairs(const vpc_session *session, unsigned *running_down);
 unsigned vpc_session_pair_limit(const vpc_session *session);

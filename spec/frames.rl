@@ -13,6 +13,7 @@
 #   set_channel, set_data_length    the integer is the header's channel id; the length of a DATA body
 #   set_FIELD                       the integer is the field FIELD of the message (messages.json names them)
 #   tag_begin, tag_octet, name_begin, name_octet        the two texts of HELLO
+#   cause_begin, cause_octet, detail_begin, detail_octet        the two texts of EVENT
 #   more (condition), chunk         payload octets are missing; take all octets of the input that belong to the payload
 #   sum_begin, sum_octet            the octets of a HELLO from its type to the end of its body, for the CRC
 #   seal_begin                      header and body are whole, the first octet of the seal comes
@@ -68,6 +69,21 @@ hello     = magic ( 0x01 session 128 0 0 0 hello_body ) >sum_begin $sum_octet   
 ready     = magic 0x02 session  4 0 0 0  ( ( 0 | 1 ) >begin $octet ) @set_ready any{3}  seal @on_ready;
 heartbeat = magic 0x03 session  8 0 0 0  u64 @set_count                                 seal @on_heartbeat;
 goodbye   = magic 0x04 session  4 0 0 0  u32 @set_cause                                 seal @on_goodbye;
+event     = magic 0x05 session 120 0 0 0
+            ( u32 - zero32 )       @set_event
+            u32                    @set_lost
+            u64                    @set_time
+            u32                    @set_h2g
+            u32                    @set_g2h
+            u16                    @set_port
+            ( 0..2 >begin $octet ) @set_level
+            any
+            u32                    @set_errno
+            u64                    @set_sent
+            u64                    @set_received
+            u64                    @set_value
+            text32                 >cause_begin  $cause_octet
+            text32                 >detail_begin $detail_octet                          seal @on_event;
 
 open      = magic 0x10 channel 20 0 0 0
             ( u32 - zero32 ) @set_reverse_channel
@@ -89,7 +105,7 @@ released  = magic 0x17 channel  8 0 0 0  u64 @set_offset                        
 either_way = hello | heartbeat | goodbye | data | credit | fin | reset | released;
 
 from_host  := ( pad | either_way | open )*                      $!bad_frame;
-from_guest := ( pad | either_way | ready | opened | refused )*  $!bad_frame;
+from_guest := ( pad | either_way | ready | event | opened | refused )*  $!bad_frame;
 
 # Everything up to 16 octets of padding in a row is passed over.  What then begins like a HELLO and is none is passed
 # over too: bad_frame returns to the start of the hunt, and the octet that did not fit is looked at again.

@@ -33,6 +33,7 @@ local_not_ready  = 17;
 heartbeat_late   = 18;   # no frame within the late limit
 local_stop       = 19;
 heartbeat_resumed = 20;  # a frame after a late heartbeat, and the last READY (received by a host, sent by a guest) said 1
+rcv_event        = 21;   # an entry of the guest's event log
 
 # ---- the events of a one-way channel --------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ mismatched: ( (
 up: ( (
       hello_echo                                          -> up
     | hello_deaf      @send_hello                         -> up
-    | ( rcv_heartbeat | rcv_channel | rcv_not_ready )     -> up
+    | ( rcv_heartbeat | rcv_event | rcv_channel | rcv_not_ready ) -> up
     | local_not_ready @announce_ready                     -> up
     | heartbeat_late  @report_late                        -> up
     | ( rcv_ready | heartbeat_resumed ) @now_ready        -> ready
@@ -102,7 +103,7 @@ up: ( (
 ready: ( (
       hello_echo                                          -> ready
     | hello_deaf      @send_hello                         -> ready
-    | ( rcv_heartbeat | rcv_channel | rcv_ready | local_ready | heartbeat_resumed ) -> ready
+    | ( rcv_heartbeat | rcv_event | rcv_channel | rcv_ready | local_ready | heartbeat_resumed ) -> ready
     | heartbeat_late  @report_late @now_not_ready         -> up
     | rcv_not_ready   @now_not_ready                      -> up
     | local_not_ready @announce_ready                     -> up

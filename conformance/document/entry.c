@@ -67,14 +67,22 @@ static const char *common_fault(const json_t *entry, const json_t *event, const 
     return is_text(entry, "message", NULL) ? NULL : "message is missing";
 }
 
-static const char *stranger(const json_t *catalogue, const json_t *entry, const json_t *event)
+/* Of a host's log: an entry that came by EVENT (LOG-7). */
+static bool relayed(const json_t *entry, bool host)
+{
+    return host && json_object_get(entry, "guest_time") != NULL;
+}
+
+static const char *stranger(const json_t *catalogue, const json_t *entry, const json_t *event,
+                            bool host)
 {
     for (void *at = json_object_iter((json_t *)entry); at;
          at = json_object_iter_next((json_t *)entry, at)) {
         const char *key = json_object_iter_key(at);
 
         if (!holds(json_object_get(catalogue, "common_fields"), key) &&
-            !holds(json_object_get(event, "fields"), key))
+            !holds(json_object_get(event, "fields"), key) &&
+            !(relayed(entry, host) && holds(json_object_get(catalogue, "relayed_fields"), key)))
             return key;
     }
     return NULL;
@@ -88,8 +96,8 @@ static const char *missing(const json_t *entry, const json_t *event, bool host)
     json_int_t id = json_integer_value(json_object_get(event, "id"));
     bool closed = holds(fields, "sent"); /* by an error, or not */
 
-    if (id == START_FAILED || id == PROTOCOL_VIOLATION)
-        return NULL;
+    if (id == START_FAILED || id == PROTOCOL_VIOLATION || relayed(entry, host))
+        return NULL; /* what came by EVENT has what the guest gave it */
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!holds(fields, keys[i]) || json_object_get(entry, keys[i]))
             continue;
@@ -105,8 +113,9 @@ const char *vpc_entry_breach(const json_t *catalogue, const json_t *entry, enum 
     const json_t *event =
         vpc_catalogue_event(catalogue, json_integer_value(json_object_get(entry, "id")));
     bool host = source == VPC_FROM_HOST;
-    const char *fault = common_fault(entry, event, host ? "host" : "guest", vm);
-    const char *key = fault ? NULL : stranger(catalogue, entry, event);
+    const char *fault =
+        common_fault(entry, event, host && !relayed(entry, host) ? "host" : "guest", vm);
+    const char *key = fault ? NULL : stranger(catalogue, entry, event, host);
 
     if (fault)
         snprintf(text, size, "an entry of the event log: %s", fault);

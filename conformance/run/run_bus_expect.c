@@ -62,6 +62,16 @@ static bool frame_matches(struct vpc_run *run, const struct vpc_step *step,
     return true;
 }
 
+/* A step looks for the next EVENT with its id: others are of things that the scenario is not about. */
+static bool other_event(const struct vpc_frame *frame, const struct vpc_step *step)
+{
+    const struct vpc_arg *id = vpc_step_arg(step, "event");
+    uint64_t wanted, actual;
+
+    return id && vpc_number(id->value, &wanted) && vpc_frame_get(frame, "event", &actual) &&
+           actual != wanted;
+}
+
 static bool ambient(const struct vpc_received *received, const struct vpc_step *step)
 {
     const struct vpc_frame *frame = &received->frame;
@@ -70,8 +80,10 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
 
     if (is(frame, "HELLO"))
         return frame->message != step->message || received->repeated != wants_repeated;
-    return frame->message != step->message &&
-           (is(frame, "HEARTBEAT") || is(frame, "CREDIT") || is(frame, "READY"));
+    if (is(frame, "EVENT") && frame->message == step->message)
+        return other_event(frame, step);
+    return frame->message != step->message && (is(frame, "HEARTBEAT") || is(frame, "EVENT") ||
+                                               is(frame, "CREDIT") || is(frame, "READY"));
 }
 
 static bool queues(const struct vpc_step *step)

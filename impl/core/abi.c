@@ -68,6 +68,7 @@ static void on_violation(vpc_endpoint *ep, const vpc_session_event *event)
 
 static void on_session_down(vpc_endpoint *ep, const vpc_session_event *event)
 {
+    vpc_guest_log_clock(ep, true);
     vpc_log_at(ep, VPC_LOG_SESSION_LOST, strcmp(event->text, "stopped") == 0 ? "info" : NULL,
                json_pack("{s:s, s:I}", "cause", event->text, "pairs", (json_int_t)event->value));
 }
@@ -103,6 +104,9 @@ static void on_event(void *user, const vpc_session_event *event)
         break;
     case VPC_EV_RESUMED:
         vpc_log(ep, VPC_LOG_HEARTBEAT_RESUMED, NULL);
+        break;
+    case VPC_EV_GUEST_EVENT:
+        vpc_guest_log_received(ep, event->frame);
         break;
     case VPC_EV_PAIR_RESET:
         if (relay != NULL)
@@ -146,15 +150,28 @@ static void advance_stop(vpc_endpoint *ep)
     if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED ||
         (vpc_session_output(ep->session, &octets) > 0 && ep->now < flush_by(ep)))
         return;
+    vpc_log_clock(ep, true);
     vpc_log(ep, VPC_LOG_ENDPOINT_STOPPED, json_pack("{s:s}", "cause", "told to stop"));
     vpc_act(ep, (vpc_action){.kind = VPC_ACTION_STOPPED}, NULL);
     ep->stopped = true; /* from here on vpc_act() does nothing */
+}
+
+/* The event HEARTBEAT, when the percentage is another than before (RDY-5). */
+static void tell_heartbeat(vpc_endpoint *ep)
+{
+    unsigned heartbeat = vpc_session_heartbeat(ep->session);
+
+    if (ep->role != VPC_ROLE_HOST || heartbeat == ep->heartbeat)
+        return;
+    ep->heartbeat = heartbeat;
+    vpc_broadcast(ep, "HEARTBEAT", json_pack("{s:i}", "heartbeat", (int)heartbeat));
 }
 
 static void finish(vpc_endpoint *ep)
 {
     const void *octets;
 
+    tell_heartbeat(ep);
     vpc_relays_advance(ep);
     vpc_session_output(ep->session, &octets); /* draws up frames, which may release pairs */
     advance_stop(ep);
@@ -185,9 +202,15 @@ static void destroy(vpc_endpoint *ep)
     }
     vpc_drop_actions(ep);
     free(ep->relays);
+    free(ep->outbox);
     free(ep->session);
     free(ep->vm);
     free(ep);
+}
+
+static bool next_log(void *user, vpc_frame *entry)
+{
+    return vpc_outbox_take(user, entry);
 }
 
 static void session_config(vpc_endpoint *ep, vpc_session_config *config)
@@ -209,6 +232,7 @@ static void session_config(vpc_endpoint *ep, vpc_session_config *config)
         .name = VPC_IMPLEMENTATION,
         .random = ep->random,
         .on_event = on_event,
+        .next_log = ep->role == VPC_ROLE_GUEST ? next_log : NULL,
         .user = ep,
     };
     memcpy(config->tag, ep->tag, sizeof(config->tag));
@@ -277,7 +301,9 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     memory = malloc(vpc_session_size(&session));
     ep->vm = strdup(config->vm);
     ep->relays = calloc(ep->options.max_pairs, sizeof(*ep->relays));
-    if (memory == NULL || ep->vm == NULL || ep->relays == NULL || !vpc_reserve_actions(ep)) {
+    ep->outbox = vpc_outbox_create();
+    if (memory == NULL || ep->vm == NULL || ep->relays == NULL || ep->outbox == NULL ||
+        !vpc_reserve_actions(ep)) {
         free(memory);
         return refuse(ep, config, error, ENOMEM);
     }
@@ -296,19 +322,26 @@ static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
         ep->now = now_ms;
     vpc_session_clock(ep->session, ep->now);
     vpc_relays_clock(ep);
+    vpc_log_clock(ep, false);
+    vpc_guest_log_clock(ep, false);
     finish(ep);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static uint64_t deadline(const vpc_endpoint *ep)
 {
     uint64_t session = vpc_session_deadline(ep->session), relays = vpc_relays_deadline(ep);
-    uint64_t at = session < relays ? session : relays, stop = VPC_NEVER;
+    uint64_t at = earlier(session, relays), stop = VPC_NEVER;
 
     if (ep->stopped)
         return VPC_NEVER;
     if (ep->stopping)
         stop = vpc_session_state(ep->session) != VPC_SESSION_STOPPED ? ep->stop_at : flush_by(ep);
-    return at < stop ? at : stop;
+    return earlier(earlier(at, stop), earlier(vpc_log_deadline(ep), vpc_guest_log_deadline(ep)));
 }
 
 static void bus_up(vpc_endpoint *ep)

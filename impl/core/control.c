@@ -104,24 +104,26 @@ static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arg
     if (in_session)
         snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
     vpc_answer(ep, &asker,
-               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "vm", ep->vm, "tag", ep->tag, "level",
-                         vpc_level_name(vpc_endpoint_level(ep)), "missing", missing(ep), "peer",
-                         in_session ? ep->peer_name : "", "version", version));
+               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "vm", ep->vm, "tag", ep->tag,
+                         "level", vpc_level_name(vpc_endpoint_level(ep)), "missing", missing(ep),
+                         "peer", in_session ? ep->peer_name : "", "version", version, "heartbeat",
+                         (int)vpc_session_heartbeat(ep->session)));
 }
 
 /* A hostile peer's credit may be more than JSON's integers hold. */
-static json_int_t shown(uint64_t n)
+json_t *vpc_json_count(uint64_t n)
 {
-    return n < INT64_MAX ? (json_int_t)n : INT64_MAX;
+    return json_integer(n < INT64_MAX ? (json_int_t)n : INT64_MAX);
 }
 
 static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *channel)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:I, s:I}", "class", "VPCBus", "name",
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:o, s:o}", "class", "VPCBus", "name",
                      "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
                      "direction", channel->host_to_guest ? "h2g" : "g2h", "state",
                      vpc_channel_state_name(channel->state), "pipe", relay->pipe, "port",
-                     relay->port, "bytes", shown(channel->bytes), "credit", shown(channel->credit));
+                     relay->port, "bytes", vpc_json_count(channel->bytes), "credit",
+                     vpc_json_count(channel->credit));
 }
 
 static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)

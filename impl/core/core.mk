@@ -1,6 +1,6 @@
 # impl/core: the decisions of both endpoints, and the shared object that exports them.
 
-CORE_SRC  := abi actions options eventlog relay host guest control
+CORE_SRC  := abi actions options eventlog guestlog relay host guest control
 CORE_OBJS  = $(CORE_SRC:%=$(BUILD)/impl/core/%.o)
 CORE_PIC   = $(CORE_SRC:%=$(BUILD)/impl-pic/core/%.o)
 CORE_GEN  := $(BUILD)/gen/impl/event_catalogue.h
@@ -20,7 +20,7 @@ $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 
 # ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
 
-CORE_TESTS    := start relay control hostile walk memory
+CORE_TESTS    := start relay control guestlog hostile walk memory
 CORE_TEST_RIG  = $(addprefix $(BUILD)/impl/core/tests/,rig.o rig_say.o peer.o)
 TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
 

@@ -6,6 +6,7 @@
  *   actions.c   the queue of actions that wait for the caller
  *   options.c   the settings of section 10
  *   eventlog.c  entries of the event log
+ *   guestlog.c  the guest's entries on their way to the host's log
  *   relay.c     one pair and its local stream: bytes, half-closes, ends, time limits
  *   host.c      StartCommunicationChannel, stop, readiness
  *   guest.c     OPEN, connect, REFUSED
@@ -59,7 +60,17 @@ struct vpc_relay {
     struct vpc_asker starter, stopper;
 };
 
+/* How many of one kind came since the first of them. */
+struct vpc_flood {
+    uint64_t since;
+    uint32_t written, left_out;
+};
+
 struct action_node;
+struct vpc_outbox;
+
+/* eventlog.c: the ids by the catalogue's names */
+#include "event_catalogue.h"
 
 struct vpc_endpoint {
     uint32_t role;
@@ -80,6 +91,10 @@ struct vpc_endpoint {
     struct vpc_relay *relays; /* options.max_pairs places */
     uint32_t last_stream;
     uint64_t sessions, opened, failed;
+    struct vpc_flood floods[VPC_LOG_KIND_COUNT]; /* of each id (LOG-9) */
+    struct vpc_flood events;                     /* host: of EVENT (LOG-8) */
+    struct vpc_outbox *outbox;                   /* guest: entries for the host's log (LOG-6) */
+    unsigned heartbeat;                          /* the percentage last told (RDY-5) */
 };
 
 /* actions.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOG, REPLY or
@@ -95,15 +110,36 @@ void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *obje
 /* options.c: false, and why in error, when one is unknown or out of range (LIM-1) */
 bool vpc_options_parse(struct vpc_options *options, const char *json, char *error, size_t size);
 
-/* eventlog.c: ids by the catalogue's names */
-#include "event_catalogue.h"
+/* eventlog.c */
+/* NULL when the catalogue has no such id. */
+const struct vpc_log_kind *vpc_log_kind_of(uint32_t id);
 /* Writes one entry; takes over the reference to fields (an object, or NULL), whose NULL members are left out. */
 void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields);
 void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields);
+/* The same for an entry of whatever source, never left out (LOG-9). */
+void vpc_log_entry(vpc_endpoint *ep, const struct vpc_log_kind *kind, const char *level,
+                   const char *source, json_t *fields);
+/* Tells what was left out and is due (LOG-9); at_once: whatever there is. */
+void vpc_log_clock(vpc_endpoint *ep, bool at_once);
+uint64_t vpc_log_deadline(const vpc_endpoint *ep);
 /* The members that an entry about a relay has, and `cause` and `errno` if there are any. */
 json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, uint32_t error);
 /* The event line to all control clients; takes over the reference. */
 void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data);
+
+/* guestlog.c */
+/* NULL: no memory; free() frees it. */
+struct vpc_outbox *vpc_outbox_create(void);
+/* Guest: one more entry for the host. */
+void vpc_outbox_add(vpc_endpoint *ep, const struct vpc_log_kind *kind, const char *level,
+                    const json_t *fields);
+/* Guest: the next entry that may be sent now; false: there is none. */
+bool vpc_outbox_take(vpc_endpoint *ep, vpc_frame *entry);
+/* Host: an EVENT came. */
+void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame);
+/* Host: tells what was left out and is due (LOG-8); at_once: whatever there is. */
+void vpc_guest_log_clock(vpc_endpoint *ep, bool at_once);
+uint64_t vpc_guest_log_deadline(const vpc_endpoint *ep);
 
 /* relay.c */
 struct vpc_relay *vpc_relay_take(vpc_endpoint *ep);
@@ -148,6 +184,8 @@ void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, si
 void vpc_asker_forget(struct vpc_asker *asker);
 /* Answers and forgets the asker, if there is one; take over the reference to value. */
 void vpc_answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *value);
+/* A number as JSON, which holds none above INT64_MAX: a hostile peer's may be. */
+json_t *vpc_json_count(uint64_t n);
 void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
                       const char *text, uint32_t error);
 /* How ready the endpoint is (RDY-4). */

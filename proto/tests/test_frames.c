@@ -57,6 +57,20 @@ static const vpc_frame samples[] = {
      .limit = UINT64_C(0x1000000000000001)},
     {.type = VPC_OPENED, .channel = 0xFFFFFFFFu, .limit = 262144},
     {.type = VPC_REFUSED, .channel = 256, .error = 111},
+    {.type = VPC_EVENT,
+     .event = 1022,
+     .lost = 3,
+     .time = UINT64_C(0x1122334455667788),
+     .h2g = 1,
+     .g2h = 0xFFFFFFFF,
+     .port = 6174,
+     .level = 2,
+     .error = 111,
+     .sent = UINT64_C(0x0102030405060708),
+     .received = UINT64_MAX,
+     .value = 9,
+     .cause_text = "Connection refused",
+     .detail = "abcdefghijklmnopqrstuvwxyz-01234"},
     {.type = VPC_DATA,
      .channel = 0x00010000,
      .offset = UINT64_C(0x8877665544332211),
@@ -80,8 +94,9 @@ static size_t encode_sample(size_t i, uint8_t *out)
 
 static bool from(uint8_t type, enum vpc_side side)
 {
-    return side == VPC_HOST ? type != VPC_READY && type != VPC_OPENED && type != VPC_REFUSED
-                            : type != VPC_OPEN;
+    return side == VPC_HOST
+               ? type != VPC_READY && type != VPC_EVENT && type != VPC_OPENED && type != VPC_REFUSED
+               : type != VPC_OPEN;
 }
 
 static bool same_payload(const vpc_frame *a, const vpc_frame *b)
@@ -110,16 +125,29 @@ static void expect_frame(const vpc_frame *got, const vpc_frame *want)
     SAME(ready, BIT(VPC_READY));
     SAME(count, BIT(VPC_HEARTBEAT));
     SAME(cause, BIT(VPC_GOODBYE));
+    SAME(event, BIT(VPC_EVENT));
+    SAME(lost, BIT(VPC_EVENT));
+    SAME(time, BIT(VPC_EVENT));
+    SAME(h2g, BIT(VPC_EVENT));
+    SAME(g2h, BIT(VPC_EVENT));
+    SAME(level, BIT(VPC_EVENT));
+    SAME(sent, BIT(VPC_EVENT));
+    SAME(received, BIT(VPC_EVENT));
+    SAME(value, BIT(VPC_EVENT));
     SAME(reverse_channel, BIT(VPC_OPEN));
-    SAME(port, BIT(VPC_OPEN));
+    SAME(port, BIT(VPC_OPEN) | BIT(VPC_EVENT));
     SAME(connect_ms, BIT(VPC_OPEN));
     SAME(limit, BIT(VPC_OPEN) | BIT(VPC_OPENED) | BIT(VPC_CREDIT));
-    SAME(error, BIT(VPC_REFUSED) | BIT(VPC_RESET));
+    SAME(error, BIT(VPC_REFUSED) | BIT(VPC_RESET) | BIT(VPC_EVENT));
     SAME(offset, BIT(VPC_DATA) | BIT(VPC_FIN) | BIT(VPC_RELEASED));
     cr_expect(same_payload(got, want));
     if (want->type == VPC_HELLO) {
         cr_expect_str_eq(got->tag, want->tag);
         cr_expect_str_eq(got->name, want->name);
+    }
+    if (want->type == VPC_EVENT) {
+        cr_expect_str_eq(got->cause_text, want->cause_text);
+        cr_expect_str_eq(got->detail, want->detail);
     }
 }
 
@@ -318,7 +346,7 @@ Test(frames, known_answers, .timeout = 10)
     cr_expect_eq(vpc_session_id(UINT64_C(0x1122334455667788), UINT64_C(0x99AABBCCDDEEFF01)),
                  UINT64_C(0xa0f1dd4bfdbe282b));
     cr_expect_neq(vpc_session_id(2, 1), vpc_session_id(1, 2));
-    cr_expect_eq(vpc_encode(&(vpc_frame){.type = 5}, (uint8_t[VPC_SMALL_FRAME_MAX]){0}), 0);
+    cr_expect_eq(vpc_encode(&(vpc_frame){.type = 6}, (uint8_t[VPC_SMALL_FRAME_MAX]){0}), 0);
 }
 
 /* ---- the boundaries ----------------------------------------------------------------------------------------------------- */
@@ -405,7 +433,7 @@ Test(frames, types_flags_and_channels, .timeout = 30)
 
     for (unsigned type = 0; type < 256; type++)
         for (enum vpc_side side = VPC_HOST; side <= VPC_GUEST; side++) {
-            bool known = (type >= 1 && type <= 4) || (type >= 16 && type <= 23);
+            bool known = (type >= 1 && type <= 5) || (type >= 16 && type <= 23);
 
             memset(octets, 0, sizeof(octets));
             memcpy(octets, "\xB5\x56", 2);

@@ -61,6 +61,15 @@ static uint64_t field_of(const vpc_frame *frame, const char *name)
                  {"ready", frame->ready},
                  {"count", frame->count},
                  {"cause", frame->cause},
+                 {"event", frame->event},
+                 {"lost", frame->lost},
+                 {"time", frame->time},
+                 {"h2g", frame->h2g},
+                 {"g2h", frame->g2h},
+                 {"level", frame->level},
+                 {"sent", frame->sent},
+                 {"received", frame->received},
+                 {"value", frame->value},
                  {"reverse_channel", frame->reverse_channel},
                  {"port", frame->port},
                  {"connect_ms", frame->connect_ms},
@@ -73,6 +82,16 @@ static uint64_t field_of(const vpc_frame *frame, const char *name)
             return known[i].value;
     cr_assert_fail("no field %s", name);
     return 0;
+}
+
+/* NULL: the field is none of the texts.  EVENT's cause is a text, GOODBYE's a number. */
+static const char *text_of(const vpc_frame *frame, const char *name)
+{
+    return strcmp(name, "tag") == 0                                 ? frame->tag
+           : strcmp(name, "name") == 0                              ? frame->name
+           : strcmp(name, "detail") == 0                            ? frame->detail
+           : strcmp(name, "cause") == 0 && frame->type == VPC_EVENT ? frame->cause_text
+                                                                    : NULL;
 }
 
 static void expect_fields(const json_t *vector, const vpc_frame *frame, const char *id)
@@ -91,9 +110,8 @@ static void expect_fields(const json_t *vector, const vpc_frame *frame, const ch
             cr_assert_eq(frame->payload_len, payload.n, "%s", id);
             cr_assert_arr_eq(frame->payload, payload.octets, payload.n, "%s", id);
             vec_octets_free(&payload);
-        } else if (strcmp(name, "tag") == 0 || strcmp(name, "name") == 0) {
-            cr_assert_str_eq(name[0] == 't' ? frame->tag : frame->name, json_string_value(value),
-                             "%s", id);
+        } else if (text_of(frame, name) != NULL) {
+            cr_assert_str_eq(text_of(frame, name), json_string_value(value), "%s: %s", id, name);
         } else {
             cr_assert_eq(field_of(frame, name), vec_number(fields, name), "%s: %s", id, name);
         }

@@ -58,6 +58,7 @@ struct side {
     vpc_endpoint *ep;
     struct stream streams[STREAMS];
     uint32_t last_stream;
+    json_t *guest_logs;              /* an array: entries of a host's log that came by EVENT */
     json_t *logs, *events, *replies; /* arrays; a reply is [client, line] */
     json_t *owed;                    /* a log entry whose EVENT_LOGGED must come next */
     int ready;                       /* -1: never set or reset */

@@ -71,6 +71,7 @@ SHOWN = [
     ("RESET, the guest's frame 5, on the other channel", numbered("RESET", 5, channel=2)),
     ("REFUSED, the guest's frame 6, an answer to an OPEN of channels 3 and 4", numbered("REFUSED", 6, channel=3)),
     ("HEARTBEAT, the host's frame 4", numbered("HEARTBEAT", 4)),
+    ("EVENT, the guest's frame 7: its connection was refused", numbered("EVENT", 7, h2g=3, g2h=4)),
     ("GOODBYE, the host's last frame", numbered("GOODBYE", 5)),
 ]
 

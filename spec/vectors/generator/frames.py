@@ -18,6 +18,7 @@ USUAL = {
     "READY": dict(ready=1),
     "HEARTBEAT": dict(count=1),
     "GOODBYE": dict(cause=0),
+    "EVENT": dict(event=1022, time=1789000000000, h2g=1, g2h=2, port=6174, level=1, errno=111, cause="Connection refused"),
     "OPEN": dict(reverse_channel=2, port=6174, connect_ms=10000, limit=262144),
     "OPENED": dict(limit=262144),
     "REFUSED": dict(errno=111),
@@ -66,6 +67,8 @@ NAMED = [
     ("hello-reserved1-imitates", hello_of("host", reserved1=wire.PAD * 16 + wire.MAGIC + b"\1"),
      "Reserved octets look like the end of a preamble and the beginning of a HELLO.", "FRM-11", False),
     ("ready-reserved", usual("READY", reserved0=b"\x16\xb5\x56"), "Reserved octets are not zero.", "FRM-11", False),
+    ("event-reserved", usual("EVENT", reserved0=b"\xff"), "The reserved octet is not zero.", "FRM-11", False),
+    ("event-texts-full", usual("EVENT", cause="~" * 32, detail=" " * 32), "Both texts at their longest.", "FRM-2 LOG-6", True),
     ("open-reserved", usual("OPEN", reserved0=b"\xff\xff"), "Reserved octets are not zero.", "FRM-11", False),
     ("data-one", usual("DATA", payload=b"\0"), "The shortest DATA: length 9.", "FRM-2", True),
     ("data-two", usual("DATA", payload=b"\0\1"), "length 10.", "FRM-2", True),
@@ -158,7 +161,7 @@ def broken_headers():
     for name, magic, at in (("first", b"\0\x56", 0), ("first-ff", b"\xff\x56", 0), ("second", b"\xb5\x57", 1),
                             ("second-pad", b"\xb5\x16", 1), ("twice", b"\xb5\xb5", 1), ("swapped", b"\x56\xb5", 0)):
         yield "magic-" + name, usual("HEARTBEAT", header={"magic": magic}), at, "The magic is %s." % magic.hex(), "FRM-9"
-    for number in (0, 5, 15, 24, 0x80, 0xB5, 0xFF):
+    for number in (0, 6, 15, 24, 0x80, 0xB5, 0xFF):
         yield ("type-%02x" % number, usual("HEARTBEAT", header={"type": number}), 2,
                "No message has the type %d." % number, "FRM-9")
     for message in MESSAGES:
