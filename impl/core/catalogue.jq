@@ -1,5 +1,6 @@
 # The event catalogue as a C header: an enum of the ids, and the rows of a table.
 "/* Generated from spec/events.json. */",
+"#include <stdbool.h>",
 "enum vpc_log_id {",
 (.events[] | "    VPC_LOG_\(.name) = \(.id),"),
 "};",
