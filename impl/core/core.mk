@@ -20,7 +20,7 @@ $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 
 # ---- tests: the endpoints behind the ABI, on a virtual clock ------------------------------------------------
 
-CORE_TESTS    := start relay control guestlog hostile walk memory
+CORE_TESTS    := start relay drain control guestlog hostile walk memory
 CORE_TEST_RIG  = $(addprefix $(BUILD)/impl/core/tests/,rig.o rig_say.o peer.o)
 TESTS         += $(CORE_TESTS:%=$(BUILD)/test_core_%)
 

@@ -220,15 +220,15 @@ static void advance_receiving(vpc_endpoint *ep, struct vpc_relay *relay)
     }
 }
 
-/* Whatever moves while a pair ends: bytes in either direction, credit, and the states.  Nothing of
- * it ever goes back, so the sum changes with each of them. */
+/* Whatever moves while a pair ends: bytes in either direction, credit, the states, and what the
+ * local program does.  Nothing of it ever goes back, so the sum changes with each of them. */
 static uint64_t progress_of(const struct vpc_relay *relay)
 {
     vpc_channel_status sending, receiving;
 
     vpc_pair_channels(relay->pair, &sending, &receiving);
     return sending.bytes + (sending.bytes + sending.credit) + receiving.bytes + relay->delivered +
-           (uint64_t)sending.state + (uint64_t)receiving.state + relay->gone;
+           (uint64_t)sending.state + (uint64_t)receiving.state + relay->eof + relay->gone;
 }
 
 static void note_progress(const vpc_endpoint *ep, struct vpc_relay *relay)
@@ -256,10 +256,13 @@ void vpc_relays_advance(vpc_endpoint *ep)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* CLS-8, CLS-13: the local program has finished, whether its bytes have credit or not, and the peer's
+ * FIN came.  Without that FIN a peer that does not read may be a slow reader. */
 static bool ending(const struct vpc_relay *relay)
 {
-    return relay->gone || (!flowing(vpc_pair_sending_state(relay->pair)) &&
-                           !flowing(vpc_pair_receiving_state(relay->pair)));
+    bool own_end = relay->eof || !flowing(vpc_pair_sending_state(relay->pair));
+
+    return relay->gone || (own_end && !flowing(vpc_pair_receiving_state(relay->pair)));
 }
 
 static bool waits_for_client(const vpc_endpoint *ep, const struct vpc_relay *relay)

@@ -202,55 +202,6 @@ Test(relay, a_guest_program_that_dies_at_once, .fini = end)
 
 /* ---- limits ---- */
 
-Test(relay, drain_timeout_at_the_host, .init = begin, .fini = end)
-{
-    server()->may_read = 0;
-    rig_write(&rig.host, client(), 1000);
-    rig_gone(&rig.host, client(), 0);
-    rig_advance(&rig, 9999);
-    cr_assert_eq(rig_logged(&rig.host, "DRAIN_TIMEOUT"), 0);
-    rig_advance(&rig, 2);
-    cr_assert_eq(rig_logged(&rig.host, "DRAIN_TIMEOUT"), 1);
-    expect(rig_log(&rig.host, "DRAIN_TIMEOUT"),
-           "pipe=" PIPE("a") "; port=80; h2g=1; g2h=2; cause=*");
-    expect_closed(&rig.host, "cause=drain timeout; errno=110; level=warning");
-    expect_closed(&rig.guest, "cause=reset by host; errno=110");
-    cr_assert_eq(server()->end, VPC_ACTION_ABORT);
-}
-
-Test(relay, drain_timeout_at_the_guest, .fini = end)
-{
-    rig_begin(&rig, "{\"drain_ms\": 600000}", "{\"drain_ms\": 500}");
-    rig_ready(&rig);
-    rig_pair(&rig, "a", 80);
-    server()->may_read = 0;
-    rig_write(&rig.host, client(), 1000);
-    rig_finish(&rig.host, client());
-    rig_advance(&rig, 5000);
-    cr_assert_eq(rig_logged(&rig.guest, "DRAIN_TIMEOUT"), 0, "one end only has begun to close");
-    rig_finish(&rig.guest, server());
-    rig_advance(&rig, 501);
-    cr_assert_eq(rig_logged(&rig.guest, "DRAIN_TIMEOUT"), 1);
-    cr_assert_eq(rig_logged(&rig.host, "DRAIN_TIMEOUT"), 0);
-    expect_closed(&rig.guest, "cause=drain timeout; errno=110");
-    expect_closed(&rig.host, "cause=reset by guest; errno=110");
-}
-
-/* CLS-8: each byte that a program takes is progress. */
-Test(relay, a_slow_reader_is_progress_where_it_reads, .init = begin, .fini = end)
-{
-    server()->may_read = 0;
-    rig_write(&rig.host, client(), 10);
-    rig_gone(&rig.host, client(), 0);
-    for (unsigned i = 1; i <= 10; i++) {
-        rig_advance(&rig, 9000);
-        server()->may_read = i;
-        rig_settle(&rig);
-    }
-    cr_assert_eq(server()->read, 10);
-    expect_closed(&rig.host, "cause=closed");
-}
-
 Test(relay, a_pipe_that_nobody_opens, .fini = end)
 {
     rig_begin(&rig, "{\"pipe_open_ms\": 700}", NULL);
@@ -439,21 +390,6 @@ Test(relay, an_endpoint_stops_without_a_bus, .fini = end)
 }
 
 /* ---- flow ---- */
-
-Test(relay, a_slow_client_is_progress, .init = begin, .fini = end)
-{
-    client()->may_read = 0;
-    rig_write(&rig.guest, server(), 10);
-    rig_finish(&rig.guest, server());
-    rig_finish(&rig.host, client());
-    for (unsigned i = 1; i <= 10; i++) {
-        rig_advance(&rig, 9000);
-        client()->may_read = i;
-        rig_settle(&rig);
-    }
-    cr_assert_eq(client()->read, 10);
-    expect_closed(&rig.guest, "cause=closed");
-}
 
 static void transfer(const char *options, uint64_t seed, uint64_t n)
 {
