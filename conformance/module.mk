@@ -3,7 +3,7 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_DIRS := document codec script testers run backends verdicts
+CONFORM_DIRS := document codec script testers run backends verdicts report cli
 CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
@@ -36,13 +36,13 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script descriptor verdict)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script descriptor verdict report)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -DVPC_TEST_DIR='"$(abspath $(CONFORM_OBJ)/tests)"' \
-		-DVPC_EDITOR='"$(abspath tools/editor)"' -DVPC_VECTORS='"$(abspath spec/vectors)"' -MMD -MP -c -o $@ $<
+		-DVPC_EDITOR='"$(abspath tools/editor)"' -DVPC_GOLDEN='"$(abspath $(CONFORM)/tests/golden)"' -DVPC_VECTORS='"$(abspath spec/vectors)"' -MMD -MP -c -o $@ $<
 
 # An endpoint that lies on demand: the harness must see it.
 CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)

@@ -17,7 +17,7 @@ static size_t id_size(const char *at)
 }
 
 static void add_requirement(struct vpc_spec *spec, const char *id, size_t n, const char *text,
-                            size_t size)
+                            size_t size, const char *section)
 {
     struct vpc_requirement *one;
 
@@ -27,6 +27,7 @@ static void add_requirement(struct vpc_spec *spec, const char *id, size_t n, con
     one->id = vpc_copy_n(id, n);
     one->text = vpc_copy_n(text, size);
     one->must = false;
+    one->section = vpc_copy_n(section, strcspn(section, "\n"));
 }
 
 static void continue_requirement(struct vpc_requirement *one, const char *text, size_t size)
@@ -59,12 +60,13 @@ static void add_settings(struct vpc_spec *spec, const char *line, size_t size)
 }
 
 /* One line; open tells whether the line before belongs to a requirement, limits whether section 10 is read. */
-static bool take_line(struct vpc_spec *spec, const char *line, size_t size, bool open, bool limits)
+static bool take_line(struct vpc_spec *spec, const char *line, size_t size, bool open, bool limits,
+                      const char *section)
 {
     size_t n = size > 6 && strncmp(line, "- **", 4) == 0 ? id_size(line + 4) : 0;
 
     if (n > 0 && strncmp(line + 4 + n, "** ", 3) == 0) {
-        add_requirement(spec, line + 4, n, line + 7 + n, size - 7 - n);
+        add_requirement(spec, line + 4, n, line + 7 + n, size - 7 - n, section);
         return true;
     }
     if (open && size > 2 && strncmp(line, "  ", 2) == 0) {
@@ -80,13 +82,18 @@ struct vpc_spec *vpc_spec_load(const char *document)
 {
     struct vpc_spec *spec = vpc_alloc(sizeof(*spec));
     bool open = false, limits = false;
+    const char *section = "";
 
     while (*document) {
         size_t size = strcspn(document, "\n");
 
-        if (strncmp(document, "## ", 3) == 0)
+        if (strncmp(document, "## ", 3) == 0) {
             limits = strncmp(document + 3, "10.", 3) == 0;
-        open = take_line(spec, document, size, open, limits);
+            section = document + 3 + strspn(document + 3, "0123456789. ");
+        } else if (strncmp(document, "### ", 4) == 0 && memchr(document, '(', size) == NULL) {
+            section = document + 4; /* with (N) it is the heading of one message */
+        }
+        open = take_line(spec, document, size, open, limits, section);
         document += size + (document[size] == '\n');
     }
     for (size_t i = 0; i < spec->requirement_count; i++)
@@ -99,6 +106,7 @@ void vpc_spec_free(struct vpc_spec *spec)
     for (size_t i = 0; i < spec->requirement_count; i++) {
         free(spec->requirements[i].id);
         free(spec->requirements[i].text);
+        free(spec->requirements[i].section);
     }
     for (size_t i = 0; i < spec->setting_count; i++)
         free(spec->settings[i].name);

@@ -12,9 +12,10 @@
 #include <stdint.h>
 
 struct vpc_requirement {
-    char *id;   /* FRM-3 */
-    char *text; /* the whole sentence or paragraph, lines joined */
-    bool must;  /* it says MUST, or MUST NOT */
+    char *id;      /* FRM-3 */
+    char *text;    /* the whole sentence or paragraph, lines joined */
+    bool must;     /* it says MUST, or MUST NOT */
+    char *section; /* the title of its section, without the number */
 };
 
 struct vpc_setting {

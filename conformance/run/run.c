@@ -18,6 +18,7 @@
 #define DEFAULT_LIMIT_MS 5000
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
+#define TRACE_LINES      200 /* of the end of a trace, in a result */
 
 struct step_kind {
     vpc_step_fn *fn;
@@ -377,7 +378,7 @@ static void write_trace(struct vpc_run *run, struct vpc_result *result, FILE *fi
     FILE *text = open_memstream(&result->trace, &size);
 
     if (text) {
-        vpc_trace_write(run->trace, text, 16);
+        vpc_trace_write(run->trace, text, TRACE_LINES);
         fclose(text);
     }
     if (file)

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "document/embedded.h"
+#include "report/report.h"
 #include "verdicts/coverage.h"
-#include "verdicts/report.h"
 #include "verdicts/suite.h"
 
 static struct vpc_table *table;
@@ -76,7 +76,7 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
     cr_assert_not_null(suite->implementations[0], "%s", error);
     suite->implementation_count = 1;
     cr_assert(vpc_suite_add(suite, scenario, &error), "%s", error);
-    cr_assert(vpc_suite_run(suite, &error), "%s", error);
+    vpc_suite_run(suite);
     cr_assert_eq(suite->run_count, 1);
     free(ini);
     free(scenario);
@@ -257,6 +257,50 @@ Test(verdict, silence_that_is_broken_and_a_limit_that_passes)
     expect("", HEAD "session\nbus < goodbye within 100ms\n", VPC_FAIL, NULL);
 }
 
+Test(verdict, patterns_and_shards)
+{
+    struct vpc_suite suite;
+    char *error = NULL;
+    size_t runs = 0, names;
+
+    setenv("VPC_FAKE_LIE", "", 1);
+    free(write_file("other.vpcs", HEAD "bus up\n"));
+    for (size_t shard = 0; shard <= 2; shard++) {
+        run(&suite, HEAD MAIN_PART, "");
+        cr_expect(vpc_suite_add_matching(&suite, dir, "o?her", &error), "%s", error);
+        cr_expect_eq(suite.script_count, 2);
+        cr_expect_not(vpc_suite_add_matching(&suite, dir, "ther*", &error));
+        free(error);
+        error = NULL;
+        names = suite.run_count;
+        suite.shard = shard;
+        suite.shards = shard ? 2 : 0;
+        vpc_suite_run(&suite);
+        runs += shard ? suite.run_count - names : 0;
+        if (shard == 0)
+            cr_expect_eq(suite.run_count - names, 2);
+        vpc_suite_keep_covering(&suite, "FRM-*");
+        cr_expect_eq(suite.script_count, 0);
+        vpc_suite_free(&suite);
+    }
+    cr_expect_eq(runs, 2);
+}
+
+Test(verdict, a_folder_that_can_not_be_made_is_said)
+{
+    struct vpc_suite suite;
+
+    setenv("VPC_FAKE_LIE", "credit", 1);
+    run(&suite, HEAD MAIN_PART, "");
+    cr_assert_null(suite.trouble, "%s", suite.trouble);
+    suite.out = "/dev/null";
+    vpc_suite_run(&suite);
+    cr_assert_not_null(suite.trouble);
+    cr_expect_not_null(strstr(suite.trouble, "Not a directory"));
+    cr_expect_eq(vpc_suite_exit(&suite, 0), VPC_EXIT_HARNESS);
+    vpc_suite_free(&suite);
+}
+
 Test(verdict, the_same_seed_gives_the_same_trace_and_a_failure_its_folder)
 {
     struct vpc_suite first, second;
@@ -271,25 +315,4 @@ Test(verdict, the_same_seed_gives_the_same_trace_and_a_failure_its_folder)
     free(path);
     vpc_suite_free(&first);
     vpc_suite_free(&second);
-}
-
-Test(verdict, reports)
-{
-    struct vpc_suite suite;
-    char *junit = vpc_format("%s/j.xml", dir), *json = vpc_format("%s/j.json", dir);
-    json_t *read;
-
-    setenv("VPC_FAKE_LIE", "credit", 1);
-    run(&suite, HEAD MAIN_PART, "");
-    cr_expect(vpc_report_junit(&suite, junit));
-    cr_expect(vpc_report_json(&suite, json));
-    read = json_load_file(json, 0, NULL);
-    cr_expect_str_eq(json_string_value(json_object_get(
-                         json_array_get(json_object_get(read, "runs"), 0), "requirement")),
-                     "FLW-1");
-    cr_expect_not(vpc_report_junit(&suite, "/no/such/folder/x.xml"));
-    json_decref(read);
-    vpc_suite_free(&suite);
-    free(junit);
-    free(json);
 }

@@ -8,15 +8,29 @@
 #ifndef VPC_CONFORM_SUITE_H
 #define VPC_CONFORM_SUITE_H
 
+#include <time.h>
+
 #include "run/run.h"
+#include "verdicts/expect.h"
+
+#define VPC_SPLITS 4
 
 struct vpc_suite_run {
     const struct vpc_script *script;
     const struct vpc_implementation *implementation;
     const struct vpc_backend_ops *backend;
+    enum vpc_split split;
     const char *initrd; /* for QEMU, or NULL */
+    const char *broken; /* why it can not be run, or NULL */
     struct vpc_result result;
-    char *folder; /* of a failure, or NULL */
+    struct vpc_expectation *expectation; /* or NULL */
+    char *folder;                        /* of a failure, or NULL */
+};
+
+/* What the implementations share in a virtual machine, made once before the runs. */
+struct vpc_prepared {
+    char *initrd;
+    char *error; /* why there is none */
 };
 
 struct vpc_suite {
@@ -28,30 +42,73 @@ struct vpc_suite {
     size_t implementation_count;
     const struct vpc_backend_ops *backends[3];
     size_t backend_count;
-    enum vpc_split split;
+    enum vpc_split splits[VPC_SPLITS]; /* each scenario is run with each; none: whole */
+    size_t split_count;
+    size_t shard, shards; /* the shard'th part of shards, from 1; 0: all */
+    struct vpc_expectations expectations;
+    bool partial; /* scenarios were selected: an expectation without a run tells nothing */
     uint64_t seed;
     const char *build;
-    const char *guest_dir;   /* where guests' kernel and images are made */
-    const char *guest_image; /* the program that makes them */
-    char **initrds;          /* of the implementations, where they were made */
-    size_t initrd_count;
-    size_t jobs;     /* runs at once; 0: 1 */
-    int interrupted; /* by this signal, after the run */
-    const char *out; /* where failures go */
+    const char *guest_dir;         /* where guests' kernel and images are made */
+    const char *guest_image;       /* the program that makes them */
+    struct vpc_prepared *prepared; /* one for each implementation, when a backend wants it */
+    size_t jobs;                   /* runs at once; 0: 1 */
+    int limit_ms;                  /* of one run, in real time; 0: two minutes */
+    int interrupted;               /* by this signal, after the run */
+    const char *out;               /* where failures go */
     const char *program;
-    bool colour, progress;
+    bool progress;
+    time_t when; /* it began; for reports */
+    uint64_t ms; /* that all runs took together with their waiting, in real time */
     struct vpc_suite_run *runs;
     size_t run_count;
+    char *trouble; /* what could not be kept of a failure, or NULL */
 };
 
 /* Adds every *.vpcs below the folder, in order of name, or the one file.  False: *error, which the caller frees. */
 bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error);
-/* Adds every scenario of that name below the folder, at least one.  False: *error, which the caller frees. */
-bool vpc_suite_add_named(struct vpc_suite *suite, const char *folder, const char *name,
-                         char **error);
-/* Runs every scenario on every backend, with each implementation of its role.  False: *error, and nothing was run. */
-bool vpc_suite_run(struct vpc_suite *suite, char **error);
+/*
+ * Adds those below the folder whose name, or path below it without the ending, fits the shell pattern; false with *error
+ * when there is none.
+ */
+bool vpc_suite_add_matching(struct vpc_suite *suite, const char *folder, const char *pattern,
+                            char **error);
+/* Keeps the scenarios that cover a requirement that fits the shell pattern. */
+void vpc_suite_keep_covering(struct vpc_suite *suite, const char *pattern);
+/* Runs every scenario on every backend and split, with each implementation of its role. */
+void vpc_suite_run(struct vpc_suite *suite);
+/* One run more, of a script that is not the suite's: its result, and no folder. */
+void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
+                   const struct vpc_script *script, struct vpc_result *result);
 void vpc_suite_free(struct vpc_suite *suite);
 const char *vpc_split_name(enum vpc_split split);
+
+/* ---- what the runs come to ---------------------------------------------------------------------------------------- */
+
+enum vpc_standing {
+    VPC_STANDING_GOOD,     /* pass, non-strict, not supported */
+    VPC_STANDING_EXPECTED, /* bad, and known to be */
+    VPC_STANDING_ALARM,    /* good, and known to be bad: the expectation is out of date */
+    VPC_STANDING_BAD,
+};
+
+enum vpc_standing vpc_standing_of(const struct vpc_suite_run *run);
+/* Runs of that verdict, whatever was expected. */
+size_t vpc_suite_count(const struct vpc_suite *suite, enum vpc_verdict verdict);
+size_t vpc_suite_count_standing(const struct vpc_suite *suite, enum vpc_standing standing);
+/* Expectations that no run was for; 0 when the suite is partial. */
+size_t vpc_suite_stale(const struct vpc_suite *suite);
+
+enum vpc_exit {
+    VPC_EXIT_PASS = 0,
+    VPC_EXIT_FAIL = 1,
+    VPC_EXIT_USAGE = 2,
+    VPC_EXIT_INCONCLUSIVE = 3,
+    VPC_EXIT_TOO_FEW = 4,
+    VPC_EXIT_ALARM = 5,
+};
+
+/* The exit code of vpc-conform: the worst of all, and too few where fewer than min runs were good. */
+int vpc_suite_exit(const struct vpc_suite *suite, size_t min);
 
 #endif

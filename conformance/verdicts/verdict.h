@@ -7,11 +7,12 @@
 #ifndef VPC_CONFORM_VERDICT_H
 #define VPC_CONFORM_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum vpc_verdict {
     VPC_PASS,
-    VPC_NON_STRICT,    /* legal, but not as it should be: an alternative that its scenario marks so */
+    VPC_NON_STRICT,    /* the subject did what the specification allows and does not recommend */
     VPC_FAIL,          /* the subject did what the specification forbids, crashed or hung */
     VPC_INCONCLUSIVE,  /* the run tells nothing: the machine held up the harness itself */
     VPC_NOT_SUPPORTED, /* the scenario needs what the implementation does not claim */
@@ -26,11 +27,17 @@ struct vpc_result {
     char *expected;
     char *got;
     char *requirement; /* ids with spaces */
-    char *trace;       /* the last lines */
+    char *trace;       /* its lines, without the middle of a long one */
     uint64_t ms;       /* real time */
 };
 
+/* As people read it: "pass", "FAIL", "not supported". */
 const char *vpc_verdict_name(enum vpc_verdict verdict);
+/* As programs read it, one word in lower case: "pass", "fail", "not-supported". */
+const char *vpc_verdict_word(enum vpc_verdict verdict);
+bool vpc_verdict_of(const char *word, enum vpc_verdict *verdict);
+/* Pass, or non-strict. */
+bool vpc_verdict_good(enum vpc_verdict verdict);
 void vpc_result_clear(struct vpc_result *result);
 
 #endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of vpc-conform: options, and a verb for each thing that it does.
+ *
+ * Errors are one line that the caller frees; a verb gives the exit code (enum vpc_exit, or VPC_EXIT_HARNESS).
+ */
+#ifndef VPC_CONFORM_CLI_H
+#define VPC_CONFORM_CLI_H
+
+#include "report/report.h"
+#include "verdicts/suite.h"
+
+#define VPC_REPORTS_MAX 16
+
+struct vpc_settings {
+    struct vpc_suite suite;
+    const char *scenarios; /* the folder of all */
+    const char *covering;  /* keep these only, or NULL */
+    struct {
+        vpc_report_fn *fn;
+        const char *path;
+    } reports[VPC_REPORTS_MAX];
+    size_t report_count;
+    size_t min;
+    bool gate, help;
+};
+
+extern const struct vpc_backend_ops *const vpc_backends[3];
+
+/* Reads argv up to the verb's words; false: *error. */
+bool vpc_options_parse(struct vpc_settings *settings, int argc, char **argv, char **error);
+bool vpc_backend_by_name(const char *name, const struct vpc_backend_ops **backend);
+bool vpc_split_by_name(const char *name, enum vpc_split *split);
+/* Adds an implementation's description to the suite. */
+bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **error);
+void vpc_usage(FILE *out);
+/* Says the error on standard error and frees it; VPC_EXIT_USAGE. */
+int vpc_complain(char *error);
+
+/* Verbs; words are what stands behind the verb, ended by NULL. */
+typedef int vpc_verb_fn(struct vpc_settings *settings, char **words);
+
+vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage;
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* The options: one table that is parsed by and that --help is made of. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct vpc_backend_ops *const vpc_backends[3] = {&vpc_backend_inproc, &vpc_backend_socket,
+                                                       &vpc_backend_qemu};
+
+int vpc_complain(char *error)
+{
+    fprintf(stderr, "vpc-conform: %s\n", error);
+    free(error);
+    return VPC_EXIT_USAGE;
+}
+
+bool vpc_backend_by_name(const char *name, const struct vpc_backend_ops **backend)
+{
+    for (size_t i = 0; i < sizeof(vpc_backends) / sizeof(vpc_backends[0]); i++) {
+        if (strcmp(vpc_backends[i]->name, name) != 0)
+            continue;
+        *backend = vpc_backends[i];
+        return true;
+    }
+    return false;
+}
+
+bool vpc_split_by_name(const char *name, enum vpc_split *split)
+{
+    for (int i = 0; i < VPC_SPLITS; i++) {
+        if (strcmp(vpc_split_name((enum vpc_split)i), name) != 0)
+            continue;
+        *split = (enum vpc_split)i;
+        return true;
+    }
+    return false;
+}
+
+bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **error)
+{
+    struct vpc_implementation *one = vpc_implementation_load(path, error);
+
+    if (one == NULL)
+        return false;
+    for (size_t i = 0; i < suite->implementation_count; i++)
+        if (strcmp(suite->implementations[i]->name, one->name) == 0)
+            *error =
+                vpc_format("%s: %s has the same name, \"%s\"; reports could not tell them apart",
+                           path, suite->implementations[i]->path, one->name);
+    suite->implementations = vpc_grow(suite->implementations, suite->implementation_count + 1,
+                                      sizeof(struct vpc_implementation *));
+    suite->implementations[suite->implementation_count++] = one;
+    return *error == NULL;
+}
+
+/* ---- setters ------------------------------------------------------------------------------------------------------ */
+
+static bool set_implementation(struct vpc_settings *settings, const char *value, char **error)
+{
+    return vpc_add_implementation(&settings->suite, value, error);
+}
+
+static bool set_backend(struct vpc_settings *settings, const char *value, char **error)
+{
+    struct vpc_suite *suite = &settings->suite;
+    const struct vpc_backend_ops *backend;
+
+    if (!vpc_backend_by_name(value, &backend)) {
+        *error = vpc_format("--backend %s: write inproc, socket or qemu", value);
+        return false;
+    }
+    for (size_t i = 0; i < suite->backend_count; i++)
+        if (suite->backends[i] == backend)
+            return true;
+    suite->backends[suite->backend_count++] = backend;
+    return true;
+}
+
+static void add_split(struct vpc_suite *suite, enum vpc_split split)
+{
+    for (size_t i = 0; i < suite->split_count; i++)
+        if (suite->splits[i] == split)
+            return;
+    suite->splits[suite->split_count++] = split;
+}
+
+static bool set_split(struct vpc_settings *settings, const char *value, char **error)
+{
+    enum vpc_split split;
+    bool all = strcmp(value, "all") == 0;
+
+    if (!all && !vpc_split_by_name(value, &split)) {
+        *error = vpc_format("--split %s: write whole, 1, random, largest or all", value);
+        return false;
+    }
+    for (int i = 0; i < VPC_SPLITS; i++)
+        if (all || i == (int)split)
+            add_split(&settings->suite, (enum vpc_split)i);
+    return true;
+}
+
+static bool number(const char *name, const char *value, uint64_t min, uint64_t max,
+                   uint64_t *result, char **error)
+{
+    if (vpc_number(value, result) && *result >= min && *result <= max)
+        return true;
+    *error = vpc_format("%s %s: write a number from %llu to %llu", name, value,
+                        (unsigned long long)min, (unsigned long long)max);
+    return false;
+}
+
+static bool set_seed(struct vpc_settings *settings, const char *value, char **error)
+{
+    return number("--seed", value, 0, INT64_MAX, &settings->suite.seed, error);
+}
+
+static bool set_min(struct vpc_settings *settings, const char *value, char **error)
+{
+    return number("--min", value, 0, SIZE_MAX, &settings->min, error);
+}
+
+static bool set_jobs(struct vpc_settings *settings, const char *value, char **error)
+{
+    return number("--jobs", value, 1, 64, &settings->suite.jobs, error);
+}
+
+static bool set_limit(struct vpc_settings *settings, const char *value, char **error)
+{
+    uint64_t seconds = 0;
+    bool good = number("--limit", value, 1, 86400, &seconds, error);
+
+    settings->suite.limit_ms = (int)seconds * 1000;
+    return good;
+}
+
+static bool set_shard(struct vpc_settings *settings, const char *value, char **error)
+{
+    struct vpc_suite *suite = &settings->suite;
+    char end;
+
+    settings->suite.partial = true;
+    if (sscanf(value, "%zu/%zu%c", &suite->shard, &suite->shards, &end) == 2 && suite->shard >= 1 &&
+        suite->shard <= suite->shards)
+        return true;
+    *error = vpc_format("--shard %s: write I/N, the I'th of N parts, from 1", value);
+    return false;
+}
+
+static bool set_expect(struct vpc_settings *settings, const char *value, char **error)
+{
+    return vpc_expectations_load(&settings->suite.expectations, value, error);
+}
+
+static bool add_report(struct vpc_settings *settings, vpc_report_fn *fn, const char *path,
+                       char **error)
+{
+    if (settings->report_count == VPC_REPORTS_MAX) {
+        *error = vpc_format("%s: at most %d reports", path, VPC_REPORTS_MAX);
+        return false;
+    }
+    settings->reports[settings->report_count].fn = fn;
+    settings->reports[settings->report_count++].path = path;
+    return true;
+}
+
+#define REPORT_OPTION(name, fn)                                                                    \
+    static bool name(struct vpc_settings *settings, const char *value, char **error)               \
+    {                                                                                              \
+        return add_report(settings, fn, value, error);                                             \
+    }
+
+REPORT_OPTION(set_report, vpc_report_text)
+REPORT_OPTION(set_tap, vpc_report_tap)
+REPORT_OPTION(set_junit, vpc_report_junit)
+REPORT_OPTION(set_json, vpc_report_json)
+
+#define PLAIN_OPTION(name, statement)                                                              \
+    static bool name(struct vpc_settings *settings, const char *value, char **error)               \
+    {                                                                                              \
+        (void)value;                                                                               \
+        (void)error;                                                                               \
+        statement;                                                                                 \
+        return true;                                                                               \
+    }
+
+PLAIN_OPTION(set_scenarios, settings->scenarios = value)
+PLAIN_OPTION(set_covers, settings->covering = value)
+PLAIN_OPTION(set_out, settings->suite.out = value)
+PLAIN_OPTION(set_guest_dir, settings->suite.guest_dir = value)
+PLAIN_OPTION(set_guest_image, settings->suite.guest_image = value)
+PLAIN_OPTION(set_gate, settings->gate = true)
+PLAIN_OPTION(set_help, settings->help = true)
+
+/* ---- the table ---------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    const char *value; /* NULL: takes none */
+    bool (*set)(struct vpc_settings *settings, const char *value, char **error);
+    const char *help;
+} options[] = {
+    {"implementation", "FILE", set_implementation,
+     "description of an implementation (may be repeated)"},
+    {"backend", "NAME", set_backend, "inproc, socket or qemu (may be repeated; default: inproc)"},
+    {"split", "HOW", set_split,
+     "how what is sent on the bus is cut: whole, 1, random, largest, all (may be repeated)"},
+    {"seed", "N", set_seed, "of all that is random (default: 1)"},
+    {"scenarios", "DIR", set_scenarios, "where scenarios are (default: conformance/scenarios)"},
+    {"covers", "PATTERN", set_covers, "only scenarios that cover such a requirement: 'CLS-*'"},
+    {"shard", "I/N", set_shard, "only the I'th of N parts of the runs"},
+    {"jobs", "N", set_jobs, "so many runs at once (default: 1)"},
+    {"limit", "SECONDS", set_limit, "of one run, in real time (default: 120)"},
+    {"min", "N", set_min, "red when fewer runs are good (default: 1)"},
+    {"expect", "FILE", set_expect,
+     "what is known to go wrong: lines SCENARIO VERDICT REASON (may be repeated)"},
+    {"out", "DIR", set_out, "folders of failures (default: vpc-conform.out)"},
+    {"report", "FILE", set_report, "write a row for each run; - is standard output, also below"},
+    {"junit", "FILE", set_junit, "write JUnit's XML"},
+    {"tap", "FILE", set_tap, "write TAP version 14"},
+    {"json", "FILE", set_json, "write JSON, as report.schema.json describes it"},
+    {"guest-dir", "DIR", set_guest_dir,
+     "qemu: where guest images are (default: guest beside vpc-conform)"},
+    {"guest-image", "PROGRAM", set_guest_image,
+     "qemu: what makes them (default: tools/guest-image)"},
+    {"gate", NULL, set_gate, "coverage: red when a MUST or an event has no scenario"},
+    {"help", NULL, set_help, "this text"},
+};
+
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+bool vpc_options_parse(struct vpc_settings *settings, int argc, char **argv, char **error)
+{
+    struct option table[OPTION_COUNT + 1] = {0};
+    int which;
+
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        table[i] = (struct option){
+            options[i].name, options[i].value ? required_argument : no_argument, NULL, (int)i};
+    while ((which = getopt_long(argc, argv, "", table, NULL)) >= 0) {
+        if (which == '?') {
+            *error = vpc_copy("see vpc-conform --help");
+            return false;
+        }
+        if (!options[which].set(settings, optarg, error))
+            return false;
+    }
+    return true;
+}
+
+void vpc_usage(FILE *out)
+{
+    fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
+          "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
+          "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
+          "       vpc-conform coverage [--gate]               requirements and their scenarios\n\n",
+          out);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char *name =
+            vpc_format("--%s %s", options[i].name, options[i].value ? options[i].value : "");
+
+        fprintf(out, "  %-22s %s\n", name, options[i].help);
+        free(name);
+    }
+    fputs("\nA SCENARIO is a file, a folder, or a pattern of names: hello-world, 'half-close*', "
+          "'guest/*'.\n"
+          "Exit: 0 all good (pass, non-strict), 1 a fail, 2 bad command line, scenario or\n"
+          "descriptor, 3 nothing worse than inconclusive, 4 no run or fewer than --min were good,\n"
+          "5 an expected failure no longer comes, 70 the harness, the machine or a full disk.\n",
+          out);
+}

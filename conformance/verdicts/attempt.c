@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* See attempt.h. */
+#include "verdicts/attempt.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "report/clean.h"
+
+/* ---- results between child and parent ----------------------------------------------------------------------------- */
+
+/* Texts may hold any octets; JSON takes UTF-8 only. */
+static json_t *text_json(const char *text)
+{
+    char *good = vpc_clean_utf8(text ? text : "");
+    json_t *json = json_string(good);
+
+    free(good);
+    return json;
+}
+
+static void send_result(int fd, const struct vpc_result *result)
+{
+    json_t *json = json_pack(
+        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
+        result->line, "step", text_json(result->step), "expected", text_json(result->expected),
+        "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
+        text_json(result->trace), "ms", (json_int_t)result->ms);
+
+    json_dumpfd(json, fd, JSON_COMPACT);
+    json_decref(json);
+}
+
+static bool take_result(const struct vpc_buffer *text, struct vpc_result *result)
+{
+    json_t *json = text->end ? json_loadb((const char *)text->data, text->end, 0, NULL) : NULL;
+
+    if (json == NULL)
+        return false;
+    result->verdict = (enum vpc_verdict)json_integer_value(json_object_get(json, "verdict"));
+    result->line = (int)json_integer_value(json_object_get(json, "line"));
+    result->ms = (uint64_t)json_integer_value(json_object_get(json, "ms"));
+    result->step = vpc_copy(json_string_value(json_object_get(json, "step")));
+    result->expected = vpc_copy(json_string_value(json_object_get(json, "expected")));
+    result->got = vpc_copy(json_string_value(json_object_get(json, "got")));
+    result->requirement = vpc_copy(json_string_value(json_object_get(json, "requirement")));
+    result->trace = vpc_copy(json_string_value(json_object_get(json, "trace")));
+    json_decref(json);
+    return true;
+}
+
+/* ---- folders ------------------------------------------------------------------------------------------------------ */
+
+char *vpc_temporary_dir(void)
+{
+    const char *base = getenv("TMPDIR");
+    char *dir = vpc_format("%s/vpc-conform-XXXXXX", base ? base : "/tmp");
+
+    if (mkdtemp(dir))
+        return dir;
+    free(dir);
+    return NULL;
+}
+
+void vpc_remove_tree(const char *dir)
+{
+    char *const paths[] = {(char *)dir, NULL};
+    FTS *tree = fts_open(paths, FTS_NOCHDIR | FTS_PHYSICAL, NULL);
+    FTSENT *entry;
+
+    while (tree && (entry = fts_read(tree)) != NULL)
+        if (entry->fts_info != FTS_D)
+            remove(entry->fts_path);
+    if (tree)
+        fts_close(tree);
+}
+
+/* ---- one run ------------------------------------------------------------------------------------------------------ */
+
+static void run_in_child(void *user, int fd)
+{
+    const struct vpc_attempt *attempt = user;
+    const struct vpc_suite *suite = attempt->suite;
+    const struct vpc_suite_run *run = attempt->run;
+    struct vpc_run_config config = {
+        .script = run->script,
+        .table = suite->table,
+        .spec = suite->spec,
+        .implementation = run->implementation,
+        .backend = run->backend,
+        .split = run->split,
+        .seed = suite->seed,
+        .dir = attempt->dir,
+        .build = suite->build,
+        .guest_dir = suite->guest_dir,
+        .initrd = run->initrd,
+        .in_subject = attempt->in_subject,
+    };
+    char *trace = vpc_format("%s/trace.txt", attempt->dir);
+    struct vpc_result result;
+    FILE *file = fopen(trace, "we");
+
+    vpc_run(&config, &result, file);
+    if (file)
+        fclose(file);
+    send_result(fd, &result);
+    vpc_result_clear(&result);
+    free(trace);
+}
+
+struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
+                                      struct vpc_suite_run *run, volatile int *in_subject)
+{
+    struct vpc_attempt *attempt = vpc_alloc(sizeof(*attempt));
+    int error;
+
+    *attempt = (struct vpc_attempt){suite, run, vpc_temporary_dir(), in_subject};
+    if (attempt->dir && vpc_jobs_start(jobs, run_in_child, attempt))
+        return attempt;
+    error = errno;
+    vpc_attempt_end(attempt);
+    errno = error;
+    return NULL;
+}
+
+static void judge_end(struct vpc_result *result, const struct vpc_job_result *end, bool in_subject,
+                      int limit_ms)
+{
+    const char *who = in_subject ? "the subject" : "the harness";
+
+    *result = (struct vpc_result){.verdict = in_subject ? VPC_FAIL : VPC_HARNESS_ERROR};
+    result->expected = vpc_copy("a run that ends by itself");
+    if (!end->in_time)
+        result->got = vpc_format("no end within %d s", limit_ms / 1000);
+    else if (WIFSIGNALED(end->status))
+        result->got = vpc_format("%s ended by signal %d (%s)", who, WTERMSIG(end->status),
+                                 strsignal(WTERMSIG(end->status)));
+    else
+        result->got = vpc_format("%s ended with status %d", who, WEXITSTATUS(end->status));
+}
+
+void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end)
+{
+    struct vpc_result *result = &attempt->run->result;
+
+    if (!take_result(&end->text, result))
+        judge_end(result, end, *attempt->in_subject, attempt->suite->limit_ms);
+}
+
+void vpc_attempt_end(struct vpc_attempt *attempt)
+{
+    if (attempt->dir)
+        vpc_remove_tree(attempt->dir);
+    free(attempt->dir);
+    free(attempt);
+}

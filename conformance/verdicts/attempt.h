@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run in a child process.
+ *
+ * The child writes its result as one JSON object into a pipe.  A child that ends without a result crashed: it is the
+ * subject's fault if the subject's code ran in it (the shared flag in_subject), else the harness's.
+ */
+#ifndef VPC_CONFORM_ATTEMPT_H
+#define VPC_CONFORM_ATTEMPT_H
+
+#include "verdicts/jobs.h"
+#include "verdicts/suite.h"
+
+struct vpc_attempt {
+    struct vpc_suite *suite;
+    struct vpc_suite_run *run;
+    char *dir;                /* of the run, temporary */
+    volatile int *in_subject; /* shared with the child */
+};
+
+/* NULL with errno if the system can not.  in_subject points to shared memory. */
+struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
+                                      struct vpc_suite_run *run, volatile int *in_subject);
+/* Fills the run's result from what the job said; the attempt's folder is still there. */
+void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end);
+/* Removes the folder and frees the attempt. */
+void vpc_attempt_end(struct vpc_attempt *attempt);
+
+/* A new temporary folder, freed by the caller; NULL with errno. */
+char *vpc_temporary_dir(void);
+void vpc_remove_tree(const char *dir);
+
+#endif
