@@ -18,7 +18,7 @@ include impl/install.mk
 $(IMPL_SHELL_OBJ): $(CORE_GEN)
 $(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
-IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/connect)
+IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/event_xml ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
@@ -98,5 +98,15 @@ $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o
 CHECKS += check-man
 check-man: ## check the manual pages, where mandoc is there
 	@if command -v mandoc >/dev/null; then mandoc -Tlint -W warning $(MANPAGES); else echo 'no mandoc: manual pages not checked'; fi
+
+# ---- the forms of the event log -----------------------------------------------------------------------
+
+.PHONY: check-event-xml check-events-follow
+CHECKS += check-event-xml check-events-follow
+check-events-follow: $(BUILD)/vpcctl ## follow the event log over log rotation
+	@impl/tests/check-events-follow $<
+
+check-event-xml: $(BUILD)/vpcctl ## validate the event log's Windows XML, where xmllint is there
+	@impl/tests/check-event-xml $<
 
 -include $(wildcard $(BUILD)/impl/*.d $(BUILD)/impl/*/*.d $(BUILD)/impl-pic/*/*.d)

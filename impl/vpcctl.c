@@ -19,6 +19,7 @@ enum {
     OPT_EXPLAIN = 1 << 5,
     OPT_FILE = 1 << 6,
     OPT_RUNTIME_DIR = 1 << 7,
+    OPT_XML = 1 << 9,
     ALWAYS = OPT_JSON | OPT_RUNTIME_DIR,
     NEEDS_VM = 1 << 8, /* the first argument is VM */
 };
@@ -43,8 +44,9 @@ static const command_row commands[] = {
      1, ctl_connect},
     {"stat", "VM", "counters", ALWAYS | NEEDS_VM | OPT_SOCKET, 0, ctl_stat},
     {"devices", "VM", "the channels, as devices", ALWAYS | NEEDS_VM | OPT_SOCKET, 0, ctl_devices},
-    {"events", "VM [--follow] | --explain ID", "the event log; what an event means",
-     ALWAYS | NEEDS_VM | OPT_FOLLOW | OPT_EXPLAIN | OPT_FILE, 0, ctl_events},
+    {"events", "VM [--follow] | --explain ID|all",
+     "the event log (--xml: as Windows event XML); what an event means",
+     ALWAYS | NEEDS_VM | OPT_FOLLOW | OPT_EXPLAIN | OPT_FILE | OPT_XML, 0, ctl_events},
     {"pipe-path", "PIPE", "the Unix socket of a pipe name", ALWAYS, 1, ctl_pipe_path},
 };
 
@@ -60,6 +62,7 @@ static const struct option options[] = {
     {"follow", no_argument, NULL, OPT_FOLLOW},
     {"explain", required_argument, NULL, OPT_EXPLAIN},
     {"file", required_argument, NULL, OPT_FILE},
+    {"xml", no_argument, NULL, OPT_XML},
     {"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},
@@ -111,6 +114,9 @@ static bool take_value(ctl *c, int option)
         break;
     case OPT_EXPLAIN:
         c->explain = optarg;
+        break;
+    case OPT_XML:
+        c->xml = true;
         break;
     case OPT_FILE:
         c->file = optarg;

@@ -27,6 +27,7 @@ typedef struct ctl {
     const char *file;        /* --file */
     int64_t timeout_ms;      /* --timeout; VPC_FOREVER without it */
     bool json, follow;
+    bool xml;          /* --xml */
     bool colour;       /* standard output is a terminal */
     const char *vm;    /* NULL: --socket or --tag took its place */
     char *const *args; /* what stands behind VM */

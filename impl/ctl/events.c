@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* events: the event log for people, followed if wanted, and the catalogue's explanations. */
+/* events: the event log for people and for programs, followed if wanted, and the catalogue's explanations. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "event_xml.h"
 #include "log_line.h"
 
 extern const char vpc_events_json[]; /* spec/events.json, as it is */
 
 enum {
-    LOOK_AGAIN_MS = 1000, /* the log may not exist yet: nothing to watch then */
+    LOOK_AGAIN_MS = 1000, /* the log may not exist yet, or be another file by now */
 };
+
+/* ---- --explain ---------------------------------------------------------------------------------- */
 
 static void print_colour(const ctl *c, const char *code)
 {
@@ -35,113 +39,172 @@ static void print_explanation(const ctl *c, json_t *kind)
         printf("  %-8s %s\n", parts[i], json_string_value(json_object_get(kind, parts[i])));
 }
 
+/* By id, by name, or all of them. */
+static bool is_asked(const ctl *c, const json_t *kind)
+{
+    char *end;
+    long id = strtol(c->explain, &end, 10);
+
+    if (strcmp(c->explain, "all") == 0)
+        return true;
+    return *end ? strcmp(json_string_value(json_object_get(kind, "name")), c->explain) == 0
+                : json_integer_value(json_object_get(kind, "id")) == id;
+}
+
 static int explain(const ctl *c)
 {
-    json_t *catalogue = json_loads(vpc_events_json, 0, NULL);
-    json_t *kind, *found = NULL;
-    char *end;
+    json_t *catalogue = json_loads(vpc_events_json, 0, NULL), *kind;
+    unsigned found = 0;
     size_t i;
-    long id = strtol(c->explain, &end, 10);
+
     json_array_foreach(json_object_get(catalogue, "events"), i, kind)
     {
-        const char *name = json_string_value(json_object_get(kind, "name"));
-        if (*end ? name && strcmp(name, c->explain) == 0
-                 : json_integer_value(json_object_get(kind, "id")) == id)
-            found = kind;
+        if (!is_asked(c, kind))
+            continue;
+        found++;
+        if (c->json)
+            ctl_print_json(kind);
+        else
+            print_explanation(c, kind);
     }
-    if (!found)
+    if (found == 0)
         ctl_complain(c, "there is no event %s", c->explain);
-    else if (c->json)
-        ctl_print_json(found);
-    else
-        print_explanation(c, found);
     json_decref(catalogue);
     return found ? CTL_OK : CTL_FAILED;
 }
 
-static void print_entry(const ctl *c, const char *line, size_t n)
+/* ---- the log -------------------------------------------------------------------------------------- */
+
+struct reader {
+    const ctl *c;
+    const char *path;
+    FILE *log; /* NULL: it can not be read now */
+    uint64_t record;
+};
+
+static void print_entry(struct reader *reader, const char *line, size_t n)
 {
-    if (c->json)
+    reader->record++;
+    if (reader->c->xml)
+        vpc_event_xml_entry(stdout, line, n, reader->record);
+    else if (reader->c->json)
         printf("%.*s\n", (int)n, line);
     else
-        vpc_log_line_print(stdout, line, n, c->colour);
+        vpc_log_line_print(stdout, line, n, reader->c->colour);
 }
 
-/* Prints the whole lines from here to the end.  A line without its newline is still being written:
- * it stays. */
-static void print_new_lines(const ctl *c, FILE *log)
+/* Prints the whole lines from here to the end.  A line without its newline is still being written: it stays. */
+static void print_new_lines(struct reader *reader)
 {
     char *line = NULL;
     size_t size = 0;
+
     for (;;) {
-        long start = ftell(log);
-        ssize_t n = getline(&line, &size, log);
+        long start = ftell(reader->log);
+        ssize_t n = getline(&line, &size, reader->log);
+
         if (n <= 0)
             break;
         if (line[n - 1] != '\n') {
-            fseek(log, start, SEEK_SET);
+            fseek(reader->log, start, SEEK_SET);
             break;
         }
-        print_entry(c, line, (size_t)n - 1);
+        print_entry(reader, line, (size_t)n - 1);
     }
-    clearerr(log);
+    clearerr(reader->log);
     free(line);
     fflush(stdout);
 }
 
-static FILE *open_log(const ctl *c, const char *path)
+static void open_log(struct reader *reader)
 {
-    FILE *log = fopen(path, "re");
-    if (!log && !(c->follow && errno == ENOENT))
-        ctl_complain(c, "the event log %s can not be read: %s (see --file)", path, strerror(errno));
-    return log;
+    reader->log = fopen(reader->path, "re");
+    if (!reader->log && !(reader->c->follow && errno == ENOENT))
+        ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
+                     strerror(errno));
 }
+
+/* ---- --follow --------------------------------------------------------------------------------------- */
 
 /* Sleeps until the log may have changed; without inotify or a log, for a moment. */
 static void wait_for_change(int watch)
 {
     char events[4096];
     struct pollfd p = {.fd = watch, .events = POLLIN};
+
     if (poll(&p, 1, LOOK_AGAIN_MS) > 0 && read(watch, events, sizeof(events)) < 0)
         poll(NULL, 0, LOOK_AGAIN_MS);
 }
 
-static int follow(const ctl *c, const char *path, FILE *log)
+/* Another file has the log's name, or the log was cut: log rotation. */
+static bool was_replaced(const struct reader *reader)
+{
+    struct stat ours, named;
+
+    if (fstat(fileno(reader->log), &ours) != 0 || stat(reader->path, &named) != 0)
+        return false; /* gone: what comes in its place is seen when it is there */
+    return ours.st_ino != named.st_ino || ours.st_dev != named.st_dev ||
+           ours.st_size < ftell(reader->log);
+}
+
+static int follow(struct reader *reader)
 {
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (log)
-        inotify_add_watch(watch, path, IN_MODIFY);
+
+    if (reader->log)
+        inotify_add_watch(watch, reader->path, IN_MODIFY);
     while (!ferror(stdout)) {
         wait_for_change(watch);
-        if (!log && (log = open_log(c, path)))
-            inotify_add_watch(watch, path, IN_MODIFY);
-        if (log)
-            print_new_lines(c, log);
+        if (reader->log && was_replaced(reader)) {
+            print_new_lines(reader);
+            fclose(reader->log);
+            reader->log = NULL;
+        }
+        if (!reader->log) {
+            open_log(reader);
+            inotify_add_watch(watch, reader->path, IN_MODIFY);
+        }
+        if (reader->log)
+            print_new_lines(reader);
     }
-    if (log)
-        fclose(log);
+    if (reader->log)
+        fclose(reader->log);
     close(watch);
     return CTL_FAILED;
+}
+
+static int print_log(struct reader *reader)
+{
+    open_log(reader);
+    if (reader->c->xml && reader->log)
+        vpc_event_xml_begin(stdout);
+    if (reader->log)
+        print_new_lines(reader);
+    if (reader->c->follow)
+        return follow(reader);
+    if (!reader->log)
+        return CTL_FAILED;
+    if (reader->c->xml)
+        vpc_event_xml_end(stdout);
+    fclose(reader->log);
+    return CTL_OK;
 }
 
 int ctl_events(const ctl *c)
 {
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 300];
+
     if (c->explain)
         return explain(c);
+    if (c->xml && (c->follow || c->json)) {
+        ctl_complain(c, "--xml goes with neither --follow nor --json");
+        return CTL_USAGE;
+    }
     int error = vpc_runtime_dir(c->runtime_dir, root, sizeof(root));
     if (error || (!c->file && (!c->vm || strchr(c->vm, '/')))) {
         ctl_complain(c, "%s", error ? strerror(error) : "VM, --file or --explain is missing");
         return CTL_USAGE;
     }
     snprintf(path, sizeof(path), "%s/log/%s.jsonl", root, c->vm ? c->vm : "");
-    const char *name = c->file ? c->file : path;
-    FILE *log = open_log(c, name);
-    if (log)
-        print_new_lines(c, log);
-    if (c->follow)
-        return follow(c, name, log);
-    if (log)
-        fclose(log);
-    return log ? CTL_OK : CTL_FAILED;
+    return print_log(&(struct reader){.c = c, .path = c->file ? c->file : path});
 }

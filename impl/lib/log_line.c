@@ -17,7 +17,7 @@ static bool is_shown(const char *key)
     return false;
 }
 
-static const char *text_of(const json_t *entry, const char *key)
+const char *vpc_log_line_member(const json_t *entry, const char *key)
 {
     const char *text = json_string_value(json_object_get(entry, key));
     return text ? text : "";
@@ -40,7 +40,8 @@ static void print_time(FILE *out, json_int_t ms)
     fprintf(out, "%s.%03d", text, (int)(ms % 1000));
 }
 
-static void print_fields(FILE *out, json_t *entry)
+void vpc_log_line_fields(json_t *entry, void (*take)(void *user, const char *key, const char *text),
+                         void *user)
 {
     const char *key;
     json_t *value;
@@ -49,13 +50,33 @@ static void print_fields(FILE *out, json_t *entry)
         if (is_shown(key))
             continue;
         if (json_is_string(value)) {
-            fprintf(out, " %s=%s", key, json_string_value(value));
+            take(user, key, json_string_value(value));
         } else {
             char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-            fprintf(out, " %s=%s", key, text ? text : "?");
+            take(user, key, text ? text : "?");
             free(text);
         }
     }
+}
+
+static void print_field(void *out, const char *key, const char *text)
+{
+    fprintf(out, " %s=%s", key, text);
+}
+
+void vpc_log_line_text(json_t *entry, char *out, size_t size)
+{
+    FILE *text = fmemopen(out, size, "w");
+    if (!text) {
+        out[0] = '\0';
+        return;
+    }
+    setvbuf(text, NULL, _IOFBF, size);
+    fprintf(text, "%s: %s", vpc_log_line_member(entry, "name"),
+            vpc_log_line_member(entry, "message"));
+    vpc_log_line_fields(entry, print_field, text);
+    fclose(text);
+    out[size - 1] = '\0';
 }
 
 void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour)
@@ -66,13 +87,13 @@ void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour)
         json_decref(entry);
         return;
     }
-    const char *level = text_of(entry, "level");
+    const char *level = vpc_log_line_member(entry, "level");
     print_time(out, json_integer_value(json_object_get(entry, "time")));
     fprintf(out, " %s%-7s%s %s %" JSON_INTEGER_FORMAT " %s: %s", colour ? colour_of(level) : "",
-            level, colour ? "\033[0m" : "", text_of(entry, "source"),
-            json_integer_value(json_object_get(entry, "id")), text_of(entry, "name"),
-            text_of(entry, "message"));
-    print_fields(out, entry);
+            level, colour ? "\033[0m" : "", vpc_log_line_member(entry, "source"),
+            json_integer_value(json_object_get(entry, "id")), vpc_log_line_member(entry, "name"),
+            vpc_log_line_member(entry, "message"));
+    vpc_log_line_fields(entry, print_field, out);
     fputc('\n', out);
     json_decref(entry);
 }
