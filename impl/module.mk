@@ -79,15 +79,17 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox floods
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/programs.o
+$(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o $(LIBVPCBUS) | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
-$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
+$(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -Iproto -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson -lseccomp

@@ -33,7 +33,7 @@ static char *options_json(const struct vpc_arg *options, size_t count)
     for (size_t i = 0; i < count; i++) {
         const char *value = options[i].value;
         const char *quote =
-            value[strspn(value, "-0123456789")] || strchr(value + 1, '-') ? "\"" : "";
+            !*value || value[strspn(value, "-0123456789")] || strchr(value + 1, '-') ? "\"" : "";
         char *one =
             vpc_format("%s\"%s\": %s%s%s", i ? ", " : "", options[i].key, quote, value, quote);
 

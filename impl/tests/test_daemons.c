@@ -8,16 +8,13 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "programs.h"
 #include "sandbox.h"
 #include "scratch.h"
 #include "shell_rig.h"
@@ -26,46 +23,14 @@
 #define PIPE "\\\\.\\pipe\\test"
 
 enum {
-    LIMIT_MS = 10000,
+    LIMIT_MS = PROGRAM_LIMIT_MS,
     BIG = 3000000, /* more than all windows and socket buffers on the way hold */
 };
 
 static pid_t host, guest;
-static bool nameless; /* programs run on a machine without a host name */
 static int server;
 static unsigned port;
 static char octets[65536];
-
-/* Runs a program of the build with fd 0 and 1 as given (-1: nothing); it dies with the test. */
-static pid_t run(int in, int out, const char *const argv[])
-{
-    char program[256];
-    snprintf(program, sizeof(program), VPC_BUILD "/%s", argv[0]);
-    pid_t pid = fork();
-    cr_assert_geq(pid, 0);
-    if (pid > 0)
-        return pid;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (nameless && (unshare(CLONE_NEWUTS) != 0 || sethostname("(none)", 6) != 0))
-        _exit(126);
-    signal(SIGPIPE, SIG_DFL);
-    dup2(in < 0 ? null : in, 0);
-    dup2(out < 0 ? null : out, 1);
-    execv(program, (char *const *)(uintptr_t)argv);
-    _exit(127);
-}
-
-static int ended(pid_t pid)
-{
-    int status = 0;
-    int64_t end = scratch_now_ms() + LIMIT_MS;
-    while (waitpid(pid, &status, WNOHANG) == 0) {
-        cr_assert_lt(scratch_now_ms(), end, "a program does not end");
-        scratch_sleep_ms(5);
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
 
 static void start_guest(void)
 {
@@ -73,16 +38,17 @@ static void start_guest(void)
     snprintf(bus, sizeof(bus), "listen:%s/bus", scratch);
     snprintf(control, sizeof(control), "%s/guest.sock", scratch);
     snprintf(log, sizeof(log), "%s/log/guest.jsonl", scratch);
-    guest = run(-1, -1,
-                (const char *[]){"vpc-guest", "--bus", bus, "--runtime-dir", scratch, "--tag", "T",
-                                 "--vm", "guest", "--control", control, "--log", log, NULL});
+    guest = program_run(-1, -1,
+                        (const char *[]){"vpc-guest", "--bus", bus, "--runtime-dir", scratch,
+                                         "--tag", "T", "--vm", "guest", "--control", control,
+                                         "--log", log, NULL});
 }
 
 static void start_host(void)
 {
     char bus[128];
     snprintf(bus, sizeof(bus), "%s/bus", scratch);
-    host = run(
+    host = program_run(
         -1, -1,
         (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm", "vm", NULL});
 }
@@ -107,7 +73,7 @@ static void stop(pid_t *pid)
     if (*pid <= 0)
         return;
     kill(*pid, SIGTERM);
-    cr_expect_eq(ended(*pid), 0, "an endpoint did not stop well");
+    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
     *pid = 0;
 }
 
@@ -222,23 +188,8 @@ Test(daemons, the_last_words_of_a_client_that_closes_at_once)
     close(near);
     scratch_sleep_ms(100); /* the guest's program is slow: the writer has to wait for it */
     cr_assert_eq(read_all(far, NULL, 0), BIG);
-    cr_assert_eq(ended(writer), 0);
+    cr_assert_eq(program_ended(writer), 0);
     close(far);
-}
-
-/* The number (base 16) in the line `name` of /proc/PID/status. */
-static unsigned long status_line(pid_t pid, const char *name)
-{
-    char path[64], line[256];
-    unsigned long value = ~0ul;
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file);
-    while (fgets(line, sizeof(line), file))
-        if (strncmp(line, name, strlen(name)) == 0)
-            value = strtoul(line + strlen(name), NULL, 16);
-    fclose(file);
-    return value;
 }
 
 Test(daemons, both_run_in_their_sandbox)
@@ -248,11 +199,11 @@ Test(daemons, both_run_in_their_sandbox)
     wait_ready();
     for (int i = 0; i < 2; i++) {
         pid_t pid = i ? host : guest;
-        cr_assert_eq(status_line(pid, "Seccomp:"), 2u, "SECCOMP_MODE_FILTER");
-        cr_assert_eq(status_line(pid, "NoNewPrivs:"), 1u);
+        cr_assert_eq(program_status(pid, "Seccomp:"), 2u, "SECCOMP_MODE_FILTER");
+        cr_assert_eq(program_status(pid, "NoNewPrivs:"), 1u);
     }
-    cr_assert_eq(status_line(guest, "CapEff:"), 0u);
-    cr_assert_eq(status_line(host, "CapEff:") & ~(1ul << CAP_DAC_OVERRIDE), 0u);
+    cr_assert_eq(program_status(guest, "CapEff:"), 0u);
+    cr_assert_eq(program_status(host, "CapEff:") & ~(1ul << CAP_DAC_OVERRIDE), 0u);
 }
 
 Test(daemons, a_refused_port_is_an_error_at_once)
@@ -302,8 +253,8 @@ Test(daemons, both_endpoints_list_both_channels)
 
 static pid_t connect_command(int in, int out)
 {
-    return run(in, out,
-               (const char *[]){"vpcctl", "--runtime-dir", scratch, "connect", "vm", PIPE, NULL});
+    return program_run(
+        in, out, (const char *[]){"vpcctl", "--runtime-dir", scratch, "connect", "vm", PIPE, NULL});
 }
 
 Test(daemons, connect_ends_well_after_both_directions_ended)
@@ -324,7 +275,7 @@ Test(daemons, connect_ends_well_after_both_directions_ended)
     close(far);
     cr_assert_eq(read_all(out[0], head, sizeof(head)), 6);
     cr_assert_str_eq(head, "answer");
-    cr_assert_eq(ended(command), 0);
+    cr_assert_eq(program_ended(command), 0);
     close(out[0]);
 }
 
@@ -349,8 +300,8 @@ Test(daemons, connect_fails_when_the_guest_endpoint_is_killed_and_a_new_one_is_c
     pid_t command = connect_that_stays(&far, in);
     put(in[1], "stale");
     kill(guest, SIGKILL);
-    cr_assert_eq(ended(guest), -SIGKILL);
-    cr_assert_eq(ended(command), 1);
+    cr_assert_eq(program_ended(guest), -SIGKILL);
+    cr_assert_eq(program_ended(command), 1);
     close(in[1]);
     close(far);
     start_guest();
@@ -371,7 +322,7 @@ Test(daemons, connect_fails_when_the_server_resets)
     pid_t command = connect_that_stays(&far, in);
     setsockopt(far, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(far);
-    cr_assert_eq(ended(command), 1);
+    cr_assert_eq(program_ended(command), 1);
     close(in[1]);
 }
 
@@ -380,8 +331,8 @@ Test(daemons, connect_fails_when_the_host_endpoint_is_killed)
     int far, in[2];
     pid_t command = connect_that_stays(&far, in);
     kill(host, SIGKILL);
-    cr_assert_eq(ended(host), -SIGKILL);
-    cr_assert_eq(ended(command), 1);
+    cr_assert_eq(program_ended(host), -SIGKILL);
+    cr_assert_eq(program_ended(command), 1);
     cr_assert_eq(read_all(far, NULL, 0), -ECONNRESET,
                  "an end by error is a reset in the guest (CLS-7)");
     close(in[1]);
@@ -398,7 +349,8 @@ Test(daemons, connect_fails_when_the_host_endpoint_is_killed)
 /* ---- the commands' exit status --------------------------------------------------------------------- */
 
 #define COMMAND(...)                                                                               \
-    ended(run(-1, -1, (const char *[]){"vpcctl", "--runtime-dir", scratch, __VA_ARGS__, NULL}))
+    program_ended(program_run(                                                                     \
+        -1, -1, (const char *[]){"vpcctl", "--runtime-dir", scratch, __VA_ARGS__, NULL}))
 
 Test(daemons, exit_status_of_commands)
 {
@@ -428,7 +380,8 @@ Test(daemons, exit_status_of_commands)
 Test(daemons, wrong_usage_of_the_endpoints)
 {
     wait_ready();
-#define HOST(...) ended(run(-1, -1, (const char *[]){"vpc-host", __VA_ARGS__, NULL}))
+#define HOST(...)                                                                                  \
+    program_ended(program_run(-1, -1, (const char *[]){"vpc-host", __VA_ARGS__, NULL}))
     cr_assert_eq(HOST("--help"), 0);
     cr_assert_eq(HOST("--version"), 0);
     cr_assert_eq(HOST("--no-such-option"), 2);
@@ -443,10 +396,11 @@ Test(daemons, wrong_usage_of_the_endpoints)
     cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--option", "window=a"),
                  2);
     cr_assert_eq(HOST("--allow-ports", "80"), 2, "it is an option of the guest's");
-    cr_assert_eq(ended(run(-1, -1,
-                           (const char *[]){"vpc-guest", "--bus", "b", "--runtime-dir", scratch,
-                                            "--allow-ports", "80-", NULL})),
-                 2);
+    cr_assert_eq(
+        program_ended(program_run(-1, -1,
+                                  (const char *[]){"vpc-guest", "--bus", "b", "--runtime-dir",
+                                                   scratch, "--allow-ports", "80-", NULL})),
+        2);
     cr_assert_eq(HOST("--vm", "vm", "--bus", "b", "--runtime-dir", scratch), 1,
                  "one endpoint runs already");
 }
@@ -459,9 +413,9 @@ Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
     snprintf(path, sizeof(path), "%s/guest.sock", scratch);
     wait_ready();
     stop(&guest);
-    nameless = true;
-    guest =
-        run(-1, -1, (const char *[]){"vpc-guest", "--bus", path, "--runtime-dir", scratch, NULL});
+    program_nameless = true;
+    guest = program_run(
+        -1, -1, (const char *[]){"vpc-guest", "--bus", path, "--runtime-dir", scratch, NULL});
     vpc_virtual_machine *vm = NULL;
     int64_t limit = scratch_now_ms() + LIMIT_MS;
     while (vpc_open_control_socket(path, &vm) != VPC_S_OK)
