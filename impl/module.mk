@@ -6,7 +6,7 @@ IMPL_LIB_SRC := control file_name hresult log_line named_event runtime_dir virtu
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := actions bus control_server daemon entry listener log_file loop pipe_server ready_event sandbox shell stream tcp_client
+IMPL_SHELL_SRC := actions bus control_server daemon journal entry listener log_file loop pipe_server ready_event sandbox shell stream tcp_client
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 MANPAGES := $(wildcard impl/*.[1-8])
@@ -79,7 +79,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox floods
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox floods journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
@@ -87,12 +87,27 @@ $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_dae
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o $(LIBVPCBUS) | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
 $(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -Iproto -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
 
 $(BUILD)/test_impl_%: $(BUILD)/impl/tests/test_%.o $(BUILD)/impl/tests/scratch.o $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion -ljansson -lseccomp
+
+# ---- the journal's message catalogue -----------------------------------------------------------------
+
+PROGRAMS += $(BUILD)/vpcbus.catalog
+JOURNAL_PREFIX = $(shell sed -n 's/^\#define VPC_JOURNAL_MESSAGE_ID "\(.*\)"/\1/p' impl/shell/journal.h)
+
+$(BUILD)/vpcbus.catalog: impl/journal-catalog.jq spec/events.json impl/shell/journal.h
+	@mkdir -p $(@D)
+	jq -r --arg prefix '$(JOURNAL_PREFIX)' -f impl/journal-catalog.jq spec/events.json > $@
+
+.PHONY: check-journal-catalog
+CHECKS += check-journal-catalog
+check-journal-catalog: $(BUILD)/vpcbus.catalog ## let journalctl read the message catalogue, where it is there
+	@impl/tests/check-journal-catalog $<
 
 # ---- manual pages ----------------------------------------------------------------------------------
 

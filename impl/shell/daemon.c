@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include "file_name.h"
+#include "journal.h"
 #include "sandbox.h"
 #include "shell.h"
 #include "vpc.h"
@@ -23,7 +24,7 @@ enum {
 /* What the command line said. */
 typedef struct settings {
     const vpc_daemon *daemon;
-    const char *vm, *bus, *runtime_dir, *tag, *log, *control;
+    const char *vm, *bus, *runtime_dir, *tag, *log, *control, *journal;
     json_t *options;
     bool verbose, no_sandbox;
 } settings;
@@ -108,6 +109,12 @@ static int take_allow_ports(settings *s, const char *argument)
     return 0;
 }
 
+static int take_journal(settings *s, const char *argument)
+{
+    s->journal = argument;
+    return 0;
+}
+
 static int take_verbose(settings *s, const char *argument)
 {
     (void)argument;
@@ -141,6 +148,8 @@ static const option_row rows[] = {
      "the ports that the host may reach, such as 80,6000-6999 (all)", take_allow_ports},
     {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
      take_option},
+    {"journal", "PATH", 0, "the systemd journal's socket, or none (its default under systemd)",
+     take_journal},
     {"verbose", NULL, 0, "show the log's entries on standard error too", take_verbose},
     {"no-sandbox", NULL, 0, "keep all rights: for a kernel that has no seccomp", take_no_sandbox},
     {"version", NULL, 0, "say the version and exit", take_version},
@@ -193,6 +202,14 @@ static int parse(settings *s, int argc, char **argv)
     if (optind < argc)
         return usage_error(s, "there is an argument too many", argv[optind]);
     return 0;
+}
+
+/* systemd sets JOURNAL_STREAM for the services whose output it takes. */
+static const char *journal_socket(const settings *s)
+{
+    if (s->journal)
+        return strcmp(s->journal, "none") == 0 ? NULL : s->journal;
+    return getenv("JOURNAL_STREAM") ? VPC_JOURNAL_SOCKET : NULL;
 }
 
 /* The tag that QEMU's -smbios type=3,asset=TAG gives the machine; "" without one. */
@@ -281,6 +298,7 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
         .runtime_dir = root,
         .control_path = s->control ? s->control : control,
         .log_path = s->log ? s->log : log,
+        .journal = journal_socket(s),
         .verbose = s->verbose,
         .no_sandbox = s->no_sandbox            ? "told so by --no-sandbox"
                       : vpc_sandbox_possible() ? NULL

@@ -47,6 +47,7 @@ void vpc_log_write(vpc_shell *shell, const char *text, size_t n)
 {
     if (shell->log.fd >= 0)
         append(shell, text, n);
+    vpc_journal_write(&shell->journal, text, n);
     if (shell->log.verbose)
         vpc_log_line_print(stderr, text, n, isatty(STDERR_FILENO));
 }

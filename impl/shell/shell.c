@@ -96,6 +96,12 @@ static int open_parts(vpc_shell *shell)
                        strerror(error));
         return error;
     }
+    error = vpc_journal_open(&shell->journal, config->journal, config->program);
+    if (error) {
+        vpc_shell_note(shell, "the journal's socket %s can not be used: %s", config->journal,
+                       strerror(error));
+        return error;
+    }
     error = vpc_control_open(&shell->control, shell, config->control_path);
     if (error) {
         vpc_shell_note(shell, "the control socket %s can not be made: %s%s", config->control_path,
@@ -166,6 +172,7 @@ void vpc_shell_close(vpc_shell *shell)
     vpc_bus_close(&shell->bus);
     vpc_control_close(&shell->control);
     vpc_event_close(shell->ready);
+    vpc_journal_close(&shell->journal);
     vpc_log_close(&shell->log);
     vpc_watch_close(&shell->loop, &shell->signals);
     if (shell->ep)

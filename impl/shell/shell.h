@@ -28,6 +28,7 @@ typedef struct vpc_shell_config {
     const char *runtime_dir;  /* with its folders made */
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */
+    const char *journal;      /* the socket of the systemd journal, NULL: none */
     bool verbose;             /* show log entries on stderr */
     const char *no_sandbox;   /* why there is none, NULL: vpc_shell_run() enters it */
 } vpc_shell_config;

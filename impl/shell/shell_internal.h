@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "event_catalogue.h"
+#include "journal.h"
 #include "loop.h"
 #include "shell.h"
 #include "vpc.h"
@@ -125,6 +126,7 @@ struct vpc_shell {
     vpc_bus bus;
     vpc_control control;
     vpc_log log;
+    vpc_journal journal;
     vpc_event *ready;
     char ready_name[96];
     vpc_stream *streams; /* closed ones stay until the turn is over */
