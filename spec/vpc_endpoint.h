@@ -141,7 +141,8 @@ typedef struct vpc_endpoint_abi {
     /* Takes the next action: 1 and *action, or 0 when there is none. */
     int (*next_action)(vpc_endpoint *ep, vpc_action *action);
 
-    /* Ends the session in an orderly way: drains open pairs for at most limit_ms, says GOODBYE, then STOPPED comes. */
+    /* Ends the session in an orderly way: drains open pairs for at most limit_ms, says GOODBYE, then STOPPED comes.  Called
+     * again it can make the limit shorter: 0 ends at once. */
     void (*stop)(vpc_endpoint *ep, uint64_t limit_ms);
 } vpc_endpoint_abi;
 

@@ -177,16 +177,25 @@ static void finish(vpc_endpoint *ep)
     advance_stop(ep);
 }
 
-static void stop(vpc_endpoint *ep, uint64_t limit_ms)
+static void begin_stop(vpc_endpoint *ep)
 {
-    if (ep->stopping)
-        return;
     ep->stopping = true;
-    ep->stop_at = limit_ms < VPC_NEVER - ep->now ? ep->now + limit_ms : VPC_NEVER;
+    ep->stop_at = VPC_NEVER;
     vpc_session_set_ready(ep->session, false);
     for (unsigned i = 0; i < ep->options.max_pairs; i++)
         if (ep->relays[i].stream != 0 && ep->relays[i].open)
             ep->relays[i].eof = true;
+}
+
+/* A second call can make the limit shorter, never longer. */
+static void stop(vpc_endpoint *ep, uint64_t limit_ms)
+{
+    uint64_t at = limit_ms < VPC_NEVER - ep->now ? ep->now + limit_ms : VPC_NEVER;
+
+    if (!ep->stopping)
+        begin_stop(ep);
+    if (at < ep->stop_at)
+        ep->stop_at = at;
     finish(ep);
 }
 

@@ -343,6 +343,19 @@ Test(relay, an_endpoint_that_stops_waits_no_longer_than_its_limit, .init = begin
     cr_assert_eq(server()->end, VPC_ACTION_ABORT);
 }
 
+Test(relay, a_second_stop_makes_the_limit_shorter, .init = begin, .fini = end)
+{
+    stop(&rig.host, 5000);
+    stop(&rig.host, 60000);
+    rig_advance(&rig, 4000);
+    cr_assert_eq(rig.host.stopped, 0);
+    stop(&rig.host, 0);
+    cr_assert_eq(rig.host.stopped, 1);
+    expect_closed(&rig.host, "cause=stopped; level=info");
+    expect(rig_log(&rig.guest, "SESSION_LOST"), "cause=goodbye");
+    cr_assert_eq(server()->end, VPC_ACTION_ABORT);
+}
+
 Test(relay, a_stop_without_limit_never_overflows, .init = begin, .fini = end)
 {
     stop(&rig.host, UINT64_MAX);
