@@ -6,8 +6,11 @@ IMPL_LIB_SRC := control file_name hresult log_line named_event runtime_dir virtu
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := actions bus control_server daemon journal entry listener log_file loop pipe_server ready_event sandbox shell stream tcp_client
+IMPL_SHELL_SRC := actions bus control_server daemon journal entry listener log_file loop pcapng pipe_server ready_event sandbox settings shell stream tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
+
+# The trace asks the protocol's parser what a frame is.
+$(BUILD)/impl/shell/trace.o $(BUILD)/impl/shell/trace_cut.o: IMPL_CFLAGS += -Iproto
 
 MANPAGES := $(wildcard impl/*.[1-8])
 
@@ -79,14 +82,15 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers daemons sandbox floods journal
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
-IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ)
+IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/programs.o
-$(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o $(LIBVPCBUS) | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
+$(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 

@@ -62,6 +62,7 @@ static void go_down(vpc_bus *bus)
         vpc_listener_pause(&bus->listener, false);
     else
         retry_later(bus);
+    vpc_trace_down(bus->shell);
     bus->shell->abi->bus_down(bus->shell->ep);
     vpc_shell_settle(bus->shell);
 }
@@ -72,6 +73,7 @@ static bool read_some(vpc_bus *bus)
     vpc_shell *shell = bus->shell;
     ssize_t n = read(bus->watch.fd, shell->chunk, sizeof(shell->chunk));
     if (n > 0) {
+        vpc_trace_octets(shell, false, shell->chunk, (size_t)n);
         shell->abi->bus_input(shell->ep, shell->chunk, (size_t)n);
         vpc_shell_settle(shell);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -105,6 +107,7 @@ void vpc_bus_flush(vpc_bus *bus)
     while (!blocked && sent < VPC_BUDGET && (n = shell->abi->bus_output(shell->ep, &octets)) > 0) {
         ssize_t w = write(bus->watch.fd, octets, n);
         if (w > 0) {
+            vpc_trace_octets(shell, true, octets, (size_t)w);
             shell->abi->bus_sent(shell->ep, (size_t)w);
             vpc_actions_take(shell);
             sent += (size_t)w;

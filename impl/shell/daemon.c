@@ -2,9 +2,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +10,7 @@
 #include "file_name.h"
 #include "journal.h"
 #include "sandbox.h"
+#include "settings.h"
 #include "shell.h"
 #include "vpc.h"
 
@@ -21,191 +19,8 @@ enum {
     VM_NAME_MAX = 40, /* longer ones would not fit into the path of a socket */
 };
 
-/* What the command line said. */
-typedef struct settings {
-    const vpc_daemon *daemon;
-    const char *vm, *bus, *runtime_dir, *tag, *log, *control, *journal;
-    json_t *options;
-    bool verbose, no_sandbox;
-} settings;
-
-typedef struct option_row {
-    const char *name;
-    const char *argument; /* NULL: it takes none */
-    uint32_t roles;       /* bit per enum vpc_role; 0: both */
-    const char *help;
-    int (*take)(settings *s, const char *argument); /* 0: go on; else the exit status + 1 */
-} option_row;
-
-static int take_help(settings *s, const char *argument);
-
-static int take_vm(settings *s, const char *argument)
-{
-    s->vm = argument;
-    return 0;
-}
-
-static int take_bus(settings *s, const char *argument)
-{
-    s->bus = argument;
-    return 0;
-}
-
-static int take_runtime_dir(settings *s, const char *argument)
-{
-    s->runtime_dir = argument;
-    return 0;
-}
-
-static int take_tag(settings *s, const char *argument)
-{
-    s->tag = argument;
-    return 0;
-}
-
-static int take_log(settings *s, const char *argument)
-{
-    s->log = argument;
-    return 0;
-}
-
-static int take_control(settings *s, const char *argument)
-{
-    s->control = argument;
-    return 0;
-}
-
-static int usage_error(const settings *s, const char *what, const char *argument)
-{
-    fprintf(stderr, "%s: %s: %s (see %s --help)\n", s->daemon->program, what, argument,
-            s->daemon->program);
-    return EXIT_USAGE + 1;
-}
-
-static void set_option(settings *s, const char *name, const char *value)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    bool is_number = end != value && !*end && !errno;
-    json_object_set_new(s->options, name, is_number ? json_integer(number) : json_string(value));
-}
-
-/* NAME=VALUE; the endpoint itself knows which settings there are and what they may be. */
-static int take_option(settings *s, const char *argument)
-{
-    const char *equals = strchr(argument, '=');
-    char name[64];
-    if (!equals || equals == argument || !equals[1] || equals - argument >= (ptrdiff_t)sizeof(name))
-        return usage_error(s, "--option needs NAME=VALUE", argument);
-    snprintf(name, sizeof(name), "%.*s", (int)(equals - argument), argument);
-    set_option(s, name, equals + 1);
-    return 0;
-}
-
-static int take_allow_ports(settings *s, const char *argument)
-{
-    set_option(s, "allow_ports", argument);
-    return 0;
-}
-
-static int take_journal(settings *s, const char *argument)
-{
-    s->journal = argument;
-    return 0;
-}
-
-static int take_verbose(settings *s, const char *argument)
-{
-    (void)argument;
-    s->verbose = true;
-    return 0;
-}
-
-static int take_no_sandbox(settings *s, const char *argument)
-{
-    (void)argument;
-    s->no_sandbox = true;
-    return 0;
-}
-
-static int take_version(settings *s, const char *argument)
-{
-    (void)argument;
-    printf("%s, VPCBus 1.0\n", s->daemon->program);
-    return EXIT_SUCCESS + 1;
-}
-
-static const option_row rows[] = {
-    {"vm", "NAME", 0, "the virtual machine's name (guest: the host name, if not given)", take_vm},
-    {"bus", "PATH", 0, "the way to the other endpoint: see the manual page", take_bus},
-    {"runtime-dir", "DIR", 0, "where sockets, ready event and log are", take_runtime_dir},
-    {"tag", "TAG", 0, "chassis asset tag (host: expected, guest: its own, from DMI if not given)",
-     take_tag},
-    {"log", "FILE", 0, "the event log", take_log},
-    {"control", "PATH", 1u << VPC_ROLE_GUEST, "the control socket", take_control},
-    {"allow-ports", "LIST", 1u << VPC_ROLE_GUEST,
-     "the ports that the host may reach, such as 80,6000-6999 (all)", take_allow_ports},
-    {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
-     take_option},
-    {"journal", "PATH", 0, "the systemd journal's socket, or none (its default under systemd)",
-     take_journal},
-    {"verbose", NULL, 0, "show the log's entries on standard error too", take_verbose},
-    {"no-sandbox", NULL, 0, "keep all rights: for a kernel that has no seccomp", take_no_sandbox},
-    {"version", NULL, 0, "say the version and exit", take_version},
-    {"help", NULL, 0, "this text", take_help},
-};
-
-enum {
-    ROWS = sizeof(rows) / sizeof(rows[0]),
-};
-
-static bool applies(const option_row *row, const vpc_daemon *daemon)
-{
-    return !row->roles || (row->roles & (1u << daemon->role));
-}
-
-static int take_help(settings *s, const char *argument)
-{
-    (void)argument;
-    printf("usage: %s [options]\n%s\n\n", s->daemon->program, s->daemon->purpose);
-    for (size_t i = 0; i < ROWS; i++) {
-        char left[40];
-        snprintf(left, sizeof(left), "--%s %s", rows[i].name,
-                 rows[i].argument ? rows[i].argument : "");
-        if (applies(&rows[i], s->daemon))
-            printf("  %-22s %s\n", left, rows[i].help);
-    }
-    return EXIT_SUCCESS + 1;
-}
-
-/* 0, or the exit status + 1. */
-static int parse(settings *s, int argc, char **argv)
-{
-    struct option options[ROWS + 1] = {0};
-    for (size_t i = 0, n = 0; i < ROWS; i++)
-        if (applies(&rows[i], s->daemon))
-            options[n++] =
-                (struct option){.name = rows[i].name,
-                                .has_arg = rows[i].argument ? required_argument : no_argument,
-                                .val = (int)i + 1};
-    for (;;) {
-        int at = getopt_long(argc, argv, "", options, NULL);
-        if (at == -1)
-            break;
-        if (at < 1 || at > ROWS) /* getopt has said what is wrong */
-            return EXIT_USAGE + 1;
-        int done = rows[at - 1].take(s, optarg);
-        if (done)
-            return done;
-    }
-    if (optind < argc)
-        return usage_error(s, "there is an argument too many", argv[optind]);
-    return 0;
-}
-
 /* systemd sets JOURNAL_STREAM for the services whose output it takes. */
-static const char *journal_socket(const settings *s)
+static const char *journal_socket(const vpc_settings *s)
 {
     if (s->journal)
         return strcmp(s->journal, "none") == 0 ? NULL : s->journal;
@@ -246,10 +61,44 @@ static const char *name_of_guest(struct utsname *host)
     return uname(host) == 0 && good_vm_name(host->nodename) ? host->nodename : "guest";
 }
 
-static int run(const vpc_shell_config *config)
+/* One run of an endpoint: what it was started with, and what SIGHUP said since. */
+typedef struct daemon_run {
+    vpc_settings first, now;
+    int argc;
+    char **argv;
+    struct utsname host;
+    char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
+        control[VPC_FILE_SIZE + 96];
+} daemon_run;
+
+static void set_changing(const daemon_run *run, const vpc_settings *s, vpc_shell_config *config)
+{
+    config->log_path = s->log ? s->log : run->log;
+    config->verbose = s->verbose;
+    config->trace_path = s->trace;
+    config->trace_limit = s->trace_limit;
+}
+
+/* Settings that are wrong now change nothing. */
+static void reload(void *user, vpc_shell_config *config)
+{
+    daemon_run *run = user;
+    vpc_settings next;
+    if (vpc_settings_read(&next, run->first.daemon, run->argc, run->argv)) {
+        fprintf(stderr, "%s: the settings stay as they were\n", config->program);
+        vpc_settings_free(&next);
+        return;
+    }
+    vpc_settings_compare(&run->first, &next);
+    set_changing(run, &next, config);
+    vpc_settings_free(&run->now);
+    run->now = next;
+}
+
+static int run_shell(const vpc_shell_config *config)
 {
     vpc_shell *shell = NULL;
-    signal(SIGPIPE, SIG_IGN);
+    vpc_shell_hold_signals();
     int error = vpc_shell_open(config, &shell);
     if (error)
         return error == VPC_SHELL_BAD_SETTING ? EXIT_USAGE : EXIT_FAILURE;
@@ -258,32 +107,42 @@ static int run(const vpc_shell_config *config)
     return status;
 }
 
-/* Fills in what was not said, and runs. */
-static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
+static int make_places(daemon_run *run, const char *vm)
 {
-    char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
-        control[VPC_FILE_SIZE + 96];
-    struct utsname host;
+    const vpc_settings *s = &run->first;
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
-    const char *vm = s->vm ? s->vm : guest ? name_of_guest(&host) : "";
-    const char *bus = s->bus ? s->bus : s->daemon->bus;
-    if (!good_vm_name(vm))
-        return usage_error(s, "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",
-                           vm) -
-               1;
-    if (!bus || !*bus)
-        return usage_error(s, "--bus is missing", "the path of QEMU's socket") - 1;
-    int error = vpc_runtime_dir(s->runtime_dir, root, sizeof(root));
+    int error = vpc_runtime_dir(s->runtime_dir, run->root, sizeof(run->root));
     if (!error)
-        error = vpc_runtime_dir_make(root);
+        error = vpc_runtime_dir_make(run->root);
     if (error) {
         fprintf(stderr, "%s: VM %s: the runtime directory %s can not be used: %s%s\n",
-                s->daemon->program, vm, root, strerror(error),
+                s->daemon->program, vm, run->root, strerror(error),
                 error == EPERM ? " (it and its folders must be yours, with mode 0700)" : "");
-        return EXIT_FAILURE;
+        return error;
     }
-    snprintf(control, sizeof(control), guest ? "%s/guest.sock" : "%s/vms/%s.sock", root, vm);
-    snprintf(log, sizeof(log), guest ? "%s/log/guest.jsonl" : "%s/log/%s.jsonl", root, vm);
+    snprintf(run->control, sizeof(run->control), guest ? "%s/guest.sock" : "%s/vms/%s.sock",
+             run->root, vm);
+    snprintf(run->log, sizeof(run->log), guest ? "%s/log/guest.jsonl" : "%s/log/%s.jsonl",
+             run->root, vm);
+    return 0;
+}
+
+/* Fills in what was not said, and runs. */
+static int run_with_defaults(daemon_run *run, const vpc_endpoint_abi *abi)
+{
+    const vpc_settings *s = &run->first;
+    bool guest = s->daemon->role == VPC_ROLE_GUEST;
+    const char *vm = s->vm ? s->vm : guest ? name_of_guest(&run->host) : "";
+    const char *bus = s->bus ? s->bus : s->daemon->bus;
+    if (!good_vm_name(vm))
+        return vpc_usage_error(s->daemon,
+                               "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",
+                               vm) -
+               1;
+    if (!bus || !*bus)
+        return vpc_usage_error(s->daemon, "--bus is missing", "the path of QEMU's socket") - 1;
+    if (make_places(run, vm) != 0)
+        return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);
     vpc_shell_config config = {
         .abi = abi,
@@ -291,29 +150,32 @@ static int run_with_defaults(settings *s, const vpc_endpoint_abi *abi)
         .role = s->daemon->role,
         .vm = vm,
         .tag = s->tag  ? s->tag
-               : guest ? tag_of_machine(tag)
+               : guest ? tag_of_machine(run->tag)
                        : "",
         .options = options,
         .bus = bus,
-        .runtime_dir = root,
-        .control_path = s->control ? s->control : control,
-        .log_path = s->log ? s->log : log,
+        .runtime_dir = run->root,
+        .control_path = s->control ? s->control : run->control,
+        .config_path = s->config,
         .journal = journal_socket(s),
-        .verbose = s->verbose,
         .no_sandbox = s->no_sandbox            ? "told so by --no-sandbox"
                       : vpc_sandbox_possible() ? NULL
                                                : "this build watches its memory instead",
+        .reload = reload,
+        .reload_user = run,
     };
-    int status = run(&config);
+    set_changing(run, s, &config);
+    int status = run_shell(&config);
     free(options);
     return status;
 }
 
 int vpc_daemon_main(const vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc, char **argv)
 {
-    settings s = {.daemon = daemon, .options = json_object()};
-    int done = parse(&s, argc, argv);
-    int status = done ? done - 1 : run_with_defaults(&s, abi);
-    json_decref(s.options);
+    daemon_run run = {.argc = argc, .argv = argv};
+    int done = vpc_settings_read(&run.first, daemon, argc, argv);
+    int status = done ? done - 1 : run_with_defaults(&run, abi);
+    vpc_settings_free(&run.first);
+    vpc_settings_free(&run.now);
     return status;
 }

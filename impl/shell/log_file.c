@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "file_flags.h"
 #include "log_line.h"
 #include "shell_internal.h"
 
@@ -16,8 +17,19 @@ int vpc_log_open(vpc_log *log, const char *path, bool verbose)
     *log = (vpc_log){.fd = -1, .verbose = verbose};
     if (!path)
         return 0;
-    log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    log->fd = open(path, VPC_LOG_FLAGS, 0600);
     return log->fd < 0 ? errno : 0;
+}
+
+int vpc_log_reopen(vpc_log *log, const char *path, bool verbose)
+{
+    vpc_log next;
+    int error = vpc_log_open(&next, path, verbose);
+    if (error)
+        return error;
+    vpc_log_close(log);
+    *log = next;
+    return 0;
 }
 
 void vpc_log_close(vpc_log *log)
@@ -45,6 +57,7 @@ static void append(vpc_shell *shell, const char *text, size_t n)
 
 void vpc_log_write(vpc_shell *shell, const char *text, size_t n)
 {
+    vpc_trace_entry(shell, text, n);
     if (shell->log.fd >= 0)
         append(shell, text, n);
     vpc_journal_write(&shell->journal, text, n);

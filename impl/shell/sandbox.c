@@ -36,6 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_flags.h"
 #include "vpc_endpoint.h"
 
 enum {
@@ -132,6 +133,8 @@ static int allow_port(int rules, const char *port)
 static int allow_paths(int rules, const vpc_sandbox *sandbox)
 {
     int error = sandbox->port ? allow_port(rules, sandbox->port) : 0;
+    if (!error && sandbox->config)
+        error = allow_path(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
     for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
         if (sandbox->folders[i])
             error = allow_path(rules, sandbox->folders[i], FOLDER_RIGHTS);
@@ -228,6 +231,23 @@ static int allow_fixed(scmp_filter_ctx filter, const fixed_call *call)
         SCMP_CMP64(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value));
 }
 
+/* A trace is looked at before it is continued, and turned over. */
+static int allow_trace(scmp_filter_ctx filter)
+{
+    static const int numbers[] = {SCMP_SYS(pread64), SCMP_SYS(rename), SCMP_SYS(ftruncate)};
+    const fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_TRACE_FLAGS};
+    int error = allow_fixed(filter, &again);
+    for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, numbers[i], 0);
+    return error == EEXIST ? 0 : error; /* ftruncate() may be there already */
+}
+
+static int allow_config(scmp_filter_ctx filter)
+{
+    const fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_CONFIG_FLAGS};
+    return allow_fixed(filter, &again);
+}
+
 static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
 {
     const uint64_t all = UINT32_MAX;
@@ -238,6 +258,7 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
         {SCMP_SYS(socket), sandbox->unix_bus ? BOTH : HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
         {SCMP_SYS(openat), GUEST, 2, all, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY},
+        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
@@ -254,7 +275,13 @@ static int allow_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
     for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
         if (calls[i].roles & (1u << sandbox->role))
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
-    return error ? error : allow_fixed_calls(filter, sandbox);
+    if (!error)
+        error = allow_fixed_calls(filter, sandbox);
+    if (!error && sandbox->traces)
+        error = allow_trace(filter);
+    if (!error && sandbox->config)
+        error = allow_config(filter);
+    return error;
 }
 
 static int filter_calls(const vpc_sandbox *sandbox)

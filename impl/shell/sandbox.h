@@ -11,7 +11,9 @@ typedef struct vpc_sandbox {
     uint32_t role;            /* enum vpc_role */
     bool unix_bus;            /* the bus is a Unix socket */
     const char *port;         /* the device that may be opened; NULL: none */
-    const char *folders[3];   /* in which files may be made, opened and removed; NULL: fewer */
+    bool traces;              /* a trace is made, or may be */
+    const char *config;       /* the folder of a file that may be read; NULL: none */
+    const char *folders[5];   /* in which files may be made, opened and removed; NULL: fewer */
 } vpc_sandbox;
 
 /* Whether this build can have one: what watches memory needs more of the system than an endpoint. */

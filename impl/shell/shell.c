@@ -87,13 +87,29 @@ void vpc_shell_settle(vpc_shell *shell)
     shell->settling = false;
 }
 
+static void note_log(const vpc_shell *shell, int error)
+{
+    vpc_shell_note(shell, "the event log %s can not be opened: %s", shell->config.log_path,
+                   strerror(error));
+}
+
+static void note_trace(const vpc_shell *shell, int error)
+{
+    vpc_shell_note(shell, "the trace %s can not be opened: %s", shell->config.trace_path,
+                   error == EEXIST ? "it is there, and is no trace" : strerror(error));
+}
+
 static int open_parts(vpc_shell *shell)
 {
     const vpc_shell_config *config = &shell->config;
     int error = vpc_log_open(&shell->log, config->log_path, config->verbose);
     if (error) {
-        vpc_shell_note(shell, "the event log %s can not be opened: %s", config->log_path,
-                       strerror(error));
+        note_log(shell, error);
+        return error;
+    }
+    error = vpc_trace_open(shell);
+    if (error) {
+        note_trace(shell, error);
         return error;
     }
     error = vpc_journal_open(&shell->journal, config->journal, config->program);
@@ -173,6 +189,7 @@ void vpc_shell_close(vpc_shell *shell)
     vpc_control_close(&shell->control);
     vpc_event_close(shell->ready);
     vpc_journal_close(&shell->journal);
+    vpc_trace_close(shell);
     vpc_log_close(&shell->log);
     vpc_watch_close(&shell->loop, &shell->signals);
     if (shell->ep)
@@ -188,13 +205,27 @@ static void before_handlers(void *owner)
     vpc_shell_settle(shell);
 }
 
+/* Tells the endpoint as soon as it has all that the local programs wrote, or the limit is over. */
+static void advance_stop(vpc_shell *shell)
+{
+    uint64_t now = shell->loop.now, left = shell->stop_at > now ? shell->stop_at - now : 0;
+    if (!shell->stop_at || (left > 0 && vpc_streams_unread(shell)))
+        return;
+    shell->stop_at = 0;
+    shell->abi->stop(shell->ep, left);
+    vpc_shell_settle(shell);
+}
+
 int vpc_shell_turn(vpc_shell *shell, int wait_ms)
 {
     uint64_t until = shell->abi->deadline(shell->ep);
+    if (shell->stop_at && shell->stop_at < until)
+        until = shell->stop_at;
     if (wait_ms >= 0 && until > shell->loop.now + (uint64_t)wait_ms)
         until = shell->loop.now + (uint64_t)wait_ms;
     int error = vpc_loop_turn(&shell->loop, until, before_handlers, shell);
     vpc_shell_settle(shell);
+    advance_stop(shell);
     vpc_streams_bury(shell);
     vpc_control_bury(&shell->control);
     return error;
@@ -207,13 +238,27 @@ uint64_t vpc_shell_turns(const vpc_shell *shell)
 
 void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms)
 {
-    shell->abi->stop(shell->ep, limit_ms);
-    vpc_shell_settle(shell);
+    vpc_streams_take_no_more(shell);
+    shell->stop_at = shell->loop.now + limit_ms;
+    advance_stop(shell);
 }
 
 bool vpc_shell_stopped(const vpc_shell *shell)
 {
     return shell->stopped;
+}
+
+void vpc_shell_reload(vpc_shell *shell)
+{
+    vpc_shell_config *config = &shell->config;
+    if (config->reload)
+        config->reload(config->reload_user, config);
+    int error = vpc_log_reopen(&shell->log, config->log_path, config->verbose);
+    if (error)
+        note_log(shell, error);
+    error = vpc_trace_open(shell);
+    if (error)
+        note_trace(shell, error);
 }
 
 bool vpc_shell_has_output(const vpc_shell *shell)
@@ -227,24 +272,40 @@ bool vpc_shell_has_output(const vpc_shell *shell)
     return false;
 }
 
-/* The first signal lets open pairs drain; a second one means now. */
+/* The first signal to stop lets open pairs drain; a second one means now. */
 static void on_signal(vpc_watch *watch, uint32_t events)
 {
     vpc_shell *shell = watch->owner;
     struct signalfd_siginfo info;
     (void)events;
     while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        vpc_shell_stop(shell, shell->signals_seen++ ? 0 : STOP_LIMIT_MS);
+        if (info.ssi_signo == SIGHUP)
+            vpc_shell_reload(shell);
+        else
+            vpc_shell_stop(shell, shell->signals_seen++ ? 0 : STOP_LIMIT_MS);
 }
 
-static int watch_signals(vpc_shell *shell)
+static sigset_t taken_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void vpc_shell_hold_signals(void)
+{
+    sigset_t set = taken_signals();
     signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int watch_signals(vpc_shell *shell)
+{
+    sigset_t set = taken_signals();
+    vpc_shell_hold_signals();
     shell->signals = (vpc_watch){
         .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
         .on_ready = on_signal,
@@ -266,7 +327,8 @@ static int enter_sandbox(vpc_shell *shell)
 {
     const vpc_shell_config *config = &shell->config;
     const vpc_bus *bus = &shell->bus;
-    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE];
+    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE], log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE],
+        settings[VPC_FILE_SIZE];
     const char *what;
     bool paths;
     if (config->no_sandbox) {
@@ -279,8 +341,12 @@ static int enter_sandbox(vpc_shell *shell)
         .role = config->role,
         .unix_bus = bus->kind != VPC_BUS_PORT,
         .port = bus->kind == VPC_BUS_PORT ? bus->path : NULL,
+        .traces = config->trace_path || config->config_path,
+        .config = config->config_path ? folder_of(config->config_path, settings) : NULL,
         .folders = {config->runtime_dir, folder_of(config->control_path, control),
-                    bus->kind == VPC_BUS_LISTEN ? folder_of(bus->path, listen) : NULL},
+                    bus->kind == VPC_BUS_LISTEN ? folder_of(bus->path, listen) : NULL,
+                    config->log_path ? folder_of(config->log_path, log) : NULL,
+                    config->trace_path ? folder_of(config->trace_path, trace) : NULL},
     };
     int error = vpc_sandbox_enter(&sandbox, &what, &paths);
     if (error)

@@ -79,6 +79,7 @@ typedef struct vpc_stream {
     bool eof;       /* stream_eof() was said */
     bool gone;      /* stream_gone() was said */
     bool shut;      /* we finished writing */
+    bool last;      /* its program can write no more; what it wrote is still to be read */
     bool no_reader; /* a pipe client does not read any more: output is discarded */
     int broken;     /* a TCP connection's error, still to be told */
     vpc_watch watch;
@@ -118,6 +119,8 @@ typedef struct vpc_log {
     bool failed; /* the last write did; told once */
 } vpc_log;
 
+typedef struct vpc_trace vpc_trace;
+
 struct vpc_shell {
     vpc_shell_config config;
     const vpc_endpoint_abi *abi;
@@ -127,11 +130,13 @@ struct vpc_shell {
     vpc_control control;
     vpc_log log;
     vpc_journal journal;
+    vpc_trace *trace; /* NULL: there is none */
     vpc_event *ready;
     char ready_name[96];
     vpc_stream *streams; /* closed ones stay until the turn is over */
     vpc_watch signals;
     unsigned signals_seen;
+    uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
     bool settling;
     bool stopped;
     unsigned char chunk[VPC_CHUNK];
@@ -178,6 +183,10 @@ bool vpc_stream_resume(vpc_stream *stream);
 void vpc_stream_want(vpc_stream *stream); /* sets its interest */
 void vpc_stream_shutdown(vpc_stream *stream);
 void vpc_stream_end(vpc_stream *stream, bool abort);
+/* No program can write any more; what they have written is still read. */
+void vpc_streams_take_no_more(vpc_shell *shell);
+/* Whether there is something of that left. */
+bool vpc_streams_unread(const vpc_shell *shell);
 void vpc_streams_bury(vpc_shell *shell); /* frees what ended */
 
 /* pipe_server.c, tcp_client.c */
@@ -196,8 +205,22 @@ void vpc_control_bury(vpc_control *control); /* frees who left */
 
 /* log_file.c */
 int vpc_log_open(vpc_log *log, const char *path, bool verbose);
+/* The same under a name that may be another one; when that fails the log stays as it is. */
+int vpc_log_reopen(vpc_log *log, const char *path, bool verbose);
 void vpc_log_close(vpc_log *log);
 void vpc_log_write(vpc_shell *shell, const char *text, size_t n);
+
+/* trace.c: without a trace the last four do nothing */
+/* Begins one, or goes on in another file, as the configuration says; the one before stays when that fails.  EEXIST: the file is
+ * something else than a trace. */
+int vpc_trace_open(vpc_shell *shell);
+void vpc_trace_close(vpc_shell *shell);
+/* What was received or sent on the bus. */
+void vpc_trace_octets(vpc_shell *shell, bool outbound, const void *octets, size_t n);
+/* The bus ended. */
+void vpc_trace_down(vpc_shell *shell);
+/* An entry of the event log. */
+void vpc_trace_entry(vpc_shell *shell, const char *text, size_t n);
 
 /* ready_event.c */
 void vpc_ready_set(vpc_shell *shell, const char *name, bool set);

@@ -251,6 +251,23 @@ void vpc_stream_end(vpc_stream *stream, bool abort)
     vpc_listener_close(&stream->listener);
 }
 
+void vpc_streams_take_no_more(vpc_shell *shell)
+{
+    for (vpc_stream *s = shell->streams; s; s = s->next)
+        if (s->phase == VPC_STREAM_OPEN && !s->eof) {
+            s->last = true;
+            shutdown(s->watch.fd, SHUT_RD);
+        }
+}
+
+bool vpc_streams_unread(const vpc_shell *shell)
+{
+    const vpc_stream *s = shell->streams;
+    while (s && (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || s->gone))
+        s = s->next;
+    return s != NULL;
+}
+
 void vpc_streams_bury(vpc_shell *shell)
 {
     vpc_stream **at = &shell->streams;

@@ -12,6 +12,8 @@
 
 vpc_shell *rig;
 char rig_bus[96], rig_control[96], rig_log[96];
+const char *rig_trace_path;
+uint64_t rig_trace_limit;
 
 void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
 {
@@ -28,6 +30,8 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
         .runtime_dir = scratch,
         .control_path = rig_control,
         .log_path = rig_log,
+        .trace_path = rig_trace_path,
+        .trace_limit = rig_trace_limit,
     };
     cr_assert_eq(vpc_shell_open(&config, &rig), 0);
 }

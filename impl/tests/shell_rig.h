@@ -11,6 +11,8 @@ extern vpc_shell *rig;
 extern char rig_bus[96];     /* the bus socket's path */
 extern char rig_control[96]; /* the control socket's path */
 extern char rig_log[96];     /* the event log's path */
+extern const char *rig_trace_path;
+extern uint64_t rig_trace_limit; /* both for rig_begin_with() */
 
 void rig_begin(void); /* .init: bus "listen:" */
 void rig_begin_with(

@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "programs.h"
 #include "sandbox.h"
 #include "scratch.h"
 #include "shell_rig.h"
+#include "trace_reader.h"
 #include "vpc_control.h"
 
 #define PIPE "\\\\.\\pipe\\test"
@@ -425,4 +427,141 @@ Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
     cr_assert_str_eq(json_string_value(json_object_get(answer, "vm")), "guest");
     json_decref(answer);
     vpc_release_virtual_machine(vm);
+}
+
+/* ---- reload and stop -------------------------------------------------------------------------------- */
+
+/* Waits until somebody made the file. */
+static void await_file(const char *path)
+{
+    int64_t limit = scratch_now_ms() + LIMIT_MS;
+    while (access(path, F_OK) != 0) {
+        cr_assert_lt(scratch_now_ms(), limit, "there is no %s", path);
+        scratch_sleep_ms(5);
+    }
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
+{
+    char config[128], trace[128], log[128], moved[160], text[512];
+    snprintf(config, sizeof(config), "%s/config", scratch);
+    snprintf(trace, sizeof(trace), "%s/trace", scratch);
+    snprintf(log, sizeof(log), "%s/log/vm.jsonl", scratch);
+    snprintf(moved, sizeof(moved), "%s.1", log);
+    wait_ready();
+    stop(&host);
+    write_file(config, "{\"options\": {\"max_pairs\": 3}}");
+    snprintf(text, sizeof(text), "%s/bus", scratch);
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", text, "--runtime-dir", scratch, "--vm",
+                                        "vm", "--config", config, NULL});
+    wait_ready();
+    int far = started(), near = opened();
+    char head[32] = "";
+    put(near, "before, ");
+    cr_assert_eq(rename(log, moved), 0);
+    snprintf(text, sizeof(text), "{\"trace\": \"%s\", \"trace-limit\": 1, \"verbose\": false}",
+             trace);
+    write_file(config, text);
+    kill(host, SIGHUP);
+    await_file(trace);
+    await_file(log);
+    /* A file that is wrong changes nothing. */
+    write_file(config, "{\"trace\": 4}");
+    kill(host, SIGHUP);
+    put(near, "after");
+    close(near);
+    cr_assert_eq(read_all(far, head, sizeof(head)), 13);
+    cr_assert_str_eq(head, "before, after");
+    close(far);
+    vpc_virtual_machine *vm = vm_of();
+    await_pairs(vm, 0);
+    vpc_release_virtual_machine(vm);
+    stop(&host);
+    traced *t = traced_read(trace);
+    cr_assert_str_eq(t->interface, "vpcbus-host");
+    cr_assert_eq(traced_kind(&t->packet[t->count - 1]), TRACED_ENTRY, "the log's last word");
+    size_t frames = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        cr_assert_neq(traced_kind(&t->packet[i]), TRACED_OTHER);
+        frames += traced_kind(&t->packet[i]) == TRACED_FRAME;
+    }
+    cr_assert_geq(frames, 6u, "DATA, FIN, RELEASED and the other channel's end, GOODBYE");
+    traced_free(t);
+}
+
+Test(daemons, wrong_configuration_files)
+{
+    static const char *const wrong[] = {
+        "",
+        "[1]",
+        "{\"colour\": 1}",
+        "{\"trace-limit\": -1}",
+        "{\"verbose\": 1}",
+        "{\"bus\": 1}",
+        "{\"options\": {\"window\": 0}}",
+        "{\"config\": \"another\"}",
+    };
+    char config[128];
+    snprintf(config, sizeof(config), "%s/config", scratch);
+    cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--config", config), 2);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        write_file(config, wrong[i]);
+        cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--config", config),
+                     2, "%s", wrong[i]);
+    }
+    cr_assert_eq(HOST("--trace-limit", "much"), 2);
+    write_file(config, "{\"options\": {\"window\": 0}, \"vm\": \"vm\"}");
+    cr_assert_eq(
+        HOST("--option", "window=1", "--bus", "b", "--runtime-dir", scratch, "--config", config), 1,
+        "the command line goes first; one endpoint runs already");
+}
+
+Test(daemons, a_signal_to_stop_loses_nothing_that_was_written)
+{
+    long written = 0;
+    ssize_t n;
+    wait_ready();
+    int far = started(), near = opened();
+    memset(octets, 'w', sizeof(octets));
+    /* More than the window: some of it is still in the socket when the signal comes. */
+    while ((n = send(near, octets, sizeof(octets), MSG_DONTWAIT)) > 0 || written < 400000) {
+        written += n > 0 ? n : 0;
+        scratch_sleep_ms(n > 0 ? 0 : 5);
+    }
+    kill(host, SIGTERM);
+    scratch_sleep_ms(100);
+    cr_assert_eq(send(near, octets, 1, MSG_NOSIGNAL), -1);
+    cr_assert_eq(errno, EPIPE, "nobody reads any more");
+    cr_assert_eq(read_all(far, NULL, 0), written);
+    close(far);
+    cr_assert_eq(read_all(near, NULL, 0), 0);
+    close(near);
+    cr_assert_eq(program_ended(host), 0);
+    host = 0;
+}
+
+Test(daemons, a_second_signal_ends_at_once)
+{
+    wait_ready();
+    int far = started(), near = opened();
+    kill(host, SIGTERM);
+    cr_assert_eq(read_all(far, NULL, 0), 0);
+    scratch_sleep_ms(100);
+    cr_assert_eq(waitpid(host, NULL, WNOHANG), 0, "the other direction has five seconds to drain");
+    int64_t second = scratch_now_ms();
+    kill(host, SIGTERM);
+    cr_assert_eq(program_ended(host), 0);
+    cr_assert_lt(scratch_now_ms() - second, 4000, "it waited for the drain");
+    host = 0;
+    close(near);
+    close(far);
 }

@@ -151,6 +151,20 @@ static int try_remove_other(void)
     return said(unlink("/etc/hostname.no-such-file"));
 }
 
+static int try_log(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/log/new", scratch);
+    return said(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+}
+
+static int try_other_log(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s-log", scratch);
+    return said(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+}
+
 static int try_port(void)
 {
     return said(open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
@@ -277,6 +291,8 @@ static const struct attempt {
     {"making a file elsewhere", try_other_lock, EACCES, KILLED, true},
     {"writing another user's file", try_write_shadow, EACCES, KILLED, true},
     {"another device", try_other_port, KILLED, EACCES, true},
+    {"the log after its rotation", try_log, 0, 0, false},
+    {"a log elsewhere", try_other_log, EACCES, EACCES, true},
     {"the port", try_port, KILLED, 0, false},
     {"connecting by TCP", try_connect_inet, KILLED, ECONNREFUSED, false},
     {"memory", try_memory, 0, 0, false},
