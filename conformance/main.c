@@ -18,6 +18,7 @@ static const struct {
     {"check", vpc_verb_check},
     {"list", vpc_verb_list},
     {"coverage", vpc_verb_coverage},
+    {"generate", vpc_verb_generate},
 };
 
 static int dispatch(struct vpc_settings *settings, const char *name, char **words)
@@ -25,7 +26,7 @@ static int dispatch(struct vpc_settings *settings, const char *name, char **word
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i].name, name) == 0)
             return verbs[i].fn(settings, words);
-    return vpc_complain(vpc_format("%s: the verbs are run, check, list and coverage", name));
+    return vpc_complain(vpc_format("%s: the verbs are run, check, list, coverage and generate", name));
 }
 
 static char *folder_of_program(void)

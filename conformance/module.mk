@@ -3,7 +3,7 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_DIRS := document codec script testers run backends verdicts report cli
+CONFORM_DIRS := document codec script testers run backends verdicts report cli generate
 CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
@@ -36,7 +36,7 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script descriptor verdict report)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script generate descriptor verdict report)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
@@ -66,13 +66,20 @@ check-coverage: $(BUILD)/vpc-conform
 	@$< coverage --gate >$(BUILD)/coverage.txt || { tail -n 20 $(BUILD)/coverage.txt; exit 1; }
 	@tail -n 1 $(BUILD)/coverage.txt
 
+# Scenarios that follow from spec/, and some by chance.
+GENERATED := $(BUILD)/scenarios/generated
+$(GENERATED)/made: $(BUILD)/vpc-conform
+	@rm -rf $(@D)
+	$< generate --out $(@D) >$(BUILD)/generated.txt
+	@mv $(BUILD)/generated.txt $@
+
 # The reference in-process, cut in every way; under SAN it is judged with its memory watched.
-check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so
+check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(GENERATED)/made
 	@for split in whole 1 random largest; do \
 		$< run --implementation $(CONFORM)/implementations/reference-host.ini \
 			--implementation $(CONFORM)/implementations/reference-guest.ini \
-			--split $$split --jobs 2 --min 80 --out $(BUILD)/check-inproc.out \
-			--report $(BUILD)/check-inproc.txt >/dev/null || \
+			--split $$split --jobs 2 --min 500 --out $(BUILD)/check-inproc.out \
+			--report $(BUILD)/check-inproc.txt $(CONFORM)/scenarios $(GENERATED) >/dev/null || \
 			{ grep -v ^pass $(BUILD)/check-inproc.txt; exit 1; }; \
 		tail -n 1 $(BUILD)/check-inproc.txt; \
 	done

@@ -136,11 +136,24 @@ static void read_socket(struct vpc_sockets *all, struct vpc_socket *one)
         tell(all, VPC_SEEN_LOCAL_OCTETS, one->id, 0, part, (size_t)n);
     } else if (n == 0) {
         one->eof = true;
+        one->over = one->unix_domain;
         tell(all, VPC_SEEN_LOCAL_EOF, one->id, 0, NULL, 0);
     } else if (errno != EAGAIN && errno != EINTR) {
-        one->eof = true;
+        one->eof = one->over = true;
         tell(all, VPC_SEEN_LOCAL_RESET, one->id, 0, NULL, 0);
     }
+}
+
+/* A TCP connection whose end was read can still be reset: that shows as an error, and no read tells it. */
+static void look_after_end(struct vpc_sockets *all, struct vpc_socket *one, short events)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    getsockopt(one->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    one->over = (events & (POLLHUP | POLLERR)) != 0;
+    if (error)
+        tell(all, VPC_SEEN_LOCAL_RESET, one->id, 0, NULL, 0);
 }
 
 /* ---- servers ------------------------------------------------------------------------------------------------------------- */
@@ -257,7 +270,7 @@ size_t vpc_sockets_poll(const struct vpc_sockets *all, struct pollfd *fds)
         bool reads = !one->paused && !one->eof, writes = vpc_buffer_size(&one->out) > 0;
 
         fds[count++] =
-            (struct pollfd){.fd = reads || writes ? one->fd : -1,
+            (struct pollfd){.fd = reads || writes || (one->eof && !one->over) ? one->fd : -1,
                             .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
     }
     return count;
@@ -278,6 +291,8 @@ void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t
         }
         if (one->fd >= 0 && fds[i].revents & POLLOUT)
             vpc_socket_write(one);
+        if (one->fd >= 0 && one->eof && !one->over)
+            look_after_end(all, one, fds[i].revents);
         if (one->fd >= 0 && !one->paused && !one->eof &&
             fds[i].revents & (POLLIN | POLLHUP | POLLERR))
             read_socket(all, one);

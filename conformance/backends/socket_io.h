@@ -17,6 +17,7 @@ struct vpc_socket {
     int id;
     int fd; /* -1: closed */
     bool unix_domain, paused, eof;
+    bool over;              /* neither an end nor a reset can still come */
     bool shut, close_after; /* when out is empty */
     struct vpc_buffer out;
 };

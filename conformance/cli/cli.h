@@ -40,6 +40,6 @@ int vpc_complain(char *error);
 /* Verbs; words are what stands behind the verb, ended by NULL. */
 typedef int vpc_verb_fn(struct vpc_settings *settings, char **words);
 
-vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage;
+vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage, vpc_verb_generate;
 
 #endif

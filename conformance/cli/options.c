@@ -215,7 +215,8 @@ static const struct {
     {"min", "N", set_min, "red when fewer runs are good (default: 1)"},
     {"expect", "FILE", set_expect,
      "what is known to go wrong: lines SCENARIO VERDICT REASON (may be repeated)"},
-    {"out", "DIR", set_out, "folders of failures (default: vpc-conform.out)"},
+    {"out", "DIR", set_out,
+     "folders of failures, or of what is generated (default: vpc-conform.out)"},
     {"report", "FILE", set_report, "write a row for each run; - is standard output, also below"},
     {"junit", "FILE", set_junit, "write JUnit's XML"},
     {"tap", "FILE", set_tap, "write TAP version 14"},
@@ -254,7 +255,8 @@ void vpc_usage(FILE *out)
     fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
           "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
           "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
-          "       vpc-conform coverage [--gate]               requirements and their scenarios\n\n",
+          "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+          "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char *name =

@@ -100,6 +100,10 @@ void thing_wake(struct puppet *puppet, struct thing *thing, uint32_t events)
         return;
     thing->can_read |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     thing->can_write |= (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+    if (thing->kind == THING_STREAM && thing->in_ended && !thing->out_ended && events & EPOLLERR) {
+        thing->out_ended = true; /* it was reset after its end, which no read tells */
+        puppet_say(puppet, VPC_PUPPET_RESET, thing->handle, NULL, 0);
+    }
     if (thing->kind == THING_PORT && !thing->linked && !(events & EPOLLHUP)) {
         thing->linked = true;
         puppet_say_number(puppet, VPC_PUPPET_LINK, thing->handle, 1);

@@ -61,6 +61,7 @@ struct vpc_conn {
     uint16_t port;
     struct vpc_buffer in;
     bool eof, reset, closed;
+    bool eof_asked; /* for, by a step */
 };
 
 struct vpc_client {

@@ -242,9 +242,11 @@ enum vpc_outcome vpc_step_local_eof(struct vpc_run *run, const struct vpc_step *
         return left_over(run, conn);
     if (conn->reset && !host)
         return vpc_say(run, VPC_WRONG, "a reset");
-    return conn->eof || conn->reset ? VPC_DONE : vpc_say(run, VPC_PENDING, "it is still open");
+    conn->eof_asked = conn->eof || conn->reset;
+    return conn->eof_asked ? VPC_DONE : vpc_say(run, VPC_PENDING, "it is still open");
 }
 
+/* A reset may still follow an end that a step has asked for. */
 enum vpc_outcome vpc_step_local_reset(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_conn *conn = conn_or_say(run, step);
@@ -253,8 +255,8 @@ enum vpc_outcome vpc_step_local_reset(struct vpc_run *run, const struct vpc_step
         return VPC_BROKEN;
     if (conn->reset)
         return VPC_DONE;
-    return conn->eof ? vpc_say(run, VPC_WRONG, "an orderly end")
-                     : vpc_say(run, VPC_PENDING, "it is still open");
+    return conn->eof && !conn->eof_asked ? vpc_say(run, VPC_WRONG, "an orderly end")
+                                         : vpc_say(run, VPC_PENDING, "it is still open");
 }
 
 enum vpc_outcome vpc_step_local_silent(struct vpc_run *run, const struct vpc_step *step)
