@@ -82,7 +82,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods journal
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -93,6 +93,12 @@ $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_r
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
+
+# In this one system calls and memory fail on demand.
+IMPL_FAILING := accept4 socket bind listen connect flock epoll_create1 epoll_ctl ftruncate mmap open
+$(BUILD)/test_impl_failures: $(IMPL_RIG_OBJ) $(CORE_OBJS) \
+        $(addprefix $(BUILD)/impl/,tests/failing.o core/tests/heap.o)
+$(BUILD)/test_impl_failures: VPC_LDFLAGS += $(CORE_HEAP_WRAP) $(IMPL_FAILING:%=-Wl,--wrap=%)
 
 $(BUILD)/impl/tests/%.o: IMPL_CFLAGS += -Iimpl/shell -Iproto -I. -DVPC_BUILD='"$(BUILD)"' -DVPC_VECTORS='"$(abspath spec/vectors)"'
 

@@ -31,8 +31,9 @@ $(CORE_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/test_core_%: $(BUILD)/impl/core/t
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion -ljansson
 
 # These count and refuse memory.
+CORE_HEAP_WRAP  := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free,--wrap=json_loads,--wrap=json_loadb
 CORE_HEAP_TESTS := walk memory
 $(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): $(BUILD)/impl/core/tests/heap.o
-$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=free,--wrap=json_loads,--wrap=json_loadb
+$(CORE_HEAP_TESTS:%=$(BUILD)/test_core_%): VPC_LDFLAGS += $(CORE_HEAP_WRAP)
 
 -include $(wildcard $(BUILD)/impl/core/tests/*.d)

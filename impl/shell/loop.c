@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define VPC_WAITING_MS 50 /* between two tries to register a watch */
+
 static uint64_t read_clock(clockid_t clock)
 {
     struct timespec ts;
@@ -35,21 +37,61 @@ void vpc_loop_close(vpc_loop *loop)
     loop->epoll = -1;
 }
 
-int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest)
+static int tell_kernel(const vpc_loop *loop, vpc_watch *watch)
 {
-    struct epoll_event event = {.events = interest, .data.ptr = watch};
-    if (watch->registered && watch->interest == interest)
-        return 0;
+    struct epoll_event event = {.events = watch->interest, .data.ptr = watch};
     int op = watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(loop->epoll, op, watch->fd, &event) != 0)
         return errno;
     watch->registered = true;
-    watch->interest = interest;
     return 0;
+}
+
+static void stop_waiting(vpc_loop *loop, vpc_watch *watch)
+{
+    vpc_watch **at = &loop->waiting;
+    if (!watch->waiting)
+        return;
+    while (*at != watch)
+        at = &(*at)->next_waiting;
+    *at = watch->next_waiting;
+    watch->waiting = false;
+}
+
+static void wait_for_memory(vpc_loop *loop, vpc_watch *watch)
+{
+    watch->waiting = true;
+    watch->next_waiting = loop->waiting;
+    loop->waiting = watch;
+}
+
+/* Only a new watch needs memory: one that is registered does not wait, or its old interest would spin. */
+int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest)
+{
+    if ((watch->registered || watch->waiting) && watch->interest == interest)
+        return 0;
+    watch->interest = interest;
+    if (watch->waiting)
+        return 0;
+    int error = tell_kernel(loop, watch);
+    if (watch->registered || (error != ENOMEM && error != ENOSPC))
+        return error;
+    wait_for_memory(loop, watch);
+    return 0;
+}
+
+static void retry_waiting(vpc_loop *loop)
+{
+    for (vpc_watch *watch = loop->waiting, *next; watch; watch = next) {
+        next = watch->next_waiting;
+        if (tell_kernel(loop, watch) == 0)
+            stop_waiting(loop, watch);
+    }
 }
 
 void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch)
 {
+    stop_waiting(loop, watch);
     if (!watch->registered)
         return;
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
@@ -119,6 +161,9 @@ static void run_timers(vpc_loop *loop)
 
 int vpc_loop_turn(vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner)
 {
+    retry_waiting(loop);
+    if (loop->waiting && until > loop->now + VPC_WAITING_MS)
+        until = loop->now + VPC_WAITING_MS;
     loop->batch_at = 0;
     loop->batch_size = epoll_wait(loop->epoll, loop->batch, VPC_LOOP_BATCH, wait_ms(loop, until));
     if (loop->batch_size < 0) {

@@ -19,7 +19,9 @@
 typedef struct vpc_watch {
     int fd; /* -1: none */
     bool registered;
+    bool waiting; /* the kernel had no memory for it: the loop tries again */
     uint32_t interest;
+    struct vpc_watch *next_waiting;
     void (*on_ready)(struct vpc_watch *watch, uint32_t events);
     void *owner;
 } vpc_watch;
@@ -38,6 +40,7 @@ typedef struct vpc_loop {
     uint64_t now;      /* milliseconds; as of the last turn */
     uint64_t turns;
     vpc_timer *timers;
+    vpc_watch *waiting;
     struct epoll_event batch[VPC_LOOP_BATCH];
     int batch_size, batch_at;
 } vpc_loop;
@@ -46,7 +49,11 @@ typedef struct vpc_loop {
 int vpc_loop_open(vpc_loop *loop);
 void vpc_loop_close(vpc_loop *loop);
 
-/* Registers the watch or changes its interest (EPOLLIN, EPOLLOUT, or 0).  0, or an errno. */
+/*
+ * Registers the watch or changes its interest (EPOLLIN, EPOLLOUT, or 0).  0, or an errno.  That the
+ * kernel has no memory for it is no error: the loop tries again until it has, or the watch is
+ * removed, so that no descriptor is ever forgotten.
+ */
 int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest);
 /* Takes it out of the loop; its descriptor stays open. */
 void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch);

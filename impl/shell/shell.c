@@ -187,7 +187,7 @@ void vpc_shell_close(vpc_shell *shell)
     vpc_streams_bury(shell);
     vpc_bus_close(&shell->bus);
     vpc_control_close(&shell->control);
-    vpc_event_close(shell->ready);
+    vpc_ready_close(shell);
     vpc_journal_close(&shell->journal);
     vpc_trace_close(shell);
     vpc_log_close(&shell->log);

@@ -133,6 +133,9 @@ struct vpc_shell {
     vpc_trace *trace; /* NULL: there is none */
     vpc_event *ready;
     char ready_name[96];
+    bool ready_wanted;
+    int ready_error; /* why the event is not as it is wanted, as the log knows it */
+    vpc_timer ready_retry;
     vpc_stream *streams; /* closed ones stay until the turn is over */
     vpc_watch signals;
     unsigned signals_seen;
@@ -224,5 +227,6 @@ void vpc_trace_entry(vpc_shell *shell, const char *text, size_t n);
 
 /* ready_event.c */
 void vpc_ready_set(vpc_shell *shell, const char *name, bool set);
+void vpc_ready_close(vpc_shell *shell);
 
 #endif

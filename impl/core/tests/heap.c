@@ -8,9 +8,11 @@
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *block, size_t n);
 void __real_free(void *block);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *block, size_t n);
 char *__wrap_strdup(const char *text);
 void __wrap_free(void *block);
 json_t *__real_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
@@ -21,12 +23,12 @@ static struct {
     size_t blocks;
     unsigned requests, fail_at;
     int for_good;
-    bool parsing;
+    bool parsing, paused;
 } heap;
 
 static int fails(void)
 {
-    if (heap.parsing)
+    if (heap.parsing || heap.paused)
         return 0;
     heap.requests++;
     return heap.fail_at != 0 &&
@@ -47,6 +49,13 @@ void *__wrap_malloc(size_t n)
 void *__wrap_calloc(size_t n, size_t size)
 {
     return fails() ? NULL : counted(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *block, size_t n)
+{
+    if (block == NULL)
+        return __wrap_malloc(n);
+    return fails() ? NULL : __real_realloc(block, n);
 }
 
 char *__wrap_strdup(const char *text)
@@ -97,6 +106,11 @@ void heap_fail_at(unsigned n, int for_good)
     heap.requests = 0;
     heap.fail_at = n;
     heap.for_good = for_good;
+}
+
+void heap_pause(int paused)
+{
+    heap.paused = paused != 0;
 }
 
 unsigned heap_requests(void)

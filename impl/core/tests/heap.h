@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory of the endpoints under test (and of jansson), counted, and made to fail.  A program that links heap.o wraps
- * malloc, calloc, strdup and free of the objects that it links.
+ * malloc, calloc, realloc, strdup and free of the objects that it links.
  *
  * Jansson's parser is one request, that fails as a whole: 2.14 passes over what it has no memory for within a token, and
  * then writes beyond the block that it took for the rest.
@@ -17,6 +17,8 @@ void heap_begin(void);
 size_t heap_blocks(void);
 /* The n-th request from now on fails (1: the next), and with `for_good` all after it; 0: none fails. */
 void heap_fail_at(unsigned n, int for_good);
+/* While paused, requests neither count nor fail. */
+void heap_pause(int paused);
 /* How many requests there were since heap_fail_at(). */
 unsigned heap_requests(void);
 
