@@ -22,7 +22,7 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md
+$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.*)
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
@@ -58,8 +58,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-inproc
-.PHONY: check-coverage check-inproc
+CHECKS += check-coverage check-inproc check-page
+.PHONY: check-coverage check-inproc check-page
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
@@ -83,6 +83,10 @@ check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(GENERATED)/mad
 			{ grep -v ^pass $(BUILD)/check-inproc.txt; exit 1; }; \
 		tail -n 1 $(BUILD)/check-inproc.txt; \
 	done
+
+# The page of the report, in a browser where there is one.
+check-page: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(CONFORM_OBJ)/tests/fake.so
+	@$(CONFORM)/tests/check-page $(BUILD)
 
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 

@@ -175,6 +175,7 @@ REPORT_OPTION(set_report, vpc_report_text)
 REPORT_OPTION(set_tap, vpc_report_tap)
 REPORT_OPTION(set_junit, vpc_report_junit)
 REPORT_OPTION(set_json, vpc_report_json)
+REPORT_OPTION(set_html, vpc_report_html)
 
 #define PLAIN_OPTION(name, statement)                                                              \
     static bool name(struct vpc_settings *settings, const char *value, char **error)               \
@@ -218,6 +219,7 @@ static const struct {
     {"out", "DIR", set_out,
      "folders of failures, or of what is generated (default: vpc-conform.out)"},
     {"report", "FILE", set_report, "write a row for each run; - is standard output, also below"},
+    {"html", "FILE", set_html, "write one page with everything in it"},
     {"junit", "FILE", set_junit, "write JUnit's XML"},
     {"tap", "FILE", set_tap, "write TAP version 14"},
     {"json", "FILE", set_json, "write JSON, as report.schema.json describes it"},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the specification that the harness reads at run time, each followed by a NUL. */
+/* The parts of the specification that the harness reads at run time, and those of the page of its report, each followed by a NUL. */
     .section .rodata
     .macro embed name, file
     .global \name
@@ -11,5 +11,8 @@
     embed vpc_embedded_messages, "spec/messages.json"
     embed vpc_embedded_events, "spec/events.json"
     embed vpc_embedded_document, "spec/VPCBUS.md"
+    embed vpc_embedded_page, "conformance/report/page.html"
+    embed vpc_embedded_style, "conformance/report/page.css"
+    embed vpc_embedded_script, "conformance/report/page.js"
 
     .section .note.GNU-stack, "", %progbits

@@ -28,14 +28,15 @@ json_t *vpc_report_run_json(const struct vpc_suite_run *run)
 {
     static const char *const standings[] = {"good", "expected", "alarm", "bad"};
     const struct vpc_result *result = &run->result;
-    json_t *json = json_pack(
-        "{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I}", "scenario",
-        vpc_json_text(run->script->name), "implementation",
-        vpc_json_text(run->implementation->name), "backend", run->backend->name, "split",
-        vpc_split_name(run->split), "verdict", vpc_verdict_word(result->verdict), "standing",
-        standings[vpc_standing_of(run)], "line", result->line, "step", vpc_json_text(result->step),
-        "expected", vpc_json_text(result->expected), "got", vpc_json_text(result->got),
-        "requirement", vpc_json_text(result->requirement), "ms", (json_int_t)result->ms);
+    json_t *json =
+        json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I}", "scenario",
+                  vpc_json_text(run->script->name), "path", vpc_json_text(run->script->path),
+                  "implementation", vpc_json_text(run->implementation->name), "backend",
+                  run->backend->name, "split", vpc_split_name(run->split), "verdict",
+                  vpc_verdict_word(result->verdict), "standing", standings[vpc_standing_of(run)],
+                  "line", result->line, "step", vpc_json_text(result->step), "expected",
+                  vpc_json_text(result->expected), "got", vpc_json_text(result->got), "requirement",
+                  vpc_json_text(result->requirement), "ms", (json_int_t)result->ms);
 
     if (run->expectation)
         json_object_set_new(json, "expectation", expectation_json(run->expectation));

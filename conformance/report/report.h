@@ -19,6 +19,8 @@ vpc_report_fn vpc_report_tap;
 vpc_report_fn vpc_report_junit;
 /* As report.schema.json says. */
 vpc_report_fn vpc_report_json;
+/* One page that needs nothing else. */
+vpc_report_fn vpc_report_html;
 
 /*
  * Writes one to a file, or to standard output for "-".  False: *error, which the caller frees; a file that could not be

@@ -173,13 +173,11 @@ static void compare(const char *name, const char *text)
 
 static char *report(const struct vpc_suite *suite, vpc_report_fn *fn)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = fopen("report", "we");
 
     fn(suite, out);
     fclose(out);
-    return text;
+    return read_file("report");
 }
 
 static void summary(const struct vpc_suite *suite, FILE *out)
@@ -226,6 +224,45 @@ Test(report, nothing_that_a_stranger_says_reaches_a_terminal_or_a_parser)
         free(clean);
     }
     vpc_suite_free(&suite);
+}
+
+/* How often a part stands in a text. */
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+Test(report, the_page_holds_the_document_of_the_json_report)
+{
+    static const char begin[] = "id=\"data\">";
+    struct vpc_suite suite;
+    char *page, *data, *end;
+    json_t *held, *all;
+
+    make_suite(&suite);
+    page = report(&suite, vpc_report_html);
+    data = strstr(page, begin) + strlen(begin);
+    end = strstr(data, "</script>");
+    cr_assert(data && end);
+    cr_expect_eq(count(page, "<script"), 2);
+    cr_expect_eq(count(page, "</script"), 2);
+    cr_expect_null(strstr(page, "@DATA@"));
+    cr_expect_null(memchr(data, '<', (size_t)(end - data)));
+    held = json_loadb(data, (size_t)(end - data), 0, NULL);
+    all = vpc_report_document(&suite);
+    cr_expect_eq(json_array_size(json_object_get(held, "runs")), 8);
+    cr_expect(
+        json_equal(json_object_get(held, "requirements"), json_object_get(all, "requirements")));
+    json_decref(held);
+    json_decref(all);
+    vpc_suite_free(&suite);
+    free(page);
 }
 
 Test(report, junit_is_what_its_schema_says)

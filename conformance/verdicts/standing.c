@@ -7,7 +7,7 @@ enum vpc_standing vpc_standing_of(const struct vpc_suite_run *run)
     enum vpc_verdict verdict = run->result.verdict;
     bool good = vpc_verdict_good(verdict) || verdict == VPC_NOT_SUPPORTED;
 
-    if (run->expectation == NULL)
+    if (run->expectation == NULL || verdict == VPC_NOT_SUPPORTED)
         return good ? VPC_STANDING_GOOD : VPC_STANDING_BAD;
     if (run->expectation->verdict == verdict)
         return good ? VPC_STANDING_GOOD : VPC_STANDING_EXPECTED;

@@ -41,9 +41,15 @@ static bool add_file(struct vpc_suite *suite, const char *path, char **error)
     script = vpc_script_load(path, suite->table, suite->spec, error);
     if (script == NULL)
         return false;
+    for (size_t i = 0; i < suite->script_count && *error == NULL; i++)
+        if (suite->scripts[i]->role == script->role &&
+            strcmp(suite->scripts[i]->name, script->name) == 0)
+            *error =
+                vpc_format("%s:1: expected a name of its own: %s has the same name and subject",
+                           path, suite->scripts[i]->path);
     suite->scripts = vpc_grow(suite->scripts, suite->script_count + 1, sizeof(struct vpc_script *));
     suite->scripts[suite->script_count++] = script;
-    return true;
+    return *error == NULL;
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
