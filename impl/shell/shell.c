@@ -159,7 +159,7 @@ int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
         return ENOMEM;
     made->config = *config;
     made->abi = config->abi;
-    made->log.fd = -1;
+    made->log.fd = made->journal.fd = -1;
     made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;

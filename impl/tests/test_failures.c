@@ -38,11 +38,16 @@ static unsigned port;
 
 static int open_shell(uint32_t role, vpc_shell **shell)
 {
-    static char bus[2][128];
+    static char bus[2][128], log[2][128], trace[2][128];
     bool host = role == VPC_ROLE_HOST;
     snprintf(bus[host], sizeof(bus[host]), host ? "%s/bus" : "listen:%s/bus", scratch);
+    snprintf(log[host], sizeof(log[host]), "%s/log/%d.jsonl", scratch, host);
+    snprintf(trace[host], sizeof(trace[host]), "%s/log/%d.pcapng", scratch, host);
     vpc_shell_config config = {
         .abi = &vpc_endpoint_abi_v1,
+        .log_path = log[host],
+        .trace_path = trace[host],
+        .trace_limit = 1 << 20,
         .program = "test",
         .role = role,
         .vm = "vm",
