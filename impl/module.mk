@@ -2,7 +2,7 @@
 
 IMPL_GEN     := $(BUILD)/gen/impl
 IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iimpl/lib -Iimpl
-IMPL_LIB_SRC := control file_name hresult log_line named_event runtime_dir virtual_machine
+IMPL_LIB_SRC := control file_name hresult local_socket log_line named_event readiness runtime_dir virtual_machine
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
@@ -21,7 +21,7 @@ include impl/install.mk
 $(IMPL_SHELL_OBJ): $(CORE_GEN)
 $(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
-IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/channel ctl/events ctl/event_xml ctl/connect)
+IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_ready ctl/channel ctl/events ctl/event_xml ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
@@ -118,6 +118,8 @@ $(BUILD)/vpcbus.catalog: impl/journal-catalog.jq spec/events.json impl/shell/jou
 CHECKS += check-journal-catalog
 check-journal-catalog: $(BUILD)/vpcbus.catalog ## let journalctl read the message catalogue, where it is there
 	@impl/tests/check-journal-catalog $<
+
+include impl/ctl/ctl.mk
 
 # ---- manual pages ----------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vpcctl: the host and guest endpoints' command line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,69 +20,102 @@ enum {
     OPT_EXPLAIN = 1 << 5,
     OPT_FILE = 1 << 6,
     OPT_RUNTIME_DIR = 1 << 7,
-    OPT_XML = 1 << 9,
+    OPT_HELP = 1 << 8,
+    OPT_VERSION = 1 << 9,
+    OPT_XML = 1 << 10,
+    NEEDS_VM = 1 << 11,   /* the first argument is VM, unless an option takes its place */
+    NEEDS_PIPE = 1 << 12, /* the next one is PIPE */
     ALWAYS = OPT_JSON | OPT_RUNTIME_DIR,
-    NEEDS_VM = 1 << 8, /* the first argument is VM */
+    TALKS = ALWAYS | NEEDS_VM | OPT_SOCKET | OPT_TIMEOUT,
+};
+
+/* Also what the completion of shells reads: `vpcctl --help` and `vpcctl COMMAND --help`. */
+static const struct option_row {
+    const char *name, *value, *help;
+    int flag;
+} option_rows[] = {
+    {"json", NULL, "print JSON", OPT_JSON},
+    {"runtime-dir", "DIR", "the runtime directory of the endpoints", OPT_RUNTIME_DIR},
+    {"socket", "PATH", "the control socket of any endpoint, instead of VM", OPT_SOCKET},
+    {"timeout", "SECONDS", "how long to wait; fractions are allowed", OPT_TIMEOUT},
+    {"tag", "TAG", "wait for the ready event of this chassis asset tag, instead of VM", OPT_TAG},
+    {"follow", NULL, "go on with what comes", OPT_FOLLOW},
+    {"file", "FILE", "the event log, instead of VM", OPT_FILE},
+    {"explain", "ID", "what an event means, by its id or name; all: each", OPT_EXPLAIN},
+    {"xml", NULL, "print Windows event XML", OPT_XML},
+    {"help", NULL, "this help", OPT_HELP},
+    {"version", NULL, "the version", OPT_VERSION},
+};
+
+enum {
+    OPTIONS = sizeof(option_rows) / sizeof(option_rows[0]),
 };
 
 typedef struct command_row {
     const char *name, *usage, *help;
-    unsigned flags; /* the options that it takes, and NEEDS_VM */
-    int count;      /* arguments behind VM */
+    int flags;    /* the options that it takes, NEEDS_VM, NEEDS_PIPE */
+    int min, max; /* arguments behind VM and PIPE */
     int (*run)(const ctl *c);
 } command_row;
 
 static const command_row commands[] = {
-    {"list", "", "the virtual machines of which a host endpoint runs", ALWAYS, 0, ctl_list},
-    {"show", "VM", "tag, readiness and peer", ALWAYS | NEEDS_VM | OPT_SOCKET, 0, ctl_show},
-    {"wait-ready", "VM [--timeout S]",
-     "wait until channels can be started; --tag TAG: by the event alone",
-     ALWAYS | NEEDS_VM | OPT_TAG | OPT_TIMEOUT, 0, ctl_wait_ready},
-    {"start", "VM PIPE PORT", "start a communication channel; prints the pipe's path",
-     ALWAYS | NEEDS_VM | OPT_SOCKET | OPT_TIMEOUT, 2, ctl_start},
-    {"stop", "VM PIPE", "end a communication channel", ALWAYS | NEEDS_VM | OPT_SOCKET, 1, ctl_stop},
-    {"connect", "VM PIPE", "join a pipe with standard input and output", OPT_RUNTIME_DIR | NEEDS_VM,
-     1, ctl_connect},
-    {"stat", "VM", "counters", ALWAYS | NEEDS_VM | OPT_SOCKET, 0, ctl_stat},
-    {"devices", "VM", "the channels, as devices", ALWAYS | NEEDS_VM | OPT_SOCKET, 0, ctl_devices},
-    {"events", "VM [--follow] | --explain ID|all",
-     "the event log (--xml: as Windows event XML); what an event means",
-     ALWAYS | NEEDS_VM | OPT_FOLLOW | OPT_EXPLAIN | OPT_FILE | OPT_XML, 0, ctl_events},
-    {"pipe-path", "PIPE", "the Unix socket of a pipe name", ALWAYS, 1, ctl_pipe_path},
+    {"list", "", "the virtual machines of which a host endpoint runs", ALWAYS, 0, 0, ctl_list},
+    {"show", "VM", "tag, readiness, what is missing, and the peer", TALKS, 0, 0, ctl_show},
+    {"set-tag", "VM TAG", "set the chassis asset tag of a machine that does not run", TALKS, 1, 1,
+     ctl_set_tag},
+    {"wait-ready", "VM", "wait until channels can be started; say what is missing",
+     ALWAYS | NEEDS_VM | OPT_TAG | OPT_TIMEOUT, 0, 0, ctl_wait_ready},
+    {"start", "VM PIPE PORT", "start a communication channel; print the pipe's path",
+     TALKS | NEEDS_PIPE, 1, 1, ctl_start},
+    {"stop", "VM PIPE", "end a communication channel", TALKS | NEEDS_PIPE, 0, 0, ctl_stop},
+    {"connect", "VM PIPE [PORT]",
+     "join a pipe with standard input and output; PORT: start it first",
+     OPT_RUNTIME_DIR | OPT_TIMEOUT | NEEDS_VM | NEEDS_PIPE, 0, 1, ctl_connect},
+    {"stat", "VM", "counters", TALKS, 0, 0, ctl_stat},
+    {"devices", "VM", "the channels, as devices", TALKS, 0, 0, ctl_devices},
+    {"events", "VM", "the event log",
+     ALWAYS | NEEDS_VM | OPT_FOLLOW | OPT_EXPLAIN | OPT_FILE | OPT_XML, 0, 0, ctl_events},
+    {"pipe-path", "PIPE", "the Unix socket of a pipe name", ALWAYS | NEEDS_PIPE, 0, 0,
+     ctl_pipe_path},
 };
 
 enum {
     COMMANDS = sizeof(commands) / sizeof(commands[0]),
 };
 
-static const struct option options[] = {
-    {"json", no_argument, NULL, OPT_JSON},
-    {"socket", required_argument, NULL, OPT_SOCKET},
-    {"tag", required_argument, NULL, OPT_TAG},
-    {"timeout", required_argument, NULL, OPT_TIMEOUT},
-    {"follow", no_argument, NULL, OPT_FOLLOW},
-    {"explain", required_argument, NULL, OPT_EXPLAIN},
-    {"file", required_argument, NULL, OPT_FILE},
-    {"xml", no_argument, NULL, OPT_XML},
-    {"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},
-    {0},
-};
-
 static int usage(FILE *out)
 {
-    fputs("usage: vpcctl [--runtime-dir DIR] [--json] COMMAND ...\n\n", out);
+    fputs("usage: vpcctl COMMAND ...\n\n", out);
     for (size_t i = 0; i < COMMANDS; i++) {
         char left[64];
         snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].usage);
-        fprintf(out, "  %-36s %s\n", left, commands[i].help);
+        fprintf(out, "  %-24s %s\n", left, commands[i].help);
     }
-    fputs("\nshow, stat, devices, start, stop: --socket PATH instead of VM (in a guest: its "
-          "endpoint's control socket)\n"
-          "exit status: 0 done, 1 failed, 2 wrong usage, 3 not ready or out of time\n",
-          out);
+    fputs(
+        "\nvpcctl COMMAND --help tells the options of a command.  Exit status: 0 done, 1 failed, 2 "
+        "wrong usage,\n3 not ready, 4 out of time; vpcctl(1) has the others.\n",
+        out);
     return out == stdout ? CTL_OK : CTL_USAGE;
+}
+
+static int command_usage(FILE *out, const command_row *command)
+{
+    fprintf(out, "usage: vpcctl %s %s%s[OPTION]...\n", command->name, command->usage,
+            *command->usage ? " " : "");
+    if (out != stdout)
+        return CTL_USAGE;
+    printf("%s\n\n", command->help);
+    if (command->flags & NEEDS_PIPE)
+        puts("PIPE is \\\\.\\pipe\\NAME, or NAME alone.\n");
+    for (size_t i = 0; i < OPTIONS; i++) {
+        char left[32];
+        if (!(option_rows[i].flag & (command->flags | OPT_HELP)))
+            continue;
+        snprintf(left, sizeof(left), "--%s %s", option_rows[i].name,
+                 option_rows[i].value ? option_rows[i].value : "");
+        printf("  %-20s %s\n", left, option_rows[i].help);
+    }
+    return CTL_OK;
 }
 
 /* Seconds, fractions allowed, to milliseconds; -1 when text is none. */
@@ -136,22 +170,39 @@ static const command_row *find_command(const char *name)
     return NULL;
 }
 
-static int run_command(ctl *c, unsigned given, int count, char **args)
+/* Tells VM, PIPE and the other arguments apart; false when there are too few or too many. */
+static bool take_arguments(ctl *c, const command_row *command, int count, char **args, char *pipe)
 {
+    bool vm = (command->flags & NEEDS_VM) && !c->socket && !c->tag && !c->explain && !c->file;
+    int taken = vm + !!(command->flags & NEEDS_PIPE);
+    if (count - taken < command->min || count - taken > command->max)
+        return false;
+    if (vm)
+        c->vm = *args++;
+    if (command->flags & NEEDS_PIPE) {
+        /* NAME alone is easier to type; it can not hold a backslash. */
+        snprintf(pipe, VPC_PIPE_SIZE, "%s%s", strchr(*args, '\\') ? "" : "\\\\.\\pipe\\", *args);
+        c->pipe = pipe;
+        args++;
+    }
+    c->args = args;
+    c->count = count - taken;
+    return true;
+}
+
+static int run_command(ctl *c, int given, int count, char **args)
+{
+    char pipe[VPC_PIPE_SIZE];
     const command_row *command = find_command(args[0]);
     if (!command) {
         fprintf(stderr, "vpcctl: there is no command %s (see vpcctl --help)\n", args[0]);
         return CTL_USAGE;
     }
-    bool vm = (command->flags & NEEDS_VM) && !c->socket && !c->tag && !c->explain && !c->file;
+    if (given & OPT_HELP)
+        return command_usage(stdout, command);
     c->command = command->name;
-    c->vm = vm && count > 1 ? args[1] : NULL;
-    c->args = args + 1 + vm;
-    c->count = count - 1 - vm;
-    if (c->count != command->count || (given & ~command->flags)) {
-        fprintf(stderr, "usage: vpcctl %s %s\n", command->name, command->usage);
-        return CTL_USAGE;
-    }
+    if (!take_arguments(c, command, count - 1, args + 1, pipe) || (given & ~command->flags))
+        return command_usage(stderr, command);
     int status = command->run(c);
     if (fflush(stdout) != 0 && status == CTL_OK && command->run != ctl_connect) {
         ctl_complain(c, "the output can not be written: %s", strerror(errno));
@@ -160,25 +211,49 @@ static int run_command(ctl *c, unsigned given, int count, char **args)
     return status;
 }
 
+/* Reads the options into c; which were given, or -1. */
+static int take_options(ctl *c, int argc, char **argv)
+{
+    struct option options[OPTIONS + 1] = {0};
+    int given = 0, option;
+    for (size_t i = 0; i < OPTIONS; i++)
+        options[i] = (struct option){.name = option_rows[i].name,
+                                     .has_arg = option_rows[i].value != NULL,
+                                     .val = option_rows[i].flag};
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?')
+            return -1;
+        if (!take_value(c, option)) {
+            fprintf(stderr, "vpcctl: --timeout needs seconds: %s\n", optarg);
+            return -1;
+        }
+        given |= option;
+    }
+    return given;
+}
+
+/* A descriptor that was closed before the start would become the number of the first socket. */
+static void fill_standard_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
-    ctl c = {.timeout_ms = VPC_FOREVER, .colour = isatty(STDOUT_FILENO)};
-    unsigned given = 0;
-    for (;;) {
-        int option = getopt_long(argc, argv, "", options, NULL);
-        if (option == -1)
-            break;
-        if (option == 'h')
-            return usage(stdout);
-        if (option == 'v')
-            return puts("vpcctl, VPCBus 1.0") < 0;
-        if (option == '?')
-            return usage(stderr);
-        if (!take_value(&c, option)) {
-            fprintf(stderr, "vpcctl: --timeout needs seconds: %s\n", optarg);
-            return CTL_USAGE;
-        }
-        given |= (unsigned)option;
-    }
-    return optind < argc ? run_command(&c, given, argc - optind, argv + optind) : usage(stderr);
+    fill_standard_descriptors();
+    ctl c = {.timeout_ms = VPC_FOREVER,
+             .colour = isatty(STDOUT_FILENO),
+             .progress = isatty(STDERR_FILENO)};
+    int given = take_options(&c, argc, argv);
+    if (given < 0)
+        return CTL_USAGE;
+    if (given & OPT_VERSION)
+        return puts("vpcctl, VPCBus 1.0") < 0;
+    if (optind < argc)
+        return run_command(&c, given, argc - optind, argv + optind);
+    return usage(given & OPT_HELP ? stdout : stderr);
 }

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* start, stop, pipe-path: communication channels and their names. */
+/* set-tag, start, stop, pipe-path: communication channels and names. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl.h"
 
-/* "start VM PIPE PORT".  The answer is printed as it came: the path first, since scripts want it.
- */
+vpc_hresult ctl_start_channel(const ctl *c, vpc_virtual_machine *vm, const char *port,
+                              json_t **answer)
+{
+    json_t *arguments =
+        json_pack("{s:i, s:s, s:i, s:s}", "host-type", VPC_ENDPOINT_NAMED_PIPE, "host-name",
+                  c->pipe, "guest-type", VPC_ENDPOINT_TCPIP, "guest-name", port);
+    *answer = NULL;
+    return arguments ? vpc_control(vm, "start", arguments, answer) : VPC_E_POINTER;
+}
+
+/* Prints the path of the pipe: what a script that starts a channel wants of it. */
 int ctl_start(const ctl *c)
 {
     vpc_virtual_machine *vm;
@@ -14,15 +24,7 @@ int ctl_start(const ctl *c)
     int status = ctl_open(c, &vm);
     if (status)
         return status;
-    json_t *arguments =
-        json_pack("{s:i, s:s, s:i, s:s}", "host-type", VPC_ENDPOINT_NAMED_PIPE, "host-name",
-                  c->args[0], "guest-type", VPC_ENDPOINT_TCPIP, "guest-name", c->args[1]);
-    if (!arguments) {
-        ctl_complain(c, "the pipe's name is not UTF-8");
-        vpc_release_virtual_machine(vm);
-        return CTL_USAGE;
-    }
-    vpc_hresult result = vpc_control(vm, "start", arguments, &answer);
+    vpc_hresult result = ctl_start_channel(c, vm, c->args[0], &answer);
     const char *path = json_string_value(json_object_get(answer, "path"));
     if (result != VPC_S_OK)
         status = ctl_failed(c, vm, result, answer);
@@ -35,31 +37,41 @@ int ctl_start(const ctl *c)
     return status;
 }
 
-int ctl_stop(const ctl *c)
+/* Ends a command that only asks for something to be done. */
+static int done(const ctl *c, vpc_virtual_machine *vm, vpc_hresult result)
 {
-    vpc_virtual_machine *vm;
-    int status = ctl_open(c, &vm);
-    if (status)
-        return status;
-    vpc_hresult result = vpc_stop_communication_channel(vm, c->args[0]);
-    if (result != VPC_S_OK)
-        status = ctl_failed(c, vm, result, NULL);
-    else if (c->json)
+    int status = result == VPC_S_OK ? CTL_OK : ctl_failed(c, vm, result, NULL);
+    if (status == CTL_OK && c->json)
         puts("{}");
     vpc_release_virtual_machine(vm);
     return status;
 }
 
+int ctl_stop(const ctl *c)
+{
+    vpc_virtual_machine *vm;
+    int status = ctl_open(c, &vm);
+    return status ? status : done(c, vm, vpc_stop_communication_channel(vm, c->pipe));
+}
+
+int ctl_set_tag(const ctl *c)
+{
+    vpc_virtual_machine *vm;
+    int status = ctl_open(c, &vm);
+    return status ? status : done(c, vm, vpc_set_chassis_asset_tag(vm, c->args[0]));
+}
+
 int ctl_pipe_path(const ctl *c)
 {
     char path[VPC_PATH_SIZE];
-    int error = vpc_pipe_path(c->runtime_dir, c->args[0], path, sizeof(path));
+    int error = vpc_pipe_path(c->runtime_dir, c->pipe, path, sizeof(path));
     if (error) {
-        ctl_complain(c, "%s: %s", c->args[0], strerror(error));
-        return CTL_FAILED;
+        ctl_complain(c, "%s: %s", c->pipe,
+                     error == EINVAL ? "that is no pipe's name" : strerror(error));
+        return error == EINVAL ? ctl_status(VPC_E_POINTER) : CTL_FAILED;
     }
     if (c->json) {
-        json_t *answer = json_pack("{s:s, s:s}", "pipe", c->args[0], "path", path);
+        json_t *answer = json_pack("{s:s, s:s}", "pipe", c->pipe, "path", path);
         ctl_print_json(answer);
         json_decref(answer);
     } else {

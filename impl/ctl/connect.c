@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * connect: joins standard input and output with a pipe, like a terminal line to the guest's
- * program.
+ * program; with PORT it starts the channel first.
  *
  * Each direction ends by itself: the end of standard input is told to the guest's program, which
  * may still answer.  The command ends when both have ended.  A reader of a Unix socket sees the
@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ typedef struct flow {
     int from, to;
     bool ended;  /* no octet will be read any more */
     bool closed; /* and `to` was told */
+    int error;   /* why it ended, if that was no end of file */
     size_t at, size;
     char data[CHUNK];
 } flow;
@@ -105,18 +107,33 @@ static void pull(flow *f)
         f->at = 0;
         f->size = (size_t)n;
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        f->error = n == 0 ? 0 : errno;
         f->ended = true;
     }
 }
 
+/*
+ * Standard output may block, and must not: a program that writes a lot before it reads what comes
+ * back would wait for ever.  A socket can be told so call by call; anything else that is ready takes
+ * PIPE_BUF octets at once.
+ */
+static ssize_t put(const flow *f)
+{
+    ssize_t n = send(f->to, f->data + f->at, f->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == ENOTSOCK)
+        n = write(f->to, f->data + f->at, f->size < PIPE_BUF ? f->size : PIPE_BUF);
+    return n;
+}
+
 static void push(flow *f)
 {
-    ssize_t n = write(f->to, f->data + f->at, f->size);
+    ssize_t n = put(f);
     if (n > 0) {
         f->at += (size_t)n;
         f->size -= (size_t)n;
     } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        f->ended = true; /* nobody reads: the rest is lost */
+        f->error = errno; /* nobody reads: the rest is lost */
+        f->ended = true;
         f->size = 0;
     }
 }
@@ -136,7 +153,7 @@ static void take_events(bridge *b)
         const char *name = json_string_value(json_object_get(event, "event"));
         json_t *data = json_object_get(event, "data");
         if (!b->closed && name && strcmp(name, "CHANNEL_CLOSED") == 0 &&
-            is_pipe(data, b->c->args[0]) &&
+            is_pipe(data, b->c->pipe) &&
             (uint32_t)json_integer_value(json_object_get(data, "h2g")) == b->h2g)
             b->closed = json_incref(data);
         json_decref(event);
@@ -180,11 +197,12 @@ static bool ended_well(const bridge *b)
     return cause && strcmp(cause, "closed") == 0;
 }
 
-/* Copies until both directions ended, or the pair did and nothing more comes from it. */
+/* Copies until both directions ended, or the pair did and nothing more comes from it, or nobody takes
+ * what comes. */
 static void copy(bridge *b)
 {
     take_events(b); /* those that came while the ids were asked for */
-    while (!over(&b->in) || !over(&b->out)) {
+    while ((!over(&b->in) || !over(&b->out)) && !b->in.error) {
         bool dead = b->lost || (b->closed && !ended_well(b));
         if (dead && over(&b->in))
             break;
@@ -205,40 +223,65 @@ static void await_closed(bridge *b)
     }
 }
 
+static int failed(const bridge *b, const char *what, int error)
+{
+    ctl_complain(b->c, "%s: %s: %s%s%s", b->c->vm, b->c->pipe, what, error ? ": " : "",
+                 error ? strerror(error) : "");
+    return CTL_FAILED;
+}
+
 static int verdict(const bridge *b)
 {
-    json_t *number = json_object_get(b->closed, "errno");
     const char *cause = json_string_value(json_object_get(b->closed, "cause"));
-    if (ended_well(b))
-        return CTL_OK;
+    int error = (int)json_integer_value(json_object_get(b->closed, "errno"));
+    char text[128];
+    if (b->closed && !ended_well(b)) {
+        snprintf(text, sizeof(text), "the channel was ended: %s", cause ? cause : "unknown cause");
+        return failed(b, text, error);
+    }
+    if (b->in.error)
+        return failed(b, "octets from the guest are lost", b->in.error);
+    if (b->out.error)
+        return failed(b, "standard input was not sent to its end", b->out.error);
     if (b->closed)
-        ctl_complain(b->c, "%s: %s: the channel was ended: %s%s%s",
-                     b->c->vm ? b->c->vm : b->c->socket, b->c->args[0],
-                     cause ? cause : "unknown cause", number ? ": " : "",
-                     number ? strerror((int)json_integer_value(number)) : "");
-    else
-        ctl_complain(b->c, "%s: %s: %s", b->c->vm ? b->c->vm : b->c->socket, b->c->args[0],
-                     b->lost ? "the host endpoint is gone"
-                             : "the endpoint did not say that the channel is closed");
-    return CTL_FAILED;
+        return CTL_OK;
+    return failed(b,
+                  b->lost ? "the host endpoint is gone"
+                          : "the endpoint did not say that the channel is closed",
+                  0);
+}
+
+/* Starts the channel if there is a port; learns its id. */
+static int find_or_start(bridge *b)
+{
+    const ctl *c = b->c;
+    json_t *answer = NULL;
+    int status = CTL_OK;
+    vpc_hresult result = c->count ? ctl_start_channel(c, b->vm, c->args[0], &answer)
+                                  : find_channel(b->vm, c->pipe, &b->h2g);
+    if (result != VPC_S_OK)
+        status = ctl_failed(c, b->vm, result, answer);
+    else if (c->count)
+        b->h2g = (uint32_t)json_integer_value(json_object_get(answer, "h2g"));
+    else if (!b->h2g)
+        status = failed(b, "no communication channel has that pipe (see vpcctl start)", 0);
+    json_decref(answer);
+    return status;
 }
 
 static int open_pipe(bridge *b)
 {
-    const ctl *c = b->c;
-    vpc_hresult result = find_channel(b->vm, c->args[0], &b->h2g);
-    if (result != VPC_S_OK)
-        return ctl_failed(c, b->vm, result, NULL);
-    if (!b->h2g) {
-        ctl_complain(c, "%s: no communication channel has that pipe (see vpcctl start)",
-                     c->args[0]);
-        return CTL_FAILED;
-    }
-    int error = vpc_pipe_connect(c->runtime_dir, c->args[0], &b->pipe);
+    int status = find_or_start(b);
+    if (status)
+        return status;
+    int error = vpc_pipe_connect(b->c->runtime_dir, b->c->pipe, &b->pipe);
     if (error) {
-        ctl_complain(c, "%s: the pipe can not be opened: %s%s", c->args[0], strerror(error),
-                     error == ECONNREFUSED ? " (it has its one client already)" : "");
-        return CTL_FAILED;
+        if (b->c->count)
+            vpc_stop_communication_channel(b->vm, b->c->pipe);
+        return failed(b,
+                      error == ECONNREFUSED ? "the pipe has its one client already"
+                                            : "the pipe can not be opened",
+                      error);
     }
     /* Only the pipe: standard input and output are shared with others, whom that would surprise. */
     fcntl(b->pipe, F_SETFL, O_NONBLOCK);

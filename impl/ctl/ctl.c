@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,39 +25,74 @@ void ctl_print_json(const json_t *value)
     free(text);
 }
 
-static int status_of(vpc_hresult result)
+static const struct {
+    vpc_hresult result;
+    int status;
+} statuses[] = {
+    {VPC_S_OK, CTL_OK},
+    {VPC_DISP_E_EXCEPTION, CTL_FAILED},
+    {VPC_ERROR_NOT_READY, 3},
+    {VPC_ERROR_TIMEOUT, 4},
+    {VPC_VM_E_VM_NOT_RUNNING, 5},
+    {VPC_ERROR_REVISION_MISMATCH, 6},
+    {VPC_ERROR_ALREADY_EXISTS, 7},
+    {VPC_ERROR_PIPE_BUSY, 8},
+    {VPC_ERROR_MAX_SESSIONS_REACHED, 9},
+    {VPC_ERROR_CONNECTION_REFUSED, 10},
+    {VPC_E_POINTER, 11},
+    {VPC_E_INVALIDARG, 12},
+    {VPC_ERROR_OUTOFMEMORY, 13},
+    {VPC_ERROR_INVALID_HANDLE, 14},
+    {VPC_ERROR_FILE_NOT_FOUND, 15},
+    {VPC_VM_E_VM_RUNNING_OR_SAVED, 16},
+};
+
+int ctl_status(vpc_hresult result)
 {
-    switch (result) {
-    case VPC_S_OK:
-        return CTL_OK;
-    case VPC_ERROR_NOT_READY:
-    case VPC_ERROR_TIMEOUT:
-        return CTL_NOT_READY;
-    default:
-        return CTL_FAILED;
-    }
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+        if (statuses[i].result == result)
+            return statuses[i].status;
+    return CTL_FAILED;
+}
+
+const char *ctl_where(const ctl *c)
+{
+    return c->vm ? c->vm : c->socket ? c->socket : c->tag ? c->tag : "";
+}
+
+static void print_error(vpc_hresult result, const char *why, json_t *number)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "0x%08X", result);
+    json_t *answer = json_pack("{s:s, s:s, s:s, s:O*}", "name", vpc_hresult_name(result), "hresult",
+                               text, "desc", why, "errno", number);
+    ctl_print_json(answer);
+    json_decref(answer);
 }
 
 int ctl_failed(const ctl *c, const vpc_virtual_machine *vm, vpc_hresult result, const json_t *error)
 {
     json_t *number = json_object_get(error, "errno");
     const char *why = vm ? vpc_last_error(vm) : "";
-    if (number)
-        ctl_complain(c, "%s: %s (0x%08X): %s (in the guest: %s)", c->vm ? c->vm : c->socket,
-                     vpc_hresult_name(result), result, why,
-                     strerror((int)json_integer_value(number)));
-    else
-        ctl_complain(c, "%s: %s (0x%08X): %s", c->vm ? c->vm : c->socket, vpc_hresult_name(result),
-                     result, why);
-    if (c->json) {
-        char text[16];
-        snprintf(text, sizeof(text), "0x%08X", result);
-        json_t *answer = json_pack("{s:s, s:s, s:s, s:O*}", "name", vpc_hresult_name(result),
-                                   "hresult", text, "desc", why, "errno", number);
-        ctl_print_json(answer);
-        json_decref(answer);
+    ctl_complain(c, "%s: %s (0x%08X)%s%s%s%s", ctl_where(c), vpc_hresult_name(result), result,
+                 *why ? ": " : "", why, number ? ": " : "",
+                 number ? strerror((int)json_integer_value(number)) : "");
+    if (c->json)
+        print_error(result, why, number);
+    return ctl_status(result);
+}
+
+/* What to do about it, where no endpoint has said so. */
+static const char *advice(vpc_hresult result)
+{
+    switch (result) {
+    case VPC_ERROR_FILE_NOT_FOUND:
+        return " (no endpoint answers there: does vpc-host run, with the same runtime directory?)";
+    case VPC_ERROR_TIMEOUT:
+        return " (the endpoint takes no more clients: is it stopped?)";
+    default:
+        return "";
     }
-    return status_of(result);
 }
 
 int ctl_open(const ctl *c, vpc_virtual_machine **vm)
@@ -68,13 +104,10 @@ int ctl_open(const ctl *c, vpc_virtual_machine **vm)
             vpc_set_time_limit(*vm, c->timeout_ms);
         return CTL_OK;
     }
-    if (result == VPC_ERROR_FILE_NOT_FOUND)
-        ctl_complain(c,
-                     "%s: %s: no endpoint answers there (does vpc-host run, with the same runtime "
-                     "directory?)",
-                     c->socket ? c->socket : c->vm, vpc_hresult_name(result));
-    else
-        ctl_complain(c, "%s: %s (0x%08X)", c->socket ? c->socket : c->vm, vpc_hresult_name(result),
-                     result);
-    return CTL_FAILED;
+    const char *why = strerror(errno);
+    ctl_complain(c, "%s: %s (0x%08X): %s%s", ctl_where(c), vpc_hresult_name(result), result, why,
+                 advice(result));
+    if (c->json)
+        print_error(result, why, NULL);
+    return ctl_status(result);
 }

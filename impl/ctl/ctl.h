@@ -11,11 +11,11 @@
 
 #include "vpc_control.h"
 
+/* What no HRESULT names; the others stand in ctl_status(). */
 enum {
     CTL_OK = 0,
     CTL_FAILED = 1,
     CTL_USAGE = 2,
-    CTL_NOT_READY = 3, /* not ready, or a time limit passed */
 };
 
 typedef struct ctl {
@@ -29,11 +29,18 @@ typedef struct ctl {
     bool json, follow;
     bool xml;          /* --xml */
     bool colour;       /* standard output is a terminal */
-    const char *vm;    /* NULL: --socket or --tag took its place */
-    char *const *args; /* what stands behind VM */
+    bool progress;     /* standard error is */
+    const char *vm;    /* NULL: an option took its place */
+    const char *pipe;  /* the full name, for the commands that take PIPE */
+    char *const *args; /* what stands behind VM and PIPE */
     int count;         /* of args */
 } ctl;
 
+/* The exit status for a result; vpcctl(1) has the table. */
+int ctl_status(vpc_hresult result);
+
+/* What the command line calls the endpoint, for messages. */
+const char *ctl_where(const ctl *c);
 /* Connects to the endpoint that the command line names; says why not. */
 int ctl_open(const ctl *c, vpc_virtual_machine **vm);
 /* Says that a call failed, on standard error, and with --json on standard output; the exit status
@@ -49,13 +56,19 @@ void ctl_complain(const ctl *c, const char *format, ...) __attribute__((format(p
 int ctl_list(const ctl *c);
 int ctl_show(const ctl *c);
 int ctl_stat(const ctl *c);
-int ctl_wait_ready(const ctl *c);
 int ctl_devices(const ctl *c);
 
+/* wait_ready.c */
+int ctl_wait_ready(const ctl *c);
+
 /* channel.c */
+int ctl_set_tag(const ctl *c);
 int ctl_start(const ctl *c);
 int ctl_stop(const ctl *c);
 int ctl_pipe_path(const ctl *c);
+/* StartCommunicationChannel of the command's pipe with the port; *answer is as of vpc_control(). */
+vpc_hresult ctl_start_channel(const ctl *c, vpc_virtual_machine *vm, const char *port,
+                              json_t **answer);
 
 /* events.c */
 int ctl_events(const ctl *c);

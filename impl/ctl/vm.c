@@ -1,42 +1,68 @@
 /* SPDX-License-Identifier: MIT */
-/* list, show, stat, devices, wait-ready: what there is and how far it has come. */
+/* list, show, stat, devices: what there is and how far it has come. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl.h"
 
-static void add_name(const char *name, void *user)
+enum {
+    LOOK_MS = 1000, /* a stopped endpoint must not hold up the list of all */
+};
+
+struct listing {
+    const ctl *c;
+    json_t *rows;
+};
+
+static void add_row(const char *name, void *user)
 {
-    json_array_append_new(user, json_string(name));
+    struct listing *listing = user;
+    vpc_virtual_machine *vm;
+    json_t *answer = NULL;
+    if (vpc_find_virtual_machine(listing->c->runtime_dir, name, &vm) != VPC_S_OK)
+        return; /* it left since */
+    vpc_set_time_limit(vm, LOOK_MS);
+    vpc_hresult result = vpc_control(vm, "query-vm", NULL, &answer);
+    vpc_release_virtual_machine(vm);
+    json_array_append_new(listing->rows,
+                          json_pack("{s:s, s:O*, s:O*}", "vm", name, "level",
+                                    result == VPC_S_OK ? json_object_get(answer, "level") : NULL,
+                                    "tag",
+                                    result == VPC_S_OK ? json_object_get(answer, "tag") : NULL));
+    json_decref(answer);
 }
 
-/* One line of `list`; an endpoint that left since is passed over. */
-static void print_vm(const ctl *c, const char *name)
+static const char *text_of(const json_t *row, const char *key, const char *otherwise)
 {
-    vpc_virtual_machine *vm;
-    char tag[VPC_TAG_SIZE];
-    enum vpc_level level;
-    if (vpc_find_virtual_machine(c->runtime_dir, name, &vm) != VPC_S_OK)
-        return;
-    if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK && vpc_readiness(vm, &level) == VPC_S_OK)
-        printf("%-24s %-11s %s\n", name, vpc_level_name(level), *tag ? tag : "-");
-    vpc_release_virtual_machine(vm);
+    const char *text = json_string_value(json_object_get(row, key));
+    return text && *text ? text : otherwise;
+}
+
+static void print_rows(const json_t *rows)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        if (i == 0)
+            printf("%-24s %-11s %s\n", "NAME", "LEVEL", "TAG");
+        printf("%-24s %-11s %s\n", text_of(row, "vm", "-"), text_of(row, "level", "silent"),
+               text_of(row, "tag", "-"));
+    }
 }
 
 int ctl_list(const ctl *c)
 {
-    json_t *names = json_array();
-    int error = vpc_list_virtual_machines(c->runtime_dir, add_name, names);
+    struct listing listing = {.c = c, .rows = json_array()};
+    int error = vpc_list_virtual_machines(c->runtime_dir, add_row, &listing);
     if (error)
         ctl_complain(c, "the runtime directory can not be read: %s", strerror(error));
     else if (c->json)
-        ctl_print_json(names);
-    else if (json_array_size(names) > 0)
-        printf("%-24s %-11s %s\n", "NAME", "LEVEL", "TAG");
-    for (size_t i = 0; !error && !c->json && i < json_array_size(names); i++)
-        print_vm(c, json_string_value(json_array_get(names, i)));
-    json_decref(names);
+        ctl_print_json(listing.rows);
+    else
+        print_rows(listing.rows);
+    json_decref(listing.rows);
     return error ? CTL_FAILED : CTL_OK;
 }
 
@@ -149,44 +175,4 @@ static void print_devices(const ctl *c, json_t *answer)
 int ctl_devices(const ctl *c)
 {
     return query(c, "query-devices", print_devices);
-}
-
-/* Through the event alone: no host endpoint needs to run, and none tells what is missing. */
-static int wait_for_tag(const ctl *c)
-{
-    char name[VPC_FILE_SIZE];
-    vpc_event *event;
-    int error = vpc_event_name(c->tag, name, sizeof(name));
-    if (!error)
-        error = vpc_event_open(c->runtime_dir, name, &event);
-    if (error) {
-        ctl_complain(c, "the ready event of the tag %s can not be opened: %s", c->tag,
-                     strerror(error));
-        return CTL_FAILED;
-    }
-    error = vpc_event_wait(event, c->timeout_ms);
-    vpc_event_close(event);
-    if (error)
-        ctl_complain(c, "%s: the ready event %s was not set in time",
-                     vpc_hresult_name(VPC_ERROR_TIMEOUT), name);
-    return error ? CTL_NOT_READY : CTL_OK;
-}
-
-int ctl_wait_ready(const ctl *c)
-{
-    enum vpc_level level;
-    if (c->tag)
-        return wait_for_tag(c);
-    vpc_hresult result = vpc_wait_channel_ready(c->runtime_dir, c->vm, c->timeout_ms, &level);
-    if (c->json) {
-        json_t *answer = json_pack("{s:s, s:s, s:b}", "vm", c->vm, "level", vpc_level_name(level),
-                                   "ready", result == VPC_S_OK);
-        ctl_print_json(answer);
-        json_decref(answer);
-    }
-    if (result == VPC_S_OK)
-        return CTL_OK;
-    ctl_complain(c, "%s: %s: not ready in time: %s", c->vm, vpc_hresult_name(result),
-                 vpc_level_missing(level));
-    return CTL_NOT_READY;
 }

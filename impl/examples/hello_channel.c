@@ -28,10 +28,10 @@ static int failed(const char *what, vpc_hresult result)
 /* The channel can be started when the event of the virtual machine's tag is set. */
 static vpc_hresult wait_until_ready(const char *name)
 {
-    enum vpc_level level;
-    vpc_hresult result = vpc_wait_channel_ready(NULL, name, READY_LIMIT_MS, &level);
+    vpc_progress progress;
+    vpc_hresult result = vpc_wait_channel_ready(NULL, name, READY_LIMIT_MS, &progress, NULL, NULL);
     if (result != VPC_S_OK)
-        fprintf(stderr, "hello_channel: %s is not ready: %s\n", name, vpc_level_missing(level));
+        fprintf(stderr, "hello_channel: %s is not ready: %s\n", name, progress.missing);
     return result;
 }
 
@@ -41,51 +41,66 @@ static int talk(int fd)
     static const char greeting[] = "Hello World!\n";
     char answer[4096];
     ssize_t n;
-    if (write(fd, greeting, sizeof(greeting) - 1) != (ssize_t)sizeof(greeting) - 1)
+    /* MSG_NOSIGNAL: a channel that has ended is an error here, not the end of this program. */
+    if (send(fd, greeting, sizeof(greeting) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(greeting) - 1) {
+        perror("hello_channel: the greeting was not sent");
         return 1;
+    }
     shutdown(fd, SHUT_WR);
     while ((n = read(fd, answer, sizeof(answer))) > 0)
         fwrite(answer, 1, (size_t)n, stdout);
+    if (n < 0)
+        perror("hello_channel: the answer was not read");
     return n < 0;
 }
 
-int main(int argc, char **argv)
+static vpc_hresult start_channel(const char *name)
 {
     vpc_virtual_machine *vm;
     vpc_channel_info channel;
     char tag[VPC_TAG_SIZE];
+    vpc_hresult result = vpc_find_virtual_machine(NULL, name, &vm);
+    if (result != VPC_S_OK)
+        return result;
+    if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK)
+        printf("The virtual machine %s has the chassis asset tag %s.\n", name, tag);
+    result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE, VPC_ENDPOINT_TCPIP,
+                                             PORT, &channel);
+    if (result == VPC_S_OK)
+        printf("%s is joined with port %u in the guest, over the channels %u and %u.\n", PIPE,
+               channel.port, channel.h2g, channel.g2h);
+    else
+        fprintf(stderr, "hello_channel: %s\n", vpc_last_error(vm));
+    vpc_release_virtual_machine(vm);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
     int fd;
     if (argc != 2)
         return fputs("usage: hello_channel VM\n", stderr) < 0 ? 1 : 2;
 
-    /* The virtual machine, its tag, and the ready event that bears the tag's name. */
+    /* 1. A server listens in the guest.  2. and 3. The virtual machine is found by its name, and its
+     * ready event by its tag; the library does both, also before they are there. */
     vpc_hresult result = wait_until_ready(argv[1]);
-    if (result == VPC_S_OK)
-        result = vpc_find_virtual_machine(NULL, argv[1], &vm);
     if (result != VPC_S_OK)
-        return failed(argv[1], result);
-    if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK)
-        printf("The virtual machine %s has the chassis asset tag %s.\n", argv[1], tag);
+        return failed("the ready event", result);
 
-    /* The pipe here, the server's port there. */
-    result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE, VPC_ENDPOINT_TCPIP,
-                                             PORT, &channel);
-    if (result != VPC_S_OK) {
-        fprintf(stderr, "hello_channel: %s\n", vpc_last_error(vm));
-        vpc_release_virtual_machine(vm);
+    /* 4. The pipe here is joined with the server's port there; 5. and 6. happen in the guest. */
+    result = start_channel(argv[1]);
+    if (result != VPC_S_OK)
         return failed("StartCommunicationChannel", result);
-    }
-    printf("%s is joined with port %u in the guest, over the channels %u and %u.\n", PIPE,
-           channel.port, channel.h2g, channel.g2h);
-    vpc_release_virtual_machine(vm);
 
-    /* The pipe has one client: this one.  Closing it ends the communication channel. */
+    /* 7. The pipe has one client: this program. */
     int error = vpc_pipe_connect(NULL, PIPE, &fd);
     if (error) {
         fprintf(stderr, "hello_channel: %s: %s\n", PIPE, strerror(error));
         return 1;
     }
     int status = talk(fd);
+
+    /* 8. This ends the communication channel. */
     close(fd);
     return status;
 }

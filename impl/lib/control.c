@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "virtual_machine.h"
@@ -24,19 +22,8 @@ enum {
     LINE_MAX_OCTETS = 4 << 20, /* the devices of 1024 pairs fit */
     EVENTS_MAX = 4096,
     TIME_LIMIT_MS = 60000,
+    CONNECT_LIMIT_MS = 1000, /* while the endpoint has as many clients as may wait for it */
 };
-
-int64_t vpc_now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t vpc_end_of(int64_t limit_ms)
-{
-    return limit_ms < 0 ? INT64_MAX : vpc_now_ms() + limit_ms;
-}
 
 vpc_hresult vpc_fail(vpc_virtual_machine *vm, vpc_hresult result, const char *format, ...)
 {
@@ -144,8 +131,10 @@ static vpc_hresult next_message(vpc_virtual_machine *vm, int64_t end, json_t **m
     }
 }
 
+/* A line that was sent in part can not be taken back: the connection is of no use then. */
 static vpc_hresult send_text(vpc_virtual_machine *vm, const char *text, size_t n, int64_t end)
 {
+    const char *start = text;
     while (n > 0) {
         ssize_t w = send(vm->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (w > 0) {
@@ -153,6 +142,8 @@ static vpc_hresult send_text(vpc_virtual_machine *vm, const char *text, size_t n
             n -= (size_t)w;
         } else if (errno == EAGAIN) {
             vpc_hresult result = wait_for(vm, POLLOUT, end);
+            if (result == VPC_ERROR_TIMEOUT && text > start)
+                gone(vm, "it did not read a request in time");
             if (result != VPC_S_OK)
                 return result;
         } else if (errno != EINTR) {
@@ -204,10 +195,10 @@ static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **a
     json_int_t id = json_integer_value(json_object_get(request, "id"));
     char *text = json_dumps(request, JSON_COMPACT);
     if (!text)
-        return vpc_fail(vm, VPC_E_INVALIDARG, "the request is not UTF-8");
-    vpc_hresult result = send_text(vm, text, strlen(text), end);
-    if (result == VPC_S_OK)
-        result = send_text(vm, "\n", 1, end);
+        return vpc_fail(vm, VPC_ERROR_OUTOFMEMORY, "no memory for the request");
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in the place of its NUL */
+    vpc_hresult result = send_text(vm, text, n + 1, end);
     free(text);
     return result == VPC_S_OK ? await_answer(vm, id, end, answer) : result;
 }
@@ -253,38 +244,33 @@ vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **e
     }
 }
 
-static int connect_to(const char *path, int *fd)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >= (int)sizeof(addr.sun_path))
-        return ENAMETOOLONG;
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0)
-        return errno;
-    if (connect(*fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
-        return 0;
-    int error = errno;
-    close(*fd);
-    return error;
-}
-
 static vpc_hresult result_of_connect(int error)
 {
-    if (error == ENOENT || error == ECONNREFUSED)
+    errno = error;
+    switch (error) {
+    case ENOENT:
+    case ECONNREFUSED:
         return VPC_ERROR_FILE_NOT_FOUND;
-    return error == ENAMETOOLONG ? VPC_E_POINTER : VPC_DISP_E_EXCEPTION;
+    case ENAMETOOLONG:
+        return VPC_E_POINTER;
+    case EAGAIN:
+        return VPC_ERROR_TIMEOUT;
+    default:
+        return VPC_DISP_E_EXCEPTION;
+    }
 }
 
 vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
 {
     int fd = -1;
-    int error = connect_to(path, &fd);
+    int error = vpc_connect(path, CONNECT_LIMIT_MS, &fd);
     if (error)
         return result_of_connect(error);
     vpc_virtual_machine *made = calloc(1, sizeof(*made));
     if (!made || !(made->events = json_array())) {
         free(made);
         close(fd);
+        errno = ENOMEM;
         return VPC_ERROR_OUTOFMEMORY;
     }
     made->fd = fd;

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "file_name.h"
+#include "local_socket.h"
 #include "vpc.h"
 
 enum {
@@ -175,21 +176,14 @@ bool vpc_event_is_set(const vpc_event *event)
     return atomic_load(event->word) == 1 && owner_lives(event) && atomic_load(event->word) == 1;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int vpc_event_wait(const vpc_event *event, int64_t limit_ms)
 {
-    int64_t end = limit_ms < 0 ? INT64_MAX : now_ms() + limit_ms;
+    int64_t end = vpc_end_of(limit_ms);
     for (;;) {
         uint32_t seen = atomic_load(event->word);
         if (vpc_event_is_set(event))
             return 0;
-        int64_t left = end - now_ms();
+        int64_t left = end - vpc_now_ms();
         if (left <= 0)
             return ETIMEDOUT;
         if (left > SLICE_MS)

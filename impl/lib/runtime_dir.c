@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "local_socket.h"
 #include "vpc.h"
 
 static const char *environment(const char *name)
@@ -78,18 +77,9 @@ int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
 
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int error = vpc_pipe_path(dir, pipe, addr.sun_path, sizeof(addr.sun_path));
-    if (error)
-        return error;
-    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s < 0)
-        return errno;
-    if (connect(s, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
-        error = errno;
-        close(s);
-        return error;
-    }
-    *fd = s;
-    return 0;
+    char path[VPC_PATH_SIZE];
+    int error = vpc_pipe_path(dir, pipe, path, sizeof(path));
+    if (!error)
+        error = vpc_connect(path, 0, fd);
+    return error == EAGAIN ? EBUSY : error;
 }

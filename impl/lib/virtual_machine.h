@@ -3,7 +3,10 @@
 #ifndef VPC_VIRTUAL_MACHINE_H
 #define VPC_VIRTUAL_MACHINE_H
 
+#include "local_socket.h"
 #include "vpc_control.h"
+
+#define VPC_CONTROL_PATH_SIZE (VPC_FILE_SIZE + 300)
 
 struct vpc_virtual_machine {
     int fd; /* the control socket */
@@ -15,10 +18,8 @@ struct vpc_virtual_machine {
     char error[256];
 };
 
-/* Of the monotonic clock. */
-int64_t vpc_now_ms(void);
-/* When a time limit that begins now is over; INT64_MAX for VPC_FOREVER. */
-int64_t vpc_end_of(int64_t limit_ms);
+/* The control socket of a name; E_POINTER for names that a path could misread. */
+vpc_hresult vpc_control_path(const char *dir, const char *name, char path[VPC_CONTROL_PATH_SIZE]);
 /* Sets vpc_last_error() and answers result. */
 vpc_hresult vpc_fail(vpc_virtual_machine *vm, vpc_hresult result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

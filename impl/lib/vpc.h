@@ -6,17 +6,23 @@
  * vpc_start_communication_channel(), vpc_pipe_connect(), then read and write the descriptor;
  * closing it ends the communication channel.  The names are those of Windows Virtual PC's API.
  *
- * Conventions
- *   Ownership   Arguments are the caller's and are read during the call only.  What a function
- * hands out through a pointer to a pointer is the caller's, and is given back with the function
- * that its comment names.  The text of vpc_last_error() stays the library's, valid until the next
- * call on the same virtual machine. NULL        No argument may be NULL unless it is said.  Names
- * of StartCommunicationChannel may be: the endpoint answers E_POINTER then. Directory   `dir` is
- * the runtime directory; NULL means the default (vpc_runtime_dir()). Threads     One object is used
- * by one thread at a time; different objects share nothing. Errors      Calls of the API answer an
- * HRESULT; the others 0 or an error number of errno.h. Time        Milliseconds.  Time limits:
- * VPC_FOREVER waits without one, 0 does not wait. Descriptors All that the library opens are closed
- * on exec.
+ * Ownership: arguments are the caller's and are read during the call only.  What a function hands
+ * out through a pointer to a pointer is the caller's, and is given back with the function that its
+ * comment names.  The text of vpc_last_error() stays the library's, valid until the next call on
+ * the same virtual machine.
+ *
+ * NULL: no argument may be NULL unless it is said.  Names of StartCommunicationChannel may be: the
+ * endpoint answers E_POINTER then.
+ *
+ * Directory: `dir` is the runtime directory; NULL means the default (vpc_runtime_dir()).
+ *
+ * Threads: one object is used by one thread at a time; different objects share nothing.
+ *
+ * Errors: calls of the API answer an HRESULT, the others 0 or an error number of errno.h.
+ *
+ * Time: milliseconds.  Time limits: VPC_FOREVER waits without one, 0 does not wait.
+ *
+ * Descriptors: all that the library opens are closed on exec.  No call raises SIGPIPE.
  */
 #ifndef VPC_H
 #define VPC_H
@@ -29,11 +35,12 @@
 extern "C" {
 #endif
 
-#define VPC_FOREVER   (-1)
-#define VPC_PATH_SIZE 108u  /* the longest path of a Unix socket, with its NUL */
-#define VPC_FILE_SIZE 4096u /* the longest path of a file, with its NUL */
-#define VPC_TAG_SIZE  33u   /* the longest chassis asset tag, with its NUL */
-#define VPC_PIPE_SIZE 1024u /* the longest pipe name in octets, with its NUL */
+#define VPC_FOREVER      (-1)
+#define VPC_PATH_SIZE    108u  /* the longest path of a Unix socket, with its NUL */
+#define VPC_FILE_SIZE    4096u /* the longest path of a file, with its NUL */
+#define VPC_TAG_SIZE     33u   /* the longest chassis asset tag, with its NUL */
+#define VPC_PIPE_SIZE    1024u /* the longest pipe name in octets, with its NUL */
+#define VPC_MISSING_SIZE 160u
 
 /* The results of StartCommunicationChannel (VPCBUS.md, section 8). */
 typedef uint32_t vpc_hresult;
@@ -75,8 +82,14 @@ enum vpc_level {
 
 /* The level's name in the control protocol ("components"). */
 const char *vpc_level_name(enum vpc_level level);
-/* What is missing at this level, as a sentence for people; "" for VPC_LEVEL_READY. */
+/* What is missing at this level, as text for people; "" for VPC_LEVEL_READY. */
 const char *vpc_level_missing(enum vpc_level level);
+
+/* How far a virtual machine has come, and what keeps it from being ready: for people, "" if none. */
+typedef struct vpc_progress {
+    enum vpc_level level;
+    char missing[VPC_MISSING_SIZE];
+} vpc_progress;
 
 /* ---- the runtime directory ------------------------------------------------------------------- */
 
@@ -105,8 +118,10 @@ int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size);
 int vpc_pipe_file(const char *pipe, char *buf, size_t size);
 /* Whether text is a port that StartCommunicationChannel takes: its number, or 0 (API-1). */
 unsigned vpc_port(const char *text);
-/* Opens the pipe as its one client (API-12): a connected blocking socket to *fd, the caller's to
- * close. */
+/*
+ * Opens the pipe as its one client (API-12): a connected blocking socket to *fd, the caller's to
+ * close.  ENOENT: no channel has it; ECONNREFUSED: it has its client; EBUSY: others wait to be that.
+ */
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd);
 
 /* ---- the ready event ---------------------------------------------------------------------------
@@ -153,29 +168,50 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
                               void *user);
 
 /*
- * Connects to the host endpoint of the virtual machine `name`.  ERROR_FILE_NOT_FOUND when none
- * runs. vpc_release_virtual_machine() gives *vm back.
+ * Connects to the host endpoint of the virtual machine `name`; vpc_release_virtual_machine() gives
+ * *vm back.  ERROR_FILE_NOT_FOUND: none runs; E_POINTER: no name of a virtual machine, or its path
+ * is too long; ERROR_TIMEOUT: the endpoint takes no more clients; DISP_E_EXCEPTION: another error.
+ * errno tells more.
  */
 vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm);
 /* The same through the path of a control socket; it may be a guest endpoint's. */
 vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm);
 /* NULL is ignored. */
 void vpc_release_virtual_machine(vpc_virtual_machine *vm);
-/* How long an answer may take; 60000 until this is called. */
+/*
+ * How long each later call on vm may take; 60000 until this is called.  When it passes the result is
+ * ERROR_TIMEOUT, and what was asked for may still happen: a channel that is started then ends when
+ * nobody opens its pipe.
+ */
 void vpc_set_time_limit(vpc_virtual_machine *vm, int64_t limit_ms);
 /* Why the last call on vm failed, as text; "" after success. */
 const char *vpc_last_error(const vpc_virtual_machine *vm);
 
-/* The chassis asset tag; "" until the virtual machine's guest endpoint said it. */
+/*
+ * These calls answer ERROR_INVALID_HANDLE when the endpoint has gone, ERROR_TIMEOUT when it did not
+ * answer in time, and what is said below.
+ */
+
+/* The chassis asset tag; "" before the virtual machine's first start, unless it was set (API-15). */
 vpc_hresult vpc_chassis_asset_tag(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE]);
+/*
+ * Sets the tag, 1 to 32 printable ASCII characters: E_POINTER when it is NULL, E_INVALIDARG when it
+ * is none, VM_E_VM_RUNNING_OR_SAVED while the virtual machine runs (API-15).
+ */
+vpc_hresult vpc_set_chassis_asset_tag(vpc_virtual_machine *vm, const char *tag);
 /* How far the virtual machine has come (RDY-4). */
-vpc_hresult vpc_readiness(vpc_virtual_machine *vm, enum vpc_level *level);
+vpc_hresult vpc_readiness(vpc_virtual_machine *vm, vpc_progress *progress);
 /*
  * Waits until channels can be started in the virtual machine `name`, the start of its host endpoint
- * included.  S_OK, or ERROR_TIMEOUT; *level is the last level seen, and tells what was missing.
+ * included: S_OK, ERROR_TIMEOUT, or E_POINTER for no name of a virtual machine.  *progress (may be
+ * NULL) is what was seen last: it tells what was missing.  changed (may be NULL) is called with what
+ * is seen first, and whenever it changes.  An endpoint that is there and does not answer may make
+ * the call a second longer than its limit.
  */
 vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t limit_ms,
-                                   enum vpc_level *level);
+                                   vpc_progress *progress,
+                                   void (*changed)(const vpc_progress *progress, void *user),
+                                   void *user);
 
 /*
  * StartCommunicationChannel (API-1 to API-12): host_type must be VPC_ENDPOINT_NAMED_PIPE with a
@@ -186,7 +222,10 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
 vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,
                                             const char *host_name, int guest_type,
                                             const char *guest_name, vpc_channel_info *info);
-/* Ends the communication channel of the pipe as if its client had gone (API-14). */
+/*
+ * Ends the communication channel of the pipe as if its client had gone, and answers when it has
+ * ended (API-14).  E_POINTER: no open channel has this pipe, or another stop of it waits.
+ */
 vpc_hresult vpc_stop_communication_channel(vpc_virtual_machine *vm, const char *host_name);
 
 #ifdef __cplusplus

@@ -57,9 +57,9 @@ static void start_host(void)
 
 static void wait_ready(void)
 {
-    enum vpc_level level;
-    vpc_hresult result = vpc_wait_channel_ready(scratch, "vm", LIMIT_MS, &level);
-    cr_assert_eq(result, VPC_S_OK, "still missing: %s", vpc_level_missing(level));
+    vpc_progress progress;
+    vpc_hresult result = vpc_wait_channel_ready(scratch, "vm", LIMIT_MS, &progress, NULL, NULL);
+    cr_assert_eq(result, VPC_S_OK, "still missing: %s", progress.missing);
 }
 
 static void begin(void)
@@ -348,36 +348,7 @@ Test(daemons, connect_fails_when_the_host_endpoint_is_killed)
     close(started());
 }
 
-/* ---- the commands' exit status --------------------------------------------------------------------- */
-
-#define COMMAND(...)                                                                               \
-    program_ended(program_run(                                                                     \
-        -1, -1, (const char *[]){"vpcctl", "--runtime-dir", scratch, __VA_ARGS__, NULL}))
-
-Test(daemons, exit_status_of_commands)
-{
-    wait_ready();
-    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "5"), 0);
-    cr_assert_eq(COMMAND("wait-ready", "--tag", "T", "--timeout", "5"), 0);
-    cr_assert_eq(COMMAND("list", "--json"), 0);
-    cr_assert_eq(COMMAND("show", "vm"), 0);
-    cr_assert_eq(COMMAND("devices", "vm"), 0);
-    cr_assert_eq(COMMAND("stat", "vm", "--json"), 0);
-    cr_assert_eq(COMMAND("events", "vm"), 0);
-    cr_assert_eq(COMMAND("events", "--explain", "1004"), 0);
-    cr_assert_eq(COMMAND("events", "--explain", "4711"), 1);
-    cr_assert_eq(COMMAND("start", "vm", "no pipe name", "80"), 1);
-    cr_assert_eq(COMMAND("stop", "vm", PIPE), 1);
-    cr_assert_eq(COMMAND("connect", "vm", PIPE), 1);
-    cr_assert_eq(COMMAND("start", "vm"), 2);
-    cr_assert_eq(COMMAND("start", "vm", PIPE, "80", "--follow"), 2);
-    cr_assert_eq(COMMAND("no-such-command"), 2);
-    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "soon"), 2);
-    stop(&guest);
-    cr_assert_eq(COMMAND("wait-ready", "vm", "--timeout", "0.1"), 3);
-    cr_assert_eq(COMMAND("wait-ready", "no-such-vm", "--timeout", "0.1"), 3);
-    cr_assert_eq(COMMAND("show", "no-such-vm"), 1);
-}
+/* ---- command lines ---------------------------------------------------------------------------------- */
 
 Test(daemons, wrong_usage_of_the_endpoints)
 {

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each command of vpcctl against both endpoints' programs: what it prints, on which stream, and its exit status.  The
+ * test is also the server in the guest.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "programs.h"
+#include "scratch.h"
+#include "shell_rig.h"
+
+static pid_t host, guest;
+static int server;
+static unsigned port;
+
+static void start_host(const char *option, const char *another)
+{
+    char bus[128];
+    snprintf(bus, sizeof(bus), "%s/bus", scratch);
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
+                                        "vm", "--option", option, "--option", another, NULL});
+}
+
+static void start_guest(const char *option, const char *another)
+{
+    char bus[128], control[128];
+    snprintf(bus, sizeof(bus), "listen:%s/bus", scratch);
+    snprintf(control, sizeof(control), "%s/guest.sock", scratch);
+    guest = program_run(-1, -1,
+                        (const char *[]){"vpc-guest", "--bus", bus, "--runtime-dir", scratch,
+                                         "--tag", "T", "--vm", "guest", "--control", control,
+                                         "--option", option, "--option", another, NULL});
+}
+
+static void stop(pid_t *pid)
+{
+    if (*pid <= 0)
+        return;
+    kill(*pid, SIGTERM);
+    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
+    *pid = 0;
+}
+
+static void begin(void)
+{
+    scratch_begin();
+    server = rig_tcp_server(&port, 4);
+}
+
+static void end(void)
+{
+    close(server);
+    stop(&guest);
+    stop(&host);
+    scratch_end();
+}
+
+TestSuite(vpcctl, .timeout = 60, .init = begin, .fini = end);
+
+/* ---- running it ------------------------------------------------------------------------------------ */
+
+static char text[65536]; /* what the last command printed */
+
+/* Starts a shell's line in which VPCCTL is the program, in the test's runtime directory. */
+static FILE *begin_line(const char *format, ...)
+{
+    char line[1024], all[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    snprintf(all, sizeof(all),
+             "export VPC_RUNTIME_DIR=%s VPCCTL='timeout 20 " VPC_BUILD "/vpcctl'; %s", scratch,
+             line);
+    FILE *out = popen(all, "re");
+    cr_assert_not_null(out);
+    return out;
+}
+
+static int end_line(FILE *out)
+{
+    size_t n = fread(text, 1, sizeof(text) - 1, out);
+    text[n] = '\0';
+    int status = pclose(out);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Standard output and standard error together. */
+#define VPCCTL(...) end_line(begin_line("exec 2>&1; $VPCCTL " __VA_ARGS__))
+/* Standard output alone. */
+#define VPCCTL_OUT(...) end_line(begin_line("$VPCCTL " __VA_ARGS__))
+
+#define EXPECT_TEXT(part) cr_assert_not_null(strstr(text, part), "no \"%s\" in: %s", part, text)
+
+static void start_both(void)
+{
+    start_guest("max_pairs=2", "drain_ms=10000");
+    start_host("max_pairs=2", "drain_ms=10000");
+    cr_assert_eq(VPCCTL("wait-ready vm --timeout 20"), 0, "%s", text);
+}
+
+static int accepted(void)
+{
+    struct pollfd p = {.fd = server, .events = POLLIN};
+    cr_assert_eq(poll(&p, 1, PROGRAM_LIMIT_MS), 1);
+    int fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+/* ---- help and usage ---------------------------------------------------------------------------------- */
+
+static const char *const names[] = {"list", "show",    "set-tag", "wait-ready", "start",    "stop",
+                                    "stat", "connect", "devices", "events",     "pipe-path"};
+
+enum {
+    NAMES = sizeof(names) / sizeof(names[0]),
+};
+
+Test(vpcctl, help_of_all_and_of_each_command)
+{
+    cr_assert_eq(VPCCTL_OUT("--help"), 0);
+    for (size_t i = 0; i < NAMES; i++)
+        EXPECT_TEXT(names[i]);
+    for (size_t i = 0; i < NAMES; i++) {
+        char usage[64];
+        snprintf(usage, sizeof(usage), "usage: vpcctl %s ", names[i]);
+        cr_assert_eq(VPCCTL_OUT("%s --help", names[i]), 0);
+        EXPECT_TEXT(usage);
+        EXPECT_TEXT("--help");
+    }
+    cr_assert_eq(VPCCTL_OUT("--version"), 0);
+}
+
+Test(vpcctl, wrong_usage)
+{
+    static const char *const wrong[] = {
+        "",
+        "no-such-command",
+        "show",
+        "show vm more",
+        "start vm",
+        "start vm x",
+        "start vm x 80 --follow",
+        "connect vm",
+        "connect vm x 80 more",
+        "wait-ready vm --timeout soon",
+        "wait-ready vm --timeout -1",
+        "show vm --no-such-option",
+        "pipe-path",
+        "list vm",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(VPCCTL_OUT("%s 2>/dev/null", wrong[i]), CTL_USAGE, "%s", wrong[i]);
+        cr_assert_str_eq(text, "", "usage that was not asked for is on standard error");
+        cr_assert_eq(VPCCTL("%s", wrong[i]), CTL_USAGE);
+        EXPECT_TEXT("vpcctl");
+    }
+}
+
+/* Closed descriptors must not become those of sockets. */
+Test(vpcctl, without_standard_descriptors)
+{
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("show vm <&- 2>&-"), 0);
+    EXPECT_TEXT("ready");
+    cr_assert_eq(VPCCTL_OUT("stop vm x <&- >&- 2>&-"), ctl_status(VPC_E_POINTER));
+    cr_assert_eq(VPCCTL("list >/dev/full"), CTL_FAILED);
+    EXPECT_TEXT("the output can not be written");
+}
+
+/* ---- exit status -------------------------------------------------------------------------------------- */
+
+/* vpcctl(1) has a row "status<TAB>NAME" for each result, and no two results but the general ones share one. */
+Test(vpcctl, the_manual_says_each_status)
+{
+    static const vpc_hresult results[] = {
+        VPC_S_OK,
+        VPC_DISP_E_EXCEPTION,
+        VPC_ERROR_NOT_READY,
+        VPC_ERROR_TIMEOUT,
+        VPC_VM_E_VM_NOT_RUNNING,
+        VPC_ERROR_REVISION_MISMATCH,
+        VPC_ERROR_ALREADY_EXISTS,
+        VPC_ERROR_PIPE_BUSY,
+        VPC_ERROR_MAX_SESSIONS_REACHED,
+        VPC_ERROR_CONNECTION_REFUSED,
+        VPC_E_POINTER,
+        VPC_E_INVALIDARG,
+        VPC_ERROR_OUTOFMEMORY,
+        VPC_ERROR_INVALID_HANDLE,
+        VPC_ERROR_FILE_NOT_FOUND,
+        VPC_VM_E_VM_RUNNING_OR_SAVED,
+    };
+    FILE *manual = fopen("impl/vpcctl.1", "re");
+    cr_assert_not_null(manual);
+    size_t n = fread(text, 1, sizeof(text) - 1, manual);
+    text[n] = '\0';
+    fclose(manual);
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        char row[64];
+        snprintf(row, sizeof(row), "\n.It %d Ta %s Ta ", ctl_status(results[i]),
+                 vpc_hresult_name(results[i]));
+        cr_assert_str_neq(vpc_hresult_name(results[i]), "HRESULT");
+        EXPECT_TEXT(row);
+        for (size_t j = 0; j < i; j++)
+            cr_assert_neq(ctl_status(results[i]), ctl_status(results[j]));
+    }
+    cr_assert_eq(ctl_status(0x80004005u), CTL_FAILED);
+}
+
+static void expect_result(int status, vpc_hresult result)
+{
+    cr_assert_eq(status, ctl_status(result), "%d: %s", status, text);
+    EXPECT_TEXT(vpc_hresult_name(result));
+}
+
+Test(vpcctl, results_before_there_is_a_guest)
+{
+    expect_result(VPCCTL("show vm"), VPC_ERROR_FILE_NOT_FOUND);
+    expect_result(VPCCTL("show ../vm"), VPC_E_POINTER);
+    expect_result(VPCCTL("wait-ready ../vm"), VPC_E_POINTER);
+    expect_result(VPCCTL("wait-ready vm --timeout 0.2"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("no host endpoint runs");
+    start_host("max_pairs=1", "fault=12");
+    while (VPCCTL("show vm") != 0) /* until it runs; the test has its time limit */
+        ;
+    expect_result(VPCCTL("wait-ready vm --timeout 0.2"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("the virtual machine is not running");
+    expect_result(VPCCTL("start vm x 80"), VPC_VM_E_VM_NOT_RUNNING);
+    start_guest("version_min=512", "version_max=512");
+    do
+        cr_assert_neq(VPCCTL("start vm x 80"), 0);
+    while (!strstr(text, "ERROR_REVISION_MISMATCH"));
+    cr_assert_eq(VPCCTL("start vm x 80"), ctl_status(VPC_ERROR_REVISION_MISMATCH));
+    expect_result(VPCCTL("wait-ready vm --timeout 0.1"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("no common version");
+    stop(&guest);
+    start_guest("max_pairs=1", "drain_ms=10000");
+    cr_assert_eq(VPCCTL("wait-ready vm"), 0);
+    expect_result(VPCCTL("start vm x 80"), VPC_ERROR_OUTOFMEMORY);
+}
+
+Test(vpcctl, results_of_start_and_stop)
+{
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("start vm x %u", port), 0);
+    cr_assert_str_eq(strrchr(text, '/'), "/x.sock\n");
+    int first = accepted();
+    expect_result(VPCCTL("start vm X %u", port), VPC_ERROR_ALREADY_EXISTS);
+    expect_result(VPCCTL("start vm y 0"), VPC_E_POINTER);
+    expect_result(VPCCTL("start vm 'a\\b' 80"), VPC_E_POINTER);
+    cr_assert_eq(VPCCTL_OUT("start vm '\\\\.\\pipe\\y' %u --json", port), 0);
+    EXPECT_TEXT("\"hresult\": \"0x00000000\"");
+    int second = accepted();
+    expect_result(VPCCTL("start vm z %u", port), VPC_ERROR_MAX_SESSIONS_REACHED);
+    close(second);
+    cr_assert_eq(VPCCTL_OUT("stop vm y --json"), 0);
+    cr_assert_str_eq(text, "{}\n");
+    expect_result(VPCCTL("stop vm y"), VPC_E_POINTER);
+    cr_assert_eq(VPCCTL_OUT("stop vm y --json 2>/dev/null"), ctl_status(VPC_E_POINTER));
+    EXPECT_TEXT("\"name\": \"E_POINTER\"");
+    close(first);
+}
+
+static void drain(int fd)
+{
+    static char octets[65536];
+    ssize_t n;
+    while ((n = read(fd, octets, sizeof(octets))) > 0)
+        ;
+    cr_assert_eq(n, 0);
+    close(fd);
+}
+
+/* One direction has ended, the other has not. */
+Test(vpcctl, a_channel_that_runs_down)
+{
+    char octet;
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("start vm x %u", port), 0);
+    int first = accepted();
+    FILE *client = begin_line("$VPCCTL connect vm y %u </dev/null", port);
+    int second = accepted();
+    cr_assert_eq(read(second, &octet, 1), 0);
+    expect_result(VPCCTL("start vm z %u", port), VPC_ERROR_PIPE_BUSY);
+    close(second);
+    cr_assert_eq(end_line(client), 0);
+    close(first);
+}
+
+/* The client of a channel that is stopped says so. */
+Test(vpcctl, connect_fails_when_its_channel_is_stopped)
+{
+    char octet;
+    start_both();
+    FILE *client = begin_line("head -c 20000000 /dev/zero | $VPCCTL connect vm y %u 2>&1", port);
+    int second = accepted();
+    cr_assert_eq(read(second, &octet, 1), 1, "the pipe was opened");
+    FILE *stopping = begin_line("$VPCCTL stop vm y");
+    drain(second);
+    cr_assert_eq(end_line(stopping), 0);
+    cr_assert_eq(end_line(client), CTL_FAILED);
+    EXPECT_TEXT("the channel was ended: stopped");
+}
+
+Test(vpcctl, a_port_where_nobody_listens)
+{
+    start_both();
+    close(server);
+    expect_result(VPCCTL("start vm x %u", port), VPC_ERROR_CONNECTION_REFUSED);
+    EXPECT_TEXT(strerror(ECONNREFUSED));
+    cr_assert_eq(VPCCTL_OUT("start vm x %u --json 2>/dev/null", port),
+                 ctl_status(VPC_ERROR_CONNECTION_REFUSED));
+    EXPECT_TEXT("\"errno\": 111");
+    expect_result(VPCCTL("connect vm x %u </dev/null", port), VPC_ERROR_CONNECTION_REFUSED);
+    server = rig_tcp_server(&port, 4);
+}
+
+/* A stopped endpoint holds up nobody for longer than the time limit. */
+Test(vpcctl, an_endpoint_that_does_not_answer)
+{
+    start_both();
+    kill(host, SIGSTOP);
+    expect_result(VPCCTL("show vm --timeout 0.2"), VPC_ERROR_TIMEOUT);
+    expect_result(VPCCTL("wait-ready vm --timeout 0.2"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("does not answer");
+    cr_assert_eq(VPCCTL_OUT("list"), 0);
+    EXPECT_TEXT("silent");
+    /* Its backlog fills up. */
+    end_line(begin_line("for i in $(seq 80); do $VPCCTL show vm --timeout 0 2>/dev/null; done"));
+    int status = VPCCTL("show vm --timeout 0.2");
+    kill(host, SIGCONT);
+    expect_result(status, VPC_ERROR_TIMEOUT);
+    cr_assert_eq(VPCCTL("wait-ready vm --timeout 20"), 0);
+}
+
+/* ---- what is shown ------------------------------------------------------------------------------------ */
+
+Test(vpcctl, list_show_stat_devices)
+{
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("list"), 0);
+    EXPECT_TEXT("vm                       ready       T\n");
+    cr_assert_eq(VPCCTL_OUT("list --json"), 0);
+    cr_assert_str_eq(text, "[{\"vm\": \"vm\", \"level\": \"ready\", \"tag\": \"T\"}]\n");
+    cr_assert_eq(VPCCTL_OUT("show vm"), 0);
+    EXPECT_TEXT("level          ready\n");
+    cr_assert_eq(VPCCTL_OUT("show vm --json"), 0);
+    EXPECT_TEXT("\"missing\": \"\"");
+    cr_assert_eq(VPCCTL_OUT("show --socket %s/guest.sock", scratch), 0);
+    EXPECT_TEXT("vm             guest\n");
+    cr_assert_eq(VPCCTL_OUT("start vm x %u >/dev/null; $VPCCTL devices vm", port), 0);
+    EXPECT_TEXT("Virtual PC Integration Device");
+    EXPECT_TEXT("g2h");
+    cr_assert_eq(VPCCTL_OUT("devices vm --json"), 0);
+    EXPECT_TEXT("\"direction\": \"h2g\"");
+    cr_assert_eq(VPCCTL_OUT("stat vm --json"), 0);
+    EXPECT_TEXT("\"pairs_opened\": 1");
+    close(accepted());
+}
+
+Test(vpcctl, the_tag_while_the_machine_does_not_run)
+{
+    start_host("max_pairs=1", "drain_ms=10000");
+    while (VPCCTL("show vm --json") != 0)
+        ;
+    EXPECT_TEXT("\"tag\": \"\"");
+    cr_assert_eq(VPCCTL("set-tag vm NEW"), 0);
+    cr_assert_str_eq(text, "");
+    expect_result(VPCCTL("set-tag vm ''"), VPC_E_INVALIDARG);
+    expect_result(VPCCTL("set-tag vm 123456789012345678901234567890123"), VPC_E_INVALIDARG);
+    start_guest("max_pairs=1", "drain_ms=10000");
+    cr_assert_eq(VPCCTL("wait-ready --tag NEW --timeout 20"), 0);
+    expect_result(VPCCTL("set-tag vm OTHER"), VPC_VM_E_VM_RUNNING_OR_SAVED);
+    cr_assert_eq(VPCCTL_OUT("list"), 0);
+    EXPECT_TEXT("NEW");
+}
+
+Test(vpcctl, pipe_path)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/pipes/x.sock\n", scratch);
+    cr_assert_eq(VPCCTL_OUT("pipe-path X"), 0);
+    cr_assert_str_eq(text, path);
+    cr_assert_eq(VPCCTL_OUT("pipe-path '\\\\.\\PIPE\\x' --json"), 0);
+    EXPECT_TEXT("/pipes/x.sock\"");
+    cr_assert_eq(VPCCTL("pipe-path '\\x'"), ctl_status(VPC_E_POINTER));
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------- */
+
+Test(vpcctl, wait_ready_says_what_is_missing)
+{
+    expect_result(VPCCTL("wait-ready --tag T --timeout 0.1"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("no host endpoint of a virtual machine with this tag runs");
+    cr_assert_eq(VPCCTL_OUT("wait-ready vm --timeout 0 --json 2>/dev/null"),
+                 ctl_status(VPC_ERROR_TIMEOUT));
+    cr_assert_str_eq(text,
+                     "{\"vm\": \"vm\", \"level\": \"absent\", \"missing\": \"no host endpoint "
+                     "runs for this virtual machine (start vpc-host)\", \"ready\": false}\n");
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("wait-ready vm --json"), 0);
+    cr_assert_str_eq(
+        text, "{\"vm\": \"vm\", \"level\": \"ready\", \"missing\": \"\", \"ready\": true}\n");
+    stop(&guest);
+    expect_result(VPCCTL("wait-ready --tag T --timeout 0.1"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("the virtual machine is not running");
+}
+
+/* On a terminal each thing that it waits for is told; script(1) makes one. */
+Test(vpcctl, wait_ready_shows_progress_on_a_terminal)
+{
+    if (system("command -v script >/dev/null") != 0)
+        cr_skip_test("needs script(1)");
+    FILE *waiting = begin_line("script -qec \"$VPCCTL wait-ready vm\" /dev/null </dev/null");
+    scratch_sleep_ms(300);
+    start_host("max_pairs=1", "drain_ms=10000");
+    while (VPCCTL("show vm") != 0)
+        ;
+    scratch_sleep_ms(600);
+    start_guest("max_pairs=1", "drain_ms=10000");
+    cr_assert_eq(end_line(waiting), 0);
+    EXPECT_TEXT("waiting: no host endpoint runs");
+    EXPECT_TEXT("waiting: the virtual machine is not running");
+}
+
+/* ---- connect --------------------------------------------------------------------------------------------- */
+
+static void expect_read(int fd, const char *want)
+{
+    char got[128] = "";
+    size_t n = 0;
+    ssize_t r;
+    while ((r = read(fd, got + n, sizeof(got) - 1 - n)) > 0)
+        n += (size_t)r;
+    cr_assert_eq(r, 0);
+    cr_assert_str_eq(got, want);
+}
+
+/* The answer comes after the question's end: the half-close is one. */
+Test(vpcctl, connect_with_a_port_starts_the_channel)
+{
+    start_both();
+    FILE *out = begin_line("printf question | $VPCCTL connect vm x %u", port);
+    int far = accepted();
+    expect_read(far, "question");
+    cr_assert_eq(write(far, "answer", 6), 6);
+    close(far);
+    cr_assert_eq(end_line(out), 0);
+    cr_assert_str_eq(text, "answer");
+    cr_assert_eq(VPCCTL_OUT("stat vm --json"), 0);
+    EXPECT_TEXT("\"pairs_open\": 0");
+}
+
+Test(vpcctl, connect_refuses_a_second_client)
+{
+    start_both();
+    cr_assert_eq(VPCCTL("connect vm x </dev/null"), CTL_FAILED);
+    EXPECT_TEXT("no communication channel has that pipe");
+    FILE *first = begin_line("sleep 20 | $VPCCTL connect vm x %u", port);
+    int far = accepted();
+    cr_assert_eq(write(far, "hello", 5), 5);
+    cr_assert_eq(fgetc(first), 'h');
+    cr_assert_eq(VPCCTL("connect vm x </dev/null"), CTL_FAILED);
+    EXPECT_TEXT("one client");
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(far, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(far);
+    cr_assert_eq(end_line(first), CTL_FAILED);
+}
+
+/* A server that talks to a reader that has gone: neither success nor death by SIGPIPE. */
+Test(vpcctl, connect_fails_when_nobody_takes_the_output)
+{
+    static const char octets[4096];
+    start_both();
+    FILE *out = begin_line("bash -c '$VPCCTL connect vm x %u </dev/null 2>/dev/null | head -c 1 "
+                           ">/dev/null; echo $PIPESTATUS'",
+                           port);
+    int far = accepted();
+    while (send(far, octets, sizeof(octets), MSG_NOSIGNAL) > 0)
+        ;
+    close(far);
+    cr_assert_eq(end_line(out), 0);
+    cr_assert_str_eq(text, "1\n");
+}
+
+/* Writes as much as fits now. */
+static size_t stuff(int fd)
+{
+    static const char octets[4096];
+    size_t n = 0;
+    ssize_t w;
+    while ((w = write(fd, octets, sizeof(octets))) > 0)
+        n += (size_t)w;
+    cr_assert_eq(errno, EAGAIN);
+    return n;
+}
+
+enum {
+    BIG = 3000000, /* more than all windows and socket buffers on the way hold */
+};
+
+/* A client that reads nothing before it has written everything must not wait for ever. */
+Test(vpcctl, connect_copies_one_way_while_the_other_is_full)
+{
+    static char octets[65536];
+    char number[8];
+    int in[2], out[2];
+    size_t written = 0, came = 0;
+    start_both();
+    cr_assert_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+    snprintf(number, sizeof(number), "%u", port);
+    pid_t command = program_run(
+        in[0], out[1],
+        (const char *[]){"vpcctl", "--runtime-dir", scratch, "connect", "vm", "x", number, NULL});
+    close(in[0]);
+    close(out[1]);
+    int far = accepted();
+    fcntl(far, F_SETFL, O_NONBLOCK);
+    fcntl(in[1], F_SETFL, O_NONBLOCK);
+    int64_t quiet = scratch_now_ms() + 300; /* until nothing more fits on the way to `out` */
+    while (scratch_now_ms() < quiet)
+        if (stuff(far) > 0)
+            quiet = scratch_now_ms() + 300;
+    while (came < BIG) {
+        struct pollfd p[2] = {{.fd = far, .events = POLLIN},
+                              {.fd = written < BIG ? in[1] : -1, .events = POLLOUT}};
+        cr_assert_gt(poll(p, 2, PROGRAM_LIMIT_MS), 0, "stuck after %zu octets", came);
+        if (p[1].revents)
+            written += stuff(in[1]);
+        ssize_t n = p[0].revents ? read(far, octets, sizeof(octets)) : 0;
+        came += n > 0 ? (size_t)n : 0;
+    }
+    close(in[1]);
+    close(far);
+    while (read(out[0], octets, sizeof(octets)) > 0)
+        ;
+    program_ended(command);
+    close(out[0]);
+}
