@@ -52,6 +52,10 @@ void vpc_frame_encode(const struct vpc_frame *frame, struct vpc_buffer *out);
 /* One line for people: the message, its channel and its fields. */
 char *vpc_frame_text(const struct vpc_frame *frame);
 
+/* How many of n > 0 octets, from the first, can stand at the begin of a frame of that sender; n: all of them. */
+size_t vpc_octets_fit(const struct vpc_table *table, enum vpc_role_bit from, const uint8_t *in,
+                      size_t n);
+
 /*
  * A decoder of one endpoint's octets.  It hunts (FRM-10) until the first HELLO of a connection, then takes frames until
  * octets come that can not be one (FRM-9), and hunts again.  It learns the session from the HELLOs that pass: the sender's

@@ -75,9 +75,9 @@ static struct fit fit_numbers(const struct vpc_message *message, const uint8_t *
     return misfit(n, NULL, NULL);
 }
 
-static struct fit fit_header(const struct vpc_decoder *decoder, const uint8_t *in, size_t n)
+static struct fit fit_header(const struct vpc_table *table, enum vpc_role_bit from,
+                             const uint8_t *in, size_t n)
 {
-    const struct vpc_table *table = decoder->table;
     const struct vpc_message *message;
 
     if (in[0] != table->magic[0])
@@ -89,7 +89,7 @@ static struct fit fit_header(const struct vpc_decoder *decoder, const uint8_t *i
     message = vpc_table_by_type(table, in[2]);
     if (message == NULL)
         return misfit(2, "FRM-9", "the type is no message's");
-    if (!(message->from & decoder->from))
+    if (!(message->from & from))
         return misfit(2, "FRM-12", "a message that the other direction only may carry");
     if (n > 3 && in[3] != table->flags)
         return misfit(3, "FRM-3", "flags are not zero");
@@ -133,20 +133,27 @@ static struct fit fit_body(const struct vpc_message *message, const uint8_t *in,
     return misfit(n, NULL, NULL);
 }
 
-static struct fit fit(const struct vpc_decoder *decoder, const uint8_t *in, size_t n)
+static struct fit fit(const struct vpc_table *table, enum vpc_role_bit from, const uint8_t *in,
+                      size_t n)
 {
-    struct fit result = fit_header(decoder, in, n);
+    struct fit result = fit_header(table, from, in, n);
     size_t length, there;
 
     if (result.why || n <= VPC_HEADER_SIZE)
         return result;
     length = get(in + 8, 4);
     there = n - VPC_HEADER_SIZE > length ? length : n - VPC_HEADER_SIZE;
-    result = fit_body(vpc_table_by_type(decoder->table, in[2]), in + VPC_HEADER_SIZE, there);
+    result = fit_body(vpc_table_by_type(table, in[2]), in + VPC_HEADER_SIZE, there);
     result.good += VPC_HEADER_SIZE;
     if (!result.why)
         result.good = n;
     return result;
+}
+
+size_t vpc_octets_fit(const struct vpc_table *table, enum vpc_role_bit from, const uint8_t *in,
+                      size_t n)
+{
+    return fit(table, from, in, n).good;
 }
 
 static bool whole(const uint8_t *in, size_t n)
@@ -244,7 +251,7 @@ static enum vpc_decoded next_in_session(struct vpc_decoder *decoder, struct vpc_
 {
     const uint8_t *in = vpc_buffer_head(&decoder->pending);
     size_t n = vpc_buffer_size(&decoder->pending);
-    struct fit result = fit(decoder, in, n);
+    struct fit result = fit(decoder->table, decoder->from, in, n);
     uint8_t last;
 
     if (result.why) {
@@ -265,7 +272,7 @@ static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct vpc_fra
 {
     const uint8_t *in = vpc_buffer_head(&decoder->pending);
     size_t n = vpc_buffer_size(&decoder->pending);
-    struct fit result = fit(decoder, in, n);
+    struct fit result = fit(decoder->table, decoder->from, in, n);
     bool other_type = n > 2 && vpc_table_by_type(decoder->table, in[2]) !=
                                    vpc_table_by_name(decoder->table, "HELLO");
 

@@ -9,6 +9,7 @@
  */
 #include "run/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -126,6 +127,8 @@ void vpc_run_flush(struct vpc_run *run)
         while (sent < size && run->bus_up) {
             size_t n = piece(run, size - sent);
 
+            vpc_record_octets(run->record, run->tester.role, vpc_buffer_head(&out) + sent, n,
+                              vpc_now(run) - run->trace->start);
             run->ops->bus_send(run->backend, vpc_buffer_head(&out) + sent, n);
             sent += n;
         }
@@ -398,6 +401,32 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
                      run->trace, config->seed);
 }
 
+/* In-process the run's own clock is all that there is, and equal runs have equal records. */
+static void begin_record(struct vpc_run *run)
+{
+    const struct vpc_run_config *config = run->config;
+    char *path = vpc_format("%s/trace.pcapng", config->dir);
+    char *description = vpc_format("%s of %s", config->script->name, config->implementation->name);
+    struct timespec now = {0};
+
+    if (run->ops->real_time)
+        clock_gettime(CLOCK_REALTIME, &now);
+    run->record = vpc_record_open(path, config->table, run->monitor.subject, description,
+                                  (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+    if (run->record == NULL)
+        vpc_trace_add(run->trace, "%s can not be written: %s", path, strerror(errno));
+    free(description);
+    free(path);
+}
+
+static void end_record(struct vpc_run *run)
+{
+    int error = vpc_record_close(run->record);
+
+    if (error)
+        vpc_trace_add(run->trace, "the record of the bus is not whole: %s", strerror(error));
+}
+
 static bool start(struct vpc_run *run, char **error)
 {
     const struct vpc_run_config *config = run->config;
@@ -422,6 +451,7 @@ static bool start(struct vpc_run *run, char **error)
         return false;
     run->ops = run->backend->ops;
     run->trace->now = run->trace->start = vpc_now(run);
+    begin_record(run);
     run->killed = config->script->not_started;
     return config->script->not_started || run->ops->start(run->backend, error);
 }
@@ -443,6 +473,7 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
     }
     free(error);
     vpc_waiters_forget(&run);
+    end_record(&run);
     write_trace(&run, result, trace_file);
     if (run.backend)
         run.ops->destroy(run.backend);

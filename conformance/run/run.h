@@ -11,6 +11,7 @@
 
 #include "backends/backend.h"
 #include "script/script.h"
+#include "record/record.h"
 #include "testers/monitor.h"
 #include "testers/tester.h"
 #include "testers/trace.h"
@@ -83,6 +84,7 @@ struct vpc_run {
     const struct vpc_backend_ops *ops;
     struct vpc_backend *backend;
     struct vpc_trace *trace;
+    struct vpc_record *record; /* of the bus, or NULL */
     struct vpc_monitor monitor;
     struct vpc_tester tester;
     struct vpc_item *answers, *events, *logs;

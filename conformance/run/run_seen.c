@@ -297,6 +297,7 @@ static void on_bus(struct vpc_run *run, bool up)
 {
     vpc_trace_add(run->trace, "bus %s", up ? "up" : "down");
     run->bus_up = up;
+    vpc_record_cut(run->record);
     vpc_tester_connected(&run->tester);
     vpc_monitor_bus(&run->monitor, up);
     run->monitor.late_reader = up && run->ops->late_reader;
@@ -348,6 +349,8 @@ void vpc_on_seen(void *user, const struct vpc_seen *seen)
         on_bus(run, seen->kind == VPC_SEEN_BUS_UP);
         break;
     case VPC_SEEN_BUS_OCTETS:
+        vpc_record_octets(run->record, run->monitor.subject, seen->text, seen->size,
+                          run->trace->now - run->trace->start);
         vpc_tester_input(&run->tester, seen->text, seen->size);
         break;
     case VPC_SEEN_CONTROL_LINE:

@@ -93,7 +93,7 @@ static bool write_repeat(const struct vpc_suite *suite, const struct vpc_suite_r
             fputs(" --guest-dir", file);
             write_quoted(suite->guest_dir, file);
         }
-        fprintf(file, " \"$@\" \"$script/%s.vpcs\"\n", run->script->name);
+        fprintf(file, " --out \"$script/again\" \"$@\" \"$script/%s.vpcs\"\n", run->script->name);
         fchmod(fileno(file), 0755);
         good = close_written(file);
     }
@@ -166,7 +166,8 @@ static bool make_folder(const struct vpc_suite *suite, struct vpc_suite_run *run
 
 static bool fill(const struct vpc_suite *suite, const struct vpc_suite_run *run, const char *dir)
 {
-    static const char *const kept[] = {"trace.txt", "trace.pcapng", "subject.log", "subject.out"};
+    static const char *const kept[] = {"trace.txt", "trace.pcapng", "trace.pcapng.old",
+                                       "subject.log", "subject.out"};
     char *script = vpc_format("%s/%s.vpcs", run->folder, run->script->name);
     bool good = copy_file(run->script->path, script);
 
