@@ -3,7 +3,8 @@
  * A named manual-reset event between processes.
  *
  * The event is a small file, mapped by all who use it: its first word is 1 when the event is set,
- * and a futex.  Two record locks of its owner (locks of an open file, which the kernel drops with
+ * and a futex.  The word is read and written as a file all the same, and the map is for the futex
+ * alone: somebody may cut the file short, and a look at the map would be SIGBUS then.  Two record locks of its owner (locks of an open file, which the kernel drops with
  * the process) say the rest:
  *
  *   octet 0   "claim"  the right to be the owner
@@ -15,14 +16,16 @@
  * living owner.
  *
  * The file stays when everybody has gone: a waiter may have it mapped, and must see the next owner.
+ * If it was removed or replaced (by what cleans /tmp), its owner makes it anew when it next sets or
+ * resets the event; a host endpoint does that every two seconds.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,7 +46,8 @@ enum {
 struct vpc_event {
     int fd;
     bool owner;
-    _Atomic uint32_t *word;
+    void *map; /* of the word, for the futex: never looked at */
+    char path[];
 };
 
 static struct flock one_octet(off_t at, short type)
@@ -67,13 +71,27 @@ static int take_lock(const vpc_event *event, off_t at)
 
 static void wake_all(const vpc_event *event)
 {
-    syscall(SYS_futex, event->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, event->map, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-static void put_word(const vpc_event *event, bool set)
+/* Of a file that was cut short: 0. */
+static uint32_t get_word(const vpc_event *event)
 {
-    atomic_store(event->word, set ? 1u : 0u);
+    uint32_t word = 0;
+    return pread(event->fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word) ? word : 0;
+}
+
+/* 0, or an errno. */
+static int put_word(const vpc_event *event, bool set)
+{
+    uint32_t word = set;
+    if (get_word(event) == word)
+        return 0;
+    ssize_t n = pwrite(event->fd, &word, sizeof(word), 0);
+    if (n != (ssize_t)sizeof(word))
+        return n < 0 ? errno : ENOSPC;
     wake_all(event);
+    return 0;
 }
 
 int vpc_event_name(const char *tag, char *buf, size_t size)
@@ -102,40 +120,48 @@ static int open_file(const char *path, int *fd)
     return error;
 }
 
-static int map_file(int fd, vpc_event **event)
+static int map_file(int fd, void **map)
 {
-    vpc_event *made = calloc(1, sizeof(*made));
-    void *map = mmap(NULL, EVENT_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (!made || map == MAP_FAILED) {
-        int error = made ? errno : ENOMEM;
-        if (map != MAP_FAILED)
-            munmap(map, EVENT_FILE_SIZE);
-        free(made);
+    *map = mmap(NULL, EVENT_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return *map == MAP_FAILED ? errno : 0;
+}
+
+static int open_and_map(const char *path, int *fd, void **map)
+{
+    int error = open_file(path, fd);
+    if (error)
         return error;
-    }
-    made->fd = fd;
-    made->word = map;
-    *event = made;
-    return 0;
+    error = map_file(*fd, map);
+    if (error)
+        close(*fd);
+    return error;
+}
+
+static void unmap_and_close(const vpc_event *event)
+{
+    munmap(event->map, EVENT_FILE_SIZE);
+    close(event->fd);
 }
 
 int vpc_event_open(const char *dir, const char *name, vpc_event **event)
 {
-    char root[VPC_FILE_SIZE], file[VPC_FILE_NAME_SIZE], path[VPC_FILE_SIZE + 80];
-    int fd = -1;
+    char root[VPC_FILE_SIZE], file[VPC_FILE_NAME_SIZE];
     int error = vpc_runtime_dir_make(dir);
     if (!error)
         error = vpc_runtime_dir(dir, root, sizeof(root));
     if (error)
         return error;
     vpc_file_name(name, file);
-    snprintf(path, sizeof(path), "%s/events/%s", root, file);
-    error = open_file(path, &fd);
+    size_t size = strlen(root) + sizeof("/events/") + strlen(file);
+    vpc_event *made = calloc(1, sizeof(*made) + size);
+    if (!made)
+        return ENOMEM;
+    snprintf(made->path, size, "%s/events/%s", root, file);
+    error = open_and_map(made->path, &made->fd, &made->map);
     if (error)
-        return error;
-    error = map_file(fd, event);
-    if (error)
-        close(fd);
+        free(made);
+    else
+        *event = made;
     return error;
 }
 
@@ -145,8 +171,7 @@ void vpc_event_close(vpc_event *event)
         return;
     if (event->owner)
         put_word(event, false);
-    munmap(event->word, EVENT_FILE_SIZE);
-    close(event->fd);
+    unmap_and_close(event);
     free(event);
 }
 
@@ -155,32 +180,58 @@ int vpc_event_own(vpc_event *event)
     if (event->owner)
         return 0;
     int error = take_lock(event, LOCK_CLAIM);
-    if (error)
-        return error;
-    put_word(event, false);
-    error = take_lock(event, LOCK_ALIVE);
+    if (!error)
+        error = put_word(event, false);
+    if (!error)
+        error = take_lock(event, LOCK_ALIVE);
     event->owner = !error;
     return error;
+}
+
+static bool was_replaced(const vpc_event *event)
+{
+    struct stat have, want;
+    return fstat(event->fd, &have) != 0 || lstat(event->path, &want) != 0 ||
+           have.st_ino != want.st_ino || have.st_dev != want.st_dev;
+}
+
+/* Owns the file that the path names now, and leaves the old one as it is. */
+static int own_anew(vpc_event *event)
+{
+    vpc_event next = {.fd = -1};
+    int error = open_and_map(event->path, &next.fd, &next.map);
+    if (error)
+        return error;
+    error = vpc_event_own(&next);
+    if (error) {
+        unmap_and_close(&next);
+        return error;
+    }
+    put_word(event, false);
+    unmap_and_close(event);
+    event->fd = next.fd;
+    event->map = next.map;
+    return 0;
 }
 
 int vpc_event_set(vpc_event *event, bool set)
 {
     if (!event->owner)
         return EPERM;
-    put_word(event, set);
-    return 0;
+    int error = was_replaced(event) ? own_anew(event) : 0;
+    return error ? error : put_word(event, set);
 }
 
 bool vpc_event_is_set(const vpc_event *event)
 {
-    return atomic_load(event->word) == 1 && owner_lives(event) && atomic_load(event->word) == 1;
+    return get_word(event) == 1 && owner_lives(event) && get_word(event) == 1;
 }
 
 int vpc_event_wait(const vpc_event *event, int64_t limit_ms)
 {
     int64_t end = vpc_end_of(limit_ms);
     for (;;) {
-        uint32_t seen = atomic_load(event->word);
+        uint32_t seen = get_word(event);
         if (vpc_event_is_set(event))
             return 0;
         int64_t left = end - vpc_now_ms();
@@ -189,8 +240,10 @@ int vpc_event_wait(const vpc_event *event, int64_t limit_ms)
         if (left > SLICE_MS)
             left = SLICE_MS;
         struct timespec slice = {.tv_sec = 0, .tv_nsec = left * 1000000};
-        /* Any return is a reason to look again: a wake, a changed word, the slice's end, a signal.
-         */
-        syscall(SYS_futex, event->word, FUTEX_WAIT, seen, &slice, NULL, 0);
+        /* Any return is a reason to look again: a wake, a changed word, the slice's end, a signal;
+         * but a map without a file behind it can't be waited at. */
+        if (syscall(SYS_futex, event->map, FUTEX_WAIT, seen, &slice, NULL, 0) != 0 &&
+            errno == EFAULT)
+            nanosleep(&slice, NULL);
     }
 }

@@ -9,6 +9,7 @@
 
 enum {
     READY_RETRY_MS = 200,
+    READY_AGAIN_MS = 2000, /* the file may have been replaced */
 };
 
 static int own(vpc_shell *shell)
@@ -39,12 +40,12 @@ static void try_to_set(vpc_shell *shell)
     int error = own(shell);
     if (!error)
         error = vpc_event_set(shell->ready, shell->ready_wanted);
-    if (!error) {
+    if (error)
+        log_failure(shell, error);
+    else
         shell->ready_error = 0;
-        return;
-    }
-    log_failure(shell, error);
-    vpc_timer_set(&shell->loop, &shell->ready_retry, shell->loop.now + READY_RETRY_MS);
+    vpc_timer_set(&shell->loop, &shell->ready_retry,
+                  shell->loop.now + (error ? READY_RETRY_MS : READY_AGAIN_MS));
 }
 
 static void on_retry(vpc_timer *timer)

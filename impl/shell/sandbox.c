@@ -200,6 +200,8 @@ static const struct call {
     {SCMP_SYS(mkdirat), HOST},
     {SCMP_SYS(geteuid), BOTH},
     {SCMP_SYS(ftruncate), HOST},
+    {SCMP_SYS(pread64), HOST},
+    {SCMP_SYS(pwrite64), HOST},
     {SCMP_SYS(fcntl), HOST},
     {SCMP_SYS(futex), BOTH},
     /* memory, signals, the end */
@@ -237,9 +239,12 @@ static int allow_trace(scmp_filter_ctx filter)
     static const int numbers[] = {SCMP_SYS(pread64), SCMP_SYS(rename), SCMP_SYS(ftruncate)};
     const fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_TRACE_FLAGS};
     int error = allow_fixed(filter, &again);
-    for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+    for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, numbers[i], 0);
-    return error == EEXIST ? 0 : error; /* ftruncate() may be there already */
+        if (error == EEXIST) /* the ready event needs it too */
+            error = 0;
+    }
+    return error;
 }
 
 static int allow_config(scmp_filter_ctx filter)

@@ -3,14 +3,17 @@
  * process of its own. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "scratch.h"
 #include "vpc.h"
 
-TestSuite(named_event, .timeout = 20, .init = scratch_begin, .fini = scratch_end);
+TestSuite(named_event, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
 
 static vpc_event *opened(void)
 {
@@ -148,4 +151,162 @@ Test(named_event, the_next_owner_after_a_killed_one_starts_reset)
     cr_assert_eq(status_of(one), 0);
     vpc_event_close(other);
     vpc_event_close(event);
+}
+
+static const char *file_path(void)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/events/Local%%5CTAG%%2F1_ChannelReady", scratch);
+    return path;
+}
+
+Test(named_event, many_waiters_some_of_them_late)
+{
+    enum { WAITERS = 24 };
+    pid_t pids[WAITERS];
+    vpc_event *event = opened();
+    cr_assert_eq(vpc_event_own(event), 0);
+    for (int i = 0; i < WAITERS; i++) {
+        pids[i] = waiter();
+        if (i == WAITERS / 2)
+            cr_assert_eq(vpc_event_set(event, true), 0);
+    }
+    for (int i = 0; i < WAITERS; i++)
+        cr_assert_eq(status_of(pids[i]), 0);
+    vpc_event_close(event);
+}
+
+/* Sets and resets as fast as it can, until it is killed. */
+static pid_t restless_owner(void)
+{
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid > 0)
+        return pid;
+    vpc_event *event = opened();
+    while (vpc_event_own(event) != 0)
+        ;
+    for (bool set = true;; set = !set)
+        vpc_event_set(event, set);
+}
+
+Test(named_event, an_owner_killed_at_any_moment_leaves_it_reset)
+{
+    vpc_event *event = opened(), *next = opened();
+    for (int i = 0; i < 60; i++) {
+        pid_t owner = restless_owner();
+        int64_t limit = scratch_now_ms() + 5000;
+        while (!vpc_event_is_set(event))
+            cr_assert_lt(scratch_now_ms(), limit);
+        scratch_sleep_ms(i % 3);
+        kill(owner, SIGKILL);
+        status_of(owner);
+        cr_assert_not(vpc_event_is_set(event), "round %d", i);
+        cr_assert_eq(vpc_event_own(next), 0);
+        cr_assert_not(vpc_event_is_set(event), "round %d: the next owner begins with a stale word",
+                      i);
+        vpc_event_close(next);
+        next = opened();
+    }
+    vpc_event_close(next);
+    vpc_event_close(event);
+}
+
+/* While owners come and are killed, somebody who looks never sees it set without a living owner that set it: here none
+ * ever sets it, and the word is stale. */
+Test(named_event, a_stale_word_never_comes_alive)
+{
+    kill(setting_owner(), SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    pid_t looker = fork();
+    cr_assert_geq(looker, 0);
+    if (looker == 0) {
+        vpc_event *event = opened();
+        int64_t end = scratch_now_ms() + 500;
+        while (scratch_now_ms() < end)
+            if (vpc_event_is_set(event))
+                _exit(1);
+        _exit(0);
+    }
+    int status;
+    while (waitpid(looker, &status, WNOHANG) == 0) {
+        vpc_event *event = opened();
+        cr_assert_eq(vpc_event_own(event), 0);
+        vpc_event_close(event);
+    }
+    cr_assert_eq(status, 0);
+}
+
+Test(named_event, garbage_in_the_file_is_not_set)
+{
+    FILE *file = fopen(file_path(), "w");
+    for (int i = 0; i < 100000; i++)
+        fputs("\x01\x01\x01\x01", file);
+    fclose(file);
+    vpc_event *event = opened(), *other = opened();
+    cr_assert_not(vpc_event_is_set(other));
+    cr_assert_eq(vpc_event_own(event), 0);
+    cr_assert_not(vpc_event_is_set(other));
+    cr_assert_eq(vpc_event_set(event, true), 0);
+    cr_assert(vpc_event_is_set(other));
+    vpc_event_close(other);
+    vpc_event_close(event);
+}
+
+/* The map of a file without octets is SIGBUS to whoever looks at it. */
+Test(named_event, a_file_cut_short_kills_nobody)
+{
+    vpc_event *event = opened(), *other = opened();
+    cr_assert_eq(vpc_event_own(event), 0);
+    cr_assert_eq(vpc_event_set(event, true), 0);
+    cr_assert_eq(truncate(file_path(), 0), 0);
+    cr_assert_not(vpc_event_is_set(other));
+    cr_assert_eq(vpc_event_wait(other, 300), ETIMEDOUT);
+    pid_t one = waiter();
+    cr_assert_eq(vpc_event_set(event, true), 0, "set again, it is as long as it must be");
+    cr_assert(vpc_event_is_set(other));
+    cr_assert_eq(status_of(one), 0);
+    vpc_event_close(other);
+    vpc_event_close(event);
+}
+
+Test(named_event, a_file_that_was_removed_is_made_anew)
+{
+    vpc_event *event = opened();
+    cr_assert_eq(vpc_event_own(event), 0);
+    cr_assert_eq(vpc_event_set(event, true), 0);
+    cr_assert_eq(unlink(file_path()), 0);
+    pid_t one = waiter();
+    vpc_event *other = opened();
+    cr_assert_not(vpc_event_is_set(other));
+    cr_assert_eq(vpc_event_set(event, true), 0);
+    cr_assert(vpc_event_is_set(other));
+    cr_assert_eq(status_of(one), 0);
+    cr_assert_eq(vpc_event_own(other), EBUSY);
+    vpc_event_close(event);
+    cr_assert_not(vpc_event_is_set(other));
+    vpc_event_close(other);
+}
+
+Test(named_event, what_is_no_file_of_ours_is_refused)
+{
+    vpc_event *event = NULL;
+    char target[128];
+    snprintf(target, sizeof(target), "%s/target", scratch);
+    close(open(target, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    cr_assert_eq(symlink(target, file_path()), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\TAG/1_ChannelReady", &event), ELOOP);
+    cr_assert_eq(unlink(file_path()), 0);
+    cr_assert_eq(mkfifo(file_path(), 0600), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\TAG/1_ChannelReady", &event), EPERM);
+    cr_assert_eq(unlink(file_path()), 0);
+    cr_assert_eq(mkdir(file_path(), 0700), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\TAG/1_ChannelReady", &event), EISDIR);
+    cr_assert_eq(rmdir(file_path()), 0);
+    if (geteuid() != 0)
+        return;
+    close(open(file_path(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    cr_assert_eq(chown(file_path(), 12345, 12345), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\TAG/1_ChannelReady", &event), EPERM);
 }

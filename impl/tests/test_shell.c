@@ -354,6 +354,20 @@ Test(shell, the_ready_event_follows_the_endpoint)
     vpc_event_close(event);
 }
 
+Test(shell, a_ready_event_whose_file_was_removed_comes_back)
+{
+    char path[128];
+    vpc_event *event;
+    fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\T_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    snprintf(path, sizeof(path), "%s/events/Local%%5CT_ChannelReady", scratch);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\T_ChannelReady", &event), 0);
+    cr_assert_not(vpc_event_is_set(event));
+    RIG_UNTIL(vpc_event_is_set(event));
+    vpc_event_close(event);
+}
+
 Test(shell, deadlines_are_kept)
 {
     vpc_shell_turn(rig, 0);
