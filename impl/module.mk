@@ -82,13 +82,17 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures journal
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures listener two_vms journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/programs.o
+$(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms: $(IMPL_RIG_OBJ)
+$(BUILD)/impl/tests/test_listener.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/impl/tests/test_listener.o: $(CORE_GEN)
+$(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of sockets between processes: one owner at a time, whoever starts, stops or is killed at whatever moment. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "shell_internal.h"
+#include "shell_rig.h"
+
+TestSuite(listener, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
+
+enum {
+    RIVALS = 6,
+    RUN_MS = 1500,
+};
+
+static char path[96], mark[96];
+
+static void on_client(vpc_listener *listener, int fd)
+{
+    (void)listener;
+    close(fd);
+}
+
+/* Takes the name and gives it back again and again.  Who has it is alone: nobody else can have made the mark, and who
+ * connects reaches this very listener.  0, or what was wrong. */
+static int rival(int64_t end)
+{
+    static vpc_shell shell;
+    vpc_listener listener;
+    int taken = 0;
+    if (vpc_loop_open(&shell.loop) != 0)
+        return 1;
+    while (scratch_now_ms() < end || taken == 0) {
+        vpc_listener_init(&listener, &shell, on_client, NULL);
+        int error = vpc_listener_open(&listener, path, 1);
+        if (error == EADDRINUSE)
+            continue;
+        if (error)
+            return 2;
+        int fd = open(mark, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return 3;
+        int client = rig_connect(path);
+        int served = accept4(listener.watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (client < 0 || served < 0)
+            return 4;
+        close(served);
+        close(client);
+        close(fd);
+        unlink(mark);
+        vpc_listener_close(&listener);
+        taken++;
+    }
+    vpc_loop_close(&shell.loop);
+    return 0;
+}
+
+static pid_t start_rival(int64_t end)
+{
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0)
+        _exit(rival(end));
+    return pid;
+}
+
+static void name_paths(void)
+{
+    snprintf(path, sizeof(path), "%s/pipes/x.sock", scratch);
+    snprintf(mark, sizeof(mark), "%s/mark", scratch);
+}
+
+Test(listener, rivals_have_a_name_one_after_the_other)
+{
+    pid_t pids[RIVALS];
+    int64_t end = scratch_now_ms() + RUN_MS;
+    name_paths();
+    for (int i = 0; i < RIVALS; i++)
+        pids[i] = start_rival(end);
+    for (int i = 0; i < RIVALS; i++) {
+        int status;
+        cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+        cr_assert_eq(status, 0, "status %x", (unsigned)status);
+    }
+    cr_assert_eq(access(path, F_OK), -1, "a socket is left");
+}
+
+/* An owner that is killed leaves its socket, its lock's file and here its mark; the next one begins anew. */
+Test(listener, a_killed_owner_leaves_the_name_to_the_next)
+{
+    static vpc_shell shell;
+    vpc_listener listener;
+    name_paths();
+    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
+    for (int i = 0; i < 40; i++) {
+        pid_t pid = start_rival(INT64_MAX);
+        scratch_sleep_ms(2 + i % 5);
+        kill(pid, SIGKILL);
+        cr_assert_eq(waitpid(pid, NULL, 0), pid);
+        unlink(mark);
+        vpc_listener_init(&listener, &shell, on_client, NULL);
+        cr_assert_eq(vpc_listener_open(&listener, path, 1), 0, "round %d", i);
+        int client = rig_connect(path);
+        cr_assert_geq(client, 0);
+        close(client);
+        vpc_listener_close(&listener);
+        cr_assert_eq(rig_connect(path), -1);
+    }
+    vpc_loop_close(&shell.loop);
+}
+
+/* What lies at the path of a socket and is none goes: the folder is ours alone.  Where the lock's file should be, a link
+ * is no way to somebody else's file. */
+Test(listener, rubbish_at_the_path)
+{
+    static vpc_shell shell;
+    vpc_listener listener;
+    char lock[128], target[96];
+    struct stat st;
+    name_paths();
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    snprintf(target, sizeof(target), "%s/target", scratch);
+    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
+    vpc_listener_init(&listener, &shell, on_client, NULL);
+    close(open(target, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    cr_assert_eq(symlink(target, path), 0);
+    cr_assert_eq(vpc_listener_open(&listener, path, 1), 0);
+    cr_assert_eq(lstat(path, &st), 0);
+    cr_assert(S_ISSOCK(st.st_mode));
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    vpc_listener_close(&listener);
+    cr_assert_eq(access(target, F_OK), 0, "what the link named is still there");
+    cr_assert_eq(symlink(target, lock), 0);
+    vpc_listener_init(&listener, &shell, on_client, NULL);
+    cr_assert_eq(vpc_listener_open(&listener, path, 1), ELOOP);
+    vpc_loop_close(&shell.loop);
+}
