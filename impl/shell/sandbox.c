@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -259,6 +260,7 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
     const fixed_call fixed[] = {
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
+        {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
         {SCMP_SYS(socket), sandbox->unix_bus ? BOTH : HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},

@@ -266,6 +266,9 @@ bool vpc_shell_has_output(const vpc_shell *shell)
     const void *octets;
     if (shell->bus.up && shell->abi->bus_output(shell->ep, &octets))
         return true;
+    for (const vpc_stream *s = shell->streams; s; s = s->next)
+        if (s->phase == VPC_STREAM_LINGERING)
+            return true;
     for (const vpc_client *c = shell->control.clients; c; c = c->next)
         if (c->out_size && !c->doomed)
             return true;

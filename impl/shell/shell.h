@@ -62,7 +62,7 @@ bool vpc_shell_stopped(const vpc_shell *shell);
 /* Opens log and trace anew, as after a rotation, with what config.reload says.  What can not be opened is said on stderr; the
  * file before stays in use then. */
 void vpc_shell_reload(vpc_shell *shell);
-/* Whether octets still wait for the bus or for control clients. */
+/* Whether octets still wait for the bus, for control clients, or in connections that linger. */
 bool vpc_shell_has_output(const vpc_shell *shell);
 
 /* Keeps the signals that vpc_shell_run() takes until it does: to be called first of all. */

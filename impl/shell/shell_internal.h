@@ -67,6 +67,7 @@ enum vpc_stream_phase {
     VPC_STREAM_LISTENING,
     VPC_STREAM_CONNECTING,
     VPC_STREAM_OPEN,
+    VPC_STREAM_LINGERING, /* the endpoint has forgotten it */
     VPC_STREAM_CLOSED,
 };
 
@@ -85,7 +86,9 @@ typedef struct vpc_stream {
     vpc_watch watch;
     void (*on_open_ready)(vpc_watch *watch,
                           uint32_t events); /* what watch calls once it is connected */
-    vpc_timer limit;                        /* of a connect */
+    vpc_timer limit;                        /* of a connect, or of the next look while it lingers */
+    int lingers_for;                        /* octets that were left at the last look */
+    uint64_t lingers_until;                 /* unless there is progress */
     vpc_listener listener;                  /* of a pipe */
     struct vpc_stream *next;
 } vpc_stream;
@@ -195,6 +198,8 @@ void vpc_streams_bury(vpc_shell *shell); /* frees what ended */
 /* pipe_server.c, tcp_client.c */
 void vpc_pipe_listen(vpc_shell *shell, uint32_t number, const char *name);
 void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);
+/* Keeps a connection that shall end in order until the server has all of it; false: it has. */
+bool vpc_tcp_linger(vpc_stream *stream);
 
 /* control_server.c */
 int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path);

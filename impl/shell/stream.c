@@ -241,6 +241,8 @@ void vpc_stream_end(vpc_stream *stream, bool abort)
     vpc_loop *loop = &stream->shell->loop;
     if (stream->phase == VPC_STREAM_CLOSED)
         return;
+    if (stream->phase == VPC_STREAM_OPEN && !stream->local && !abort && vpc_tcp_linger(stream))
+        return;
     if (stream->watch.fd >= 0 && stream->local)
         close_pipe(stream);
     else if (stream->watch.fd >= 0 && abort)

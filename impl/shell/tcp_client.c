@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's connection to the server program on its own loopback address (CHN-4). */
+/*
+ * The guest's connection to the server program on its own loopback address (CHN-4).
+ *
+ * Its end is harder than it looks: close() with input that nobody read is a reset, and a reset throws away what the kernel
+ * has not yet handed over, so a server that is slow to read would lose the last words of a client that left (CLS-6).  A
+ * connection that is to end in order therefore lingers: its input is read and dropped until the server's side has
+ * acknowledged all of the output.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "shell_internal.h"
+
+enum {
+    LINGER_LOOK_MS = 20,
+    LINGER_LIMIT_MS = 10000, /* without progress */
+    LINGER_MAX = 64,         /* connections at once: a host must not take all descriptors so */
+};
 
 static void fail(vpc_stream *stream, int error)
 {
@@ -87,4 +102,65 @@ void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t 
         fail(stream, error);
     else
         vpc_timer_set(&shell->loop, &stream->limit, shell->loop.now + limit_ms);
+}
+
+/* ---- the end of a connection ------------------------------------------------------------------ */
+
+/* Octets, and the FIN, that the server's side has not acknowledged. */
+static int unacknowledged(int fd)
+{
+    int n = 0;
+    return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : 0;
+}
+
+/* What the server still writes is for nobody; whether it broke off. */
+static bool discard(const vpc_stream *stream)
+{
+    ssize_t n;
+    size_t total = 0;
+    do {
+        n = read(stream->watch.fd, stream->shell->chunk, VPC_CHUNK);
+        total += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && total < VPC_BUDGET);
+    return n < 0 && errno != EAGAIN && errno != EINTR;
+}
+
+static void on_linger(vpc_timer *timer)
+{
+    vpc_stream *stream = timer->owner;
+    vpc_loop *loop = &stream->shell->loop;
+    bool broke = discard(stream);
+    int left = unacknowledged(stream->watch.fd);
+    if (left < stream->lingers_for) {
+        stream->lingers_for = left;
+        stream->lingers_until = loop->now + LINGER_LIMIT_MS;
+    }
+    if (broke || left == 0 || loop->now >= stream->lingers_until)
+        vpc_stream_end(stream, left != 0);
+    else
+        vpc_timer_set(loop, timer, loop->now + LINGER_LOOK_MS);
+}
+
+static unsigned lingering(const vpc_shell *shell)
+{
+    unsigned n = 0;
+    for (const vpc_stream *s = shell->streams; s; s = s->next)
+        n += s->phase == VPC_STREAM_LINGERING;
+    return n;
+}
+
+bool vpc_tcp_linger(vpc_stream *stream)
+{
+    vpc_loop *loop = &stream->shell->loop;
+    shutdown(stream->watch.fd, SHUT_WR);
+    bool broke = discard(stream);
+    stream->lingers_for = unacknowledged(stream->watch.fd);
+    if (broke || stream->lingers_for == 0 || lingering(stream->shell) >= LINGER_MAX)
+        return false;
+    vpc_watch_remove(loop, &stream->watch);
+    stream->phase = VPC_STREAM_LINGERING;
+    stream->lingers_until = loop->now + LINGER_LIMIT_MS;
+    stream->limit = (vpc_timer){.on_due = on_linger, .owner = stream};
+    vpc_timer_set(loop, &stream->limit, loop->now + LINGER_LOOK_MS);
+    return true;
 }

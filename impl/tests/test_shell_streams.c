@@ -403,6 +403,25 @@ Test(shell_tcp, an_abort_is_a_reset_and_a_close_is_not)
     close(fd);
 }
 
+/* The host's client wrote, and closed without reading what the server wrote; the server is slow. */
+Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
+{
+    int fd = tcp_pair();
+    say(fd, "an answer that nobody reads");
+    stream()->output_size = 5000000;
+    RIG_UNTIL(rig_turn_for(100) < 4); /* the kernel takes no more */
+    size_t sent = stream()->output_sent;
+    cr_assert_gt(sent, 500000u, "more than the server's side can hold");
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    rig_turn_for(100);
+    cr_assert_leq(rig_turn_for(200), 24u, "the loop spins while the connection lingers");
+    say(fd, "and more");
+    expect_octets(fd, sent, 1);
+    RIG_UNTIL(rig_read(fd, octets, 1) == 0);
+    RIG_UNTIL(!vpc_shell_has_output(rig));
+    close(fd);
+}
+
 Test(shell_tcp, half_close_keeps_the_other_direction)
 {
     int fd = tcp_pair();
