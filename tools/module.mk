@@ -14,3 +14,20 @@ demo: setup ## the whole scene once: hello world between a host program and a gu
 run-demo: all
 	tools/guest-image --dir $(GUEST)
 	tools/demo $(BUILD)
+
+# ---- the soak ----------------------------------------------------------------------------------------------
+
+SOAK_TIME ?= 60
+SOAK_SEED ?= 1
+
+$(BUILD)/guest/soak-server: tools/soak/server.c
+	@mkdir -p $(@D)
+	$(CC) $(VPC_CFLAGS) $(VPC_LDFLAGS) $(IMPL_STATIC) -pthread -o $@ $<
+
+.PHONY: soak run-soak
+soak: setup ## conversations with a VM for SOAK_TIME seconds, and all that can befall them (SOAK_SEED)
+	@$(MAKE) --no-print-directory run-soak
+
+run-soak: all $(BUILD)/guest/soak-server
+	@tools/guest-image --dir $(GUEST)
+	@tools/soak/soak.py --build $(BUILD) --time $(SOAK_TIME) --seed $(SOAK_SEED) --keep $(BUILD)/soak
