@@ -88,6 +88,15 @@ check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(GENERATED)/mad
 check-page: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(CONFORM_OBJ)/tests/fake.so
 	@$(CONFORM)/tests/check-page $(BUILD)
 
+# In a fresh VM each; --jobs as the processors are many.
+.PHONY: conformance-generated
+conformance-generated: all $(GENERATED)/made ## judge the reference in QEMU by the scenarios that are generated
+	@tools/guest-image --dir $(GUEST)
+	@$(BUILD)/vpc-conform run --backend qemu --jobs "$$(nproc)" --min 400 \
+		--implementation $(CONFORM)/implementations/reference-host.ini \
+		--implementation $(CONFORM)/implementations/reference-guest.ini \
+		--guest-dir $(GUEST) --out $(BUILD)/generated.out $(GENERATED) | tail -n 1
+
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
 -include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/*/*.d)
