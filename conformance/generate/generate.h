@@ -76,6 +76,7 @@ enum vpc_session_event {
     VPC_HEARTBEAT_LATE,
     VPC_LOCAL_STOP,
     VPC_HEARTBEAT_RESUMED,
+    VPC_RCV_EVENT,
     VPC_SESSION_EVENTS, /* one more than the last */
 };
 

@@ -227,3 +227,22 @@ Test(generate, a_broken_guard_in_each_state_that_knows_one)
     }
     vpc_buffer_free(&found);
 }
+
+/* The numbers of generate.h are those of lifecycle.rl: an event beyond the last is known to no state but the end. */
+Test(generate, the_session_machine_has_no_event_that_is_not_known_here)
+{
+    unsigned char road[] = {VPC_TRANSPORT_UP, VPC_HELLO_ECHO, VPC_RCV_READY};
+    int state = vpc_session_start();
+    const char *name = "down";
+    unsigned actions;
+
+    for (size_t i = 0; i <= sizeof(road); i++) {
+        for (unsigned char event = VPC_SESSION_EVENTS; event < 32; event++)
+            cr_expect_lt(vpc_session_step(state, event, &actions, &name), 0, "%u", event);
+        if (i < sizeof(road))
+            state = vpc_session_step(state, road[i], &actions, &name);
+    }
+    cr_expect_str_eq(name, "");
+    cr_expect_geq(vpc_session_step(state, VPC_RCV_EVENT, &actions, &name), 0);
+    cr_expect_str_eq(name, "ready");
+}
