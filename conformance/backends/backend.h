@@ -26,6 +26,7 @@ enum vpc_seen_kind {
     VPC_SEEN_BUS_UP,
     VPC_SEEN_BUS_DOWN,
     VPC_SEEN_BUS_OCTETS,
+    VPC_SEEN_BUS_GAP,      /* of the subject's octets some are missing; to it nothing happened */
     VPC_SEEN_CONTROL_LINE, /* id: the client */
     VPC_SEEN_CONTROL_EOF,
     VPC_SEEN_LOG,          /* text: one entry */
@@ -69,6 +70,8 @@ struct vpc_backend_config {
     void *user;
 };
 
+enum vpc_vm_action { VPC_PAUSE_VM, VPC_RESUME_VM, VPC_RESET_VM };
+
 enum vpc_tcp_mode { VPC_TCP_CLOSED, VPC_TCP_LISTENING, VPC_TCP_DEAF };
 
 struct vpc_backend;
@@ -90,6 +93,8 @@ struct vpc_backend_ops {
     bool (*start)(struct vpc_backend *backend, char **error);
     void (*kill)(struct vpc_backend *backend);
     void (*stop)(struct vpc_backend *backend);
+    /* With a virtual machine, else NULL.  A reset returns when the guest is up again; what ran in it is gone. */
+    bool (*vm)(struct vpc_backend *backend, enum vpc_vm_action action, char **error);
     /* Whether a second instance with this setting refuses to start. */
     bool (*refuses)(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                     char **error);

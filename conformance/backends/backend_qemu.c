@@ -22,6 +22,7 @@
 #include "vm/qmp.h"
 
 #define EVENTS_AT_ONCE 64
+#define BOOT_MS        60000 /* far more than a boot takes, on a busy machine too */
 
 uint64_t vpc_qemu_now(struct vpc_backend *backend)
 {
@@ -104,7 +105,9 @@ struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self)
 static void on_event(struct vpc_qemu *self, const struct vpc_vm_event *event)
 {
     if (event->type == VPC_VM_PUPPET && event->puppet.type == VPC_PUPPET_PONG) {
-        if (event->puppet.handle == 0)
+        if (event->puppet.handle == 0 && self->resetting)
+            self->up_again = true;
+        else if (event->puppet.handle == 0)
             vpc_qemu_break(self, "VM %s: the guest has booted again in mid-run", self->config.vm);
         self->pong = event->puppet.handle;
     } else if (event->type == VPC_VM_PUPPET) {
@@ -160,6 +163,32 @@ void vpc_qemu_sync(struct vpc_qemu *self)
         else if (vpc_vm_poll(self->vm, (int)left, &event) == 1)
             on_event(self, &event);
     }
+}
+
+bool vpc_qemu_act(struct vpc_qemu *self, enum vpc_vm_action action, char **error)
+{
+    int failed;
+
+    if (action == VPC_PAUSE_VM)
+        failed = vpc_vm_pause(self->vm, VPC_QEMU_ANSWER_MS);
+    else if (action == VPC_RESUME_VM)
+        failed = vpc_vm_resume(self->vm, VPC_QEMU_ANSWER_MS);
+    else
+        failed = vpc_vm_reset(self->vm, VPC_QEMU_ANSWER_MS);
+    if (failed) {
+        *error = vpc_copy(vpc_vm_error(self->vm));
+        return false;
+    }
+    if (action != VPC_RESET_VM)
+        return true;
+    self->resetting = true;
+    self->up_again = false;
+    vpc_qemu_await(self, &self->up_again, NULL, BOOT_MS);
+    self->resetting = false;
+    if (!self->up_again)
+        *error = vpc_format("VM %s: the guest is not up %d ms after its reset", self->config.vm,
+                            BOOT_MS);
+    return self->up_again;
 }
 
 /* ---- what runs share ---------------------------------------------------------------------------------------------------- */

@@ -311,6 +311,21 @@ static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *opt
     return true;
 }
 
+/* With a reset the subject is gone, and all that lived in the puppet for it; the harness's side of the chardev stays. */
+static bool guest_vm(struct vpc_backend *backend, enum vpc_vm_action action, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    if (action == VPC_RESET_VM) {
+        self->end_expected = true;
+        self->subject = NULL;
+        vpc_things_free(self);
+        bus_drop(self);
+        vpc_buffer_free(&self->bus_out);
+    }
+    return vpc_qemu_act(&self->qemu, action, error);
+}
+
 /* ---- control clients and connections ------------------------------------------------------------------------------------- */
 
 static bool guest_control_open(struct vpc_backend *backend, int client)
@@ -515,6 +530,7 @@ static const struct vpc_backend_ops guest_ops = {
     .start = guest_start,
     .kill = guest_kill,
     .stop = guest_stop,
+    .vm = guest_vm,
     .refuses = guest_refuses,
     .busy = guest_busy,
     .now = vpc_qemu_now,

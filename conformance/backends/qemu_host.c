@@ -160,6 +160,27 @@ static void host_bus_read(struct vpc_backend *backend, bool on)
     vpc_qemu_sync(&self->qemu);
 }
 
+/* The subject notices nothing of a reset: its side of the chardev stays. */
+static bool host_vm(struct vpc_backend *backend, enum vpc_vm_action action, char **error)
+{
+    struct qemu_host *self = self_of(backend);
+
+    if (self->qemu.vm == NULL) {
+        *error = vpc_format("VM %s: there is none: write \"bus up\" or \"session\" first",
+                            self->qemu.config.vm);
+        return false;
+    }
+    if (action == VPC_RESET_VM)
+        self->port = 0;
+    if (!vpc_qemu_act(&self->qemu, action, error))
+        return false;
+    if (action != VPC_RESET_VM)
+        return true;
+    vpc_buffer_free(&self->out);
+    vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_GAP, 0, 0, NULL, 0);
+    return open_port(self, error);
+}
+
 /* The guest's side learns of the subject's end from the port, after all that it wrote. */
 static void host_kill(struct vpc_backend *backend)
 {
@@ -195,6 +216,7 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
     self->ops.late_reader = true;
     self->ops.destroy = host_destroy;
     self->ops.kill = host_kill;
+    self->ops.vm = host_vm;
     self->ops.bus_listen = host_bus_listen;
     self->ops.bus_send = host_bus_send;
     self->ops.bus_unsent = host_bus_unsent;

@@ -83,6 +83,7 @@ static const struct step_kind kinds[VPC_OP_COUNT] = {
     [VPC_OP_REFUSES] = {vpc_step_refuses, false},
     [VPC_OP_START] = {vpc_step_start, false},
     [VPC_OP_IDLE] = {vpc_step_idle, true},
+    [VPC_OP_VM] = {vpc_step_vm, false},
     [VPC_OP_CLOCK_STOP] = {vpc_step_clock_stop, false},
     [VPC_OP_CLOCK_GO] = {vpc_step_clock_go, false},
     [VPC_OP_WAITER_WAIT] = {vpc_step_waiter_wait, false},

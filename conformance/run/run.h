@@ -98,6 +98,7 @@ struct vpc_run {
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
+    bool paused_heartbeat;      /* what auto heartbeat was when the VM was paused */
     struct vpc_waiter *waiters; /* run_waiter.c */
     char *crash;                /* how the subject ended without being told to */
     char *broken;               /* what of the harness or the machine failed in mid-run */
@@ -178,7 +179,8 @@ vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_s
     vpc_step_local_pause, vpc_step_local_resume;
 /* run_subject.c */
 vpc_step_fn vpc_step_wait, vpc_step_kill, vpc_step_restart, vpc_step_stop, vpc_step_stopped,
-    vpc_step_refuses, vpc_step_start, vpc_step_idle, vpc_step_clock_stop, vpc_step_clock_go;
+    vpc_step_refuses, vpc_step_start, vpc_step_idle, vpc_step_clock_stop, vpc_step_clock_go,
+    vpc_step_vm;
 /* run_waiter.c */
 vpc_step_fn vpc_step_waiter_wait, vpc_step_waiter_ready, vpc_step_waiter_timeout,
     vpc_step_waiter_none;

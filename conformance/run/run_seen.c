@@ -353,6 +353,11 @@ void vpc_on_seen(void *user, const struct vpc_seen *seen)
                           run->trace->now - run->trace->start);
         vpc_tester_input(&run->tester, seen->text, seen->size);
         break;
+    case VPC_SEEN_BUS_GAP:
+        vpc_trace_add(run->trace, "bus: octets of the subject may be missing here");
+        vpc_tester_connected(&run->tester);
+        run->monitor.late_reader = true;
+        break;
     case VPC_SEEN_CONTROL_LINE:
         on_control(run, seen);
         break;

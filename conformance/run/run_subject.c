@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps about the subject as a whole, and about time. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "run/run.h"
 
@@ -11,15 +12,20 @@ enum vpc_outcome vpc_step_wait(struct vpc_run *run, const struct vpc_step *step)
     return VPC_PENDING;
 }
 
-enum vpc_outcome vpc_step_kill(struct vpc_run *run, const struct vpc_step *step)
+static void note_killed(struct vpc_run *run)
 {
-    (void)step;
     run->killed = true;
-    vpc_trace_add(run->trace, "kill subject");
-    run->ops->kill(run->backend);
     for (struct vpc_client *client = run->clients; client; client = client->next)
         client->eof = true;
     run->event_client = 0;
+}
+
+enum vpc_outcome vpc_step_kill(struct vpc_run *run, const struct vpc_step *step)
+{
+    (void)step;
+    vpc_trace_add(run->trace, "kill subject");
+    run->ops->kill(run->backend);
+    note_killed(run);
     return VPC_DONE;
 }
 
@@ -119,6 +125,50 @@ enum vpc_outcome vpc_step_clock_go(struct vpc_run *run, const struct vpc_step *s
 {
     (void)step;
     return set_clock(run, true);
+}
+
+/* ---- the virtual machine -------------------------------------------------------------------------------------------- */
+
+static enum vpc_vm_action vm_action(const struct vpc_step *step)
+{
+    const char *word = step->args[0].value;
+
+    return strcmp(word, "pause") == 0    ? VPC_PAUSE_VM
+           : strcmp(word, "resume") == 0 ? VPC_RESUME_VM
+                                         : VPC_RESET_VM;
+}
+
+/* The machine of a host's peer: while it stands still nothing is read and nothing said; a reset one has forgotten all. */
+static void act_as_peer(struct vpc_run *run, enum vpc_vm_action action)
+{
+    if (action == VPC_PAUSE_VM) {
+        run->paused_heartbeat = run->tester.auto_heartbeat;
+        run->tester.auto_heartbeat = false;
+    } else if (action == VPC_RESUME_VM) {
+        run->tester.auto_heartbeat = run->paused_heartbeat;
+    }
+    if (run->ops->vm == NULL && action != VPC_RESET_VM)
+        run->ops->bus_read(run->backend, action == VPC_RESUME_VM);
+}
+
+/* A guest endpoint is gone with a reset, as if it was killed. */
+enum vpc_outcome vpc_step_vm(struct vpc_run *run, const struct vpc_step *step)
+{
+    enum vpc_vm_action action = vm_action(step);
+    bool peer = run->tester.role == VPC_FROM_GUEST;
+    enum vpc_outcome outcome = VPC_DONE;
+    char *error = NULL;
+
+    if (run->ops->vm == NULL && !peer)
+        return vpc_say(run, VPC_BROKEN, "there is no virtual machine: backends qemu");
+    if (peer)
+        act_as_peer(run, action);
+    else if (action == VPC_RESET_VM)
+        note_killed(run);
+    if (run->ops->vm && !run->ops->vm(run->backend, action, &error))
+        outcome = vpc_say(run, VPC_BROKEN, "%s", error);
+    free(error);
+    return outcome;
 }
 
 enum vpc_outcome vpc_step_refuses(struct vpc_run *run, const struct vpc_step *step)

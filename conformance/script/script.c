@@ -275,6 +275,9 @@ static bool check_step(struct loader *loader, const struct vpc_form *form,
     if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
         !check_duration(loader, &step->args[0]))
         return false;
+    if (step->op == VPC_OP_VM && !is_word(&step->args[0], "pause") &&
+        !is_word(&step->args[0], "resume") && !is_word(&step->args[0], "reset"))
+        return wrong(loader, step->args[0].column, "pause, resume or reset");
     if (step->op == VPC_OP_IDLE && step->during == NULL)
         return wrong(loader, step->column, "for T");
     if (step->op == VPC_OP_WAITER_NONE && !is_word(&step->args[0], "ready"))

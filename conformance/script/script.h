@@ -85,6 +85,7 @@ enum vpc_op {
     VPC_OP_REFUSES,
     VPC_OP_START,
     VPC_OP_IDLE,
+    VPC_OP_VM,
     VPC_OP_CLOCK_STOP,
     VPC_OP_CLOCK_GO,
     VPC_OP_WAITER_WAIT,
@@ -155,7 +156,8 @@ const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key)
 /* What can stand first in a line, for messages. */
 #define VPC_SCRIPT_WORDS                                                                           \
     "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, "  \
-    "stop, stopped, refuses, subject idle, clock, waiter, a block: repeat, either, unordered, "    \
+    "stop, stopped, refuses, subject idle, clock, waiter, vm, a block: repeat, either, "           \
+    "unordered, "                                                                                  \
     "end, or a setting: covers, subject, needs, backends, option"
 
 /* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why. */

@@ -42,7 +42,7 @@ key     = [a-z_] [a-z0-9_.\-]*;
 counter = '{' [a-z_]+ '}';
 name    = ( [A-Za-z_] | counter ) ( [A-Za-z0-9_\-] | counter )*;
 bare    = ( [!-~] - ["#=<>$!] )+;
-var     = '$' [A-Za-z_] [A-Za-z0-9_]* ( [+\-] ( digit+ >!want_number ) )?;
+var     = '$' [A-Za-z_] ( [A-Za-z0-9_] | counter )* ( [+\-] ( digit+ >!want_number ) )?;
 escape  = '\\' ( [nrt0"\\] | 'x' xdigit{2} );
 string  = '"' ( ( ( 0x20..0x7e | 0x80..0xff ) - ["\\] ) | escape )* '"';
 
