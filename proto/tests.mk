@@ -54,4 +54,12 @@ endif
 check-proto: $(PROTO_TESTS) check-proto-symbols ## the tests of the protocol library
 	@for t in $(PROTO_TESTS); do echo "$$t"; $$t || exit 1; done
 
+# Longer than the walks of `make check`; and that a failure can be had again from what it prints.
+WALKS      ?= 40
+WALK_STEPS ?= 500000
+.PHONY: walk
+walk: $(PROTO_TEST_DIR)/test_walk ## random walks of millions of steps (WALKS=, WALK_STEPS=; WALK_SEED= for one)
+	WALKS=$(WALKS) WALK_STEPS=$(WALK_STEPS) $<
+	proto/tests/reproduce $(BUILD)
+
 CHECKS += check-proto-symbols

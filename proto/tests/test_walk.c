@@ -5,8 +5,9 @@
  *
  * Goal    What arrives is a prefix of what was sent, all of it when the end arrives; no message that honest ends make is
  *         ever called a violation; every pair is released in the end.
- * Seeds   Each walk has a seed of its own, which a failure prints; WALK_SEED runs that one alone, WALK_STEPS sets the
- *         number of steps of each walk.
+ * Seeds   Each walk has a seed of its own.  A failure prints it with the number of steps, as settings that make the same
+ *         walk again and fail at the same step.  WALK_SEED=S runs that walk alone; WALK_STEPS=N is the steps of each walk,
+ *         WALKS=N how many walks there are (`make walk`: millions of steps).
  */
 #include "bench.h"
 #include "internal.h"
@@ -32,7 +33,7 @@ struct walk {
     struct flow *flows[2]; /* by sender, then by port */
     vpc_pair *pairs[2][MAX_PAIRS];
     unsigned next_port;
-    unsigned steps, opened, ends;
+    unsigned all_steps, steps, opened, ends;
 };
 
 static uint8_t byte_of(unsigned port, int from, uint64_t at)
@@ -46,8 +47,8 @@ static uint64_t pick(struct walk *walk, uint64_t n)
 }
 
 #define assert_walk(walk, condition, what)                                                         \
-    cr_assert((condition), "%s (WALK_SEED=%llu, step %u)", (what),                                 \
-              (unsigned long long)(walk)->walk_seed, (walk)->steps)
+    cr_assert((condition), "%s (WALK_SEED=%llu WALK_STEPS=%u, step %u)", (what),                   \
+              (unsigned long long)(walk)->walk_seed, (walk)->all_steps, (walk)->steps)
 
 /* ---- what happens to pairs ------------------------------------------------------------------------------------------- */
 
@@ -270,6 +271,7 @@ static void take_a_walk(uint64_t seed, unsigned steps)
 
     bench_init(&walk->bench);
     walk->walk_seed = walk->seed = seed;
+    walk->all_steps = steps;
     walk->next_port = 1;
     for (int side = HOST; side <= GUEST; side++) {
         struct bench_end *end = &walk->bench.end[side];
@@ -304,13 +306,13 @@ static uint64_t setting(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 0) : otherwise;
 }
 
-Test(walk, honest_ends_in_any_order, .timeout = 300)
+Test(walk, honest_ends_in_any_order, .timeout = 3600)
 {
-    uint64_t only = setting("WALK_SEED", 0);
+    uint64_t only = setting("WALK_SEED", 0), walks = setting("WALKS", 20);
     unsigned steps = (unsigned)setting("WALK_STEPS", 60000);
 
     if (only != 0)
         take_a_walk(only, steps);
-    for (uint64_t seed = 1; seed <= 20 && only == 0; seed++)
+    for (uint64_t seed = 1; seed <= walks && only == 0; seed++)
         take_a_walk(seed, steps);
 }
