@@ -6,7 +6,7 @@
 #   make fuzz-negative         planted bugs, each of which must be found in FUZZ_NEGATIVE seconds
 #   make fuzz-speed            executions per second of processor time
 #   make fuzz-afl              the same targets by AFL++
-#   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind
+#   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind (CI: make check-memory)
 #   make fuzz-bundle OUT=DIR   what OSS-Fuzz and ClusterFuzzLite want (fuzz/oss-fuzz/build.sh)
 
 FUZZ_TARGETS  := frame session pair script control pipe_name
@@ -137,15 +137,21 @@ fuzz-afl: fuzz-seeds ## build the targets for AFL++ and run each for a few secon
 
 # jansson is not built for MemorySanitizer, so the targets that use it stay out.
 FUZZ_MSAN := frame session pair pipe_name
-.PHONY: check-msan check-valgrind
+.PHONY: check-memory check-msan check-valgrind
+check-memory: setup ## what CI wants of memory: both of check-msan and check-valgrind, neither skipped
+	@for c in clang valgrind; do command -v $$c >/dev/null || { echo "check-memory: no $$c" >&2; exit 1; }; done
+	@$(MAKE) --no-print-directory check-msan
+	@$(MAKE) --no-print-directory check-valgrind
+
 check-msan: ## the corpora of the parser and the session under MemorySanitizer (clang)
 	@if ! command -v clang >/dev/null; then echo 'no clang: MemorySanitizer skipped'; else \
 	    $(MAKE) --no-print-directory fuzz-replay BUILD=$(FUZZ_DIR)/msan CC=clang SAN=memory CFLAGS='-O1 -g' \
 	        FUZZ_TARGETS='$(FUZZ_MSAN)'; fi
 
-check-valgrind: $(FUZZ_DIR)/replay-frame $(FUZZ_DIR)/replay-session ## two corpora under valgrind
+FUZZ_VALGRIND := frame session pair pipe_name
+check-valgrind: $(FUZZ_VALGRIND:%=$(FUZZ_DIR)/replay-%) ## the same corpora under valgrind
 	@if ! command -v valgrind >/dev/null; then echo 'no valgrind: skipped'; else \
-	    for t in frame session; do \
+	    for t in $(FUZZ_VALGRIND); do \
 	        valgrind -q --error-exitcode=1 --leak-check=full $(FUZZ_DIR)/replay-$$t fuzz/corpus/$$t || exit 1; done; fi
 
 # ---- OSS-Fuzz ------------------------------------------------------------------------------------------------------------
@@ -158,7 +164,8 @@ fuzz-bundle: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) fuzz-seeds ## targets, diction
 	for t in $(FUZZ_TARGETS); do \
 	    cp $(FUZZ_DIR)/fuzz-$$t $(OUT)/$$t && cp $(FUZZ_DIR)/$$t.dict fuzz/oss-fuzz/$$t.options $(OUT) && \
 	    rm -f $(OUT)/$${t}_seed_corpus.zip && \
-	    zip -q -j -r $(OUT)/$${t}_seed_corpus.zip fuzz/corpus/$$t $(FUZZ_DIR)/first/$$t || exit 1; done
+	    zip -q -j -r $(OUT)/$${t}_seed_corpus.zip fuzz/corpus/$$t && \
+	    zip -q -j -r $(OUT)/$${t}_seed_corpus.zip $(FUZZ_DIR)/first/$$t || exit 1; done # twice: one input may be in both
 
 # ---- coverage of proto/ by its tests and the corpora ----------------------------------------------------------------------
 

@@ -40,7 +40,10 @@ def frame():
 
 
 def session():
-    """A greeting, then each valid frame as a step that puts its body into a frame (operation 6)."""
+    """A greeting, then each valid frame as a step that puts its body into a frame (operation 6); a pair with DATA."""
+    data = bytes([3, 6, 1, 20])
+    yield bytes([1, 2, 1, 13, 8, 0, 3, 4, 0, 64]) + data  # the host opens, OPENED comes (operations 13, 3)
+    yield bytes([2, 2, 1, 3, 15, 0, 64, 8, 0, 3, 6, 0, 20]) + data  # OPEN comes, the guest answers at once
     for vector in vectors("frames-valid"):
         data = octets(vector["octets"])
         body = data[12:-16]

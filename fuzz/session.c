@@ -204,12 +204,22 @@ static void feed_hello(struct run *run, bool echo)
     feed(run, octets, 16 + vpc_encode(&hello, octets + 16));
 }
 
+#define PAYLOAD_MOST 255u
+
+/* A payload about as long as the credit: none of its octets too many, or one. */
+static uint32_t payload_at_limit(const struct channel *channel, unsigned lot)
+{
+    uint64_t n = channel->limit - channel->offset + lot % 3;
+
+    return n < 2 ? 1 : n > PAYLOAD_MOST ? PAYLOAD_MOST : (uint32_t)n - 1;
+}
+
 static void feed_frame(struct run *run)
 {
     static const uint8_t types[] = {VPC_READY,  VPC_HEARTBEAT, VPC_GOODBYE, VPC_OPEN,
                                     VPC_OPENED, VPC_REFUSED,   VPC_DATA,    VPC_DATA,
                                     VPC_CREDIT, VPC_FIN,       VPC_RESET,   VPC_RELEASED};
-    static const uint8_t payload[255];
+    static const uint8_t payload[PAYLOAD_MOST];
     uint8_t octets[VPC_SMALL_FRAME_MAX + sizeof(payload)];
     unsigned lot = take(run);
     vpc_frame frame = {.type = types[lot % sizeof(types)], .seal_session = run->session->id};
@@ -221,13 +231,15 @@ static void feed_frame(struct run *run)
         frame.channel = 0;
     channel = vpc_pairs_find(run->session, frame.channel);
     frame.reverse_channel = frame.channel + 1;
-    frame.port = (uint16_t)(lot % 3);
+    frame.port = (uint16_t)(lot / sizeof(types) % 3); /* independent of the type */
     frame.ready = lot / 16 % 2;
     frame.payload = payload;
     frame.error = frame.cause = lot / 32;
     frame.offset = frame.limit = lot & 128 ? fuzz_number(&run->input) : take(run);
     frame.payload_len = 1 + (uint32_t)(frame.limit % sizeof(payload));
     if (!(lot & 128) && channel != NULL) { /* what fits */
+        if (frame.limit >= 224)
+            frame.payload_len = payload_at_limit(channel, (unsigned)frame.limit);
         frame.offset = channel->offset;
         frame.limit += channel->limit;
     }
