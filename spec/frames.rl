@@ -15,7 +15,8 @@
 #   tag_begin, tag_octet, name_begin, name_octet        the two texts of HELLO
 #   cause_begin, cause_octet, detail_begin, detail_octet        the two texts of EVENT
 #   more (condition), chunk         payload octets are missing; take all octets of the input that belong to the payload
-#   sum_begin, sum_octet            the octets of a HELLO from its type to the end of its body, for the CRC
+#   sum_begin, sum_octet            the octets of a HELLO from its type to the end of its body, for the CRC; it covers the
+#                                   magic too, whose two octets are always the same: sum_begin starts behind them
 #   seal_begin                      header and body are whole, the first octet of the seal comes
 #   set_seal_session, set_seal_number
 #   on_MESSAGE                      the last octet of the seal
