@@ -1,0 +1,3 @@
+module vpcbus
+
+go 1.19
