@@ -98,6 +98,11 @@ conformance-generated: all $(GENERATED)/made ## judge the reference in QEMU by t
 		--implementation $(CONFORM)/implementations/reference-guest.ini \
 		--guest-dir $(GUEST) --out $(BUILD)/generated.out $(GENERATED) | tail -n 1
 
+# Faults of the reference, each of which a scenario of its requirement must see (mutants/README.md; a minute or two).
+.PHONY: mutants
+mutants: all ## judge faulty copies of the reference: the mutation score (python3)
+	@$(CONFORM)/mutants/judge --jobs 2 --report $(BUILD)/mutants.md $(BUILD)
+
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
 -include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/*/*.d)

@@ -49,6 +49,7 @@ static const struct step_kind kinds[VPC_OP_COUNT] = {
     [VPC_OP_API_NO_DEVICE] = {vpc_step_api_no_device, false},
     [VPC_OP_API_RETURN] = {vpc_step_api_return, false},
     [VPC_OP_API_ERROR] = {vpc_step_api_error, false},
+    [VPC_OP_API_NONE] = {vpc_step_api_none, true},
     [VPC_OP_API_GREETING] = {vpc_step_api_greeting, false},
     [VPC_OP_API_EOF] = {vpc_step_api_eof, false},
     [VPC_OP_API_EXPECT] = {vpc_step_api_expect, false},

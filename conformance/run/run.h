@@ -168,9 +168,9 @@ vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
 /* run_api.c */
 vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_pause, vpc_step_api_resume,
     vpc_step_api_send, vpc_step_api_device, vpc_step_api_no_device, vpc_step_api_return,
-    vpc_step_api_error, vpc_step_api_greeting, vpc_step_api_eof, vpc_step_api_expect,
-    vpc_step_event_none, vpc_step_event_expect, vpc_step_log_none, vpc_step_log_expect,
-    vpc_step_ready_set, vpc_step_ready_reset;
+    vpc_step_api_error, vpc_step_api_greeting, vpc_step_api_none, vpc_step_api_eof,
+    vpc_step_api_expect, vpc_step_event_none, vpc_step_event_expect, vpc_step_log_none,
+    vpc_step_log_expect, vpc_step_ready_set, vpc_step_ready_reset;
 /* run_local.c */
 vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_step_tcp_listen,
     vpc_step_tcp_unlisten, vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none,

@@ -367,6 +367,14 @@ enum vpc_outcome vpc_step_api_error(struct vpc_run *run, const struct vpc_step *
     return expect_part(run, step, "error");
 }
 
+enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_client *client = connected(run, step);
+    struct vpc_item *item = client ? answer_of(run, client) : NULL;
+
+    return item ? say_json(run, VPC_WRONG, item->json) : VPC_DONE;
+}
+
 enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_client *client = connected(run, step);

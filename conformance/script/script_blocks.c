@@ -145,8 +145,9 @@ static bool asks(const struct vpc_step *step)
 static bool holds(const struct vpc_step *step)
 {
     return step->op == VPC_OP_BUS_NONE || step->op == VPC_OP_BUS_SILENT ||
-           step->op == VPC_OP_LOG_NONE || step->op == VPC_OP_EVENT_NONE ||
-           step->op == VPC_OP_LOCAL_SILENT || step->op == VPC_OP_TCP_NONE;
+           step->op == VPC_OP_LOG_NONE || step->op == VPC_OP_API_NONE ||
+           step->op == VPC_OP_EVENT_NONE || step->op == VPC_OP_LOCAL_SILENT ||
+           step->op == VPC_OP_TCP_NONE;
 }
 
 bool vpc_block_step(struct loader *loader, struct vpc_step *step)

@@ -63,6 +63,7 @@ static const struct vpc_form forms[] = {
     {"api", '<', "no-device", VPC_OP_API_NO_DEVICE, 0, 0, "", "*"},
     {"api", '<', "return", VPC_OP_API_RETURN, 0, 0, "", "*"},
     {"api", '<', "error", VPC_OP_API_ERROR, 0, 0, "", "*"},
+    {"api", 0, "none", VPC_OP_API_NONE, 0, 0, "", ""},
     {"api", '<', "greeting", VPC_OP_API_GREETING, 0, 0, "", "*"},
     {"api", '<', "eof", VPC_OP_API_EOF, 0, 0, "", ""},
     {"api", '<', NULL, VPC_OP_API_EXPECT, 1, 1, "a result such as S_OK", "*"},
