@@ -14,6 +14,7 @@ INCLUDEDIR   ?= $(PREFIX)/include
 MANDIR       ?= $(PREFIX)/share/man
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 BASHCOMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR   ?= $(PREFIX)/share/zsh/site-functions
 INSTALL      ?= install
 
 $(BUILD)/$(LIBVPC_SONAME): $(IMPL_LIB_PIC) impl/lib/libvpc.map
@@ -32,8 +33,9 @@ $(BUILD)/libvpc.pc: impl/lib/libvpc.pc.in
 INSTALLED := $(BUILD)/vpcctl $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/$(LIBVPC_SONAME) $(BUILD)/libvpc.a
 
 .PHONY: install
-install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers and manual pages (DESTDIR, PREFIX)
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(INCLUDEDIR)/vpcbus $(PKGCONFIGDIR) $(BASHCOMPDIR))
+install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers, manual pages, completions (DESTDIR, PREFIX)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(INCLUDEDIR)/vpcbus $(PKGCONFIGDIR) $(BASHCOMPDIR) \
+	    $(ZSHCOMPDIR))
 	$(INSTALL) -d $(addprefix $(DESTDIR)$(MANDIR)/man,$(sort $(subst .,,$(suffix $(MANPAGES)))))
 	$(INSTALL) $(BUILD)/vpcctl $(DESTDIR)$(BINDIR)
 	$(INSTALL) $(BUILD)/vpc-host $(BUILD)/vpc-guest $(DESTDIR)$(SBINDIR)
@@ -43,6 +45,8 @@ install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers a
 	$(INSTALL) -m 644 $(BUILD)/libvpc.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 impl/lib/vpc.h impl/lib/vpc_control.h $(DESTDIR)$(INCLUDEDIR)/vpcbus
 	$(INSTALL) -m 644 $(BUILD)/libvpc.pc $(DESTDIR)$(PKGCONFIGDIR)
+	$(INSTALL) -m 644 impl/completion/vpcctl.bash $(DESTDIR)$(BASHCOMPDIR)/vpcctl
+	$(INSTALL) -m 644 impl/completion/_vpcctl $(DESTDIR)$(ZSHCOMPDIR)
 	for page in $(MANPAGES); do \
 	    $(INSTALL) -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
 

@@ -102,7 +102,7 @@ static void print_fields(const ctl *c, json_t *answer)
     {
         printf("%-14s ", key);
         print_value(value);
-        putchar('\n');
+        puts(strcmp(key, "heartbeat") == 0 ? " %" : "");
     }
 }
 

@@ -359,6 +359,7 @@ Test(vpcctl, list_show_stat_devices)
     cr_assert_str_eq(text, "[{\"vm\": \"vm\", \"level\": \"ready\", \"tag\": \"T\"}]\n");
     cr_assert_eq(VPCCTL_OUT("show vm"), 0);
     EXPECT_TEXT("level          ready\n");
+    EXPECT_TEXT("heartbeat      100 %\n");
     cr_assert_eq(VPCCTL_OUT("show vm --json"), 0);
     EXPECT_TEXT("\"missing\": \"\"");
     cr_assert_eq(VPCCTL_OUT("show --socket %s/guest.sock", scratch), 0);
