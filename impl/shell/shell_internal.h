@@ -89,6 +89,7 @@ typedef struct vpc_stream {
     vpc_timer limit;                        /* of a connect, or of the next look while it lingers */
     int lingers_for;                        /* octets that were left at the last look */
     uint64_t lingers_until;                 /* unless there is progress */
+    unsigned look_ms;                       /* until the next look */
     vpc_listener listener;                  /* of a pipe */
     struct vpc_stream *next;
 } vpc_stream;

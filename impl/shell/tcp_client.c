@@ -20,7 +20,8 @@
 #include "shell_internal.h"
 
 enum {
-    LINGER_LOOK_MS = 20,
+    LINGER_LOOK_MS = 20, /* and twice as long for each look without progress */
+    LINGER_LOOK_MAX_MS = 320,
     LINGER_LIMIT_MS = 10000, /* without progress */
     LINGER_MAX = 64,         /* connections at once: a host must not take all descriptors so */
 };
@@ -106,10 +107,15 @@ void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t 
 
 /* ---- the end of a connection ------------------------------------------------------------------ */
 
-/* Octets, and the FIN, that the server's side has not acknowledged. */
+/* Octets, and the FIN, that the server's side has not acknowledged, and still may.  A reset does not show otherwise when the
+ * server had finished writing: read() gives 0 then, and the octets stay in the count. */
 static int unacknowledged(int fd)
 {
+    struct tcp_info info;
+    socklen_t size = sizeof(info);
     int n = 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE)
+        return 0;
     return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : 0;
 }
 
@@ -134,11 +140,14 @@ static void on_linger(vpc_timer *timer)
     if (left < stream->lingers_for) {
         stream->lingers_for = left;
         stream->lingers_until = loop->now + LINGER_LIMIT_MS;
+        stream->look_ms = LINGER_LOOK_MS;
+    } else if (stream->look_ms < LINGER_LOOK_MAX_MS) {
+        stream->look_ms *= 2;
     }
     if (broke || left == 0 || loop->now >= stream->lingers_until)
         vpc_stream_end(stream, left != 0);
     else
-        vpc_timer_set(loop, timer, loop->now + LINGER_LOOK_MS);
+        vpc_timer_set(loop, timer, loop->now + stream->look_ms);
 }
 
 static unsigned lingering(const vpc_shell *shell)
@@ -160,6 +169,7 @@ bool vpc_tcp_linger(vpc_stream *stream)
     vpc_watch_remove(loop, &stream->watch);
     stream->phase = VPC_STREAM_LINGERING;
     stream->lingers_until = loop->now + LINGER_LIMIT_MS;
+    stream->look_ms = LINGER_LOOK_MS;
     stream->limit = (vpc_timer){.on_due = on_linger, .owner = stream};
     vpc_timer_set(loop, &stream->limit, loop->now + LINGER_LOOK_MS);
     return true;

@@ -422,6 +422,21 @@ Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
     close(fd);
 }
 
+Test(shell_tcp, a_server_that_breaks_off_ends_the_lingering)
+{
+    int fd = tcp_pair();
+    stream()->room = 1000;
+    stream()->output_size = 5000000;
+    RIG_UNTIL(rig_turn_for(100) < 4);
+    shutdown(fd, SHUT_WR);
+    RIG_UNTIL(stream()->eofs == 1);
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    rig_turn_for(100);
+    cr_assert(vpc_shell_has_output(rig));
+    close(fd); /* with unread octets: a reset, which comes after the FIN */
+    RIG_UNTIL(!vpc_shell_has_output(rig));
+}
+
 Test(shell_tcp, half_close_keeps_the_other_direction)
 {
     int fd = tcp_pair();
