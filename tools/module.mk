@@ -31,3 +31,10 @@ soak: setup ## conversations with a VM for SOAK_TIME seconds, and all that can b
 run-soak: all $(BUILD)/guest/soak-server
 	@tools/guest-image --dir $(GUEST)
 	@tools/soak/soak.py --build $(BUILD) --time $(SOAK_TIME) --seed $(SOAK_SEED) --keep $(BUILD)/soak
+
+# ---- traces ------------------------------------------------------------------------------------------------
+
+CHECKS += check-wireshark
+.PHONY: check-wireshark
+check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wireshark dissector on a real trace, where tshark is there
+	@tools/wireshark/check $(BUILD)

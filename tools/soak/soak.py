@@ -348,6 +348,9 @@ class World:
         subprocess.run(command, check=True)
 
     async def run(self):
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
         self.make_image()
         await self.machine.start()
         await self.host.start()
@@ -360,6 +363,8 @@ class World:
             await self.weather()
         except Breach as breach:
             self.breach(breach)
+        except asyncio.CancelledError:
+            self.breach("told to stop before its time")
         finally:
             for task in tasks:
                 task.cancel()
