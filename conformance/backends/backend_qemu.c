@@ -64,22 +64,22 @@ static void show_wait(void *context, const char *waiting_for, int elapsed)
         fprintf(stderr, "vpc-conform: waiting for %s\n", waiting_for);
 }
 
-static struct vpc_vm *start_vm(const struct vpc_backend_config *config, const char *initrd,
-                               const char *bus, bool first, char **error)
+/* special: what is not the same for every VM of the run. */
+static struct vpc_vm *start_vm(const struct vpc_backend_config *config,
+                               const struct vpc_vm_options *special, char **error)
 {
     char *kernel = vpc_format("%s/vmlinuz", config->guest_dir);
     char *snapshots = vpc_format("%s/snapshots", config->guest_dir);
-    struct vpc_vm_options options = {.name = config->vm,
-                                     .tag = config->tag,
-                                     .kernel = kernel,
-                                     .initrd = initrd,
-                                     .bus = bus,
-                                     .scratch = config->dir,
-                                     .snapshots = snapshots,
-                                     .progress = first ? show_wait : NULL};
+    struct vpc_vm_options options = *special;
     char words[640];
-    struct vpc_vm *vm = vpc_vm_start(&options, words, sizeof(words));
+    struct vpc_vm *vm;
 
+    options.name = config->vm;
+    options.tag = config->tag;
+    options.kernel = kernel;
+    options.scratch = config->dir;
+    options.snapshots = snapshots;
+    vm = vpc_vm_start(&options, words, sizeof(words));
     if (vm == NULL)
         *error = vpc_copy(words);
     free(kernel);
@@ -89,7 +89,19 @@ static struct vpc_vm *start_vm(const struct vpc_backend_config *config, const ch
 
 bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error)
 {
-    self->vm = start_vm(&self->config, self->config.initrd, bus, false, error);
+    struct vpc_vm_options options = {.initrd = self->config.initrd, .bus = bus};
+
+    self->vm = start_vm(&self->config, &options, error);
+    return self->vm != NULL;
+}
+
+bool vpc_qemu_restore(struct vpc_qemu *self, const char *kept, char **error)
+{
+    struct vpc_vm_options options = {
+        .initrd = self->config.initrd, .kept = kept, .puppet = vpc_vm_take_puppet(self->vm)};
+
+    vpc_vm_stop(self->vm);
+    self->vm = start_vm(&self->config, &options, error);
     return self->vm != NULL;
 }
 
@@ -197,12 +209,14 @@ bool vpc_qemu_act(struct vpc_qemu *self, enum vpc_vm_action action, char **error
 static bool qemu_prepare(const struct vpc_backend_config *config, const char *guest_image,
                          char **initrd, char **error)
 {
+    struct vpc_vm_options options = {.progress = show_wait};
     struct vpc_vm *vm;
 
     if (!vpc_guest_image(config->implementation, config->build, config->guest_dir, guest_image,
                          initrd, error))
         return false;
-    vm = start_vm(config, *initrd, NULL, true, error);
+    options.initrd = *initrd;
+    vm = start_vm(config, &options, error);
     if (vm == NULL) {
         free(*initrd);
         *initrd = NULL;

@@ -34,6 +34,8 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
 
 /* Starts a VM; bus is where QEMU shall listen, or NULL. */
 bool vpc_qemu_boot(struct vpc_qemu *self, const char *bus, char **error);
+/* Another VM takes the place of this one, from what vpc_vm_keep() wrote; the puppet's handles stay. */
+bool vpc_qemu_restore(struct vpc_qemu *self, const char *kept, char **error);
 /* NULL, with BROKEN told, when the puppet is lost. */
 struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self);
 void vpc_qemu_tell(struct vpc_qemu *self, enum vpc_seen_kind kind, int id, uint32_t value,

@@ -23,7 +23,8 @@
 #define GUEST_DIR "/run" /* the guest's: a file system in its memory */
 #define SETTLE_MS 20     /* without an octet: what QEMU held is through */
 #define DRAIN_MS  1000
-#define REFUSE_MS 3000 /* until which a second instance must have refused */
+#define KEEP_MS   30000 /* far more than its memory takes, on a busy machine too */
+#define REFUSE_MS 3000  /* until which a second instance must have refused */
 
 static void bus_drop(struct vpc_qemu_guest *self)
 {
@@ -311,11 +312,45 @@ static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *opt
     return true;
 }
 
+/* What the harness knows of the puppet is still right when nothing was on its way. */
+static bool save(struct vpc_qemu_guest *self, const char *kept, char **error)
+{
+    vpc_qemu_sync(&self->qemu);
+    vpc_qemu_take(&self->qemu);
+    if (!self->qemu.broken && vpc_vm_keep(self->qemu.vm, kept, KEEP_MS) == 0)
+        return true;
+    *error = vpc_copy(vpc_vm_error(self->qemu.vm));
+    return false;
+}
+
+static bool restore(struct vpc_qemu_guest *self, const char *kept, char **error)
+{
+    if (access(kept, R_OK) != 0) {
+        *error =
+            vpc_format("VM %s: it was not saved: write \"vm save\" before", self->qemu.config.vm);
+        return false;
+    }
+    if (self->bus >= 0)
+        close(self->bus);
+    self->bus = -1;
+    vpc_buffer_free(&self->bus_out);
+    bus_drop(self);
+    return vpc_qemu_restore(&self->qemu, kept, error);
+}
+
 /* With a reset the subject is gone, and all that lived in the puppet for it; the harness's side of the chardev stays. */
 static bool guest_vm(struct vpc_backend *backend, enum vpc_vm_action action, char **error)
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    char *kept;
+    bool good;
 
+    if (action == VPC_SAVE_VM || action == VPC_RESTORE_VM) {
+        kept = vpc_format("%s/kept", self->qemu.config.dir);
+        good = action == VPC_SAVE_VM ? save(self, kept, error) : restore(self, kept, error);
+        free(kept);
+        return good;
+    }
     if (action == VPC_RESET_VM) {
         self->end_expected = true;
         self->subject = NULL;

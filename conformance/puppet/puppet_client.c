@@ -60,6 +60,19 @@ void vpc_puppet_free(struct vpc_puppet *puppet)
     free(puppet);
 }
 
+int vpc_puppet_move(struct vpc_puppet *puppet, int fd)
+{
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        close(fd);
+        return -1;
+    }
+    close(puppet->fd);
+    puppet->fd = fd;
+    puppet->in_at = puppet->in_len = puppet->out_at = puppet->out_len = 0;
+    vpc_puppet_decoder_reset(&puppet->decoder, VPC_PUPPET_FROM_PUPPET);
+    return 0;
+}
+
 int vpc_puppet_fd(const struct vpc_puppet *puppet)
 {
     return puppet->fd;

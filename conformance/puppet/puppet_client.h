@@ -37,6 +37,12 @@ struct vpc_puppet *vpc_puppet_new(int fd);
 /* Closes the line; NULL is allowed. The puppet then kills and closes all that it has. */
 void vpc_puppet_free(struct vpc_puppet *puppet);
 
+/*
+ * The line of a puppet that was kept with its VM and goes on in a copy of it: takes over fd, closes the old one and forgets
+ * what was on its way. Nothing may have been on its way when it was kept. 0, or -1 with errno.
+ */
+int vpc_puppet_move(struct vpc_puppet *puppet, int fd);
+
 /* For poll: the descriptor, and whether bytes wait to go out. */
 int vpc_puppet_fd(const struct vpc_puppet *puppet);
 bool vpc_puppet_wants_write(const struct vpc_puppet *puppet);

@@ -10,8 +10,8 @@
 #include <jansson.h>
 
 #include "backends/backend.h"
-#include "script/script.h"
 #include "record/record.h"
+#include "script/script.h"
 #include "testers/monitor.h"
 #include "testers/tester.h"
 #include "testers/trace.h"

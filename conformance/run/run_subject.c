@@ -131,11 +131,15 @@ enum vpc_outcome vpc_step_clock_go(struct vpc_run *run, const struct vpc_step *s
 
 static enum vpc_vm_action vm_action(const struct vpc_step *step)
 {
-    const char *word = step->args[0].value;
+    static const char *const words[] = {[VPC_PAUSE_VM] = "pause",
+                                        [VPC_RESUME_VM] = "resume",
+                                        [VPC_RESET_VM] = "reset",
+                                        [VPC_SAVE_VM] = "save"};
+    int action = 0;
 
-    return strcmp(word, "pause") == 0    ? VPC_PAUSE_VM
-           : strcmp(word, "resume") == 0 ? VPC_RESUME_VM
-                                         : VPC_RESET_VM;
+    while (action < VPC_RESTORE_VM && strcmp(step->args[0].value, words[action]) != 0)
+        action++;
+    return (enum vpc_vm_action)action;
 }
 
 /* The machine of a host's peer: while it stands still nothing is read and nothing said; a reset one has forgotten all. */
@@ -167,6 +171,8 @@ enum vpc_outcome vpc_step_vm(struct vpc_run *run, const struct vpc_step *step)
         note_killed(run);
     if (run->ops->vm && !run->ops->vm(run->backend, action, &error))
         outcome = vpc_say(run, VPC_BROKEN, "%s", error);
+    else if (action == VPC_RESTORE_VM)
+        run->monitor.epoch_count = 0; /* it may draw again what it drew after it was saved */
     free(error);
     return outcome;
 }

@@ -264,6 +264,18 @@ static setting_fn *const settings[] = {
     [VPC_OP_BACKENDS] = set_backends, [VPC_OP_OPTION] = set_option,
 };
 
+static bool check_vm(struct loader *loader, const struct vpc_arg *arg)
+{
+    static const char *const words[] = {"pause", "resume", "reset", "save", "restore"};
+    bool host = loader->script->role == VPC_FROM_HOST;
+
+    for (size_t i = 0; i < (host ? 3 : COUNT(words)); i++)
+        if (is_word(arg, words[i]))
+            return true;
+    return vpc_loader_wrong(loader, arg->column, "pause, resume or reset%s",
+                            host ? "" : ", save or restore");
+}
+
 static bool check_step(struct loader *loader, const struct vpc_form *form,
                        const struct vpc_step *step)
 {
@@ -275,9 +287,8 @@ static bool check_step(struct loader *loader, const struct vpc_form *form,
     if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
         !check_duration(loader, &step->args[0]))
         return false;
-    if (step->op == VPC_OP_VM && !is_word(&step->args[0], "pause") &&
-        !is_word(&step->args[0], "resume") && !is_word(&step->args[0], "reset"))
-        return wrong(loader, step->args[0].column, "pause, resume or reset");
+    if (step->op == VPC_OP_VM && !check_vm(loader, &step->args[0]))
+        return false;
     if (step->op == VPC_OP_IDLE && step->during == NULL)
         return wrong(loader, step->column, "for T");
     if (step->op == VPC_OP_WAITER_NONE && !is_word(&step->args[0], "ready"))

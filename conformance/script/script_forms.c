@@ -36,7 +36,7 @@ static const struct vpc_form forms[] = {
     {"refuses", 0, NULL, VPC_OP_REFUSES, 0, 0, "NAME=VALUE", "*"},
     {"clock", 0, "stop", VPC_OP_CLOCK_STOP, 0, 0, "", ""},
     {"clock", 0, "go", VPC_OP_CLOCK_GO, 0, 0, "", ""},
-    {"vm", 0, NULL, VPC_OP_VM, 1, 1, "pause, resume or reset", ""},
+    {"vm", 0, NULL, VPC_OP_VM, 1, 1, "pause, resume, reset, save or restore", ""},
     {"waiter", 0, "wait", VPC_OP_WAITER_WAIT, 1, 1, "a duration", ""},
     {"waiter", '<', "ready", VPC_OP_WAITER_READY, 0, 0, "", ""},
     {"waiter", '<', "timeout", VPC_OP_WAITER_TIMEOUT, 0, 0, "", ""},

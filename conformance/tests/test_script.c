@@ -96,6 +96,7 @@ static const struct {
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},
     {HEAD "vm stop\n", "4:4", "pause, resume or reset"},
+    {HEAD "vm save\n", "4:4", "pause, resume or reset"},
     {HEAD "bus < fin offset=$n+\n", "4:21", "a number"},
     {HEAD "repeat\nbus up\nend\n", "4:7", "how often"},
     {HEAD "repeat 0\nbus up\nend\n", "4:8", "a number from 1 to 1000"},

@@ -311,6 +311,33 @@ Test(vm, its_end_is_told, .timeout = 120)
     vpc_vm_stop(vm);
 }
 
+/* What happened after it was kept never did; what lived in the puppet then lives again, under the same handle. */
+Test(vm, kept_and_restored, .timeout = 120)
+{
+    struct vpc_vm *vm = start("snapshot-1", SNAPSHOTS);
+    char path[] = "/tmp/vpc-kept-XXXXXX", text[64], error[640];
+    struct vpc_vm_options options = {.name = "test",
+                                     .tag = "snapshot-1",
+                                     .kernel = VPC_GUEST "/vmlinuz",
+                                     .initrd = VPC_GUEST "/puppet.cpio.gz",
+                                     .kept = path,
+                                     .snapshots = SNAPSHOTS};
+
+    close(mkstemp(path));
+    shell(vm, "echo kept >/run/state; cat /run/state", text, sizeof(text));
+    cr_assert_eq(vpc_vm_keep(vm, path, 30000), 0, "%s", vpc_vm_error(vm));
+    shell(vm, "echo changed >/run/state; cat /run/state", text, sizeof(text));
+    cr_assert_str_eq(text, "changed\n");
+    options.puppet = vpc_vm_take_puppet(vm);
+    vpc_vm_stop(vm);
+    vm = vpc_vm_start(&options, error, sizeof(error));
+    cr_assert_not_null(vm, "%s", error);
+    shell(vm, "cat /run/state", text, sizeof(text));
+    cr_assert_str_eq(text, "kept\n");
+    unlink(path);
+    stop(vm);
+}
+
 /* Each tag needs a snapshot of its own; of rubbish with such names, only what is old goes. */
 Test(vm, snapshots_are_pruned, .timeout = 120)
 {

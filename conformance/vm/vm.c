@@ -170,7 +170,10 @@ static int open_puppet(struct vpc_vm *vm, int64_t deadline)
 
     if (fd < 0)
         return -1;
-    vm->puppet = vpc_puppet_new(fd);
+    if (vm->options.puppet && vpc_puppet_move(vm->options.puppet, fd) == 0)
+        vm->puppet = vm->options.puppet;
+    else if (!vm->options.puppet)
+        vm->puppet = vpc_puppet_new(fd);
     if (!vm->puppet)
         return vm_fail(vm, "the puppet's line: %s", strerror(errno));
     vm->puppet_wants = EPOLLIN;
@@ -315,7 +318,10 @@ static int start(struct vpc_vm *vm)
         return vm_fail(vm, "epoll: %s", strerror(errno));
     if (name_paths(vm) != 0)
         return -1;
-    if (vm->options.snapshots) {
+    if (vm->options.kept) {
+        if (vm_start_from_kept(vm, deadline) != 0)
+            return -1;
+    } else if (vm->options.snapshots) {
         if (vm_start_from_snapshot(vm, deadline) != 0)
             return -1;
     } else if (vm_launch(vm, VM_MEMORY_OWN, NULL, deadline) != 0 ||
@@ -346,6 +352,8 @@ struct vpc_vm *vpc_vm_start(const struct vpc_vm_options *options, char *error, s
         vm->options.timeout = 60000;
     if (start(vm) != 0) {
         snprintf(error, error_size, "%s", vm->error);
+        if (vm->puppet != options->puppet)
+            vpc_puppet_free(options->puppet);
         vpc_vm_stop(vm);
         return NULL;
     }
@@ -371,6 +379,16 @@ void vpc_vm_stop(struct vpc_vm *vm)
 struct vpc_puppet *vpc_vm_puppet(struct vpc_vm *vm)
 {
     return vm->puppet;
+}
+
+struct vpc_puppet *vpc_vm_take_puppet(struct vpc_vm *vm)
+{
+    struct vpc_puppet *puppet = vm->puppet;
+
+    if (puppet)
+        epoll_ctl(vm->epoll, EPOLL_CTL_DEL, vpc_puppet_fd(puppet), NULL);
+    vm->puppet = NULL;
+    return puppet;
 }
 
 const char *vpc_vm_bus(const struct vpc_vm *vm)

@@ -29,9 +29,14 @@ struct vpc_vm_options {
                               one's place */
     const char *snapshots; /* a directory for snapshots of booted guests, made if need be;
                               NULL: always boot */
-    unsigned memory;       /* MiB; 0: 256 */
-    int timeout;           /* of the start as a whole; 0: 60 s */
-    bool console;          /* a serial console, into the file vpc_vm_console */
+    const char
+        *kept; /* what vpc_vm_keep wrote: the VM goes on from there; NULL: it begins. All else
+                              must be as it was, with snapshots */
+    struct vpc_puppet *puppet; /* of the VM that was kept: it goes on with its handles, and becomes
+                                  the new VM's, also if that fails; NULL: a new line */
+    unsigned memory;           /* MiB; 0: 256 */
+    int timeout;               /* of the start as a whole; 0: 60 s */
+    bool console;              /* a serial console, into the file vpc_vm_console */
     /* Is told what is waited for: when a wait begins, and each second of it. NULL: nobody. */
     void (*progress)(void *context, const char *waiting_for, int elapsed);
     void *context;
@@ -82,6 +87,10 @@ int vpc_vm_fd(const struct vpc_vm *vm);
 
 int vpc_vm_pause(struct vpc_vm *vm, int timeout);
 int vpc_vm_resume(struct vpc_vm *vm, int timeout);
+/* Writes the machine as it is now, memory and all, to the file; it goes on. */
+int vpc_vm_keep(struct vpc_vm *vm, const char *path, int timeout);
+/* The VM's line to its puppet becomes the caller's: for a VM that goes on from what was kept. */
+struct vpc_puppet *vpc_vm_take_puppet(struct vpc_vm *vm);
 /*
  * The machine's reset button. The puppet's handles are void; the event of its PONG with handle 0
  * says when the guest is up again.

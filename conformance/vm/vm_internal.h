@@ -40,4 +40,7 @@ void vm_end(struct vpc_vm *vm);
 /* Starts vm as a copy of a booted guest, which is booted and kept first if there is none. */
 int vm_start_from_snapshot(struct vpc_vm *vm, int64_t deadline);
 
+/* Starts vm from the file options.kept. */
+int vm_start_from_kept(struct vpc_vm *vm, int64_t deadline);
+
 #endif

@@ -157,11 +157,13 @@ static int command(struct vpc_vm *vm, const char *name, json_t *arguments, int64
     return 0;
 }
 
-static int set_capabilities(struct vpc_vm *vm, int64_t deadline)
+/* Whether the memory is left out, because it is in a file. */
+static int set_capabilities(struct vpc_vm *vm, int without_memory, int64_t deadline)
 {
     return command(vm, "migrate-set-capabilities",
                    json_pack("{s:[{s:s, s:b}, {s:s, s:b}]}", "capabilities", "capability",
-                             "x-ignore-shared", "state", 1, "capability", "events", "state", 1),
+                             "x-ignore-shared", "state", without_memory, "capability", "events",
+                             "state", 1),
                    deadline);
 }
 
@@ -194,7 +196,7 @@ static int keep(struct vpc_vm *vm, const char *dir, int64_t deadline)
     file_in(state, dir, "state");
     quote(address, sizeof(address), "exec:cat >", state);
     if (vm_launch(vm, VM_MEMORY_FILE, ram, deadline) != 0 || vm_await_puppet(vm, deadline) != 0 ||
-        command(vm, "stop", NULL, deadline) != 0 || set_capabilities(vm, deadline) != 0 ||
+        command(vm, "stop", NULL, deadline) != 0 || set_capabilities(vm, 1, deadline) != 0 ||
         command(vm, "migrate", json_pack("{s:s}", "uri", address), deadline) != 0)
         return -1;
     return await_migration(vm, deadline);
@@ -245,7 +247,7 @@ static int restore(struct vpc_vm *vm, const char *dir, int64_t deadline)
     quote(address, sizeof(address), "exec:cat ", state);
     utimensat(AT_FDCWD, dir, NULL, 0); /* for prune: used now */
     if (vm_launch(vm, VM_MEMORY_PRIVATE_COPY, ram, deadline) != 0 ||
-        set_capabilities(vm, deadline) != 0 ||
+        set_capabilities(vm, 1, deadline) != 0 ||
         command(vm, "migrate-incoming", json_pack("{s:s}", "uri", address), deadline) != 0 ||
         await_migration(vm, deadline) != 0 || command(vm, "cont", NULL, deadline) != 0)
         return -1;
@@ -272,4 +274,44 @@ int vm_start_from_snapshot(struct vpc_vm *vm, int64_t deadline)
         return -1;
     vm->from_snapshot = true;
     return restore(vm, dir, deadline);
+}
+
+/* ---- a machine in the middle of its work ---------------------------------------------------------------------------- */
+
+/* As fast as the disk is: the guest stands still meanwhile. */
+static int set_speed(struct vpc_vm *vm, int64_t deadline)
+{
+    return command(vm, "migrate-set-parameters",
+                   json_pack("{s:I}", "max-bandwidth", (json_int_t)64 << 30), deadline);
+}
+
+int vpc_vm_keep(struct vpc_vm *vm, const char *path, int timeout)
+{
+    int64_t deadline = vpc_qmp_now() + timeout;
+    char address[4 * PATH_MAX];
+
+    quote(address, sizeof(address), "exec:cat >", path);
+    if (command(vm, "stop", NULL, deadline) != 0 || set_capabilities(vm, 0, deadline) != 0 ||
+        set_speed(vm, deadline) != 0 ||
+        command(vm, "migrate", json_pack("{s:s}", "uri", address), deadline) != 0 ||
+        await_migration(vm, deadline) != 0)
+        return -1;
+    return command(vm, "cont", NULL, deadline);
+}
+
+/* The snapshot's memory is only where QEMU puts the pages: all that differ come from the file. */
+int vm_start_from_kept(struct vpc_vm *vm, int64_t deadline)
+{
+    char dir[PATH_MAX], ram[PATH_MAX], address[4 * PATH_MAX];
+
+    if (name_snapshot(vm, dir) != 0)
+        return -1;
+    file_in(ram, dir, "ram");
+    quote(address, sizeof(address), "exec:cat ", vm->options.kept);
+    if (vm_launch(vm, VM_MEMORY_PRIVATE_COPY, ram, deadline) != 0 ||
+        set_capabilities(vm, 0, deadline) != 0 ||
+        command(vm, "migrate-incoming", json_pack("{s:s}", "uri", address), deadline) != 0 ||
+        await_migration(vm, deadline) != 0 || command(vm, "cont", NULL, deadline) != 0)
+        return -1;
+    return vm_await_puppet(vm, deadline);
 }
