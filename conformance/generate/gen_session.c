@@ -204,7 +204,7 @@ static void expect_state(struct vpc_generator *generator, const struct road *roa
 static const char *options_of(const struct road *road, const struct cause *cause)
 {
     if (cause->event == VPC_PEER_SILENT)
-        return "option heartbeat_late_ms=300 peer_limit_ms=600\n";
+        return "option heartbeat_late_ms=500 peer_limit_ms=1500\n";
     if (road->late || cause->event == VPC_HEARTBEAT_LATE)
         return "option heartbeat_late_ms=300\n";
     return "";

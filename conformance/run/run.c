@@ -166,7 +166,7 @@ bool vpc_run_dead(const struct vpc_run *run)
 bool vpc_run_connect(struct vpc_run *run)
 {
     const struct vpc_implementation *implementation = run->config->implementation;
-    uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 3000);
+    uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 10000);
 
     run->first = true;
     while (vpc_implementation_has(implementation, "control")) {
