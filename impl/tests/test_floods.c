@@ -49,7 +49,6 @@ static void start_other(void)
 {
     char bus[128], listen_at[140], dir[128], number[8];
     vpc_virtual_machine *vm;
-    enum vpc_level level;
     snprintf(bus, sizeof(bus), "%s/other-bus", scratch);
     snprintf(listen_at, sizeof(listen_at), "listen:%s", bus);
     snprintf(dir, sizeof(dir), "%s/other", scratch);
@@ -58,7 +57,8 @@ static void start_other(void)
     other_host = program_run(-1, -1,
                              (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch,
                                               "--vm", "other", NULL});
-    cr_assert_eq(vpc_wait_channel_ready(scratch, "other", WIRE_LIMIT_MS, &level), VPC_S_OK);
+    cr_assert_eq(vpc_wait_channel_ready(scratch, "other", WIRE_LIMIT_MS, NULL, NULL, NULL),
+                 VPC_S_OK);
     server = rig_tcp_server(&port, 4);
     snprintf(number, sizeof(number), "%u", port);
     cr_assert_eq(vpc_find_virtual_machine(scratch, "other", &vm), VPC_S_OK);

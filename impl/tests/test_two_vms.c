@@ -25,12 +25,11 @@ static char number[8];
 static void start_host(int i)
 {
     char bus[96];
-    enum vpc_level level;
     snprintf(bus, sizeof(bus), "%s/bus-%s", scratch, names[i]);
     hosts[i] = program_run(-1, -1,
                            (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch,
                                             "--vm", names[i], NULL});
-    cr_assert_eq(vpc_wait_channel_ready(scratch, names[i], PROGRAM_LIMIT_MS, NULL, NULL, &level),
+    cr_assert_eq(vpc_wait_channel_ready(scratch, names[i], PROGRAM_LIMIT_MS, NULL, NULL, NULL),
                  VPC_S_OK);
     cr_assert_eq(vpc_find_virtual_machine(scratch, names[i], &vms[i]), VPC_S_OK);
 }
