@@ -59,13 +59,17 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-inproc check-page
-.PHONY: check-coverage check-inproc check-page
+CHECKS += check-coverage check-must-nots check-inproc check-page
+.PHONY: check-coverage check-must-nots check-inproc check-page
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
 	@$< coverage --gate >$(BUILD)/coverage.txt || { tail -n 20 $(BUILD)/coverage.txt; exit 1; }
 	@tail -n 1 $(BUILD)/coverage.txt
+
+# What must not happen has scenarios that show that it does not.
+check-must-nots:
+	@$(CONFORM)/tests/check-must-nots $(CONFORM)/scenarios 14
 
 # Scenarios that follow from spec/, and some by chance.
 GENERATED := $(BUILD)/scenarios/generated
