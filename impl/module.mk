@@ -82,7 +82,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures listener two_vms journal
+IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -91,7 +91,8 @@ $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_flood
 $(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms: $(IMPL_RIG_OBJ)
 $(BUILD)/impl/tests/test_listener.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_listener.o: $(CORE_GEN)
-$(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
+$(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
