@@ -14,10 +14,8 @@ static const struct {
     const char *name;
     vpc_verb_fn *fn;
 } verbs[] = {
-    {"run", vpc_verb_run},
-    {"check", vpc_verb_check},
-    {"list", vpc_verb_list},
-    {"coverage", vpc_verb_coverage},
+    {"run", vpc_verb_run},           {"check", vpc_verb_check}, {"list", vpc_verb_list},
+    {"coverage", vpc_verb_coverage}, {"new", vpc_verb_new},     {"shrink", vpc_verb_shrink},
     {"generate", vpc_verb_generate},
 };
 
@@ -26,7 +24,8 @@ static int dispatch(struct vpc_settings *settings, const char *name, char **word
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i].name, name) == 0)
             return verbs[i].fn(settings, words);
-    return vpc_complain(vpc_format("%s: the verbs are run, check, list, coverage and generate", name));
+    return vpc_complain(
+        vpc_format("%s: the verbs are run, check, list, coverage, new, shrink and generate", name));
 }
 
 static char *folder_of_program(void)

@@ -23,7 +23,7 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.*)
+$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.* $(CONFORM)/cli/templates/*)
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
@@ -37,7 +37,7 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script generate descriptor verdict report record)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script generate descriptor verdict report record shrink)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
@@ -52,7 +52,7 @@ $(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/document/embedded.o
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -fPIC -shared -Wl,-Bsymbolic -o $@ $^ -ljansson
 
-$(CONFORM_OBJ)/tests/test_verdict: | $(CONFORM_OBJ)/tests/fake.so
+$(CONFORM_OBJ)/tests/test_verdict $(CONFORM_OBJ)/tests/test_shrink: | $(CONFORM_OBJ)/tests/fake.so
 
 $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS) -lcriterion

@@ -22,6 +22,7 @@ struct vpc_settings {
     } reports[VPC_REPORTS_MAX];
     size_t report_count;
     size_t min;
+    int role; /* of --role: enum vpc_role_bit, or 0 */
     bool gate, help;
 };
 
@@ -40,6 +41,7 @@ int vpc_complain(char *error);
 /* Verbs; words are what stands behind the verb, ended by NULL. */
 typedef int vpc_verb_fn(struct vpc_settings *settings, char **words);
 
-vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage, vpc_verb_generate;
+vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage, vpc_verb_new,
+    vpc_verb_shrink, vpc_verb_generate;
 
 #endif

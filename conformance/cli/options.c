@@ -153,6 +153,16 @@ static bool set_expect(struct vpc_settings *settings, const char *value, char **
     return vpc_expectations_load(&settings->suite.expectations, value, error);
 }
 
+static bool set_role(struct vpc_settings *settings, const char *value, char **error)
+{
+    settings->role = strcmp(value, "host") == 0    ? VPC_FROM_HOST
+                     : strcmp(value, "guest") == 0 ? VPC_FROM_GUEST
+                                                   : 0;
+    if (settings->role == 0)
+        *error = vpc_format("--role %s: write host or guest", value);
+    return settings->role != 0;
+}
+
 static bool add_report(struct vpc_settings *settings, vpc_report_fn *fn, const char *path,
                        char **error)
 {
@@ -228,6 +238,7 @@ static const struct {
     {"guest-image", "PROGRAM", set_guest_image,
      "qemu: what makes them (default: tools/guest-image)"},
     {"gate", NULL, set_gate, "coverage: red when a MUST or an event has no scenario"},
+    {"role", "ROLE", set_role, "new: host or guest"},
     {"help", NULL, set_help, "this text"},
 };
 
@@ -258,6 +269,8 @@ void vpc_usage(FILE *out)
           "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
           "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
           "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+          "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
+          "       vpc-conform shrink FOLDER                   make a failing script small\n"
           "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {

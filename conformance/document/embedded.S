@@ -14,5 +14,8 @@
     embed vpc_embedded_page, "conformance/report/page.html"
     embed vpc_embedded_style, "conformance/report/page.css"
     embed vpc_embedded_script, "conformance/report/page.js"
+    embed vpc_embedded_new_host, "conformance/cli/templates/host.ini"
+    embed vpc_embedded_new_guest, "conformance/cli/templates/guest.ini"
+    embed vpc_embedded_new_adapter, "conformance/cli/templates/adapter.c"
 
     .section .note.GNU-stack, "", %progbits
