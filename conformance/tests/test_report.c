@@ -283,6 +283,28 @@ Test(report, junit_is_what_its_schema_says)
     free(text);
 }
 
+Test(report, json_is_what_its_schema_says)
+{
+    static const char program[] =
+        "python3 -c 'import json, sys, jsonschema as j; "
+        "j.validate(*[json.load(open(name)) for name in sys.argv[1:]])' r.json";
+    struct vpc_suite suite;
+    char *text,
+        *command = vpc_format("%s %s/../../report/report.schema.json 2>/dev/null", program, golden);
+
+    if (system("python3 -c 'import jsonschema' 2>/dev/null") != 0)
+        cr_skip_test("python3-jsonschema is not installed");
+    make_suite(&suite);
+    text = report(&suite, vpc_report_json);
+    write_file("r.json", text);
+    cr_expect_eq(system(command), 0);
+    write_file("r.json", "{\"schema\": 1}");
+    cr_expect_neq(system(command), 0, "the schema refuses nothing");
+    vpc_suite_free(&suite);
+    free(command);
+    free(text);
+}
+
 Test(report, a_full_disk_is_said)
 {
     struct vpc_suite suite;
