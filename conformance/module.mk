@@ -59,8 +59,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-must-nots check-inproc check-page
-.PHONY: check-coverage check-must-nots check-inproc check-page
+CHECKS += check-coverage check-must-nots check-inproc check-page check-product
+.PHONY: check-coverage check-must-nots check-inproc check-page check-product coverage-spec
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
@@ -88,6 +88,17 @@ check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(GENERATED)/mad
 			{ grep -v ^pass $(BUILD)/check-inproc.txt; exit 1; }; \
 		tail -n 1 $(BUILD)/check-inproc.txt; \
 	done
+
+# The harness as a product: with implementations that no one would want, full disks, bad command lines.
+$(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -o $@ $<
+
+check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
+	@$(CONFORM)/tests/check-product $(BUILD)
+
+coverage-spec: $(BUILD)/vpc-conform ## each requirement with its scenarios; red when a MUST or an event has none
+	@$< coverage --gate
 
 # The page of the report, in a browser where there is one.
 check-page: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(CONFORM_OBJ)/tests/fake.so

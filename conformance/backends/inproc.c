@@ -10,10 +10,13 @@
 #include "backends/inproc.h"
 
 #include <errno.h>
+#include <string.h>
 #include <strings.h>
 
 #define MAX_ROUNDS 200000
 #define TAKE_MAX   65536 /* of a stream at once, as a socket would */
+#define MAX_ACTIONS                                                                                \
+    4000 /* in a row: some for each pair and client, and what one call logs and answers */
 
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size)
@@ -152,13 +155,19 @@ static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_STOPPED] = on_stopped,
 };
 
+static void never_rests(struct inproc *self, const char *how)
+{
+    self->restless = true;
+    vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, how, strlen(how));
+}
+
 static bool take_actions(struct inproc *self)
 {
     bool moved = false;
     vpc_action action;
     int got;
 
-    for (;;) {
+    for (int taken = 0; taken < MAX_ACTIONS; taken++) {
         SUBJECT(self, got = self->abi->next_action(self->endpoint, &action));
         if (!got)
             return moved;
@@ -168,6 +177,8 @@ static bool take_actions(struct inproc *self)
         else
             vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "an action of an unknown kind", 28);
     }
+    never_rests(self, "its actions never end");
+    return false;
 }
 
 /* ---- octets ----------------------------------------------------------------------------------------------------- */
@@ -270,10 +281,9 @@ void vpc_inproc_settle(struct inproc *self)
 {
     bool moved = true;
 
-    for (int round = 0; moved && self->endpoint; round++) {
+    for (int round = 0; moved && self->endpoint && !self->restless; round++) {
         if (round > MAX_ROUNDS) {
-            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "it never comes to rest at one moment",
-                            36);
+            never_rests(self, "it never comes to rest at one moment");
             return;
         }
         moved = take_actions(self);

@@ -42,6 +42,7 @@ struct inproc {
     struct port *ports;
     size_t port_count;
     int next_conn;
+    bool restless; /* it never came to rest: it is not called any more */
 };
 
 #define SUBJECT(self, call)                                                                        \

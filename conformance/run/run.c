@@ -236,6 +236,8 @@ void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step)
     run->step_start = vpc_now(run);
     run->step_limit = limit_of(run, step, vpc_run_holds(step));
     vpc_trace_add(run->trace, "%d: %s", step->line, step->text);
+    if (run->config->line)
+        *run->config->line = step->line;
 }
 
 enum vpc_outcome vpc_run_call(struct vpc_run *run)
@@ -286,7 +288,7 @@ static enum vpc_outcome perform_at(struct vpc_run *run, size_t *at)
 
 /* ---- the verdict ------------------------------------------------------------------------------------------------------------ */
 
-static char *requirements_of(const struct vpc_script *script, const struct vpc_step *step)
+char *vpc_requirements_of(const struct vpc_script *script, const struct vpc_step *step)
 {
     char *all = vpc_copy(step && step->by ? step->by : "");
 
@@ -304,7 +306,7 @@ static void blame_step(struct vpc_run *run, struct vpc_result *result, const str
 {
     result->line = step->line;
     result->step = vpc_copy(step->text);
-    result->requirement = requirements_of(run->config->script, step);
+    result->requirement = vpc_requirements_of(run->config->script, step);
     result->expected = vpc_copy(step->text);
     result->got = vpc_format("%s%s", outcome == VPC_PENDING ? "within the time limit: " : "",
                              run->got ? run->got : "nothing");
@@ -333,7 +335,7 @@ static void blame_subject(struct vpc_run *run, struct vpc_result *result,
         result->expected = vpc_copy("a trace that keeps the rules, at every step");
         result->got = vpc_copy(breach->text);
     } else {
-        result->requirement = requirements_of(run->config->script, step);
+        result->requirement = vpc_requirements_of(run->config->script, step);
         result->expected = vpc_copy("an endpoint that goes on");
         result->got = vpc_copy(run->crash);
     }
@@ -345,7 +347,7 @@ static void note_lenience(struct vpc_run *run, struct vpc_result *result)
     result->verdict = VPC_NON_STRICT;
     result->line = run->lenient->line;
     result->step = vpc_copy(run->lenient->text);
-    result->requirement = requirements_of(run->config->script, run->lenient);
+    result->requirement = vpc_requirements_of(run->config->script, run->lenient);
     result->expected = vpc_copy("an alternative that is not marked non-strict");
     result->got = vpc_format("the one in line %d", run->lenient->line);
 }

@@ -33,10 +33,13 @@ struct vpc_run_config {
     const char *guest_dir;
     const char *initrd;
     volatile int *in_subject;
+    volatile int *line; /* of the step that goes on, for whoever outlives the run; or NULL */
 };
 
 /* Runs it and fills *result; the whole trace goes to trace_file when it is not NULL. */
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file);
+/* What a failure of the step is against: its own requirement, else all that the script covers; freed by the caller. */
+char *vpc_requirements_of(const struct vpc_script *script, const struct vpc_step *step);
 
 /* ---- what the files of the run share ------------------------------------------------------------------------------ */
 

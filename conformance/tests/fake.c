@@ -200,6 +200,8 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
     struct vpc_frame frame;
     struct vpc_bad_octets bad;
 
+    while (lies("hang"))
+        ;
     vpc_decoder_add(&ep->in, octets, n);
     while (vpc_decoder_next(&ep->in, &frame, &bad) == VPC_DECODED_FRAME) {
         if (strcmp(frame.message->name, "HELLO") == 0)
@@ -212,6 +214,8 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 
 static size_t bus_output(vpc_endpoint *ep, const void **octets)
 {
+    if (lies("flood"))
+        vpc_buffer_add(&ep->out, "noise", 5);
     *octets = vpc_buffer_head(&ep->out);
     return vpc_buffer_size(&ep->out);
 }
@@ -223,6 +227,8 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
 
 static int next_action(vpc_endpoint *ep, vpc_action *action)
 {
+    if (lies("log-flood"))
+        ep->entry = entry();
     if (ep->entry == NULL)
         return 0;
     *action =

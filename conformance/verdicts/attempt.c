@@ -98,7 +98,8 @@ static void run_in_child(void *user, int fd)
         .build = suite->build,
         .guest_dir = suite->guest_dir,
         .initrd = run->initrd,
-        .in_subject = attempt->in_subject,
+        .in_subject = &attempt->running->in_subject,
+        .line = &attempt->running->line,
     };
     char *trace = vpc_format("%s/trace.txt", attempt->dir);
     struct vpc_result result;
@@ -113,12 +114,13 @@ static void run_in_child(void *user, int fd)
 }
 
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
-                                      struct vpc_suite_run *run, volatile int *in_subject)
+                                      struct vpc_suite_run *run,
+                                      volatile struct vpc_running *running)
 {
     struct vpc_attempt *attempt = vpc_alloc(sizeof(*attempt));
     int error;
 
-    *attempt = (struct vpc_attempt){suite, run, vpc_temporary_dir(), in_subject};
+    *attempt = (struct vpc_attempt){suite, run, vpc_temporary_dir(), running};
     if (attempt->dir && vpc_jobs_start(jobs, run_in_child, attempt))
         return attempt;
     error = errno;
@@ -127,15 +129,32 @@ struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *
     return NULL;
 }
 
-static void judge_end(struct vpc_result *result, const struct vpc_job_result *end, bool in_subject,
-                      int limit_ms)
+/* The step that went on, of which the script knows the rest. */
+static void blame_line(struct vpc_result *result, const struct vpc_script *script, int line)
 {
+    result->line = line;
+    for (size_t i = 0; i < script->step_count; i++) {
+        const struct vpc_step *step = &script->steps[i];
+
+        if (step->line != line || result->step)
+            continue;
+        result->step = vpc_copy(step->text);
+        result->requirement = vpc_requirements_of(script, step);
+    }
+}
+
+static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *end)
+{
+    struct vpc_result *result = &attempt->run->result;
+    bool in_subject = attempt->running->in_subject;
     const char *who = in_subject ? "the subject" : "the harness";
 
     *result = (struct vpc_result){.verdict = in_subject ? VPC_FAIL : VPC_HARNESS_ERROR};
+    blame_line(result, attempt->run->script, attempt->running->line);
     result->expected = vpc_copy("a run that ends by itself");
     if (!end->in_time)
-        result->got = vpc_format("no end within %d s", limit_ms / 1000);
+        result->got =
+            vpc_format("no end within %d s, %s at work", attempt->suite->limit_ms / 1000, who);
     else if (WIFSIGNALED(end->status))
         result->got = vpc_format("%s ended by signal %d (%s)", who, WTERMSIG(end->status),
                                  strsignal(WTERMSIG(end->status)));
@@ -145,10 +164,8 @@ static void judge_end(struct vpc_result *result, const struct vpc_job_result *en
 
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end)
 {
-    struct vpc_result *result = &attempt->run->result;
-
-    if (!take_result(&end->text, result))
-        judge_end(result, end, *attempt->in_subject, attempt->suite->limit_ms);
+    if (!take_result(&end->text, &attempt->run->result))
+        judge_end(attempt, end);
 }
 
 void vpc_attempt_end(struct vpc_attempt *attempt)

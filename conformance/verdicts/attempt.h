@@ -3,7 +3,7 @@
  * One run in a child process.
  *
  * The child writes its result as one JSON object into a pipe.  A child that ends without a result crashed: it is the
- * subject's fault if the subject's code ran in it (the shared flag in_subject), else the harness's.
+ * subject's fault if the subject's code ran in it (the flag in_subject below), else the harness's.
  */
 #ifndef VPC_CONFORM_ATTEMPT_H
 #define VPC_CONFORM_ATTEMPT_H
@@ -11,16 +11,23 @@
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
 
+/* What the child tells as it goes, in shared memory: it outlives a child that is killed. */
+struct vpc_running {
+    int in_subject; /* the subject's code runs in the child */
+    int line;       /* of the step, or 0 */
+};
+
 struct vpc_attempt {
     struct vpc_suite *suite;
     struct vpc_suite_run *run;
-    char *dir;                /* of the run, temporary */
-    volatile int *in_subject; /* shared with the child */
+    char *dir; /* of the run, temporary */
+    volatile struct vpc_running *running;
 };
 
-/* NULL with errno if the system can not.  in_subject points to shared memory. */
+/* NULL with errno if the system can not.  running points to shared memory. */
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
-                                      struct vpc_suite_run *run, volatile int *in_subject);
+                                      struct vpc_suite_run *run,
+                                      volatile struct vpc_running *running);
 /* Fills the run's result from what the job said; the attempt's folder is still there. */
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end);
 /* Removes the folder and frees the attempt. */

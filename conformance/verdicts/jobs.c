@@ -48,6 +48,7 @@ struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms)
     jobs->jobs = vpc_alloc(at_once * sizeof(*jobs->jobs));
     jobs->room = at_once;
     jobs->limit_ms = limit_ms;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
@@ -74,6 +75,7 @@ static _Noreturn void become(const struct vpc_jobs *jobs, vpc_job_fn *fn, void *
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (getppid() != parent)
         _exit(0);
     sigprocmask(SIG_SETMASK, &jobs->before, NULL);
@@ -116,6 +118,39 @@ static bool take_text(struct job *job)
     if (n > 0)
         vpc_buffer_add(&job->text, part, (size_t)n);
     return n == 0 || (n < 0 && errno != EINTR);
+}
+
+static bool is_job(const struct vpc_jobs *jobs, pid_t pid)
+{
+    for (size_t i = 0; i < jobs->room; i++)
+        if (jobs->jobs[i].pid == pid)
+            return true;
+    return false;
+}
+
+/*
+ * Whoever left its group and lost its parent is a child of a job, which is a subreaper, and once that is gone a child of
+ * ours: it is killed, and then its own children, which come to us in turn.
+ */
+static void sweep(const struct vpc_jobs *jobs)
+{
+    for (bool any = true; any;) {
+        char path[64];
+        FILE *children;
+        int pid;
+
+        any = false;
+        snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+        children = fopen(path, "re");
+        while (children && fscanf(children, "%d", &pid) == 1) {
+            if (is_job(jobs, pid))
+                continue;
+            kill(pid, SIGKILL);
+            any = waitpid(pid, NULL, 0) == pid || any;
+        }
+        if (children)
+            fclose(children);
+    }
 }
 
 static void finish(struct job *job, struct vpc_job_result *result)
@@ -183,8 +218,10 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
         }
     }
     free(fds);
-    if (ended)
+    if (ended) {
         finish(ended, result);
+        sweep(jobs);
+    }
     return ended != NULL;
 }
 
@@ -203,6 +240,7 @@ void vpc_jobs_end(struct vpc_jobs *jobs)
         kill(jobs->jobs[i].pid, SIGKILL);
         finish(&jobs->jobs[i], &result);
         vpc_buffer_free(&result.text);
+        sweep(jobs);
     }
     close(jobs->signals);
     sigprocmask(SIG_SETMASK, &jobs->before, NULL);

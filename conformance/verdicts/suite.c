@@ -210,7 +210,7 @@ static char *missing_feature(const struct vpc_suite_run *run)
 
 /* False when there is nothing to wait for. */
 static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run,
-                  volatile int *in_subject)
+                  volatile struct vpc_running *running)
 {
     char *missing = missing_feature(run);
 
@@ -218,7 +218,7 @@ static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_sui
         not_run(run, VPC_NOT_SUPPORTED, missing);
     else if (run->broken)
         not_run(run, VPC_HARNESS_ERROR, vpc_copy(run->broken));
-    else if (vpc_attempt_start(suite, jobs, run, in_subject))
+    else if (vpc_attempt_start(suite, jobs, run, running))
         return true;
     else
         not_run(run, VPC_HARNESS_ERROR,
@@ -245,12 +245,23 @@ static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_pr
     vpc_attempt_end(attempt);
 }
 
+/* Zeroed memory that children share with us. */
+static volatile struct vpc_running *shared(size_t count)
+{
+    void *memory = mmap(NULL, count * sizeof(struct vpc_running), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (memory != MAP_FAILED)
+        return memory;
+    fputs("vpc-conform: no memory\n", stderr);
+    exit(VPC_EXIT_HARNESS);
+}
+
 static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs)
 {
-    volatile int *in_subject = mmap(NULL, (suite->run_count + 1) * sizeof(int),
-                                    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile struct vpc_running *running = shared(suite->run_count + 1);
     struct vpc_progress progress;
-    size_t running = 0;
+    size_t count = 0;
 
     vpc_progress_begin(&progress, suite);
     for (size_t i = 0; i < suite->run_count; i++) {
@@ -259,17 +270,17 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs)
             continue;
         }
         vpc_progress_starts(&progress, &suite->runs[i]);
-        if (begin(suite, jobs, &suite->runs[i], in_subject + i))
-            running++;
+        if (begin(suite, jobs, &suite->runs[i], running + i))
+            count++;
         else
             vpc_progress_ended(&progress, &suite->runs[i]);
-        for (; running > 0 && vpc_jobs_full(jobs); running--)
+        for (; count > 0 && vpc_jobs_full(jobs); count--)
             finish(suite, jobs, &progress);
     }
-    for (; running > 0; running--)
+    for (; count > 0; count--)
         finish(suite, jobs, &progress);
     suite->ms = vpc_progress_end(&progress);
-    munmap((void *)in_subject, (suite->run_count + 1) * sizeof(int));
+    munmap((void *)running, (suite->run_count + 1) * sizeof(*running));
 }
 
 void vpc_suite_run(struct vpc_suite *suite)
@@ -290,15 +301,14 @@ void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
                    const struct vpc_script *script, struct vpc_result *result)
 {
     struct vpc_jobs *jobs = vpc_jobs_begin(1, suite->limit_ms);
-    volatile int *in_subject =
-        mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile struct vpc_running *running = shared(1);
     struct vpc_suite_run run = *like;
     struct vpc_job_result end = {0};
     struct vpc_attempt *attempt;
 
     run.script = script;
     run.result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR};
-    attempt = vpc_attempt_start(suite, jobs, &run, in_subject);
+    attempt = vpc_attempt_start(suite, jobs, &run, running);
     if (attempt && vpc_jobs_next(jobs, &end)) {
         vpc_attempt_judge(attempt, &end);
         vpc_attempt_end(attempt);
@@ -307,7 +317,7 @@ void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
     *result = run.result;
     suite->interrupted = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
-    munmap((void *)in_subject, sizeof(int));
+    munmap((void *)running, sizeof(*running));
 }
 
 void vpc_suite_free(struct vpc_suite *suite)
