@@ -3,10 +3,10 @@
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
 PROTO_TEST_NAMES := test_frames test_hunt test_edge test_lifecycle test_session test_session_end test_recovery \
-                    test_pairs test_guards test_walk
-VECTOR_TESTS     := test_vectors test_transcripts
+                    test_pairs test_guards test_walk test_rare test_faults
+VECTOR_TESTS     := test_vectors test_transcripts test_octets
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES) $(VECTOR_TESTS))
-PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR) -I. -DVPC_VECTORS='"$(abspath spec/vectors)"'
+PROTO_TEST_CFLAGS = $(PROTO_CFLAGS) -Iproto/tests -I$(PROTO_TEST_DIR) -I. -DVPC_VECTORS='"$(abspath spec/vectors)"' -DVPC_SPEC='"$(abspath spec)"'
 
 TESTS += $(PROTO_TESTS)
 
@@ -58,8 +58,9 @@ check-proto: $(PROTO_TESTS) check-proto-symbols ## the tests of the protocol lib
 WALKS      ?= 40
 WALK_STEPS ?= 500000
 .PHONY: walk
-walk: $(PROTO_TEST_DIR)/test_walk ## random walks of millions of steps (WALKS=, WALK_STEPS=; WALK_SEED= for one)
+walk: $(PROTO_TEST_DIR)/test_walk $(PROTO_TEST_DIR)/test_faults ## random walks of millions of steps (WALKS=, WALK_STEPS=; WALK_SEED= for one); every fault
 	WALKS=$(WALKS) WALK_STEPS=$(WALK_STEPS) $<
+	FAULTS_EVERY=1 $(PROTO_TEST_DIR)/test_faults
 	proto/tests/reproduce $(BUILD)
 
 CHECKS += check-proto-symbols

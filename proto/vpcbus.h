@@ -6,9 +6,9 @@
  * and no global state: it wants memcpy, memmove, memset and memcmp of its surroundings and nothing else.
  *
  * Conventions
- *   Memory      The caller gives one block of vpc_session_size() octets; nothing else is ever held.  The bound is
- *               sizeof(session) + 2 * max frame + max_pairs * (sizeof(pair) + window + send_buffer + hash slots + a refusal),
- *               whatever the peer sends (FLW-5).
+ *   Memory      The caller gives one block of vpc_session_size() octets; nothing else is ever held, whatever the peer
+ *               sends (FLW-5).  It is at most VPC_SESSION_BOUND: a fixed part, of which 192 KiB are two frames to send and
+ *               one to receive, and for each pair a fixed part, its window and its send buffer.
  *   Ownership   Pointers given are read during the call only.  Pointers handed out stay valid until the next call on
  *               the same session.  A vpc_pair is valid from the call or event that made it until VPC_EV_PAIR_RELEASED.
  *   NULL        No pointer may be NULL unless it is said.
@@ -36,6 +36,13 @@
 #define VPC_TEXT_MAX        32u
 #define VPC_VERSION_1_0     0x0100u
 #define VPC_TIME_NEVER      UINT64_MAX
+
+/* Octets that a session needs at most, on a 64-bit machine; for instance of a block that is not allocated. */
+#define VPC_SESSION_FIXED 198656u
+#define VPC_PAIR_FIXED    304u
+#define VPC_SESSION_BOUND(max_pairs, window, send_buffer)                                          \
+    (VPC_SESSION_FIXED +                                                                           \
+     (size_t)(max_pairs) * (VPC_PAIR_FIXED + (size_t)(window) + (size_t)(send_buffer)))
 
 /* Error numbers on the wire (section 9), whatever the system's own are. */
 enum vpc_wire_errno {

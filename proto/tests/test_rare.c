@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* What seldom happens in a session: floods, entries of the log, long tags, slow peers, the end of the ids. */
+#include "bench.h"
+#include "internal.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define READIES 16u /* within a second (SES-18) */
+
+static void hear_ready(struct bench *b)
+{
+    bench_inject_frame(&b->end[GUEST], (vpc_frame){.type = VPC_READY, .ready = 1});
+    bench_deliver(&b->end[GUEST], SIZE_MAX);
+}
+
+Test(rare, too_many_ready_within_a_second, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+
+    bench_init(&b);
+    bench_greet(&b); /* with one READY */
+    for (unsigned i = 1; i < READIES; i++)
+        hear_ready(&b);
+    cr_assert_eq(host->count[VPC_EV_VIOLATION], 0);
+    vpc_session_clock(host->session, b.now += 1000);
+    for (unsigned i = 0; i < READIES; i++)
+        hear_ready(&b);
+    cr_assert_eq(host->count[VPC_EV_VIOLATION], 0);
+    hear_ready(&b);
+    cr_assert_eq(host->count[VPC_EV_VIOLATION], 1);
+    cr_expect_str_eq(host->last[VPC_EV_VIOLATION].text, "SES-18: too many READY");
+    bench_expect_cause(host, "protocol violation");
+    bench_free(&b);
+}
+
+/* ---- the guest's log ------------------------------------------------------------------------------------------------- */
+
+static unsigned entries, seen;
+
+static bool next_entry(void *user, vpc_frame *entry)
+{
+    (void)user;
+    if (entries == 0)
+        return false;
+    entry->event = 1000 + entries--;
+    return true;
+}
+
+static void see_entry(struct bench_end *end, const vpc_session_event *event)
+{
+    if (end->side == HOST && event->kind == VPC_EV_GUEST_EVENT) {
+        cr_expect_eq(event->frame->event, 1003 - seen);
+        seen++;
+    }
+}
+
+Test(rare, entries_of_the_log_arrive_in_order, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[GUEST].config.next_log = next_entry;
+    b.end[HOST].hook = see_entry;
+    entries = 3;
+    bench_greet(&b);
+    cr_expect_eq(seen, 3);
+    bench_free(&b);
+}
+
+/* ---- tags, heartbeats -------------------------------------------------------------------------------------------------- */
+
+static char heard_tag[64];
+
+static void hear_tag(struct bench_end *end, const vpc_session_event *event)
+{
+    (void)end;
+    if (event->kind == VPC_EV_SESSION_UP)
+        strncpy(heard_tag, event->tag, sizeof(heard_tag) - 1);
+}
+
+Test(rare, a_tag_is_cut_at_its_field, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[HOST].hook = hear_tag;
+    bench_greet(&b);
+    cr_expect_str_eq(heard_tag, "TAG-1");
+    vpc_session_set_tag(b.end[GUEST].session, "0123456789abcdef0123456789abcdefXYZ");
+    vpc_session_transport(b.end[GUEST].session, false);
+    vpc_session_transport(b.end[GUEST].session, true);
+    bench_wait_ready(&b);
+    cr_expect_str_eq(heard_tag, "0123456789abcdef0123456789abcdef");
+    bench_free(&b);
+}
+
+static unsigned heartbeat_at(struct bench *b, uint64_t ms)
+{
+    vpc_session_clock(b->end[HOST].session, b->now + ms);
+    return vpc_session_heartbeat(b->end[HOST].session);
+}
+
+/* Slots of two minutes, not of the 99 days that the peer says. */
+Test(rare, a_promise_of_heartbeats_beyond_the_range, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[GUEST].config.heartbeat_ms = UINT32_MAX;
+    b.end[HOST].config.peer_limit_ms = 0;
+    bench_greet(&b);
+    cr_expect_eq(heartbeat_at(&b, 119999), 100);
+    cr_expect_eq(heartbeat_at(&b, 120000), 100);
+    cr_expect_eq(heartbeat_at(&b, 240000), 50);
+    cr_expect_eq(heartbeat_at(&b, 480000), 25);
+    bench_free(&b);
+}
+
+Test(rare, a_heartbeat_that_waits_has_no_deadline, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+
+    bench_init(&b);
+    bench_greet(&b);
+    vpc_session_clock(host->session, b.now += 1000); /* its output is not taken */
+    cr_expect_eq(vpc_session_deadline(host->session), b.now + 2000, "the late limit comes next");
+    bench_free(&b);
+}
+
+/* ---- ids, names --------------------------------------------------------------------------------------------------------- */
+
+Test(rare, ids_run_out, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+
+    bench_init(&b);
+    bench_greet(&b);
+    host->session->highest_id = UINT32_MAX - 1;
+    cr_expect_null(vpc_pair_open(host->session, 1, 1000));
+    host->session->highest_id = UINT32_MAX - 2;
+    cr_expect_not_null(vpc_pair_open(host->session, 1, 1000));
+    cr_expect_null(vpc_pair_open(host->session, 1, 1000));
+    bench_free(&b);
+}
+
+Test(rare, the_limit_without_a_session_is_one_s_own, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[GUEST].config.max_pairs = 2;
+    bench_up(&b);
+    cr_expect_eq(vpc_session_pair_limit(b.end[HOST].session), 4);
+    bench_run(&b);
+    cr_expect_eq(vpc_session_pair_limit(b.end[HOST].session), 2);
+    bench_free(&b);
+}
+
+Test(rare, names_of_messages, .timeout = 20)
+{
+    cr_expect_str_eq(vpc_message_name(VPC_EVENT), "EVENT");
+    cr_expect_str_eq(vpc_message_name(VPC_RELEASED), "RELEASED");
+    cr_expect_str_eq(vpc_message_name(0), "unknown");
+    cr_expect_str_eq(vpc_message_name(255), "unknown");
+}
+
+/* ---- memory --------------------------------------------------------------------------------------------------------------- */
+
+Test(rare, the_memory_is_what_the_header_says, .timeout = 20)
+{
+    static const uint32_t sizes[] = {1, 300, 65536, 1u << 20};
+    static const uint16_t pairs[] = {1, 2, 3, 16, 63, 64, 65, 1000, 4097, UINT16_MAX};
+
+    for (size_t p = 0; p < sizeof(pairs) / sizeof(pairs[0]); p++)
+        for (size_t w = 0; w < 4; w++)
+            for (size_t s = 0; s < 4; s++) {
+                vpc_session_config config = {
+                    .max_pairs = pairs[p], .window = sizes[w], .send_buffer = sizes[s]};
+                size_t size = vpc_session_size(&config);
+                size_t bound = VPC_SESSION_BOUND(pairs[p], sizes[w], sizes[s]);
+
+                cr_expect_leq(size, bound, "%u pairs", pairs[p]);
+                cr_expect_leq(bound - size, 4096 + 64u * pairs[p], "%u pairs: a loose bound",
+                              pairs[p]);
+            }
+}
