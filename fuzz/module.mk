@@ -171,7 +171,7 @@ fuzz-bundle: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) fuzz-seeds ## targets, diction
 
 .PHONY: coverage
 COVERAGE := $(BUILD)/coverage
-coverage: ## lines and branches of proto/ that the tests and the corpora reach (clang, llvm)
+coverage: ## lines and branches of proto/ that tests and corpora reach; fails below the goals (clang, llvm)
 	@$(MAKE) --no-print-directory run-coverage BUILD=$(COVERAGE) CC=clang \
 	    CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' LDFLAGS=-fprofile-instr-generate
 
