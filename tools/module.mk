@@ -38,3 +38,28 @@ CHECKS += check-wireshark
 .PHONY: check-wireshark
 check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wireshark dissector on a real trace, where tshark is there
 	@tools/wireshark/check $(BUILD)
+
+# ---- services ----------------------------------------------------------------------------------------------
+
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+
+.PHONY: install-services
+install: install-services
+install-services: ## install the systemd units and the udev rule (DESTDIR, PREFIX)
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(UDEVDIR)
+	for unit in vpc-host@ vpc-guest; do \
+	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >$(DESTDIR)$(UNITDIR)/$$unit.service || exit 1; done
+	chmod 644 $(DESTDIR)$(UNITDIR)/vpc-*.service
+	$(INSTALL) -m 644 tools/service/60-vpcbus.rules $(DESTDIR)$(UDEVDIR)
+
+CHECKS += check-service
+.PHONY: check-service
+check-service: $(BUILD)/vpc-host $(BUILD)/vpc-guest ## units, udev rule, libvirt domain, init snippet: as far as there are tools for it
+	@tools/service/check $(BUILD)
+
+.PHONY: check-launcher
+check-vm: check-launcher
+check-launcher: all ## a VM by its name alone, before and after a reset
+	@tools/guest-image --dir $(GUEST)
+	@tools/check-launcher $(BUILD)
