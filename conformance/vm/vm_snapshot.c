@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,24 @@ static int set_speed(struct vpc_vm *vm, int64_t deadline)
                    json_pack("{s:I}", "max-bandwidth", (json_int_t)64 << 30), deadline);
 }
 
+/* A migration is said to be over a moment before the machine may go on. */
+static int await_stopped(struct vpc_vm *vm, int64_t deadline)
+{
+    for (;;) {
+        json_t *info;
+        int finishing;
+
+        if (vpc_qmp_command(vm->qmp, "query-status", NULL, &info, deadline) != 0)
+            return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
+        const char *status = json_string_value(json_object_get(info, "status"));
+        finishing = status && strcmp(status, "finish-migrate") == 0;
+        json_decref(info);
+        if (!finishing)
+            return 0;
+        poll(NULL, 0, 2);
+    }
+}
+
 int vpc_vm_keep(struct vpc_vm *vm, const char *path, int timeout)
 {
     int64_t deadline = vpc_qmp_now() + timeout;
@@ -294,7 +313,7 @@ int vpc_vm_keep(struct vpc_vm *vm, const char *path, int timeout)
     if (command(vm, "stop", NULL, deadline) != 0 || set_capabilities(vm, 0, deadline) != 0 ||
         set_speed(vm, deadline) != 0 ||
         command(vm, "migrate", json_pack("{s:s}", "uri", address), deadline) != 0 ||
-        await_migration(vm, deadline) != 0)
+        await_migration(vm, deadline) != 0 || await_stopped(vm, deadline) != 0)
         return -1;
     return command(vm, "cont", NULL, deadline);
 }
