@@ -113,6 +113,12 @@ conformance-generated: all $(GENERATED)/made ## judge the reference in QEMU by t
 		--implementation $(CONFORM)/implementations/reference-guest.ini \
 		--guest-dir $(GUEST) --out $(BUILD)/generated.out $(GENERATED) | tail -n 1
 
+# An implementation that is spoken to by a program of its own, and programs that lie.
+CHECKS += check-adapter
+.PHONY: check-adapter
+check-adapter: $(BUILD)/vpc-conform $(BUILD)/vpc-host ## judge the reference through an adapter
+	@$(CONFORM)/tests/check-adapter $(BUILD)
+
 # Faults of the reference, each of which a scenario of its requirement must see (mutants/README.md; a minute or two).
 .PHONY: mutants
 mutants: all ## judge faulty copies of the reference: the mutation score (python3)

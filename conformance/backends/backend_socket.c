@@ -334,8 +334,12 @@ static void socket_step(struct vpc_backend *backend, uint64_t until)
 static int socket_pipe_open(struct vpc_backend *backend, int conn, const char *name,
                             const char *path)
 {
-    (void)name;
-    return vpc_sockets_connect(&self_of(backend)->locals, conn, path);
+    struct vpc_socket_backend *self = self_of(backend);
+    bool adapted = self->config.implementation->adapter != NULL;
+
+    return vpc_sockets_join(&self->locals, conn,
+                            adapted ? vpc_socket_adapter_pipe(self, name, path)
+                                    : vpc_unix_connect(path));
 }
 
 static bool socket_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
@@ -415,6 +419,7 @@ static void socket_destroy(struct vpc_backend *backend)
 
     vpc_process_end(&self->process);
     vpc_socket_waiters_end(self);
+    vpc_socket_adapters_end(self);
     for (size_t i = 0; i < self->control_count; i++) {
         if (self->controls[i].fd >= 0)
             close(self->controls[i].fd);

@@ -34,11 +34,11 @@ struct key {
 #define PLACE(field) offsetof(struct vpc_implementation, field)
 
 static const struct key keys[] = {
-    {"implementation", "name", PLACE(name)}, {"abi", "object", PLACE(object)},
-    {"process", "command", PLACE(command)},  {"process", "option", PLACE(option)},
-    {"process", "control", PLACE(control)},  {"process", "wait_ready", PLACE(wait_ready)},
-    {"guest", "files", PLACE(guest_files)},  {"guest", "command", PLACE(guest_command)},
-    {"pics", "features", PLACE(features)},
+    {"implementation", "name", PLACE(name)},    {"abi", "object", PLACE(object)},
+    {"process", "command", PLACE(command)},     {"process", "option", PLACE(option)},
+    {"process", "control", PLACE(control)},     {"process", "wait_ready", PLACE(wait_ready)},
+    {"process", "adapter", PLACE(adapter)},     {"guest", "files", PLACE(guest_files)},
+    {"guest", "command", PLACE(guest_command)}, {"pics", "features", PLACE(features)},
 };
 
 static int take_role(struct loader *loader, const char *value)
@@ -83,13 +83,12 @@ static int take(void *user, const char *section, const char *name, const char *v
         *place = vpc_copy(value);
         return 1;
     }
-    return wrong(
-        loader,
-        vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                   "[implementation], object in [abi], command, control, wait_ready and option in "
-                   "[process], files and command in [guest], features in [pics], "
-                   "and timers in [pixit]",
-                   name, section));
+    return wrong(loader, vpc_format("\"%s\" in [%s] is not known; known are name and role in "
+                                    "[implementation], object in [abi], command, control, adapter, "
+                                    "wait_ready and option in "
+                                    "[process], files and command in [guest], features in [pics], "
+                                    "and timers in [pixit]",
+                                    name, section));
 }
 
 static const char *what_is_missing(const struct vpc_implementation *result)

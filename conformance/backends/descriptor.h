@@ -25,6 +25,7 @@ struct vpc_implementation {
     char *command;    /* [process]: how to start it, with placeholders, or NULL */
     char *control;    /* [process]: where its control socket is; default "%{control}" */
     char *wait_ready; /* [process]: a program that waits for the ready event, or NULL */
+    char *adapter; /* [process]: what speaks for it (conformance/adapter/README.md), or NULL */
     char *option; /* [process]: how one setting is written; default "--option %{name}=%{value}" */
     char *guest_files;   /* [guest]: what to lay over the guest image, or NULL */
     char *guest_command; /* [guest]: how the puppet starts it, or NULL */

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory.h"
 
-static char **words_of(char *text)
+/* The words of the text, then `more` (NULL: none); NULL when the text has none. */
+static char **words_of(char *text, const char *const *more)
 {
     char **words = NULL, *rest = NULL;
     size_t count = 0;
@@ -24,11 +26,16 @@ static char **words_of(char *text)
         words[count++] = word;
         words[count] = NULL;
     }
+    for (; count > 0 && more && *more; more++) {
+        words = vpc_grow(words, count + 2, sizeof(*words));
+        words[count++] = (char *)(uintptr_t)*more;
+        words[count] = NULL;
+    }
     return words;
 }
 
 /* The error of an exec comes back through a pipe that the exec closes. */
-static _Noreturn void child(char **words, const char *output, int report, pid_t parent)
+static _Noreturn void child(char **words, const char *output, int joined, int report, pid_t parent)
 {
     int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -38,8 +45,8 @@ static _Noreturn void child(char **words, const char *output, int report, pid_t 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
-    dup2(null, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
+    dup2(joined < 0 ? null : joined, STDIN_FILENO);
+    dup2(joined < 0 ? out : joined, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
     execvp(words[0], words);
@@ -49,11 +56,12 @@ static _Noreturn void child(char **words, const char *output, int report, pid_t 
     _exit(127);
 }
 
-bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
-                       char **error)
+/* joined: what the process has for standard input and output; -1: nothing, and the file. */
+static bool start(struct vpc_process *process, const char *command, const char *const *more,
+                  const char *output, int joined, char **error)
 {
     char *text = vpc_copy(command);
-    char **words = words_of(text);
+    char **words = words_of(text, more);
     int report[2], failed = 0;
     pid_t parent = getpid();
 
@@ -66,7 +74,7 @@ bool vpc_process_start(struct vpc_process *process, const char *command, const c
         return false;
     }
     if (process->pid == 0)
-        child(words, output, report[1], parent);
+        child(words, output, joined, report[1], parent);
     setpgid(process->pid, process->pid);
     close(report[1]);
     if (read(report[0], &failed, sizeof(failed)) == (ssize_t)sizeof(failed)) {
@@ -76,6 +84,31 @@ bool vpc_process_start(struct vpc_process *process, const char *command, const c
     close(report[0]);
     free(words);
     free(text);
+    return *error == NULL;
+}
+
+bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
+                       char **error)
+{
+    return start(process, command, NULL, output, -1, error);
+}
+
+bool vpc_process_join(struct vpc_process *process, const char *command, const char *const *more,
+                      const char *output, int *joined, char **error)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        *error = vpc_format("\"%s\" can not be started: %s", command, strerror(errno));
+        return false;
+    }
+    if (start(process, command, more, output, ends[1], error)) {
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        *joined = ends[0];
+    } else {
+        close(ends[0]);
+    }
+    close(ends[1]);
     return *error == NULL;
 }
 

@@ -18,6 +18,10 @@ struct vpc_process {
 /* Starts the command, its words parted by spaces; its output is appended to the file.  False: *error, the caller's. */
 bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
                        char **error);
+/* The same; `more` (ends with NULL) are further words, whatever they hold; *joined is the harness's end of a socket that is the
+ * process's standard input and output, not blocking and close-on-exec.  Only its messages go to the file. */
+bool vpc_process_join(struct vpc_process *process, const char *command, const char *const *more,
+                      const char *output, int *joined, char **error);
 /* Whether it has ended, with its wait status; asks once and does not wait. */
 bool vpc_process_ended(struct vpc_process *process, int *status);
 /* The same, but waits for at most so long. */

@@ -29,6 +29,8 @@ struct vpc_socket_backend {
     struct vpc_sockets locals;
     struct vpc_control *controls;
     size_t control_count;
+    struct vpc_process *adapters;
+    size_t adapter_count;
     struct vpc_waiting *waiters;
     size_t waiter_count;
     char *bus_path, *log_path, *output_path, *control_path, *command;
@@ -69,5 +71,12 @@ bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t l
                              char **error);
 int vpc_socket_waiter_ended(struct vpc_backend *backend, int waiter);
 void vpc_socket_waiters_end(struct vpc_socket_backend *self);
+
+/* socket_adapter.c: the implementation's adapter in place of its control socket and its pipes. */
+/* The harness's end of a control connection, or of the open pipe; -1 with errno: ECONNREFUSED when the pipe is refused,
+ * EPROTO when the adapter answers something else or nothing. */
+int vpc_socket_adapter_control(struct vpc_socket_backend *self);
+int vpc_socket_adapter_pipe(struct vpc_socket_backend *self, const char *name, const char *path);
+void vpc_socket_adapters_end(struct vpc_socket_backend *self);
 
 #endif

@@ -22,7 +22,8 @@ void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *i
 bool vpc_socket_control_open(struct vpc_backend *backend, int client)
 {
     struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
-    int fd = vpc_unix_connect(self->control_path);
+    int fd = self->config.implementation->adapter ? vpc_socket_adapter_control(self)
+                                                  : vpc_unix_connect(self->control_path);
 
     if (fd < 0)
         return false;

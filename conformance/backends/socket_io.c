@@ -52,6 +52,9 @@ int vpc_unix_listen(const char *path)
 
 int vpc_unix_connect(const char *path)
 {
+    errno = ENOENT;
+    if (*path == '\0')
+        return -1;
     return unix_socket(path, false);
 }
 
@@ -73,12 +76,10 @@ static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain
         (struct vpc_socket){.id = id, .fd = fd, .unix_domain = unix_domain};
 }
 
-int vpc_sockets_connect(struct vpc_sockets *all, int id, const char *path)
+int vpc_sockets_join(struct vpc_sockets *all, int id, int fd)
 {
-    int fd = *path ? vpc_unix_connect(path) : -1;
-
     if (fd < 0)
-        return *path ? errno : ENOENT;
+        return errno;
     add_socket(all, id, fd, true);
     return 0;
 }

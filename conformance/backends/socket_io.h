@@ -41,8 +41,8 @@ struct vpc_sockets {
     bool *saw;
 };
 
-/* 0 or an errno. */
-int vpc_sockets_connect(struct vpc_sockets *all, int id, const char *path);
+/* Takes over a connected socket; 0, or errno when fd is -1. */
+int vpc_sockets_join(struct vpc_sockets *all, int id, int fd);
 struct vpc_socket *vpc_sockets_find(struct vpc_sockets *all, int id);
 bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error);
 uint16_t vpc_sockets_port(struct vpc_sockets *all, uint16_t port);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/adapter.h"
 #include "cli/cli.h"
 #include "report/clean.h"
 #include "verdicts/coverage.h"
@@ -104,6 +105,11 @@ int vpc_verb_run(struct vpc_settings *settings, char **words)
         return vpc_complain(vpc_copy("run needs --implementation FILE"));
     if (suite->backend_count == 0)
         suite->backends[suite->backend_count++] = &vpc_backend_inproc;
+    for (size_t i = 0; i < suite->implementation_count; i++)
+        if (!vpc_adapter_probe(suite->implementations[i], suite->build, &error)) {
+            vpc_complain(error);
+            return VPC_EXIT_HARNESS;
+        }
     suite->progress = isatty(STDERR_FILENO);
     vpc_suite_run(suite);
     if (suite->interrupted) {

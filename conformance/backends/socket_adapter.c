@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An implementation that has no control socket and no Unix sockets for its pipes is spoken to by a program of its own, the
+ * adapter (conformance/adapter/README.md).  One process of it is one connection: its standard input and output are one
+ * socket, and the harness holds the other end as if it were the connection itself.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/adapter.h"
+#include "backends/socket_backend.h"
+
+enum {
+    ANSWER_MS = 10000, /* for the first line of an adapter */
+    LINE_MAX_OCTETS = 4096,
+};
+
+/* ---- its first line -------------------------------------------------------------------------------------------------- */
+
+/* Reads one line and not an octet more: what follows it is the connection's.  False with errno EPROTO. */
+static bool first_line(int fd, char *line, size_t size)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    size_t n = 0;
+
+    while (n + 1 < size && poll(&look, 1, ANSWER_MS) == 1 && recv(fd, line + n, 1, 0) == 1) {
+        if (line[n] == '\n') {
+            line[n] = '\0';
+            return true;
+        }
+        n++;
+    }
+    errno = EPROTO;
+    return false;
+}
+
+/* ---- connections ------------------------------------------------------------------------------------------------------ */
+
+static int join(struct vpc_socket_backend *self, const char *const *words)
+{
+    char *error = NULL, *command = vpc_socket_backend_expand(
+                            self, self->config.implementation->adapter, "", "", "", &error);
+    struct vpc_process process = {0};
+    int fd = -1;
+
+    if (command && vpc_process_join(&process, command, words, self->output_path, &fd, &error)) {
+        self->adapters = vpc_grow(self->adapters, self->adapter_count + 1, sizeof(*self->adapters));
+        self->adapters[self->adapter_count++] = process;
+    }
+    free(command);
+    free(error);
+    errno = fd < 0 ? EPROTO : 0;
+    return fd;
+}
+
+int vpc_socket_adapter_control(struct vpc_socket_backend *self)
+{
+    int fd = join(self, (const char *const[]){"control", NULL});
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    char octet;
+
+    /* Without the greeting the client is not there yet, and would miss the events of the session that begins. */
+    if (fd < 0 || (poll(&look, 1, ANSWER_MS) == 1 && recv(fd, &octet, 1, MSG_PEEK) == 1))
+        return fd;
+    close(fd);
+    errno = ECONNREFUSED;
+    return -1;
+}
+
+int vpc_socket_adapter_pipe(struct vpc_socket_backend *self, const char *name, const char *path)
+{
+    int fd = join(self, (const char *const[]){"pipe", name, path, NULL}), failed = 0;
+    char line[LINE_MAX_OCTETS];
+
+    if (fd < 0)
+        return -1;
+    if (!first_line(fd, line, sizeof(line)))
+        failed = EPROTO;
+    else if (strcmp(line, "open") != 0)
+        failed = strcmp(line, "refused") == 0 ? ECONNREFUSED : EPROTO;
+    if (failed == 0)
+        return fd;
+    close(fd);
+    errno = failed;
+    return -1;
+}
+
+void vpc_socket_adapters_end(struct vpc_socket_backend *self)
+{
+    for (size_t i = 0; i < self->adapter_count; i++)
+        vpc_process_end(&self->adapters[i]);
+    free(self->adapters);
+    self->adapters = NULL;
+    self->adapter_count = 0;
+}
+
+/* ---- the probe --------------------------------------------------------------------------------------------------------- */
+
+/* Before any run there is no bus, no folder and no machine: the adapter gets a hyphen for each. */
+static char *expand(const struct vpc_implementation *implementation, const char *build,
+                    char **error)
+{
+    const char *pairs[] = {"build",   build, "bus",     "-",   "dir", "-",       "log",
+                           "-",       "vm",  "-",       "tag", "-",   "control", "-",
+                           "options", "",    "seconds", "0",   NULL};
+    const char *unknown = "";
+    char *command = vpc_expand(implementation->adapter, pairs, &unknown);
+
+    if (command == NULL)
+        *error =
+            vpc_format("%s: adapter: an unknown placeholder: %s", implementation->path, unknown);
+    return command;
+}
+
+static bool take_answer(struct vpc_implementation *implementation, const char *line, char **error)
+{
+    json_t *answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    const char *features = json_string_value(json_object_get(answer, "features"));
+    bool good = json_integer_value(json_object_get(answer, "adapter")) == 1 && features;
+
+    if (good) {
+        free(implementation->features);
+        implementation->features = vpc_copy(features);
+    } else {
+        *error = vpc_format("%s: adapter: answers the probe with \"%.200s\", not with "
+                            "{\"adapter\": 1, \"features\": \"...\"}",
+                            implementation->path, line);
+    }
+    json_decref(answer);
+    return good;
+}
+
+bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *build, char **error)
+{
+    struct vpc_process process = {0};
+    char line[LINE_MAX_OCTETS], *command;
+    bool good = false;
+    int fd;
+
+    if (implementation->adapter == NULL)
+        return true;
+    command = expand(implementation, build, error);
+    if (command && vpc_process_join(&process, command, (const char *const[]){"probe", NULL},
+                                    "/dev/null", &fd, error)) {
+        if (first_line(fd, line, sizeof(line)))
+            good = take_answer(implementation, line, error);
+        else
+            *error = vpc_format("%s: adapter: \"%s probe\" answers no line within %d s",
+                                implementation->path, command, ANSWER_MS / 1000);
+        close(fd);
+    }
+    vpc_process_end(&process);
+    free(command);
+    return good;
+}
