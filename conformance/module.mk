@@ -95,7 +95,7 @@ $(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c
 	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -o $@ $<
 
 check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
-	@$(CONFORM)/tests/check-product $(BUILD)
+	@SAN=$(SAN) $(CONFORM)/tests/check-product $(BUILD)
 
 coverage-spec: $(BUILD)/vpc-conform ## each requirement with its scenarios; red when a MUST or an event has none
 	@$< coverage --gate

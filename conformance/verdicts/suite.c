@@ -257,14 +257,15 @@ static volatile struct vpc_running *shared(size_t count)
     exit(VPC_EXIT_HARNESS);
 }
 
-static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs)
+/* Runs those from first on. */
+static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first)
 {
     volatile struct vpc_running *running = shared(suite->run_count + 1);
     struct vpc_progress progress;
     size_t count = 0;
 
     vpc_progress_begin(&progress, suite);
-    for (size_t i = 0; i < suite->run_count; i++) {
+    for (size_t i = first; i < suite->run_count; i++) {
         if (vpc_jobs_interrupted(jobs)) {
             not_run(&suite->runs[i], VPC_HARNESS_ERROR, vpc_copy("interrupted"));
             continue;
@@ -286,13 +287,14 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs)
 void vpc_suite_run(struct vpc_suite *suite)
 {
     struct vpc_jobs *jobs;
+    size_t first = suite->run_count;
 
     if (suite->limit_ms == 0)
         suite->limit_ms = RUN_LIMIT_MS;
     jobs = vpc_jobs_begin(suite->jobs ? suite->jobs : 1, suite->limit_ms);
     vpc_prepare(suite, jobs);
     plan(suite);
-    run_all(suite, jobs);
+    run_all(suite, jobs, first);
     suite->interrupted = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
 }

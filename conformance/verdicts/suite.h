@@ -75,7 +75,7 @@ bool vpc_suite_add_matching(struct vpc_suite *suite, const char *folder, const c
                             char **error);
 /* Keeps the scenarios that cover a requirement that fits the shell pattern. */
 void vpc_suite_keep_covering(struct vpc_suite *suite, const char *pattern);
-/* Runs every scenario on every backend and split, with each implementation of its role. */
+/* Runs every scenario on every backend and split, with each implementation of its role; called again, all of them again. */
 void vpc_suite_run(struct vpc_suite *suite);
 /* One run more, of a script that is not the suite's: its result, and no folder. */
 void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
