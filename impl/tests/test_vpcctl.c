@@ -534,6 +534,10 @@ Test(vpcctl, connect_copies_one_way_while_the_other_is_full)
     int far = accepted();
     fcntl(far, F_SETFL, O_NONBLOCK);
     fcntl(in[1], F_SETFL, O_NONBLOCK);
+    /* A few octets first: the next 64 KiB do not fit into the pipe behind them, but some do. */
+    struct pollfd first = {.fd = out[0], .events = POLLIN};
+    cr_assert_eq(write(far, "few", 3), 3);
+    cr_assert_eq(poll(&first, 1, PROGRAM_LIMIT_MS), 1);
     int64_t quiet = scratch_now_ms() + 300; /* until nothing more fits on the way to `out` */
     while (scratch_now_ms() < quiet)
         if (stuff(far) > 0)

@@ -315,7 +315,7 @@ def wrong_end(role, name, frame):
     t.handshake()
     t.opened()
     out, into = mine(t)
-    lost(t, "protocol violation", "violation", log="PROTOCOL_VIOLATION", closed="CHANNEL_CLOSED:protocol violation",
+    lost(t, "protocol violation", "violation", log="PROTOCOL_VIOLATION", closed="CHANNEL_CLOSED:session lost",
          receive=(frame(out, into),), before=(GOODBYE(cause=1),), stream="aborted")
     return t
 

@@ -181,9 +181,14 @@ func (h *Host) attached(p *Pair, errno uint32) {
 	h.log(idPipeOpened, h.pairFields(p, nil))
 }
 
-// gone: the client is wholly gone.  What it wrote is drained first (CLS-6), so an error is no reason to abort: on a pipe it
-// says only that the client left without having read all.
-func (h *Host) gone(p *Pair, _ uint32) { p.gone = true }
+// gone: without an error the client is gone, and what it wrote is drained first (CLS-6); else its stream is broken (CLS-5).
+func (h *Host) gone(p *Pair, errno uint32) {
+	if errno != 0 {
+		h.abort(p, "local program", errno)
+		return
+	}
+	p.gone = true
+}
 
 func (h *Host) pairOver(p *Pair) {
 	if p.start != nil {

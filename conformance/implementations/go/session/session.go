@@ -326,3 +326,6 @@ func (s *Session) violated(m *wire.Message, v *Violation) {
 	s.owner.Violated(m, v)
 	s.end(CauseViolation)
 }
+
+// Rename sets the name that HELLO says.
+func (s *Session) Rename(name string) { s.config.Name = name }

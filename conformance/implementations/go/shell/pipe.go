@@ -133,10 +133,13 @@ func (server *pipeServer) close() {
 	}
 }
 
-// lost: a client that left without having read all shows as an error; to the pair it is a client that is gone, and what it
-// wrote was read before.
+// lost: a pipe does not break.  An error says that its client left without having read all, and is gone; what it wrote was
+// read before.
 func (p *Pipes) lost(s *streams, id uint32, errno syscall.Errno) {
-	s.loop.ep.StreamGone(id, uint32(errno))
+	if errno != 0 {
+		s.loop.ep.StreamEOF(id)
+	}
+	s.loop.ep.StreamGone(id, 0)
 }
 
 // discard ends a client's connection: it reads the end of the file, which an unread octet of its own would turn into an
