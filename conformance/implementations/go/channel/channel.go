@@ -104,6 +104,14 @@ func (e *end) release() {
 	e.resetDue, e.releasedDue = false, false
 }
 
+// peerReleased releases the channel by the peer's last word.  A RESET that still waits is dropped (CLS-4), but not the
+// RELEASED that answers the peer's own RESET, which crossed ours: the peer waits for it.
+func (e *end) peerReleased() Verdict {
+	e.state = Released
+	e.resetDue = false
+	return Fits
+}
+
 // control makes RESET or RELEASED.  RESET goes first: a RESET behind a RELEASED would find a released id, where it is passed
 // over (CHN-2), and no RELEASED would answer it.
 func (e *end) control(offset uint64) *wire.Message {
@@ -186,8 +194,7 @@ func (s *Sender) PeerReleased() Verdict {
 	if s.state != Closing && s.state != Aborting {
 		return Illegal
 	}
-	s.release() // a RESET that still waits is dropped (CLS-4)
-	return Fits
+	return s.peerReleased()
 }
 
 // Control makes the control message that waits, or nil.
@@ -293,8 +300,7 @@ func (r *Receiver) PeerReleased() Verdict {
 	if r.state != Aborting {
 		return Illegal
 	}
-	r.release()
-	return Fits
+	return r.peerReleased()
 }
 
 // Take hands over at most n bytes for the local program; Delivered tells how many of them it got.
