@@ -28,6 +28,7 @@ const (
 	idEventsLost  = 1030
 	idGuestEvent  = 1031
 	idSuppressed  = 1032
+	idReadyFailed = 1043
 	idsNotSent    = 1040 // from here on an entry is about the program and its machine alone (LOG-6)
 )
 
@@ -75,6 +76,7 @@ var catalog = map[uint32]*kind{
 	idEventsLost:  {"EVENTS_LOST", warning, false, "count", "", []string{"count", "cause"}, "Entries of the guest's event log did not reach this log."},
 	idGuestEvent:  {"GUEST_EVENT", info, false, "", "", []string{"event_id", "port", "h2g", "g2h", "errno", "cause", "detail"}, "The guest endpoint logged an event that this catalogue lacks."},
 	idSuppressed:  {"EVENTS_SUPPRESSED", warning, true, "count", "event_id", []string{"event_id", "count"}, "Entries of one id were left out, so that the log is not flooded."},
+	idReadyFailed: {"READY_EVENT_FAILED", failure, false, "", "", []string{"event", "errno", "cause"}, "The ready event is not as it should be."},
 	1040:          {"SANDBOX_OFF", warning, true, "", "", []string{"cause"}, "The endpoint runs with more rights than it needs."},
 	1041:          {"CLIENT_REFUSED", warning, true, "count", "", []string{"socket", "uid", "count", "cause"}, "A client of another user was refused."},
 	1042:          {"RESOURCES_SHORT", failure, true, "", "", []string{"socket", "errno", "cause"}, "A client has to wait: the system gives no descriptor or memory for it."},

@@ -126,6 +126,7 @@ func (e *Endpoint) reply(r *request, kind string, value Fields) {
 }
 
 func (e *Endpoint) broadcast(event string, data Fields) {
+	data["vm"] = e.config.VM
 	e.act(Action{Kind: Broadcast,
 		Text: encode(Fields{"event": event, "data": data, "time": e.config.WallClock()})})
 }

@@ -39,6 +39,7 @@ const (
 	Reply                        // send the line Text to Client
 	Broadcast                    // send it to every client
 	Log                          // append it to the event log
+	Stopped                      // nothing more comes but the last frames of BusOutput
 	ReadyEvent                   // host: the ready event Name is Set, or not
 )
 
@@ -71,6 +72,9 @@ type side interface {
 	late()
 	nextControl() *wire.Message
 	commands() map[string]command
+	stopping()
+	stopPair(p *Pair)
+	unsaid() bool
 	level() (level, missing string)
 	pairOver(p *Pair)
 	closed(p *Pair)
@@ -98,7 +102,8 @@ type Endpoint struct {
 	byStream   map[uint32]*Pair
 	ids        idSet
 	lastStream uint32
-	turn       int // whose DATA is next
+	turn       int   // whose DATA is next
+	stopBy     int64 // when a stop waits no longer; never: not stopping
 
 	peer      string
 	peerPairs int64
@@ -107,7 +112,7 @@ type Endpoint struct {
 }
 
 func newEndpoint(role wire.Role, config Config) *Endpoint {
-	e := &Endpoint{role: role, config: config, floodOf: map[uint32]*flood{},
+	e := &Endpoint{role: role, stopBy: never, config: config, floodOf: map[uint32]*flood{},
 		byID: map[uint32]*Pair{}, byStream: map[uint32]*Pair{}}
 	e.options = &e.config.Options
 	o := e.options
@@ -128,6 +133,7 @@ func (e *Endpoint) act(a Action) { e.actions = append(e.actions, a) }
 
 // Actions takes what there is to do.
 func (e *Endpoint) Actions() []Action {
+	e.clockStop()
 	actions := e.actions
 	e.actions = nil
 	return actions
@@ -144,11 +150,15 @@ func (e *Endpoint) Clock(now int64) {
 	}
 	e.side.clock()
 	e.clockLog(false)
+	e.clockStop()
 }
 
 // Deadline is when Clock must be called at the latest.
 func (e *Endpoint) Deadline() int64 {
 	at := least(least(e.session.Deadline(), e.side.deadline()), e.logDeadline())
+	if e.session.State() != session.Stopped {
+		at = least(at, e.stopBy)
+	}
 	for _, p := range e.pairs {
 		if !p.over {
 			at = least(at, e.pairDeadline(p))
@@ -188,11 +198,36 @@ func (e *Endpoint) BusOutput() []byte { return e.session.Output() }
 // what asks for more of them (FLW-5).
 func (e *Endpoint) BusWanted() bool { return len(e.pairs) < 4*int(e.options.MaxPairs)+1024 }
 
-// Stop ends everything: GOODBYE is the last frame of BusOutput.
-func (e *Endpoint) Stop() {
+// ReadyFailed tells that other processes do not see the ready event as it should be.
+func (e *Endpoint) ReadyFailed(event string, errno uint32) {
+	e.log(idReadyFailed, Fields{"event": event, "errno": errno, "cause": errnoText(errno)})
+}
+
+// Stop ends everything: no more channels are taken, the local programs count as having finished, and when every pair has
+// drained, or after so many milliseconds, GOODBYE is the last frame of BusOutput.  Stopped tells of that.
+func (e *Endpoint) Stop(limit int64) {
+	e.stopBy = e.now + limit
+	e.side.stopping()
+	for _, p := range e.pairs {
+		if p.opened && !p.over && !p.aborted() {
+			e.side.stopPair(p)
+			e.advance(p)
+		}
+	}
+	e.clockStop()
+}
+
+// clockStop ends a stop that waits for nothing any more.
+func (e *Endpoint) clockStop() {
+	state := e.session.State()
+	waits := e.now < e.stopBy && state == session.Up && (len(e.pairs) > 0 || e.side.unsaid())
+	if e.stopBy == never || state == session.Stopped || waits {
+		return
+	}
 	e.session.Stop()
 	e.clockLog(true)
 	e.log(idStopped, Fields{"cause": "told to stop"})
+	e.act(Action{Kind: Stopped})
 }
 
 // ---- local streams ----

@@ -13,6 +13,7 @@ const readyPerSecond = 16
 // Host is a host endpoint.
 type Host struct {
 	*Endpoint
+	ending    bool // it is stopping
 	peerReady bool // the guest's last READY
 	ready     bool // as it was last told
 	readyAt   []int64
@@ -57,11 +58,18 @@ func (h *Host) deadline() int64 {
 
 func (h *Host) nextControl() *wire.Message { return nil }
 
+func (h *Host) stopping() {
+	h.ending = true
+	h.tellReady("the host endpoint stops")
+}
+
+func (h *Host) unsaid() bool { return false }
+
 func (h *Host) logged(uint32, int, Fields) {}
 
 // tellReady logs and announces a change of readiness (RDY-1).
 func (h *Host) tellReady(why string) {
-	ready := h.session.State() == session.Up && h.peerReady && !h.session.Late()
+	ready := h.session.State() == session.Up && h.peerReady && !h.ending && !h.session.Late()
 	if ready == h.ready {
 		return
 	}
@@ -72,7 +80,7 @@ func (h *Host) tellReady(why string) {
 	}
 	h.act(Action{Kind: ReadyEvent, Set: ready, Name: `Local\` + h.config.Tag + "_ChannelReady"})
 	h.log(id, fields)
-	h.broadcast(event, Fields{"tag": h.config.Tag})
+	h.broadcast(event, fields)
 }
 
 func (h *Host) level() (level, missing string) {

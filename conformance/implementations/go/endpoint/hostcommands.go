@@ -195,6 +195,13 @@ func (h *Host) stopCommand(r *request) {
 		return
 	}
 	p.stop = r
+	h.stopPair(p)
+	h.advance(p)
+}
+
+// stopPair ends a pair as if its client had gone.
+func (h *Host) stopPair(p *Pair) {
+	p.stopped = true
 	p.gone = true
 	p.openBy = never
 	p.progress = h.now
@@ -204,7 +211,6 @@ func (h *Host) stopCommand(r *request) {
 		h.detach(p, Close)
 		h.finishWriting(p)
 	}
-	h.advance(p)
 }
 
 func (h *Host) setTagCommand(r *request) {

@@ -19,6 +19,7 @@ type Pair struct {
 	opened   bool // CHANNEL_OPENED was logged
 	attached bool // the local stream is there
 	finished bool // the local program has finished writing
+	stopped  bool // host: it counts as gone because it was told to end
 	gone     bool // the local program is wholly gone, or counts as such
 	detached bool // the local stream was given up
 	over     bool // both channels are released, and that was logged
@@ -119,7 +120,7 @@ func (e *Endpoint) logClosed(p *Pair) {
 	cause, level := p.cause, warning
 	if cause == "" {
 		cause, level = "closed", info
-		if p.stop != nil {
+		if p.stopped {
 			cause = "stopped"
 		}
 	}

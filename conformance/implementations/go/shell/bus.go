@@ -66,7 +66,7 @@ func (b *bus) serve(conn io.ReadWriteCloser) {
 	b.loop.post(func() {
 		b.conn = nil
 		close(frames)
-		if b.loop.until.IsZero() {
+		if !b.loop.stopped {
 			b.loop.ep.BusDown(why)
 		}
 	})

@@ -17,7 +17,10 @@ import (
 	"vpcbus/endpoint"
 )
 
-const farewellTime = 2 * time.Second
+const (
+	drainTime    = 5 * time.Second // for open pairs, when the endpoint is stopped
+	farewellTime = 2 * time.Second // for GOODBYE
+)
 
 // Loop runs one endpoint.
 type Loop struct {
@@ -30,6 +33,7 @@ type Loop struct {
 	control *controlServer
 	streams *streams
 	ready   *readyEvent
+	stopped bool      // the endpoint has
 	until   time.Time // when a farewell that was not taken is given up; zero: not stopping
 }
 
@@ -104,11 +108,10 @@ func (l *Loop) Run() {
 
 // patience is how long the loop may wait.
 func (l *Loop) patience() time.Duration {
+	at, longest := l.ep.Deadline(), time.Hour
 	if !l.until.IsZero() {
-		return time.Until(l.until)
+		longest = time.Until(l.until)
 	}
-	at := l.ep.Deadline()
-	const longest = time.Hour
 	if wait := at - l.now(); wait < longest.Milliseconds() {
 		return time.Until(l.begun.Add(time.Duration(at) * time.Millisecond))
 	}
@@ -117,8 +120,8 @@ func (l *Loop) patience() time.Duration {
 
 func (l *Loop) stop() {
 	if l.until.IsZero() {
-		l.ep.Stop()
-		l.until = time.Now().Add(farewellTime)
+		l.until = time.Now().Add(drainTime + farewellTime)
+		l.ep.Stop(drainTime.Milliseconds())
 	} else {
 		l.until = time.Now()
 	}
@@ -129,7 +132,7 @@ func (l *Loop) finished() bool {
 		return false
 	}
 	l.settle()
-	return l.bus.idle() || !time.Now().Before(l.until)
+	return l.stopped && l.bus.idle() || !time.Now().Before(l.until)
 }
 
 // settle carries out what the endpoint wants, until it wants nothing more.
@@ -157,8 +160,12 @@ func (l *Loop) carryOut(a endpoint.Action) {
 		l.control.reply(a.Client, a.Text)
 	case endpoint.Broadcast:
 		l.control.broadcast(a.Text)
+	case endpoint.Stopped:
+		l.stopped = true
 	case endpoint.ReadyEvent:
-		l.ready.set(a.Name, a.Set)
+		if err := l.ready.set(a.Name, a.Set); err != nil {
+			l.ep.ReadyFailed(a.Name, uint32(errnoOf(err)))
+		}
 	default:
 		l.streams.carryOut(a)
 	}

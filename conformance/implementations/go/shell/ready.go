@@ -3,7 +3,6 @@
 package shell
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -29,17 +28,15 @@ func eventPath(folder, name string) string { return filepath.Join(folder, short(
 
 var wholeFile = syscall.Flock_t{Type: syscall.F_WRLCK}
 
-func (r *readyEvent) set(name string, set bool) {
+func (r *readyEvent) set(name string, set bool) error {
 	if r.held != nil {
 		r.held.Close()
 		r.held = nil
 	}
 	if r.folder == "" || !set {
-		return
+		return nil
 	}
-	if err := r.hold(name); err != nil {
-		fmt.Fprintf(os.Stderr, "the ready event %s can not be set: %v\n", name, err)
-	}
+	return r.hold(name)
 }
 
 func (r *readyEvent) hold(name string) error {
