@@ -115,13 +115,13 @@ func (g *Guest) judge(p *Pair) uint32 {
 	switch {
 	case !g.ready:
 		return errnoAgain
+	case g.inUse() >= int(g.options.MaxPairs):
+		return errnoNoBufs
 	case p.port == 0:
 		return errnoInvalid
 	case !g.options.allows(p.port):
 		g.logConnect(p, errnoAccess)
 		return errnoAccess
-	case g.inUse() >= int(g.options.MaxPairs):
-		return errnoNoBufs
 	}
 	return 0
 }
