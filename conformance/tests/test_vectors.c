@@ -94,9 +94,8 @@ static void set_field(struct vpc_frame *frame, const json_t *fields, const char 
 
         vpc_frame_set_payload(frame, payload.octets, payload.n);
         vec_octets_free(&payload);
-    } else if (strcmp(name, "tag") == 0 || strcmp(name, "name") == 0) {
-        cr_assert(vpc_frame_set_text(frame, name, json_string_value(value)));
-    } else {
+    } else if (!json_is_string(value) ||
+               !vpc_frame_set_text(frame, name, json_string_value(value))) {
         cr_assert(vpc_frame_set(frame, name, vec_number(fields, name)), "no field %s", name);
     }
 }
