@@ -51,7 +51,7 @@ static void answer_generic(vpc_endpoint *ep, struct vpc_asker *asker, const char
 {
     json_t *object = error_object("GenericError", text);
 
-    json_object_set_new(json_object_get(object, "error"), "hresult", json_string("0x80020009"));
+    json_object_set_new(json_object_get(object, "error"), "hresult", json_string(VPC_GENERIC_HRESULT));
     answer(ep, asker, object);
 }
 

@@ -15,6 +15,7 @@
 #ifndef VPC_CORE_ENDPOINT_H
 #define VPC_CORE_ENDPOINT_H
 
+#include "lib/generic_error.h"
 #include "lib/port_list.h"
 #include "lib/vpc.h" /* the results, the levels, and the checks of names */
 #include "vpc_endpoint.h"

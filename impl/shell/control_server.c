@@ -14,22 +14,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "generic_error.h"
 #include "shell_internal.h"
 
 enum {
     CLIENTS_MAX = 64,
     OUTPUT_MAX = 1 << 20,
     LINES_PER_TURN = 64,
+    LEAVE_MS = 2000, /* who was sent away may so long finish writing and read its last line */
     IN_SIZE = VPC_CONTROL_LINE_MAX + 1,
 };
 
 #define ERROR_LINE(text)                                                                           \
-    "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"0x80070057\", \"desc\": \"" text     \
-    "\"}}"
+    "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"" VPC_GENERIC_HRESULT               \
+    "\", \"desc\": \"" text "\"}}"
 
 static void doom(vpc_client *client)
 {
+    if (client->doomed)
+        return;
     client->doomed = true;
+    vpc_timer_clear(&client->shell->loop, &client->leave);
+    vpc_socket_read_off(client->watch.fd);
     vpc_watch_close(&client->shell->loop, &client->watch);
 }
 
@@ -64,7 +70,16 @@ static void queue_line(vpc_client *client, const char *text, size_t n)
 
 static bool reads(const vpc_client *client)
 {
-    return !client->leaving && !client->in_eof && client->in_size < IN_SIZE;
+    return !client->in_eof && (client->leaving || client->in_size < IN_SIZE);
+}
+
+/* Its last line is sent: it reads that, then the end.  What it still writes is read away until it has finished, since a
+ * socket that is closed with unread octets resets its peer. */
+static void see_off(vpc_client *client)
+{
+    shutdown(client->watch.fd, SHUT_WR);
+    if (client->in_eof)
+        doom(client);
 }
 
 static void flush_client(vpc_client *client)
@@ -85,18 +100,28 @@ static void flush_client(vpc_client *client)
     client->out_size -= sent;
     memmove(client->out, client->out + sent, client->out_size);
     if (client->leaving && client->out_size == 0)
-        doom(client);
-    else
+        see_off(client);
+    if (!client->doomed)
         vpc_watch_set(&client->shell->loop, &client->watch,
                       (reads(client) ? EPOLLIN : 0) | (client->out_size ? EPOLLOUT : 0));
+}
+
+static void on_leave(vpc_timer *timer)
+{
+    doom(timer->owner);
 }
 
 /* Its last line; what it still sends is not looked at. */
 static void send_away(vpc_client *client, const char *line)
 {
+    vpc_loop *loop = &client->shell->loop;
     queue_line(client, line, strlen(line));
+    if (client->doomed)
+        return;
     client->leaving = true;
     client->in_size = 0;
+    client->leave = (vpc_timer){.on_due = on_leave, .owner = client};
+    vpc_timer_set(loop, &client->leave, loop->now + LEAVE_MS);
 }
 
 /* Gives one line to the endpoint; false when there is none. */
@@ -133,7 +158,7 @@ static void read_client(vpc_client *client)
 {
     ssize_t n = read(client->watch.fd, client->in + client->in_size, IN_SIZE - client->in_size);
     if (n > 0)
-        client->in_size += (size_t)n;
+        client->in_size += client->leaving ? 0 : (size_t)n;
     else if (n == 0)
         client->in_eof = true; /* it may still read its answers: EPOLLHUP tells when it has gone */
     else if (errno != EAGAIN && errno != EINTR)
@@ -182,8 +207,7 @@ static void on_client(vpc_listener *listener, int fd)
     vpc_control *control = &shell->control;
     static const char full[] = ERROR_LINE("too many control clients") "\n";
     if (control->count >= CLIENTS_MAX) {
-        send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        close(fd);
+        vpc_listener_turn_away(fd, full);
         return;
     }
     vpc_client *client = new_client(shell, fd);
@@ -227,6 +251,7 @@ void vpc_control_flush(vpc_control *control)
 
 static void free_client(vpc_client *client)
 {
+    vpc_timer_clear(&client->shell->loop, &client->leave);
     vpc_watch_close(&client->shell->loop, &client->watch);
     free(client->in);
     free(client->out);

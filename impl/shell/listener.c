@@ -116,15 +116,29 @@ static bool is_welcome(vpc_listener *listener, int fd)
     return false;
 }
 
+void vpc_socket_read_off(int fd)
+{
+    char octets[4096];
+    shutdown(fd, SHUT_RDWR);
+    while (read(fd, octets, sizeof(octets)) > 0)
+        ;
+}
+
+void vpc_listener_turn_away(int fd, const char *text)
+{
+    if (text)
+        send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    vpc_socket_read_off(fd);
+    close(fd);
+}
+
 /* The next client, -1 with an errno when there is none, or -1 with EACCES for one that was refused. */
 static int accept_client(vpc_listener *listener)
 {
     int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 || is_welcome(listener, fd))
         return fd;
-    if (listener->refusal)
-        send(fd, listener->refusal, strlen(listener->refusal), MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(fd);
+    vpc_listener_turn_away(fd, listener->refusal);
     errno = EACCES;
     return -1;
 }
@@ -211,7 +225,7 @@ static void turn_away_waiting(vpc_listener *listener)
     for (int i = 0; listener->watch.fd >= 0 && i < VPC_TURNED_AWAY_MAX; i++) {
         int fd = accept_client(listener);
         if (fd >= 0)
-            close(fd);
+            vpc_listener_turn_away(fd, NULL);
         else if (errno != EACCES)
             return;
     }

@@ -100,7 +100,8 @@ typedef struct vpc_client {
     bool doomed;  /* disconnected; to be removed at the end of the turn */
     bool told;    /* control_close() was said */
     bool in_eof;  /* it finished writing */
-    bool leaving; /* removed as soon as its output is sent; its input is not looked at */
+    bool leaving; /* removed when its output is sent and it has finished writing; its input is not looked at */
+    vpc_timer leave; /* armed while leaving: its end */
     vpc_watch watch;
     char *in; /* VPC_CONTROL_LINE_MAX + 1 octets */
     size_t in_size;
@@ -174,6 +175,13 @@ void vpc_listener_mute(vpc_listener *listener);
 void vpc_listener_pause(vpc_listener *listener, bool pause);
 /* Stops listening and gives back the name. */
 void vpc_listener_close(vpc_listener *listener);
+/* Closes a client's socket after a last text (NULL: none), which it can read whatever it has written. */
+void vpc_listener_turn_away(int fd, const char *text);
+/*
+ * Before a Unix socket is closed: one that is closed with unread octets gives its peer ECONNRESET, where it shall read
+ * the end of the file.  After the shutdown no more can come, so this ends.
+ */
+void vpc_socket_read_off(int fd);
 
 /* bus.c */
 int vpc_bus_open(vpc_bus *bus, vpc_shell *shell, const char *spec);

@@ -224,17 +224,6 @@ void vpc_stream_shutdown(vpc_stream *stream)
     shutdown(stream->watch.fd, SHUT_WR);
 }
 
-/*
- * A Unix socket that is closed with unread octets gives its peer ECONNRESET; a pipe's client shall
- * read the end of the file (CLS-11).  After the shutdown no more can come, so this ends.
- */
-static void close_pipe(vpc_stream *stream)
-{
-    shutdown(stream->watch.fd, SHUT_RDWR);
-    while (read(stream->watch.fd, stream->shell->chunk, VPC_CHUNK) > 0)
-        ;
-}
-
 void vpc_stream_end(vpc_stream *stream, bool abort)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -244,7 +233,7 @@ void vpc_stream_end(vpc_stream *stream, bool abort)
     if (stream->phase == VPC_STREAM_OPEN && !stream->local && !abort && vpc_tcp_linger(stream))
         return;
     if (stream->watch.fd >= 0 && stream->local)
-        close_pipe(stream);
+        vpc_socket_read_off(stream->watch.fd); /* CLS-11 */
     else if (stream->watch.fd >= 0 && abort)
         setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     stream->phase = VPC_STREAM_CLOSED;

@@ -221,26 +221,50 @@ Test(shell, a_control_client_that_finished_writing_still_gets_its_answer)
     RIG_UNTIL(fake->clients_closed == 1);
 }
 
+/* Sends them all while the shell turns, and looks what came back meanwhile. */
+static void send_long_line(int fd, size_t n, char *text, size_t size)
+{
+    size_t sent = 0, got = 0;
+    memset(octets, 'x', n);
+    int64_t end = scratch_now_ms() + 5000;
+    while ((sent < n || !memchr(text, '\n', got)) && scratch_now_ms() < end) {
+        ssize_t w = sent < n ? write(fd, octets + sent, n - sent) : 0;
+        cr_assert(w >= 0 || errno == EAGAIN, "%s after %u octets", strerror(errno), (unsigned)sent);
+        sent += w > 0 ? (size_t)w : 0;
+        vpc_shell_turn(rig, 1);
+        long r = rig_read(fd, text + got, size - 1 - got);
+        got += r > 0 ? (size_t)r : 0;
+    }
+    text[got] = '\0';
+}
+
 Test(shell, a_line_that_is_too_long_ends_the_connection_after_an_error)
 {
     int fd = control_client();
-    expect_text(fd, "{\"VPCBus\": {}}\n");
-    memset(octets, 'x', 70000);
-    size_t sent = 0;
     char text[256] = "";
-    long n = -1;
-    int64_t end = scratch_now_ms() + 5000;
-    while (n < 0 && scratch_now_ms() < end) {
-        ssize_t w = sent < 70000 ? write(fd, octets, 70000 - sent) : 0;
-        sent += w > 0 ? (size_t)w : 0;
-        vpc_shell_turn(rig, 1);
-        n = rig_read(fd, text, sizeof(text) - 1);
-    }
-    cr_assert_not_null(strstr(text, "GenericError"));
+    expect_text(fd, "{\"VPCBus\": {}}\n");
+    send_long_line(fd, 600000, text, sizeof(text));
+    cr_assert_not_null(strstr(text, "\"GenericError\", \"hresult\": \"0x80020009\""), "%s", text);
     cr_assert_eq(fake->lines, 0);
+    RIG_UNTIL(rig_read(fd, text, sizeof(text)) == 0);
+    cr_assert_eq(fake->clients_closed, 0, "it may still write");
+    cr_assert_eq(write(fd, "more", 4), 4);
+    shutdown(fd, SHUT_WR);
     RIG_UNTIL(fake->clients_closed == 1);
-    n = rig_read(fd, text, sizeof(text));
-    cr_assert(n == 0 || (n < 0 && errno == ECONNRESET));
+    cr_assert_eq(rig_read(fd, text, sizeof(text)), 0, "%s", strerror(errno));
+    close(fd);
+}
+
+Test(shell, a_client_that_was_sent_away_goes_within_a_time_limit)
+{
+    int fd = control_client();
+    char text[256] = "";
+    expect_text(fd, "{\"VPCBus\": {}}\n");
+    send_long_line(fd, 70000, text, sizeof(text));
+    cr_assert_leq(rig_turn_for(100), 8u, "the loop spins meanwhile");
+    RIG_UNTIL(fake->clients_closed == 1); /* it neither writes nor closes */
+    cr_assert_eq(rig_read(fd, text, sizeof(text)), 0);
+    cr_assert(write(fd, "more", 4) < 0 && errno == EPIPE);
     close(fd);
 }
 

@@ -26,7 +26,7 @@ var (
 	eRunning        = result{"VM_E_VM_RUNNING_OR_SAVED", 0xA004020B}
 	eRefused        = result{"ERROR_CONNECTION_REFUSED", 0x800704C9}
 	eTimeout        = result{"ERROR_TIMEOUT", 0x800705B4}
-	genericError    = result{"GenericError", 0x80004005}
+	genericError    = result{"GenericError", 0x80020009}
 	refusalResults  = map[uint32]result{errnoRefused: eRefused, errnoTimeout: eTimeout}
 	pipeFailResults = map[uint32]result{errnoNoMem: eOutOfMemory, errnoNoBufs: eOutOfMemory, errnoBadF: eInvalidHandle}
 )
