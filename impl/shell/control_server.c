@@ -26,7 +26,7 @@ enum {
 };
 
 #define ERROR_LINE(text)                                                                           \
-    "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"" VPC_GENERIC_HRESULT               \
+    "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"" VPC_GENERIC_HRESULT                \
     "\", \"desc\": \"" text "\"}}"
 
 static void doom(vpc_client *client)

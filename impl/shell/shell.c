@@ -257,8 +257,10 @@ void vpc_shell_reload(vpc_shell *shell)
     if (error)
         note_log(shell, error);
     error = vpc_trace_open(shell);
-    if (error)
+    if (error) {
         note_trace(shell, error);
+        vpc_trace_failed(shell, config->trace_path, error);
+    }
 }
 
 bool vpc_shell_has_output(const vpc_shell *shell)

@@ -97,10 +97,11 @@ typedef struct vpc_stream {
 typedef struct vpc_client {
     vpc_shell *shell;
     uint32_t number;
-    bool doomed;  /* disconnected; to be removed at the end of the turn */
-    bool told;    /* control_close() was said */
-    bool in_eof;  /* it finished writing */
-    bool leaving; /* removed when its output is sent and it has finished writing; its input is not looked at */
+    bool doomed; /* disconnected; to be removed at the end of the turn */
+    bool told;   /* control_close() was said */
+    bool in_eof; /* it finished writing */
+    bool
+        leaving; /* removed when its output is sent and it has finished writing; its input is not looked at */
     vpc_timer leave; /* armed while leaving: its end */
     vpc_watch watch;
     char *in; /* VPC_CONTROL_LINE_MAX + 1 octets */
@@ -227,11 +228,13 @@ int vpc_log_reopen(vpc_log *log, const char *path, bool verbose);
 void vpc_log_close(vpc_log *log);
 void vpc_log_write(vpc_shell *shell, const char *text, size_t n);
 
-/* trace.c: without a trace the last four do nothing */
+/* trace.c: without a trace the last three do nothing */
 /* Begins one, or goes on in another file, as the configuration says; the one before stays when that fails.  EEXIST: the file is
  * something else than a trace. */
 int vpc_trace_open(vpc_shell *shell);
 void vpc_trace_close(vpc_shell *shell);
+/* Tells the log that a trace can not be written, or not be opened again. */
+void vpc_trace_failed(vpc_shell *shell, const char *path, int error);
 /* What was received or sent on the bus. */
 void vpc_trace_octets(vpc_shell *shell, bool outbound, const void *octets, size_t n);
 /* The bus ended. */

@@ -27,6 +27,13 @@ static uint64_t time_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void vpc_trace_failed(vpc_shell *shell, const char *path, int error)
+{
+    vpc_shell_log(
+        shell, VPC_LOG_TRACE_FAILED,
+        json_pack("{s:s, s:i, s:s}", "file", path, "errno", error, "cause", strerror(error)));
+}
+
 static void write_packet(vpc_trace *trace, vpc_packet packet)
 {
     if (trace->file.fd < 0)
@@ -38,7 +45,8 @@ static void write_packet(vpc_trace *trace, vpc_packet packet)
     vpc_shell_note(trace->shell,
                    "the trace %s can not be written, it ends: %s (SIGHUP begins again)",
                    trace->file.path, strerror(error));
-    vpc_pcapng_close(&trace->file);
+    vpc_pcapng_close(&trace->file); /* first: the entry is not for the trace */
+    vpc_trace_failed(trace->shell, trace->file.path, error);
 }
 
 static void on_piece(vpc_trace *trace, enum vpc_packet_direction direction, enum vpc_cut_kind kind,

@@ -247,6 +247,19 @@ Test(trace, another_file_is_not_spoilt)
     refuse_to_trace_into("/dev/null");
 }
 
+static unsigned trace_failures(void)
+{
+    static char entries[8192];
+    FILE *file = fopen(rig_log, "re");
+    unsigned found = 0;
+    cr_assert_not_null(file);
+    entries[fread(entries, 1, sizeof(entries) - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = entries; (at = strstr(at, "\"id\":1044")); at++)
+        found++;
+    return found;
+}
+
 Test(trace, a_disk_that_is_full_ends_the_trace_and_nothing_else)
 {
     uint8_t frame[64];
@@ -265,6 +278,7 @@ Test(trace, a_disk_that_is_full_ends_the_trace_and_nothing_else)
     cr_assert_gt(t->count, 1u);
     cr_assert_lt(t->count, 10u);
     traced_free(t);
+    cr_assert_eq(trace_failures(), 1u, "told once");
     /* There is room again. */
     limit.rlim_cur = RLIM_INFINITY;
     setrlimit(RLIMIT_FSIZE, &limit);
@@ -273,6 +287,12 @@ Test(trace, a_disk_that_is_full_ends_the_trace_and_nothing_else)
     t = traced_read(trace_path);
     cr_assert_eq(t->sections, 2u);
     traced_free(t);
+    /* A reload that finds no file to write is told too. */
+    cr_assert_eq(unlink(trace_path), 0);
+    cr_assert_eq(mkdir(trace_path, 0700), 0);
+    vpc_shell_reload(rig);
+    cr_assert_eq(trace_failures(), 2u);
+    cr_assert_eq(rmdir(trace_path), 0);
     close(fd);
 }
 

@@ -80,6 +80,7 @@ var catalog = map[uint32]*kind{
 	1040:          {"SANDBOX_OFF", warning, true, "", "", []string{"cause"}, "The endpoint runs with more rights than it needs."},
 	1041:          {"CLIENT_REFUSED", warning, true, "count", "", []string{"socket", "uid", "count", "cause"}, "A client of another user was refused."},
 	1042:          {"RESOURCES_SHORT", failure, true, "", "", []string{"socket", "errno", "cause"}, "A client has to wait: the system gives no descriptor or memory for it."},
+	1044:          {"TRACE_FAILED", failure, true, "", "", []string{"file", "errno", "cause"}, "The trace of the bus can not be written; it ends."},
 }
 
 func (k *kind) has(field string) bool {
