@@ -31,8 +31,12 @@ static void on_session_up(vpc_endpoint *ep, const vpc_session_event *event)
     ep->mismatched = false;
     snprintf(ep->peer_name, sizeof(ep->peer_name), "%s", event->text);
     if (ep->role == VPC_ROLE_HOST && (ep->tag_learnt || ep->tag[0] == '\0')) {
+        bool other = strcmp(ep->tag, event->tag) != 0;
+
         ep->tag_learnt = true;
         snprintf(ep->tag, sizeof(ep->tag), "%s", event->tag);
+        if (other)
+            vpc_host_set_event(ep);
     }
     snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
     vpc_log(

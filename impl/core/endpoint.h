@@ -167,6 +167,8 @@ void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+/* Sets or resets the ready event of the tag as it is now; the one of another name before it is given up (RDY-1). */
+void vpc_host_set_event(vpc_endpoint *ep);
 void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path);
 /* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */
 void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);

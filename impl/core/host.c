@@ -313,22 +313,31 @@ void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *ar
         vpc_answer_error(ep, &asker, VPC_VM_E_VM_RUNNING_OR_SAVED, "the virtual machine is running",
                          0);
     } else {
+        bool other = strcmp(ep->tag, tag) != 0;
+
         snprintf(ep->tag, sizeof(ep->tag), "%s", tag);
         ep->tag_learnt = false;
         vpc_session_set_tag(ep->session, tag);
+        if (other)
+            vpc_host_set_event(ep);
         vpc_answer(ep, &asker, json_pack("{s:s}", "tag", tag));
     }
 }
 
 /* ---- readiness ------------------------------------------------------------------------------- */
 
-static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
+void vpc_host_set_event(vpc_endpoint *ep)
 {
     char name[VPC_TEXT_MAX + 32];
 
-    ep->ready = ready;
     snprintf(name, sizeof(name), "Local\\%s_ChannelReady", ep->tag);
-    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_READY, .value = ready}, name);
+    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_READY, .value = ep->ready}, name);
+}
+
+static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
+{
+    ep->ready = ready;
+    vpc_host_set_event(ep);
     vpc_log(ep, ready ? VPC_LOG_CHANNEL_READY : VPC_LOG_CHANNEL_NOT_READY,
             json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
     vpc_broadcast(ep, ready ? "CHANNEL_READY" : "CHANNEL_NOT_READY",
