@@ -295,7 +295,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 
     if (ep == NULL)
         return refuse(ep, config, error, ENOMEM);
-    if (!vpc_options_parse(&ep->options, config->options, error, sizeof(error)))
+    if (!vpc_options_parse(&ep->options, config->role, config->options, error, sizeof(error)))
         return refuse(ep, config, error, EINVAL);
     if (!vpc_valid_tag(config->tag) ||
         (config->role != VPC_ROLE_HOST && config->role != VPC_ROLE_GUEST))

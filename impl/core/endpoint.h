@@ -108,8 +108,9 @@ void vpc_drop_actions(vpc_endpoint *ep);
 /* Sends the object as a line, of kind REPLY, BROADCAST or LOG; takes over the reference. */
 void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *object);
 
-/* options.c: false, and why in error, when one is unknown or out of range (LIM-1) */
-bool vpc_options_parse(struct vpc_options *options, const char *json, char *error, size_t size);
+/* options.c: false, and why in error, when one is unknown, out of range or of the other role (LIM-1) */
+bool vpc_options_parse(struct vpc_options *options, uint32_t role, const char *json, char *error,
+                       size_t size);
 
 /* eventlog.c */
 /* NULL when the catalogue has no such id. */

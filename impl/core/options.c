@@ -10,12 +10,14 @@ static const struct setting {
     const char *name;
     size_t at;
     uint32_t fallback, min, max;
-    bool zero; /* 0 is allowed too and means off */
+    bool zero;     /* 0 is allowed too and means off */
+    uint32_t role; /* whose it is; 0: both */
 } settings[] = {
-#define SETTING(name, fallback, min, max, zero)                                                    \
+#define SETTING_OF(role, name, fallback, min, max, zero)                                           \
     {                                                                                              \
-#name, offsetof(struct vpc_options, name), fallback, min, max, zero                        \
+#name, offsetof(struct vpc_options, name), fallback, min, max, zero, role                  \
     }
+#define SETTING(name, fallback, min, max, zero) SETTING_OF(0, name, fallback, min, max, zero)
     SETTING(hello_interval_ms, 1000, 10, 60000, false),
     SETTING(heartbeat_ms, 1000, 10, 60000, false),
     SETTING(heartbeat_late_ms, 3000, 20, 600000, false),
@@ -28,8 +30,9 @@ static const struct setting {
     SETTING(window, 262144, 1, 16777216, false),
     SETTING(version_min, VPC_VERSION_1_0, 1, 65535, false),
     SETTING(version_max, VPC_VERSION_1_0, 1, 65535, false),
-    SETTING(fault, 0, 0, 4095, false),
+    SETTING_OF(VPC_ROLE_HOST, fault, 0, 0, 4095, false),
 #undef SETTING
+#undef SETTING_OF
 };
 
 static uint32_t *place(struct vpc_options *options, const struct setting *setting)
@@ -59,18 +62,32 @@ static bool set_ports(struct vpc_options *options, const json_t *value, char *er
     return false;
 }
 
-static bool set(struct vpc_options *options, const char *name, const json_t *value, char *error,
-                size_t size)
+/* An option that would do nothing is refused: who sets it relies on it. */
+static bool of_the_other_role(uint32_t role, uint32_t whose, const char *name, char *error,
+                              size_t size)
+{
+    if (whose == 0 || whose == role)
+        return false;
+    snprintf(error, size, "option %s is for a %s endpoint only", name,
+             whose == VPC_ROLE_HOST ? "host" : "guest");
+    return true;
+}
+
+static bool set(struct vpc_options *options, uint32_t role, const char *name, const json_t *value,
+                char *error, size_t size)
 {
     const struct setting *setting = find_setting(name);
     json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
 
     if (strcmp(name, "allow_ports") == 0)
-        return set_ports(options, value, error, size);
+        return !of_the_other_role(role, VPC_ROLE_GUEST, name, error, size) &&
+               set_ports(options, value, error, size);
     if (setting == NULL) {
         snprintf(error, size, "there is no option '%s'", name);
         return false;
     }
+    if (of_the_other_role(role, setting->role, name, error, size))
+        return false;
     if ((n < setting->min || n > setting->max) && !(n == 0 && setting->zero)) {
         snprintf(error, size, "option %s must be a number from %u to %u%s", name, setting->min,
                  setting->max, setting->zero && setting->min > 0 ? ", or 0" : "");
@@ -80,7 +97,8 @@ static bool set(struct vpc_options *options, const char *name, const json_t *val
     return true;
 }
 
-bool vpc_options_parse(struct vpc_options *options, const char *json, char *error, size_t size)
+bool vpc_options_parse(struct vpc_options *options, uint32_t role, const char *json, char *error,
+                       size_t size)
 {
     json_error_t where;
     json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &where), *value;
@@ -93,7 +111,8 @@ bool vpc_options_parse(struct vpc_options *options, const char *json, char *erro
     if (!good)
         snprintf(error, size, "the options are no JSON object: %s",
                  object == NULL ? where.text : json);
-    json_object_foreach(object, name, value) good = good && set(options, name, value, error, size);
+    json_object_foreach(object, name, value) good =
+        good && set(options, role, name, value, error, size);
     if (good && options->version_min > options->version_max) {
         snprintf(error, size, "option version_min must not be higher than version_max");
         good = false;

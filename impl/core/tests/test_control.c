@@ -244,6 +244,8 @@ Test(control, the_tag_is_set_only_while_the_machine_does_not_run, .fini = end)
     rig_begin(&rig, NULL, NULL);
     rig_say(&rig.host, 1, "{\"execute\": \"set-tag\", \"arguments\": {\"tag\": \"TAG-2\"}}");
     expect_return(rig_answer(&rig.host, 1), "tag=TAG-2");
+    cr_assert_str_eq(rig.host.ready_name, "Local\\TAG-2_ChannelReady", "at once (RDY-1)");
+    cr_assert_eq(rig.host.ready, 0);
     rig_ready(&rig);
     cr_assert_str_eq(rig.host.ready_name, "Local\\TAG-2_ChannelReady");
     expect(rig_log(&rig.guest, "SESSION_UP"), "tag=TAG-2"); /* the host's HELLO said it */
@@ -329,6 +331,8 @@ static const struct {
     {"{\"max_pairs\": 4.0}", "max_pairs"},
     {"{\"version_min\": 300}", "version_min"},
     {"{\"colour\": 1}", "colour"},
+    {"{\"fault\": 9}", NULL},
+    {"{\"allow_ports\": \"80\"}", "allow_ports"},
     {"[]", "JSON"},
     {"{", "JSON"},
     {"", "JSON"},
@@ -365,6 +369,11 @@ Test(control, options_outside_of_their_ranges_are_refused)
         config.options = options[i].options;
         try_create(&config, options[i].complaint);
     }
+    config.role = VPC_ROLE_GUEST;
+    config.options = "{\"allow_ports\": \"80\"}";
+    try_create(&config, NULL);
+    config.options = "{\"fault\": 9}";
+    try_create(&config, "fault");
     config.options = "{}";
     config.tag = "a tag that is longer than 32 octets";
     try_create(&config, "tag");

@@ -42,8 +42,11 @@ var options = []option{
 	{"fault", func(o *Options) *int64 { return &o.Fault }, 0, 0, 4095, false},
 }
 
-// ParseOptions reads NAME=VALUE texts over the defaults (LIM-1).
-func ParseOptions(settings []string) (Options, error) {
+// foreign are the options of the other role.
+var foreign = map[string]string{"host": "allow_ports", "guest": "fault"}
+
+// ParseOptions reads NAME=VALUE texts over the defaults of a role, "host" or "guest" (LIM-1).
+func ParseOptions(role string, settings []string) (Options, error) {
 	var o Options
 	for _, opt := range options {
 		*opt.value(&o) = opt.standard
@@ -53,6 +56,9 @@ func ParseOptions(settings []string) (Options, error) {
 		name, value, ok := strings.Cut(setting, "=")
 		if !ok {
 			return o, fmt.Errorf("option %q: NAME=VALUE is expected", setting)
+		}
+		if name == foreign[role] {
+			return o, fmt.Errorf("option %s: a %s endpoint has none of this name", name, role)
 		}
 		if err := o.set(name, value); err != nil {
 			return o, err

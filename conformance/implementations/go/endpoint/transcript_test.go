@@ -101,7 +101,7 @@ func (p *player) start(v vectors.Vector) {
 			settings = append(settings, fmt.Sprintf("%s=%.0f", name, number))
 		}
 	}
-	options, err := ParseOptions(settings)
+	options, err := ParseOptions(v.Role, settings)
 	if err != nil {
 		p.t.Fatalf("%s: %v", p.id, err)
 	}

@@ -21,7 +21,7 @@ func main() {
 	flag.Var(&settings, "option", "NAME=VALUE, a setting of section 10 (may be repeated)")
 	shell.Parse("bus", "control", "log")
 
-	options, err := endpoint.ParseOptions(settings)
+	options, err := endpoint.ParseOptions("guest", settings)
 	if err == nil && *tag != "" && !endpoint.ValidTag(*tag) {
 		err = fmt.Errorf("--tag %q: 1 to 32 printable characters of ASCII are expected", *tag)
 	}

@@ -22,7 +22,7 @@ func main() {
 	flag.Var(&settings, "option", "NAME=VALUE, a setting of section 10 (may be repeated)")
 	shell.Parse("vm", "bus", "runtime-dir", "log")
 
-	options, err := endpoint.ParseOptions(settings)
+	options, err := endpoint.ParseOptions("host", settings)
 	if err == nil && *tag != "" && !endpoint.ValidTag(*tag) {
 		err = fmt.Errorf("--tag %q: 1 to 32 printable characters of ASCII are expected", *tag)
 	}
