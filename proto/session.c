@@ -340,7 +340,7 @@ void vpc_session_transport(vpc_session *session, bool up)
 {
     if (up == (session->state != VPC_SESSION_DOWN))
         return;
-    session->staged = session->staged_sent = session->padding = 0;
+    session->staged = session->staged_sent = 0;
     session->hello_waits = session->preamble_begun = false;
     session->peer_epoch = 0;
     session->backoff = 0;

@@ -64,3 +64,17 @@ walk: $(PROTO_TEST_DIR)/test_walk $(PROTO_TEST_DIR)/test_faults ## random walks 
 	proto/tests/reproduce $(BUILD)
 
 CHECKS += check-proto-symbols
+
+# Not in `make check`: it takes minutes.
+.PHONY: mutate-proto
+mutate-proto: $(PROTO_TESTS) ## plant faults in copies of the protocol library: do its tests see them?
+	proto/tests/mutate $(BUILD) $(PROTO_TESTS)
+
+# The example of proto/README.md does what the text around it says.
+.PHONY: check-example
+check-example: $(LIBVPCBUS) proto/README.md
+	@sed -n '/^```c$$/,/^```$$/{/^```/d;p}' proto/README.md > $(PROTO_DIR)/example.c
+	@$(CC) $(VPC_CFLAGS) -Wno-shadow -Wno-unused-parameter -Iproto -o $(PROTO_DIR)/example $(PROTO_DIR)/example.c $< $(VPC_LDFLAGS)
+	@test "$$($(PROTO_DIR)/example)" = 'Hello World!' || { echo 'proto/README.md: the example does not say Hello World!' >&2; exit 1; }
+
+CHECKS += check-example

@@ -130,6 +130,89 @@ Test(rare, a_heartbeat_that_waits_has_no_deadline, .timeout = 20)
     bench_free(&b);
 }
 
+/* ---- the clock, the transport in mid-preamble ------------------------------------------------------------------------------ */
+
+Test(rare, time_does_not_go_back, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+    uint64_t deadline;
+
+    bench_init(&b);
+    bench_greet(&b);
+    bench_pass(&b, 500);
+    deadline = vpc_session_deadline(host->session);
+    vpc_session_clock(host->session, b.now - 600); /* before the last frame came */
+    cr_expect_eq(vpc_session_deadline(host->session), deadline);
+    cr_expect_eq(host->count[VPC_EV_LATE] + host->count[VPC_EV_SESSION_DOWN], 0);
+    bench_free(&b);
+}
+
+Test(rare, a_preamble_that_was_cut_is_begun_anew, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+    const void *octets;
+    vpc_frame hello;
+
+    bench_init(&b);
+    bench_up(&b);
+    vpc_session_sent(host->session, vpc_session_output(host->session, &octets) / 2);
+    vpc_session_transport(host->session, false);
+    vpc_session_transport(host->session, true);
+    bench_collect(host);
+    bench_expect_hello(host->wire, host->wire_len, &hello);
+    bench_free(&b);
+}
+
+/* What was drawn up for a transport that ended is not sent on the next one. */
+Test(rare, nothing_is_left_of_a_transport, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+    const void *octets;
+    vpc_frame hello;
+
+    bench_init(&b);
+    bench_greet(&b);
+    vpc_session_clock(host->session, b.now += 1000);
+    cr_assert(vpc_session_output(host->session, &octets) > 0, "no heartbeat");
+    vpc_session_transport(host->session, false);
+    vpc_session_transport(host->session, true);
+    bench_collect(host);
+    bench_expect_hello(host->wire, host->wire_len, &hello);
+    bench_free(&b);
+}
+
+static uint64_t first_heartbeat(struct bench *b)
+{
+    struct bench_end *host = &b->end[HOST];
+    vpc_frame frame;
+
+    bench_run(b);
+    vpc_session_clock(host->session, b->now += 1000);
+    bench_collect(host);
+    cr_assert_eq(bench_frames(host, &frame, 1), 1);
+    cr_assert_eq(frame.type, VPC_HEARTBEAT);
+    bench_deliver(host, SIZE_MAX);
+    return frame.count;
+}
+
+Test(rare, heartbeats_are_counted_from_one_in_each_session, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    bench_greet(&b);
+    cr_expect_eq(first_heartbeat(&b), 1);
+    bench_pass(&b, 1500);
+    vpc_session_transport(b.end[HOST].session, false);
+    vpc_session_transport(b.end[HOST].session, true);
+    bench_wait_ready(&b);
+    cr_expect_eq(first_heartbeat(&b), 1);
+    bench_free(&b);
+}
+
 /* ---- ids, names --------------------------------------------------------------------------------------------------------- */
 
 Test(rare, ids_run_out, .timeout = 20)
@@ -166,6 +249,104 @@ Test(rare, names_of_messages, .timeout = 20)
     cr_expect_str_eq(vpc_message_name(VPC_RELEASED), "RELEASED");
     cr_expect_str_eq(vpc_message_name(0), "unknown");
     cr_expect_str_eq(vpc_message_name(255), "unknown");
+}
+
+/* ---- frames at their limits ----------------------------------------------------------------------------------------------- */
+
+Test(rare, the_longest_payload_is_sent, .timeout = 20)
+{
+    static const uint8_t bytes[VPC_PAYLOAD_MAX + 2];
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+    vpc_frame frames[3];
+
+    bench_init(&b);
+    b.end[GUEST].config.window = host->config.send_buffer = sizeof(bytes);
+    bench_greet(&b);
+    bench_open(&b, 1);
+    cr_assert_eq(vpc_pair_write(host->pair, bytes, sizeof(bytes)), sizeof(bytes));
+    bench_collect(host);
+    cr_assert_eq(bench_frames(host, frames, 3), 2);
+    cr_expect_eq(frames[0].payload_len, VPC_PAYLOAD_MAX);
+    cr_expect_eq(frames[1].payload_len, 2);
+    bench_free(&b);
+}
+
+/* More answers than the staging memory has room for. */
+Test(rare, ten_thousand_refusals_and_none_is_lost, .timeout = 60)
+{
+    const unsigned many = 10000;
+    struct bench b;
+
+    bench_init(&b);
+    b.end[HOST].config.max_pairs = b.end[GUEST].config.max_pairs = (uint16_t)many;
+    b.end[HOST].config.window = b.end[GUEST].config.window = 1;
+    bench_greet(&b);
+    vpc_session_set_ready(b.end[GUEST].session, false);
+    for (unsigned i = 0; i < many; i++)
+        cr_assert_not_null(vpc_pair_open(b.end[HOST].session, 1, 1000));
+    bench_run(&b);
+    cr_expect_eq(b.end[HOST].count[VPC_EV_PAIR_REFUSED], many);
+    cr_expect_eq(b.end[HOST].count[VPC_EV_PAIR_RELEASED], many);
+    cr_expect_eq(b.end[HOST].count[VPC_EV_VIOLATION] + b.end[GUEST].count[VPC_EV_VIOLATION], 0);
+    bench_free(&b);
+}
+
+/* The guest's program wrote a hundred bytes and the host's read sixty of them. */
+static vpc_pair *read_sixty(struct bench *b)
+{
+    const void *octets;
+    uint8_t bytes[100] = {0};
+
+    bench_init(b);
+    b->end[HOST].config.window = sizeof(bytes);
+    bench_greet(b);
+    bench_open(b, 1);
+    cr_assert_eq(vpc_pair_write(b->end[GUEST].pair, bytes, sizeof(bytes)), sizeof(bytes));
+    bench_run(b);
+    cr_assert_eq(vpc_pair_read(b->end[HOST].pair, &octets), sizeof(bytes));
+    vpc_pair_delivered(b->end[HOST].pair, 60);
+    return b->end[HOST].pair;
+}
+
+Test(rare, no_credit_goes_before_a_reset, .timeout = 20)
+{
+    struct bench b;
+    vpc_pair *pair = read_sixty(&b);
+    vpc_frame frames[4];
+
+    cr_assert(pair->receiving.pending != 0, "no CREDIT waits");
+    vpc_pair_reset(pair, 104);
+    bench_collect(&b.end[HOST]);
+    cr_assert_eq(bench_frames(&b.end[HOST], frames, 4), 2);
+    cr_expect_eq(frames[0].type, VPC_RESET);
+    cr_expect_eq(frames[1].type, VPC_RESET);
+    bench_free(&b);
+}
+
+Test(rare, released_tells_what_was_delivered, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+    vpc_frame frames[4];
+    unsigned n, released = 0;
+
+    read_sixty(&b);
+    cr_assert(host->pair->receiving.pending != 0, "no CREDIT waits");
+    vpc_pair_reset(b.end[GUEST].pair, 104);
+    bench_collect(&b.end[GUEST]);
+    bench_deliver(&b.end[GUEST], SIZE_MAX);
+    bench_collect(host);
+    n = bench_frames(host, frames, 4);
+    for (unsigned i = 0; i < n; i++) {
+        cr_expect_neq(frames[i].type, VPC_CREDIT, "the peer took no more of it");
+        if (frames[i].type == VPC_RELEASED && frames[i].channel == 2) {
+            released++;
+            cr_expect_eq(frames[i].offset, 60);
+        }
+    }
+    cr_expect_eq(released, 1);
+    bench_free(&b);
 }
 
 /* ---- memory --------------------------------------------------------------------------------------------------------------- */
