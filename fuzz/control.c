@@ -91,6 +91,9 @@ static void on_action(struct run *run, const vpc_action *action)
     case VPC_ACTION_ABORT:
         end_stream(run, action->stream);
         break;
+    case VPC_ACTION_HANGUP:
+        ABI.stream_eof(run->ep, action->stream);
+        break;
     case VPC_ACTION_REPLY:
         run->answered++;
         check_line(action);

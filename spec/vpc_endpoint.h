@@ -82,6 +82,9 @@ enum vpc_action_kind {
     VPC_ACTION_READY,
     /* the endpoint has stopped for good: nothing more will come from it */
     VPC_ACTION_STOPPED,
+    /* host: the client of `stream` counts as gone (API-14): take what it has written by now, as there is room, then say
+     * stream_eof(); take nothing that it writes later, and give it no output any more */
+    VPC_ACTION_HANGUP,
 };
 
 typedef struct vpc_action {
@@ -132,7 +135,9 @@ typedef struct vpc_endpoint_abi {
     size_t (*stream_input)(vpc_endpoint *ep, uint32_t stream, const void *octets, size_t n);
     /* The local program finished writing, and every octet of it was taken; it may still read. */
     void (*stream_eof)(vpc_endpoint *ep, uint32_t stream);
-    /* The local program is wholly gone; error 0 when it closed (after stream_eof()), or an errno such as ECONNRESET. */
+    /* The local program is wholly gone; error 0 when it closed, or an errno such as ECONNRESET.  With 0 it comes after
+     * stream_eof(), or, while there is no room for what the program has written, before it: the rest and stream_eof()
+     * follow, or the endpoint gives the stream up (CLS-8). */
     void (*stream_gone)(vpc_endpoint *ep, uint32_t stream, int error);
     /* The octets to write to the local program next, and how many of them were written.  As for the bus. */
     size_t (*stream_output)(vpc_endpoint *ep, uint32_t stream, const void **octets);

@@ -365,7 +365,7 @@ static void inproc_local_send(struct vpc_backend *backend, int conn, const void 
 {
     struct local *local = vpc_inproc_conn(self_of(backend), conn);
 
-    if (local == NULL)
+    if (local == NULL || local->hung_up)
         return;
     vpc_buffer_add(&local->out, octets, n);
     vpc_inproc_settle(self_of(backend));

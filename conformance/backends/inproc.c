@@ -140,6 +140,14 @@ static void on_ready(struct inproc *self, const vpc_action *action)
     vpc_inproc_tell(self, VPC_SEEN_READY, 0, action->value, action->text, action->text_len);
 }
 
+static void on_hangup(struct inproc *self, const vpc_action *action)
+{
+    struct local *local = local_of_stream(self, action->stream);
+
+    if (local)
+        local->hung_up = true;
+}
+
 static void on_stopped(struct inproc *self, const vpc_action *action)
 {
     (void)action;
@@ -152,7 +160,7 @@ static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_CLOSE] = on_close,     [VPC_ACTION_ABORT] = on_abort,
     [VPC_ACTION_REPLY] = on_reply,     [VPC_ACTION_BROADCAST] = on_broadcast,
     [VPC_ACTION_LOG] = on_log,         [VPC_ACTION_READY] = on_ready,
-    [VPC_ACTION_STOPPED] = on_stopped,
+    [VPC_ACTION_STOPPED] = on_stopped, [VPC_ACTION_HANGUP] = on_hangup,
 };
 
 static void never_rests(struct inproc *self, const char *how)
@@ -203,7 +211,7 @@ static bool take_stream(struct inproc *self, struct local *local)
     const void *octets;
     size_t n;
 
-    if (local->state != LOCAL_OPEN || (!local->reading && !local->closed))
+    if (local->state != LOCAL_OPEN || (!local->reading && !local->closed) || local->hung_up)
         return false;
     SUBJECT(self, n = self->abi->stream_output(self->endpoint, local->stream, &octets));
     if (n == 0)
@@ -219,30 +227,38 @@ static bool take_stream(struct inproc *self, struct local *local)
     return true;
 }
 
+/* Of a pipe's client that has closed, once; a TCP connection shows no more than the end of its writing. */
+static bool tell_gone(struct inproc *self, struct local *local)
+{
+    if (!local->closed || local->gone_told || self->config.implementation->role != VPC_FROM_HOST)
+        return false;
+    local->gone_told = true;
+    SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
+    return true;
+}
+
 static bool feed_stream(struct inproc *self, struct local *local)
 {
     size_t waiting = vpc_buffer_size(&local->out), room, took;
-    bool host = self->config.implementation->role == VPC_FROM_HOST;
 
     if (local->state != LOCAL_OPEN || local->eof_told)
         return false;
     if (waiting > 0) {
         SUBJECT(self, room = self->abi->stream_room(self->endpoint, local->stream));
         if (room == 0)
-            return false;
+            return tell_gone(self, local);
         SUBJECT(self, took = self->abi->stream_input(self->endpoint, local->stream,
                                                      vpc_buffer_head(&local->out), waiting));
         vpc_buffer_drop(&local->out, took > waiting ? waiting : took);
         return took > 0;
     }
-    if (!local->shut && !local->closed)
+    if (!local->shut && !local->closed && !local->hung_up)
         return false;
     local->eof_told = true;
     SUBJECT(self, self->abi->stream_eof(self->endpoint, local->stream));
-    if (local->closed && host && local->state == LOCAL_OPEN) {
+    tell_gone(self, local);
+    if (local->gone_told)
         local->state = LOCAL_GONE;
-        SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
-    }
     return true;
 }
 

@@ -17,7 +17,8 @@ struct local {
     uint64_t deadline; /* CONNECTING: when it times out; 0: it is answered at once */
     int error;         /* CONNECTING: what the answer is */
     struct vpc_buffer out;
-    bool reading, shut, closed, eof_told;
+    bool reading, shut, closed, eof_told, gone_told;
+    bool hung_up; /* by the subject: what was written is taken, nothing later */
 };
 
 struct port {

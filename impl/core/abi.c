@@ -481,7 +481,7 @@ static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
     if (error != 0)
         vpc_relay_abort(ep, relay, "local program", (uint32_t)error);
     else
-        relay->eof = relay->gone = true;
+        relay->gone = true;
     finish(ep);
 }
 

@@ -4,7 +4,7 @@
  *
  * An entry of the log or an answer can be lost when there is no memory; a CLOSE can not, or a stream
  * would stay for ever.  So there are places put aside, more than one call can need: for each pair
- * CONNECT, SHUTDOWN and one end; READY, STOPPED.
+ * CONNECT or HANGUP, SHUTDOWN and one end; READY, STOPPED.
  */
 #include "endpoint.h"
 

@@ -295,7 +295,11 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
         return;
     }
     relay->stopper = asker;
-    relay->eof = relay->gone = relay->told_to_stop = true;
+    relay->gone = relay->told_to_stop = true;
+    if (relay->connected && !relay->eof)
+        vpc_act(ep, (vpc_action){.kind = VPC_ACTION_HANGUP, .stream = relay->stream}, NULL);
+    else
+        relay->eof = true;
 }
 
 /* ---- the chassis asset tag -------------------------------------------------------------------- */

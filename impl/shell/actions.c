@@ -56,6 +56,13 @@ static void do_ready(vpc_shell *shell, const vpc_action *action)
     vpc_ready_set(shell, action->text, action->value != 0);
 }
 
+static void do_hangup(vpc_shell *shell, const vpc_action *action)
+{
+    vpc_stream *stream = vpc_stream_find(shell, action->stream);
+    if (stream)
+        vpc_stream_hang_up(stream);
+}
+
 static void do_stopped(vpc_shell *shell, const vpc_action *action)
 {
     (void)action;
@@ -68,7 +75,7 @@ static void (*const handlers[])(vpc_shell *shell, const vpc_action *action) = {
     [VPC_ACTION_CLOSE] = do_close,     [VPC_ACTION_ABORT] = do_abort,
     [VPC_ACTION_REPLY] = do_reply,     [VPC_ACTION_BROADCAST] = do_broadcast,
     [VPC_ACTION_LOG] = do_log,         [VPC_ACTION_READY] = do_ready,
-    [VPC_ACTION_STOPPED] = do_stopped,
+    [VPC_ACTION_STOPPED] = do_stopped, [VPC_ACTION_HANGUP] = do_hangup,
 };
 
 bool vpc_actions_take(vpc_shell *shell)

@@ -199,6 +199,8 @@ bool vpc_stream_resume(vpc_stream *stream);
 void vpc_stream_want(vpc_stream *stream); /* sets its interest */
 void vpc_stream_shutdown(vpc_stream *stream);
 void vpc_stream_end(vpc_stream *stream, bool abort);
+/* A pipe client is taken for gone; what it has written is still read. */
+void vpc_stream_hang_up(vpc_stream *stream);
 /* No program can write any more; what they have written is still read. */
 void vpc_streams_take_no_more(vpc_shell *shell);
 /* Whether there is something of that left. */

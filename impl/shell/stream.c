@@ -17,7 +17,8 @@
  * EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for
  * what is still to be read.  So a stream leaves epoll with its first EPOLLHUP or error; from then
  * on each settle reads it as far as there is room.  While it waits, the output of a pipe client
- * that hung up is discarded: its program may be waiting for that.
+ * that hung up is discarded: its program may be waiting for that. Without room its being gone is
+ * said before the rest of what it wrote.
  *
  * In epoll a stream asks for EPOLLIN only while there is room and the end was not read, and for
  * EPOLLOUT only while there is output, so nothing that can't be acted upon wakes the loop.
@@ -92,6 +93,15 @@ static bool read_failed(vpc_stream *stream, int error)
     return true;
 }
 
+/* What it wrote has to wait, perhaps for ever, but not its being gone: that sets the limit (CLS-8). */
+static bool say_gone_without_room(vpc_stream *stream)
+{
+    bool gone = !stream->gone && (stream->local ? stream->hup : stream->broken);
+    if (gone)
+        say_gone(stream, stream->broken);
+    return gone;
+}
+
 /*
  * Says the next thing that there is to say about the stream: some octets, the end of writing, or
  * that it is gone. False when there is nothing to say now.
@@ -99,7 +109,7 @@ static bool read_failed(vpc_stream *stream, int error)
 static bool step(vpc_stream *stream)
 {
     vpc_shell *shell = stream->shell;
-    if (stream->phase != VPC_STREAM_OPEN || stream->gone)
+    if (stream->phase != VPC_STREAM_OPEN || (stream->gone && (stream->eof || !stream->local)))
         return false;
     if (stream->eof) {
         /* After our own end of writing EPOLLHUP says only that both ended, which the endpoint
@@ -110,11 +120,8 @@ static bool step(vpc_stream *stream)
         return gone;
     }
     size_t room = shell->abi->stream_room(shell->ep, stream->number);
-    if (room == 0) {
-        if (stream->broken)
-            say_gone(stream, stream->broken);
-        return stream->gone;
-    }
+    if (room == 0)
+        return say_gone_without_room(stream);
     ssize_t n = read(stream->watch.fd, shell->chunk, room < VPC_CHUNK ? room : VPC_CHUNK);
     if (n < 0)
         return read_failed(stream, errno);
@@ -242,6 +249,15 @@ void vpc_stream_end(vpc_stream *stream, bool abort)
     vpc_listener_close(&stream->listener);
 }
 
+void vpc_stream_hang_up(vpc_stream *stream)
+{
+    if (stream->phase != VPC_STREAM_OPEN || stream->eof || stream->gone)
+        return;
+    shutdown(stream->watch.fd, SHUT_RD);
+    vpc_watch_remove(&stream->shell->loop, &stream->watch);
+    stream->hup = stream->no_reader = stream->gone = true;
+}
+
 void vpc_streams_take_no_more(vpc_shell *shell)
 {
     for (vpc_stream *s = shell->streams; s; s = s->next)
@@ -254,7 +270,7 @@ void vpc_streams_take_no_more(vpc_shell *shell)
 bool vpc_streams_unread(const vpc_shell *shell)
 {
     const vpc_stream *s = shell->streams;
-    while (s && (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || s->gone))
+    while (s && (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || (s->gone && !s->local)))
         s = s->next;
     return s != NULL;
 }

@@ -67,12 +67,49 @@ Test(shell_pipe, a_full_window_keeps_the_words_of_a_client_that_left)
     RIG_UNTIL(stream()->input_size == 4);
     cr_assert_leq(rig_turn_for(200), 8u, "the loop spins while there is no room");
     cr_assert_eq(stream()->eofs, 0);
-    cr_assert_eq(stream()->gone, -1);
+    cr_assert_eq(stream()->gone, 0, "that it has gone sets the limit of CLS-8, room or not");
     stream()->room = 4;
     RIG_UNTIL(stream()->input_size == 8);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins after that, too");
     stream()->room = 1000;
-    RIG_UNTIL(stream()->gone == 0);
+    RIG_UNTIL(stream()->eofs == 1);
     cr_assert_arr_eq(stream()->input, "the last words", 14);
+}
+
+Test(shell_pipe, a_hangup_takes_what_was_written_and_nothing_later)
+{
+    int fd = rig_pipe(1, PIPE);
+    say(fd, "the last words");
+    stream()->room = 4;
+    RIG_UNTIL(stream()->input_size == 4);
+    fake_act(VPC_ACTION_HANGUP, 1, 0, 0, NULL);
+    stream()->output_size = 1000000;
+    RIG_UNTIL(stream()->output_size == 0); /* discarded */
+    cr_assert(write(fd, "more", 4) < 0 && errno == EPIPE);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins while there is no room");
+    cr_assert_eq(stream()->eofs, 0);
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->eofs == 1);
+    cr_assert_arr_eq(stream()->input, "the last words", 14);
+    cr_assert_leq(rig_turn_for(200), 8u, "the loop spins after the end");
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    RIG_UNTIL(rig_read(fd, octets, sizeof(octets)) == 0);
+    close(fd);
+}
+
+Test(shell_pipe, a_hangup_of_a_client_that_has_finished_or_gone_does_nothing)
+{
+    int fd = rig_pipe(1, PIPE);
+    stream()->room = 1000;
+    shutdown(fd, SHUT_WR);
+    RIG_UNTIL(stream()->eofs == 1);
+    fake_act(VPC_ACTION_HANGUP, 1, 0, 0, NULL);
+    rig_turn_for(50);
+    close(fd);
+    RIG_UNTIL(stream()->gone == 0);
+    fake_act(VPC_ACTION_HANGUP, 1, 0, 0, NULL);
+    rig_turn_for(50);
+    cr_assert_eq(stream()->eofs, 1);
 }
 
 Test(shell_pipe, a_full_window_does_not_spin_while_the_client_writes)
@@ -138,9 +175,10 @@ Test(shell_pipe, output_for_a_client_that_left_is_discarded_while_its_words_wait
     rig_turn_for(50);
     stream()->output_size = 3000000;
     RIG_UNTIL(stream()->output_size == 0);
-    cr_assert_eq(stream()->gone, -1);
+    cr_assert_eq(stream()->eofs, 0);
     stream()->room = 1000;
-    RIG_UNTIL(stream()->gone == 0);
+    RIG_UNTIL(stream()->eofs == 1);
+    cr_assert_eq(stream()->gone, 0);
     cr_assert_eq(stream()->input_size, 5u);
 }
 

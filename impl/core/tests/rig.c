@@ -237,6 +237,15 @@ static void take_shutdown(struct side *side, const vpc_action *action)
                  "output behind SHUTDOWN");
 }
 
+/* The client is taken for gone: what it wants to write counts as written. */
+static void take_hangup(struct side *side, const vpc_action *action)
+{
+    struct stream *stream = live_stream(side, action);
+
+    stream->finish = true;
+    stream->may_read = stream->read;
+}
+
 void rig_take(struct side *side)
 {
     vpc_action action;
@@ -267,6 +276,9 @@ void rig_take(struct side *side)
             break;
         case VPC_ACTION_READY:
             take_ready(side, &action);
+            break;
+        case VPC_ACTION_HANGUP:
+            take_hangup(side, &action);
             break;
         case VPC_ACTION_STOPPED:
             side->stopped++;

@@ -245,6 +245,29 @@ Test(relay, stop_ends_it_as_if_the_client_had_gone, .init = begin, .fini = end)
     expect_closed(&rig.host, "cause=stopped; errno=-; level=info");
 }
 
+Test(relay, stop_sends_what_the_client_wrote_before, .init = begin, .fini = end)
+{
+    server()->may_read = 0;
+    rig_write(&rig.host, client(), 1000000); /* more than there is room for */
+    say_stop("a", 1);
+    cr_assert_lt(client()->written, 1000000);
+    server()->may_read = UINT64_MAX;
+    rig_settle(&rig);
+    cr_assert_eq(server()->read, 1000000);
+    expect_return(rig_answer(&rig.host, 5), "");
+    expect_closed(&rig.host, "cause=stopped; sent=1000000; level=info");
+}
+
+Test(relay, stop_waits_for_a_guest_that_reads_nothing_until_the_limit, .init = begin, .fini = end)
+{
+    server()->may_read = 0;
+    rig_write(&rig.host, client(), 1000000);
+    say_stop("a", 1);
+    rig_advance(&rig, 10001);
+    expect_return(rig_answer(&rig.host, 5), "");
+    expect_closed(&rig.host, "cause=drain timeout; errno=110; level=warning");
+}
+
 Test(relay, stop_of_what_can_not_be_stopped, .init = begin, .fini = end)
 {
     say_stop("nobody", 1);
