@@ -65,6 +65,7 @@ func run(t *testing.T, place *strings.Replacer, host, control, guest string) {
 	if none.Error.Class != "ERROR_CONNECTION_REFUSED" {
 		t.Errorf("a port where nobody listens: %+v", none)
 	}
+	lastWords(t, client)
 	expectEnd(t, client.start(t, "broken", serve(t, resetAfterOne)))
 	awaitLog(t, place.Replace("%D/host.log"), `"CHANNEL_CLOSED"`, `"closed"`)
 	awaitLog(t, place.Replace("%D/guest.log"), `"CHANNEL_CLOSED"`, `"closed"`)
@@ -276,6 +277,32 @@ func expectEnd(t *testing.T, conn net.Conn) {
 	conn.Write([]byte{'x'})
 	if rest, err := io.ReadAll(conn); len(rest) != 0 || err != nil {
 		t.Errorf("a server that resets: %d octets, %v", len(rest), err)
+	}
+}
+
+// lastWords: a client that leaves with octets unread is heard to its last octet.
+func lastWords(t *testing.T, client *controlClient) {
+	t.Helper()
+	const n = 3000000
+	heard := make(chan int64, 1)
+	port := serve(t, func(conn net.Conn) {
+		conn.Write(make([]byte, 100000))
+		count, _ := io.Copy(io.Discard, conn)
+		heard <- count
+	})
+	conn := client.start(t, "last", port)
+	conn.Read(make([]byte, 1))
+	if _, err := conn.Write(make([]byte, n)); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
+	select {
+	case count := <-heard:
+		if count != n {
+			t.Errorf("%d of %d last octets were heard", count, n)
+		}
+	case <-time.After(patience):
+		t.Error("the server never sees the end")
 	}
 }
 

@@ -133,12 +133,13 @@ func (server *pipeServer) close() {
 	}
 }
 
-// lost: a pipe does not break.  An error says that its client left without having read all, and is gone; what it wrote was
-// read before.
-func (p *Pipes) lost(s *streams, id uint32, errno syscall.Errno) {
-	if errno != 0 {
-		s.loop.ep.StreamEOF(id)
-	}
+// lost: a pipe does not break.  An error says that its client left without having read all, and is gone; what it wrote is
+// still to be read.
+func (p *Pipes) lost(s *streams, id uint32, _ syscall.Errno) { s.loop.ep.StreamGone(id, 0) }
+
+// unreadable: the error comes behind all that the client wrote.
+func (p *Pipes) unreadable(s *streams, id uint32, _ syscall.Errno) {
+	s.loop.ep.StreamEOF(id)
 	s.loop.ep.StreamGone(id, 0)
 }
 

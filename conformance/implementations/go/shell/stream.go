@@ -16,7 +16,8 @@ const pieceSize = 64 << 10
 // maker makes the local streams of one role: pipe servers and their clients, or TCP connections.
 type maker interface {
 	carryOut(s *streams, a endpoint.Action)
-	lost(s *streams, id uint32, errno syscall.Errno)
+	lost(s *streams, id uint32, errno syscall.Errno)       // the other end is gone, or can't be written to
+	unreadable(s *streams, id uint32, errno syscall.Errno) // it can't be read from
 	discard(conn halfConn, abort bool)
 }
 
@@ -133,7 +134,7 @@ func (s *streams) came(st *stream, octets []byte, err error) {
 	case errors.Is(err, io.EOF):
 		s.loop.ep.StreamEOF(st.id)
 	case err != nil:
-		s.maker.lost(s, st.id, errnoOf(err))
+		s.maker.unreadable(s, st.id, errnoOf(err))
 	}
 }
 

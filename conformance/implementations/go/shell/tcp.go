@@ -66,6 +66,8 @@ func (c *Connections) lost(s *streams, id uint32, errno syscall.Errno) {
 	}
 }
 
+func (c *Connections) unreadable(s *streams, id uint32, errno syscall.Errno) { c.lost(s, id, errno) }
+
 // discard ends a connection: by FIN, or by a reset (CLS-7).
 func (c *Connections) discard(conn halfConn, abort bool) {
 	if tcp, ok := conn.(*net.TCPConn); ok && abort {
