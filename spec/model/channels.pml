@@ -3,8 +3,9 @@
  * Channels: pairs between two honest endpoints, on a stream that is in order and whole until the session is lost.
  *
  * Goal     Delivered is a prefix of sent; FIN comes after every byte; no end passes its credit; nothing that an honest
- *          endpoint sends is a violation at the other; every channel is released in the end, at both ends; without
- *          BREAKS, GOES, SHUTS, STUCKS and LOSSES every byte written is delivered, and no timer is needed for it.
+ *          endpoint sends is a violation at the other; every channel is released in the end, at both ends, but of a pair
+ *          that two programs hold which have finished writing and do not read (CLS-13); without BREAKS, GOES, SHUTS,
+ *          STUCKS and LOSSES every byte written is delivered, and no timer is needed for it.
  * States   All transitions of a channel come from spec/lifecycle.rl (step_sending, step_receiving, generated).  Here is
  *          what the text decides: guards, what is sent and when, what the local programs may do.
  * Programs Write, read, finish, stop reading for ever (one of them, STUCKS), break (BREAKS), end their reading alone
@@ -12,7 +13,8 @@
  * Limits   OPENS pairs opened one after the other or at once (POOL at a time), BYTES each way, WINDOW, LOSSES of the
  *          session.  Every run is finite: "in the end" is "in each final state".
  *
- * Variants (-D): NO_DRAIN, NO_DRAIN_READ, NO_LIMIT, NO_CREDIT, NO_PASS_OVER, RESET_FIRST, KEEP_RESET.
+ * Variants (-D): NO_DRAIN, NO_DRAIN_READ, NO_LIMIT, NO_CREDIT, NO_PASS_OVER, RESET_FIRST, KEEP_RESET, NONE_HELD,
+ * LIMIT_AT_FIN.
  */
 #include "lifecycle.pml"
 
@@ -77,6 +79,7 @@ typedef Pair {
     byte got, taken, grant;  /* receiving end: bytes received, delivered, credit given */
     byte written;            /* by the local program */
     bit finished, gone, stuck, aborted;
+    bit hurt; /* ghost: a RESET with an error came */
 }
 
 typedef Side { Pair p[SLOTS]; byte highest; bit up; byte refusals }
@@ -85,6 +88,7 @@ Side S[2];
 /* ghosts: what the program of a side wrote on a pair, and whether it finished */
 typedef Written { byte n[OPENS + 1]; bit end[OPENS + 1] }
 Written W[2];
+bit shut[2]; /* ghost: a program of the side ended its reading alone */
 
 byte opens = OPENS, stucks = STUCKS, breaks = BREAKS, goes = GOES, shuts = SHUTS, losses = LOSSES;
 bit closed; /* the host opens no more */
@@ -154,11 +158,14 @@ inline settle(me)
     if
     :: P.id != 0 && P.ss == SENDING_RELEASED && P.rs == RECEIVING_RELEASED && P.sp == 0 && P.rp == 0 ->
         printf("%d: pair %d is released\n", me, P.id);
-#if BREAKS + GOES + SHUTS + STUCKS + LOSSES == 0
-        assert(P.taken == W[1 - me].n[P.id] && P.offset == W[me].n[P.id]); /* all that was written was delivered */
+#if BREAKS + STUCKS + LOSSES == 0
+        /* All that was written was delivered, but to a program that ended its reading; what a client wrote before it went too. */
+        assert(P.taken == W[1 - me].n[P.id] || shut[me] || P.gone);
+        assert(P.offset == W[me].n[P.id] || shut[1 - me] || (me == GUEST && goes < GOES));
 #endif
         P.id = 0; P.ss = 0; P.rs = 0; P.serr = 0; P.rerr = 0; P.offset = 0; P.limit = 0; P.got = 0; P.taken = 0;
-        P.grant = 0; P.written = 0; P.finished = 0; P.gone = 0; P.stuck = 0; P.aborted = 0
+        P.grant = 0; P.written = 0; P.finished = 0; P.gone = 0; P.stuck = 0; P.aborted = 0;
+        P.hurt = 0
     :: else
     fi;
     x = 0
@@ -241,8 +248,8 @@ inline receive_on(me)
     :: type == FIN -> assert(!mine);
         evr = EV_RCV_FIN;
         assert(P.rs != RECEIVING_OPEN || (v == P.got && W[1 - me].end[id] && P.got == W[1 - me].n[id])) /* after every byte */
-    :: type == RESET && mine -> evs = EV_RCV_RESET; abort_both = v != 0; err = v != 0
-    :: type == RESET && !mine -> evr = EV_RCV_RESET; abort_both = 1; err = 1
+    :: type == RESET && mine -> P.hurt = P.hurt || v != 0; evs = EV_RCV_RESET; abort_both = v != 0; err = v != 0
+    :: type == RESET && !mine -> P.hurt = 1; evr = EV_RCV_RESET; abort_both = 1; err = 1
     :: type == RELEASED ->
         if
         :: mine -> evs = EV_RCV_RELEASED; P.sp = UNSENT(P.sp)
@@ -338,13 +345,16 @@ inline send_control(me)
     :: else ->
         x = (pending(0) -> 0 : 1);
         first_of(me, (P.sp | P.rp));
-        d = (P.sp & type -> me : 1 - me);
+        /* of two alike, a host sends that of its sending channel first, a guest the other: the text leaves it open */
+        d = ((me == HOST && (P.sp & type)) || !(P.rp & type) -> me : 1 - me);
         if
-        :: P.sp & type -> P.sp = P.sp - type
+        :: mine -> P.sp = P.sp - type
         :: else -> P.rp = P.rp - type
         fi;
         if
-        :: type == OPEN || type == OPENED -> v = P.grant; d = 0
+        :: type == OPEN || type == OPENED ->
+            assert(type == OPEN || P.rs != RECEIVING_RELEASED); /* no answer after a RESET (CHN-9) */
+            v = P.grant; d = 0
         :: type == REFUSED -> d = 0
         :: type == CREDIT -> P.grant = P.taken + WINDOW; v = P.grant
         :: type == RESET -> v = (mine -> P.serr : P.rerr)
@@ -407,10 +417,16 @@ inline send_fin(me, i)
 #else
 #define may_end(i) at_end(i)
 #endif
+/* CLS-13: what an end knows of the two programs */
 #define recv_ends(i) (S[me].p[i].rs != RECEIVING_OPEN)
+#ifdef LIMIT_AT_FIN
+#define send_ends(i) (S[me].p[i].ss != SENDING_OPEN)
+#else
 #define send_ends(i) (S[me].p[i].ss != SENDING_OPEN || S[me].p[i].finished)
+#endif
 #define waits_in_vain (stucks < STUCKS)
-#define drain_due(i) (joined(i) && waits_in_vain && ((send_ends(i) && recv_ends(i)) || S[me].p[i].gone))
+#define released(i) (S[me].p[i].ss == SENDING_RELEASED && S[me].p[i].rs == RECEIVING_RELEASED)
+#define drain_due(i) (joined(i) && !released(i) && waits_in_vain && ((send_ends(i) && recv_ends(i)) || S[me].p[i].gone))
 
 inline at_home(me, i)
 {
@@ -428,6 +444,7 @@ inline at_home(me, i)
     :: joined(i) && !S[me].p[i].stuck && !S[me].p[i].gone && reading(i) && S[me].p[i].got > S[me].p[i].taken -> S[me].p[i].taken++; x = i; give_credit(me)
     :: joined(i) && !S[me].p[i].stuck && !S[me].p[i].gone && may_end(i) ->
         printf("%d: the program reads the end\n", me);
+        assert(!S[me].p[i].hurt); /* an end by error never looks like a good one (CLS-7) */
         assert(W[1 - me].end[S[me].p[i].id] && S[me].p[i].taken == W[1 - me].n[S[me].p[i].id]); /* the end after every byte */
         evr = EV_SND_RELEASED
     :: me == HOST && joined(i) && goes > 0 && !S[me].p[i].gone ->
@@ -438,8 +455,13 @@ inline at_home(me, i)
     :: present(i) && breaks > 0 -> printf("%d: the pair breaks\n", me); breaks--; abort_both = 1; err = 1
     :: joined(i) && stucks > 0 && !S[me].p[i].gone && !S[me].p[i].stuck -> printf("%d: the program stops reading\n", me); stucks--; S[me].p[i].stuck = 1
     :: joined(i) && shuts > 0 && S[me].p[i].rs == RECEIVING_OPEN -> /* RESET with 0 */
-        printf("%d: the program ends its reading\n", me); shuts--; evr = EV_SND_RESET
-    :: drain_due(i) -> printf("%d: drain timeout\n", me); abort_both = 1; err = 1
+        printf("%d: the program ends its reading\n", me); shuts--; shut[me] = 1; evr = EV_SND_RESET
+    :: drain_due(i) ->
+        printf("%d: drain timeout\n", me);
+#if SHUTS == 0
+        assert(S[me].p[i].gone || W[1 - me].end[S[me].p[i].id]); /* no slow reader is ended (CLS-13) */
+#endif
+        abort_both = 1; err = 1
     fi;
     x = i;
     run_events(me);
@@ -489,8 +511,19 @@ inline lose_session(me)
     v = 0
 }
 
-#define empty_side(s) (S[s].p[0].id == 0 && S[s].p[SLOTS - 1].id == 0 && S[s].refusals == 0)
-#define done       (closed && !lost && empty_side(HOST) && empty_side(GUEST) && len(wire[0]) == 0 && len(wire[1]) == 0)
+/* CLS-13: of either side the program is there and has finished, does not read, and bytes wait for credit; nothing can happen
+ * to it any more that a budget allows */
+#ifdef NONE_HELD
+#define held_place(s, i) false
+#else
+#define holds(s, i)      (S[s].p[i].stuck && S[s].p[i].finished && !S[s].p[i].gone && S[s].p[i].ss == SENDING_OPEN && \
+                          S[s].p[i].offset == S[s].p[i].limit && S[s].p[i].offset < S[s].p[i].written && \
+                          S[s].p[i].rs == RECEIVING_OPEN && S[s].p[i].got > S[s].p[i].taken)
+#define held_place(s, i) (breaks + goes + shuts + losses == 0 && holds(s, i) && holds(1 - s, i))
+#endif
+#define over_place(s, i) (S[s].p[i].id == 0 || held_place(s, i))
+#define over_side(s)     (over_place(s, 0) && over_place(s, SLOTS - 1) && S[s].refusals == 0)
+#define done             (closed && !lost && over_side(HOST) && over_side(GUEST) && len(wire[0]) == 0 && len(wire[1]) == 0)
 
 proctype endpoint(byte me)
 {

@@ -35,6 +35,9 @@
 #ifndef ROLLED
 #define ROLLED 1 /* which side can be rolled back: 0 the host, 1 the guest */
 #endif
+#ifndef MAX_NUMBER
+#define MAX_NUMBER (12 * (1 + FAULTS)) /* sealed frames of a session, at the most: a damaged frame takes ten heartbeats to be over */
+#endif
 #ifndef MAX_EPOCH
 #define MAX_EPOCH 7 /* attempts of a side, at the most */
 #endif
@@ -155,6 +158,9 @@ inline begin_session(s)
 inline end_session(s)
 {
     printf("%d ends its session (event %d)\n", s, ev);
+#if FAULTS + EARLY == 0
+    assert(false); /* without a fault the first session lasts */
+#endif
     E[s].hello = 0;
     E[s].ready_waits = 0;
     E[s].late = 0;
@@ -172,7 +178,10 @@ inline run_events(s)
         :: did & SESSION_DO_END_SESSION -> end_session(s)
         :: did & SESSION_DO_START_ATTEMPT -> start_attempt(s)
         :: did & SESSION_DO_SEND_HELLO -> E[s].hello = 1
-        :: did & SESSION_DO_REPORT_LATE -> E[s].late = 1
+        :: did & SESSION_DO_REPORT_LATE -> E[s].late = 1;
+#ifdef NEVER_LATE
+            assert(false)
+#endif
         :: did & SESSION_DO_BEGIN_SESSION -> begin_session(s);
             follows = (s == GUEST -> EV_LOCAL_READY : 0)
         :: did & SESSION_DO_ANNOUNCE_READY -> E[s].ready_waits = 1
@@ -196,6 +205,7 @@ inline step(s, e)
 /* a valid HELLO: epoch a, echo b (SES-3, SES-4, SES-7, SES-8) */
 inline receive_hello(s)
 {
+    assert(a == E[s].ha && b == E[s].hb); /* it is whole */
     E[s].peer = a;
 #ifdef NO_ECHO
 #define ECHOES 1
@@ -307,7 +317,7 @@ inline receive(s)
     :: E[s].ps <= HUNT_HELLO -> parse_hunting(s)
     :: E[s].ps == BETWEEN -> parse_between(s)
     :: E[s].ps == IN_HELLO && k == H2 && a == E[s].ha && b == E[s].hb ->
-        E[s].ha = 0; E[s].hb = 0; receive_hello(s)
+        receive_hello(s); E[s].ha = 0; E[s].hb = 0
     :: E[s].ps == IN_HELLO && !(k == H2 && a == E[s].ha && b == E[s].hb) ->
         E[s].ha = 0; E[s].hb = 0; lose_framing(s)
     :: E[s].ps == IN_FRAME -> parse_in_frame(s)
@@ -338,7 +348,7 @@ inline send_hello(s)
 inline open_frame(s, weight, t)
 {
     E[s].sent++;
-    assert(E[s].sent < 20);
+    assert(E[s].sent < MAX_NUMBER);
     g = 1 + (t) * 4 + E[s].tlast;
     E[s].tlast = t;
     wire[s]!F1, weight, seal_of(s)
@@ -398,6 +408,11 @@ inline send_imitated_frame(s)
 #else
 #define may_repeat(s) (E[s].tries < RETRIES)
 #endif
+#ifdef NEVER_LATE /* repetitions of HELLO alone tell of a restart and of a restore */
+#define may_be_late(s)    (!may_repeat(1 - s))
+#else
+#define may_be_late(s)    true
+#endif
 
 proctype endpoint(byte me)
 {
@@ -416,7 +431,7 @@ proctype endpoint(byte me)
         if
         :: E[me].st == SESSION_BACKING_OFF -> ev = EV_RETRY
         :: hunting(me) && quiet && may_repeat(me) -> E[me].tries++; ev = EV_RETRY
-        :: peer_silent_to(me) && quiet && !E[me].late -> E[1 - me].tries = 0; ev = EV_HEARTBEAT_LATE
+        :: peer_silent_to(me) && quiet && !E[me].late && may_be_late(me) -> E[1 - me].tries = 0; ev = EV_HEARTBEAT_LATE
 #ifdef PEER_LIMIT
         :: peer_silent_to(me) && quiet && E[me].late -> E[1 - me].tries = 0; ev = EV_PEER_SILENT
 #endif
@@ -492,6 +507,12 @@ Endpoint blank;
 #define losable(s) (timeline[s] == 0)
 #endif
 
+#ifdef SAVED_UNHEARD /* the snapshot is of a side that has heard nothing yet */
+#define may_save (E[ROLLED].peer == 0)
+#else
+#define may_save true
+#endif
+
 proctype adversary()
 {
     byte s;
@@ -520,7 +541,7 @@ proctype adversary()
             E[GUEST].tries = 0
         }
 #ifndef NO_ROLLBACK
-    :: d_step { faults > 0 && !has_saved -> printf("snapshot of %d\n", ROLLED); has_saved = 1; COPY(saved, E[ROLLED]) }
+    :: d_step { faults > 0 && !has_saved && may_save -> printf("snapshot of %d\n", ROLLED); has_saved = 1; COPY(saved, E[ROLLED]) }
 #endif
     :: over = 1; break
     od
