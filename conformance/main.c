@@ -14,9 +14,9 @@ static const struct {
     const char *name;
     vpc_verb_fn *fn;
 } verbs[] = {
-    {"run", vpc_verb_run},           {"check", vpc_verb_check}, {"list", vpc_verb_list},
-    {"coverage", vpc_verb_coverage}, {"new", vpc_verb_new},     {"shrink", vpc_verb_shrink},
-    {"generate", vpc_verb_generate},
+    {"run", vpc_verb_run},           {"check", vpc_verb_check},     {"list", vpc_verb_list},
+    {"coverage", vpc_verb_coverage}, {"new", vpc_verb_new},         {"shrink", vpc_verb_shrink},
+    {"generate", vpc_verb_generate}, {"interop", vpc_verb_interop},
 };
 
 static int dispatch(struct vpc_settings *settings, const char *name, char **words)
@@ -24,8 +24,8 @@ static int dispatch(struct vpc_settings *settings, const char *name, char **word
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i].name, name) == 0)
             return verbs[i].fn(settings, words);
-    return vpc_complain(
-        vpc_format("%s: the verbs are run, check, list, coverage, new, shrink and generate", name));
+    return vpc_complain(vpc_format(
+        "%s: the verbs are run, check, list, coverage, new, shrink, generate and interop", name));
 }
 
 static char *folder_of_program(void)

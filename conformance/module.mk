@@ -3,7 +3,7 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record
+CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record interop
 CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
@@ -118,6 +118,17 @@ CHECKS += check-adapter
 .PHONY: check-adapter
 check-adapter: $(BUILD)/vpc-conform $(BUILD)/vpc-host ## judge the reference through an adapter
 	@$(CONFORM)/tests/check-adapter $(BUILD)
+
+# Every host with every guest that is known; the harness stands in the middle.  Those in Go where there is a Go.
+INTEROP := $(addprefix --implementation $(CONFORM)/implementations/,reference-host.ini reference-guest.ini \
+             $(if $(HAVE_GO),go-host.ini go-guest.ini))
+CHECKS += check-interop
+.PHONY: interop check-interop
+interop: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest $(if $(HAVE_GO),go) ## each host endpoint that is known with each guest endpoint: the matrix
+	@$< interop $(INTEROP) --split random --out $(BUILD)/interop.out --json $(BUILD)/interop.json
+
+check-interop: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest
+	@$(CONFORM)/tests/check-interop $(BUILD)
 
 # Faults of the reference, each of which a scenario of its requirement must see (mutants/README.md; a minute or two).
 .PHONY: mutants

@@ -222,7 +222,8 @@ static const struct {
     {"covers", "PATTERN", set_covers, "only scenarios that cover such a requirement: 'CLS-*'"},
     {"shard", "I/N", set_shard, "only the I'th of N parts of the runs"},
     {"jobs", "N", set_jobs, "so many runs at once (default: 1)"},
-    {"limit", "SECONDS", set_limit, "of one run, in real time (default: 120)"},
+    {"limit", "SECONDS", set_limit,
+     "of one run (default: 120) or conversation (default: 30), in real time"},
     {"min", "N", set_min, "red when fewer runs are good (default: 1)"},
     {"expect", "FILE", set_expect,
      "what is known to go wrong: lines SCENARIO VERDICT REASON (may be repeated)"},
@@ -271,7 +272,8 @@ void vpc_usage(FILE *out)
           "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
           "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
           "       vpc-conform shrink FOLDER                   make a failing script small\n"
-          "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n\n",
+          "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n"
+          "       vpc-conform interop [OPTION]...             each host with each guest\n\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char *name =

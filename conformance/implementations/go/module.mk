@@ -17,11 +17,11 @@ $(GO_TOOLS): $(GO_BUILD)/%: $(GO_DIR)/go.mod $(wildcard $(GO_DIR)/*/*.go $(GO_DI
 check-go: ## vet and test the implementation in Go
 	@cd $(GO_DIR) && unformatted=$$(gofmt -l .) && { test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }; }
 	@cd $(GO_DIR) && $(GO_ENV) go vet ./... && VPC_VECTORS=$(abspath spec/vectors) $(GO_ENV) go test -timeout 120s ./...
-.PHONY: interop
-interop: $(GO_TOOLS) $(BUILD)/vpc-host $(BUILD)/vpc-guest ## run host and guest endpoints of both implementations against each other
+.PHONY: interop-go
+interop-go: $(GO_TOOLS) $(BUILD)/vpc-host $(BUILD)/vpc-guest ## the pairs of interop once more, by a test that is written in Go
 	@cd $(GO_DIR) && VPC_BUILD=$(abspath $(BUILD)) $(GO_ENV) go test -count 1 -timeout 300s -v ./interop
 else
-go check-go interop:
+go check-go interop-go:
 	@echo '$@: skipped: no go on this machine (install golang-go)'
 endif
 

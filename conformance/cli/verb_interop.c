@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* vpc-conform interop. */
+#include <errno.h>
+#include <string.h>
+
+#include "backends/adapter.h"
+#include "cli/cli.h"
+#include "interop/interop.h"
+
+static const char *what_is_wrong(const struct vpc_settings *settings, char **words)
+{
+    const struct vpc_suite *suite = &settings->suite;
+    int roles = 0;
+
+    for (size_t i = 0; i < suite->implementation_count; i++) {
+        if (suite->implementations[i]->command == NULL)
+            return "interop needs command in [process] of every --implementation";
+        roles |= suite->implementations[i]->role;
+    }
+    for (size_t i = 0; i < settings->report_count; i++)
+        if (settings->reports[i].fn != vpc_report_text &&
+            settings->reports[i].fn != vpc_report_json)
+            return "interop writes --report and --json only";
+    if (*words)
+        return "interop takes no scenario: its conversations are its own";
+    if (suite->split_count > 1)
+        return "interop takes one --split";
+    return roles == (VPC_FROM_HOST | VPC_FROM_GUEST)
+               ? NULL
+               : "interop needs --implementation FILE of a host and of a guest";
+}
+
+static bool write_to(const json_t *matrix, bool as_json, const char *path)
+{
+    bool standard = strcmp(path, "-") == 0, bad = false;
+    FILE *out = standard ? stdout : fopen(path, "we");
+
+    if (out) {
+        if (as_json)
+            bad = json_dumpf(matrix, out, JSON_INDENT(1)) != 0 || fputc('\n', out) == EOF;
+        else
+            vpc_interop_write(matrix, out);
+        bad |= fflush(out) != 0 || ferror(out);
+        if (!standard && fclose(out) != 0)
+            bad = true;
+        if (!bad)
+            return true;
+    }
+    vpc_complain(vpc_format("%s: the report can not be written: %s", path, strerror(errno)));
+    return false;
+}
+
+static int report(const struct vpc_settings *settings, const json_t *matrix)
+{
+    int code = vpc_interop_exit(matrix);
+    bool to_standard = false;
+
+    for (size_t i = 0; i < settings->report_count; i++) {
+        to_standard |= strcmp(settings->reports[i].path, "-") == 0;
+        if (!write_to(matrix, settings->reports[i].fn == vpc_report_json,
+                      settings->reports[i].path))
+            code = VPC_EXIT_HARNESS;
+    }
+    if (!to_standard)
+        vpc_interop_write(matrix, stdout);
+    return code;
+}
+
+int vpc_verb_interop(struct vpc_settings *settings, char **words)
+{
+    struct vpc_suite *suite = &settings->suite;
+    const char *wrong = what_is_wrong(settings, words);
+    char *error = NULL;
+    json_t *matrix;
+    int code;
+
+    if (wrong)
+        return vpc_complain(vpc_copy(wrong));
+    for (size_t i = 0; i < suite->implementation_count; i++)
+        if (!vpc_adapter_probe(suite->implementations[i], suite->build, &error)) {
+            vpc_complain(error);
+            return VPC_EXIT_HARNESS;
+        }
+    matrix = vpc_interop_run(suite);
+    if (suite->interrupted) {
+        fprintf(stderr, "vpc-conform: interrupted by %s\n", strsignal(suite->interrupted));
+        code = 128 + suite->interrupted;
+    } else {
+        code = report(settings, matrix);
+    }
+    json_decref(matrix);
+    return code;
+}

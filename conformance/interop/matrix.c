@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Every host with every guest, each pairing in a process of its own; see interop.h. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/process.h"
+#include "interop/interop.h"
+#include "report/clean.h"
+#include "report/report.h"
+#include "verdicts/attempt.h"
+
+#define LIMIT_MS   30000         /* of a conversation */
+#define PAIRING_MS (20u * 60000) /* of all of them: far more than they may take */
+
+/* ---- running ---------------------------------------------------------------------------------------------------------- */
+
+struct cell {
+    struct vpc_pairing_config config;
+    char *dir, *out;
+    json_t *result;
+};
+
+static void hold_in_child(void *user, int fd)
+{
+    const struct cell *cell = user;
+    json_t *result = vpc_pairing_hold_all(&cell->config);
+
+    json_dumpfd(result, fd, JSON_COMPACT);
+    json_decref(result);
+}
+
+static json_t *troubled(const struct cell *cell, const char *why)
+{
+    return json_pack("{s:o, s:o, s:[], s:o}", "host", vpc_json_text(cell->config.host->name),
+                     "guest", vpc_json_text(cell->config.guest->name), "conversations", "trouble",
+                     vpc_json_text(why));
+}
+
+/* Texts of strangers become the name of a folder. */
+static char *folder_name(const char *host, const char *guest)
+{
+    char *name = vpc_format("%s--%s", host, guest);
+
+    for (char *at = name; *at; at++)
+        *at = isalnum((unsigned char)*at) ? (char)tolower((unsigned char)*at) : '-';
+    return name;
+}
+
+static bool make_folders(struct cell *cell, const char *out)
+{
+    char *name = folder_name(cell->config.host->name, cell->config.guest->name);
+
+    cell->out = vpc_format("%s/%s", out, name);
+    cell->dir = vpc_temporary_dir();
+    cell->config.dir = cell->dir;
+    cell->config.out = cell->out;
+    free(name);
+    if ((mkdir(out, 0777) == 0 || errno == EEXIST) &&
+        (mkdir(cell->out, 0777) == 0 || errno == EEXIST) && cell->dir)
+        return true;
+    name = vpc_format("%s: %s", cell->dir ? cell->out : "a temporary folder", strerror(errno));
+    cell->result = troubled(cell, name);
+    free(name);
+    return false;
+}
+
+static void finish(const struct vpc_job_result *end)
+{
+    struct cell *cell = end->user;
+
+    cell->result =
+        json_loadb((const char *)vpc_buffer_head(&end->text), vpc_buffer_size(&end->text), 0, NULL);
+    if (cell->result == NULL) {
+        char *how = end->in_time ? vpc_process_status(end->status) : NULL;
+
+        cell->result = troubled(cell, how ? how : "the pairing took far too long");
+        free(how);
+    }
+    if (isatty(STDERR_FILENO)) {
+        fputs("held: ", stderr);
+        vpc_write_clean(cell->config.host->name, stderr);
+        fputs(", ", stderr);
+        vpc_write_clean(cell->config.guest->name, stderr);
+        fputc('\n', stderr);
+    }
+}
+
+static void next(struct vpc_jobs *jobs)
+{
+    struct vpc_job_result end = {0};
+
+    if (vpc_jobs_next(jobs, &end))
+        finish(&end);
+    vpc_buffer_free(&end.text);
+}
+
+/* The signal that ended it, or 0. */
+static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t count)
+{
+    size_t at_once = suite->jobs ? suite->jobs : 1;
+    struct vpc_jobs *jobs = vpc_jobs_begin(at_once, PAIRING_MS);
+    int signal;
+
+    for (size_t i = 0; i < count && !vpc_jobs_interrupted(jobs); i++) {
+        while (vpc_jobs_full(jobs) && !vpc_jobs_interrupted(jobs))
+            next(jobs);
+        if (vpc_jobs_interrupted(jobs) || !make_folders(&cells[i], suite->out))
+            continue;
+        if (!vpc_jobs_start(jobs, hold_in_child, &cells[i]))
+            cells[i].result = troubled(&cells[i], strerror(errno));
+    }
+    for (size_t i = 0; i < count; i++)
+        while (cells[i].dir && !cells[i].result && !vpc_jobs_interrupted(jobs))
+            next(jobs);
+    signal = vpc_jobs_interrupted(jobs);
+    vpc_jobs_end(jobs);
+    return signal;
+}
+
+static size_t fill_cells(const struct vpc_suite *suite, struct cell *cells, json_t *hosts,
+                         json_t *guests)
+{
+    size_t count = 0, n = suite->implementation_count;
+
+    for (size_t h = 0; h < n; h++) {
+        const struct vpc_implementation *host = suite->implementations[h];
+
+        if (host->role == VPC_FROM_GUEST)
+            json_array_append_new(guests, vpc_json_text(host->name));
+        if (host->role != VPC_FROM_HOST)
+            continue;
+        json_array_append_new(hosts, vpc_json_text(host->name));
+        for (size_t g = 0; g < n; g++)
+            if (suite->implementations[g]->role == VPC_FROM_GUEST)
+                cells[count++].config = (struct vpc_pairing_config){
+                    .table = suite->table,
+                    .host = host,
+                    .guest = suite->implementations[g],
+                    .split = suite->split_count ? suite->splits[0] : VPC_SPLIT_WHOLE,
+                    .seed = suite->seed,
+                    .limit_ms = suite->limit_ms ? (uint64_t)suite->limit_ms : LIMIT_MS,
+                    .build = suite->build};
+    }
+    return count;
+}
+
+json_t *vpc_interop_run(struct vpc_suite *suite)
+{
+    size_t n = suite->implementation_count, count;
+    struct cell *cells = vpc_alloc((n * n + 1) * sizeof(*cells));
+    json_t *hosts = json_array(), *guests = json_array(), *pairings = json_array();
+
+    count = fill_cells(suite, cells, hosts, guests);
+    suite->interrupted = run_cells(suite, cells, count);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(pairings,
+                              cells[i].result ? cells[i].result : troubled(&cells[i], "not run"));
+        if (cells[i].dir)
+            vpc_remove_tree(cells[i].dir);
+        free(cells[i].dir);
+        free(cells[i].out);
+    }
+    free(cells);
+    return json_pack("{s:o, s:o, s:o}", "hosts", hosts, "guests", guests, "pairings", pairings);
+}
+
+/* ---- the matrix ------------------------------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static size_t passed_of(const json_t *pairing)
+{
+    const json_t *one;
+    size_t i, count = 0;
+
+    json_array_foreach(json_object_get(pairing, "conversations"), i, one) count +=
+        json_is_true(json_object_get(one, "passed"));
+    return count;
+}
+
+static const json_t *first_failing(const json_t *pairing)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(pairing, "conversations"), i,
+                       one) if (!json_is_true(json_object_get(one, "passed"))) return one;
+    return NULL;
+}
+
+static void write_cell(const json_t *pairing, int width, FILE *out)
+{
+    char text[64] = "-";
+    size_t of = json_array_size(json_object_get(pairing, "conversations"));
+
+    if (json_is_null(json_object_get(pairing, "trouble")))
+        snprintf(text, sizeof(text), "%zu/%zu%s", passed_of(pairing), of,
+                 passed_of(pairing) < of ? " !" : "");
+    fprintf(out, "  %-*s", width, text);
+}
+
+static void write_name(const char *name, int width, FILE *out)
+{
+    vpc_write_clean(name, out);
+    fprintf(out, "%*s", width - (int)strlen(name), "");
+}
+
+static int width_of(const json_t *name, int least)
+{
+    return (int)json_string_length(name) > least ? (int)json_string_length(name) : least;
+}
+
+static int widest(const json_t *names, int least)
+{
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(names, i, name) least = width_of(name, least);
+    return least;
+}
+
+static void write_failure(const json_t *pairing, FILE *out)
+{
+    const json_t *failing = first_failing(pairing);
+    const char *trouble = json_string_value(json_object_get(pairing, "trouble"));
+
+    if (!failing && !trouble)
+        return;
+    vpc_write_clean(text_of(pairing, "host"), out);
+    fputs(", ", out);
+    vpc_write_clean(text_of(pairing, "guest"), out);
+    fprintf(out, ": %s: ", trouble ? "harness error" : text_of(failing, "name"));
+    vpc_write_clean(trouble ? trouble : text_of(failing, "why"), out);
+    fputc('\n', out);
+}
+
+void vpc_interop_write(const json_t *matrix, FILE *out)
+{
+    const json_t *hosts = json_object_get(matrix, "hosts"),
+                 *guests = json_object_get(matrix, "guests"),
+                 *pairings = json_object_get(matrix, "pairings"), *one;
+    int left = widest(hosts, 4);
+    size_t h, g;
+
+    fprintf(out, "%-*s", left, "");
+    json_array_foreach(guests, g, one)
+    {
+        fputs("  ", out);
+        write_name(json_string_value(one), width_of(one, 9), out);
+    }
+    fputc('\n', out);
+    json_array_foreach(hosts, h, one)
+    {
+        write_name(json_string_value(one), left, out);
+        for (g = 0; g < json_array_size(guests); g++)
+            write_cell(json_array_get(pairings, h * json_array_size(guests) + g),
+                       width_of(json_array_get(guests, g), 9), out);
+        fputc('\n', out);
+    }
+    json_array_foreach(pairings, g, one) write_failure(one, out);
+}
+
+int vpc_interop_exit(const json_t *matrix)
+{
+    const json_t *one;
+    size_t i;
+    int code = VPC_EXIT_PASS;
+
+    json_array_foreach(json_object_get(matrix, "pairings"), i, one)
+    {
+        if (!json_is_null(json_object_get(one, "trouble")))
+            return VPC_EXIT_HARNESS;
+        if (first_failing(one))
+            code = VPC_EXIT_FAIL;
+    }
+    return code;
+}
