@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The event log: JSON lines, each appended by one write, so that several writers and a reader never
- * see half a line. */
+ * see half a line.  On a full disk a line may be cut all the same; the next one begins behind a newline of its own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,13 +42,17 @@ void vpc_log_close(vpc_log *log)
 static void append(vpc_shell *shell, const char *text, size_t n)
 {
     char newline = '\n';
-    struct iovec line[] = {{.iov_base = (void *)(uintptr_t)text, .iov_len = n},
+    size_t torn = shell->log.torn, size = torn + n + 1;
+    struct iovec line[] = {{.iov_base = &newline, .iov_len = torn},
+                           {.iov_base = (void *)(uintptr_t)text, .iov_len = n},
                            {.iov_base = &newline, .iov_len = 1}};
     ssize_t w;
     do
-        w = writev(shell->log.fd, line, 2);
+        w = writev(shell->log.fd, line, 3);
     while (w < 0 && errno == EINTR);
-    bool failed = w != (ssize_t)n + 1;
+    bool failed = w != (ssize_t)size;
+    if (w > 0)
+        shell->log.torn = failed && (size_t)w > torn;
     if (failed && !shell->log.failed)
         vpc_shell_note(shell, "the event log %s can not be written: %s", shell->config.log_path,
                        w < 0 ? strerror(errno) : "the disk is full");

@@ -304,6 +304,7 @@ void vpc_shell_hold_signals(void)
 {
     sigset_t set = taken_signals();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is a full disk, no end */
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 

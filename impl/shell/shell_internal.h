@@ -123,6 +123,7 @@ typedef struct vpc_log {
     int fd; /* -1: none */
     bool verbose;
     bool failed; /* the last write did; told once */
+    bool torn;   /* the file ends in mid-line */
 } vpc_log;
 
 typedef struct vpc_trace vpc_trace;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -390,6 +391,40 @@ Test(shell, a_ready_event_whose_file_was_removed_comes_back)
     cr_assert_not(vpc_event_is_set(event));
     RIG_UNTIL(vpc_event_is_set(event));
     vpc_event_close(event);
+}
+
+/* Lets files grow to so many octets. */
+static void limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void log_line(const char *text)
+{
+    fake_act(VPC_ACTION_LOG, 0, 0, 0, text);
+    vpc_shell_turn(rig, 0);
+}
+
+Test(shell, an_entry_cut_by_a_full_disk_spoils_no_other)
+{
+    vpc_shell_hold_signals(); /* SIGXFSZ would end us */
+    limit_files(14);
+    log_line("{\"n\":1}");
+    log_line("{\"n\":2}");
+    log_line("{\"n\":3}");
+    limit_files(16);
+    log_line("{\"n\":4}"); /* no more than the newline, and one octet */
+    limit_files(RLIM_INFINITY);
+    log_line("{\"n\":5}");
+    log_line("{\"n\":6}");
+    char text[256] = "";
+    int fd = open(rig_log, O_RDONLY | O_CLOEXEC);
+    cr_assert_gt(read(fd, text, sizeof(text) - 1), 0);
+    close(fd);
+    cr_assert_str_eq(text, "{\"n\":1}\n{\"n\":2\n{\n{\"n\":5}\n{\"n\":6}\n");
 }
 
 Test(shell, deadlines_are_kept)
