@@ -213,7 +213,7 @@ static bool server_resets(struct vpc_pairing *pairing)
     return gone(pairing, true);
 }
 
-/* A client that leaves with octets unread is heard to its last octet. */
+/* A client that leaves with octets unread, more than its socket holds, is heard to its last octet. */
 static bool last_words(struct vpc_pairing *pairing)
 {
     uint8_t *octets = pattern(pairing, LARGE);
@@ -222,13 +222,13 @@ static bool last_words(struct vpc_pairing *pairing)
 
     if (good) {
         vpc_let_read(pairing, pair.client, false);
-        vpc_say_octets(pairing, pair.server, octets, LARGE / 8);
+        vpc_say_octets(pairing, pair.server, octets, LARGE);
         vpc_say_octets(pairing, pair.client, octets, LARGE);
         vpc_hang_up(pairing, pair.client);
         good = vpc_hear(pairing, pair.server, octets, LARGE) && vpc_hear_end(pairing, pair.server);
     }
     if (good)
-        vpc_hang_up(pairing, pair.server);
+        vpc_cut(pairing, pair.server);
     vpc_pair_free(&pair);
     free(octets);
     return good;
