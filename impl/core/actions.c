@@ -116,9 +116,23 @@ void vpc_drop_actions(vpc_endpoint *ep)
     }
 }
 
+/* json_dumps() does not see each failure of its buffer to grow, and leaves octets out; here there is one request for
+ * memory. */
+static char *text_of(const json_t *object)
+{
+    size_t n = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    char *text = n > 0 ? malloc(n + 1) : NULL;
+
+    if (text == NULL)
+        return NULL;
+    json_dumpb(object, text, n, JSON_COMPACT);
+    text[n] = '\0';
+    return text;
+}
+
 void vpc_act_json(vpc_endpoint *ep, uint32_t kind, uint32_t client, json_t *object)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = text_of(object);
 
     if (text != NULL)
         vpc_act(ep, (vpc_action){.kind = kind, .client = client}, text);

@@ -246,6 +246,10 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
         return;
     }
     relay->path = strdup(path);
+    if (relay->path == NULL) {
+        give_up(ep, relay, VPC_ACTION_UNLISTEN, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+        return;
+    }
     result = check_readiness(ep, &cause);
     if (result == VPC_S_OK) {
         pair = vpc_pair_open(ep->session, relay->port, ep->options.connect_ms);
@@ -263,7 +267,7 @@ static void on_opened(vpc_endpoint *ep, struct vpc_relay *relay)
     vpc_relay_opened(ep, relay);
     relay->answered = true;
     vpc_answer(ep, &relay->starter,
-               json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
+               json_pack("{s:s, s:s, s:s, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
                          relay->pipe, "path", relay->path, "port", relay->port, "h2g",
                          (json_int_t)relay->h2g, "g2h", (json_int_t)relay->g2h));
 }

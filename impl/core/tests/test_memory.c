@@ -69,6 +69,11 @@ static void take(vpc_endpoint *ep)
         case VPC_ACTION_UNLISTEN:
             forget(stream);
             break;
+        case VPC_ACTION_REPLY:
+            cr_assert(strstr(action.text, "0x00000000") == NULL ||
+                          strstr(action.text, "\"path\":") != NULL,
+                      "S_OK does not say where the pipe is: %s", action.text);
+            break;
         case VPC_ACTION_STOPPED:
             seen.stopped++;
             break;
