@@ -372,7 +372,7 @@ enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *s
     struct vpc_client *client = connected(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
-    return item ? say_json(run, VPC_WRONG, item->json) : VPC_DONE;
+    return item ? say_json(run, VPC_WRONG, item->json) : VPC_PENDING;
 }
 
 enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
