@@ -218,7 +218,8 @@ static void feed_frame(struct run *run)
 {
     static const uint8_t types[] = {VPC_READY,  VPC_HEARTBEAT, VPC_GOODBYE, VPC_OPEN,
                                     VPC_OPENED, VPC_REFUSED,   VPC_DATA,    VPC_DATA,
-                                    VPC_CREDIT, VPC_FIN,       VPC_RESET,   VPC_RELEASED};
+                                    VPC_CREDIT, VPC_FIN,       VPC_RESET,   VPC_RELEASED,
+                                    VPC_EVENT};
     static const uint8_t payload[PAYLOAD_MOST];
     uint8_t octets[VPC_SMALL_FRAME_MAX + sizeof(payload)];
     unsigned lot = take(run);
@@ -233,6 +234,7 @@ static void feed_frame(struct run *run)
     frame.reverse_channel = frame.channel + 1;
     frame.port = (uint16_t)(lot / sizeof(types) % 3); /* independent of the type */
     frame.ready = lot / 16 % 2;
+    frame.event = 1; /* the least that is one */
     frame.payload = payload;
     frame.error = frame.cause = lot / 32;
     frame.offset = frame.limit = lot & 128 ? fuzz_number(&run->input) : take(run);

@@ -22,6 +22,7 @@ static const struct {
     [VPC_REFUSED] = {4, FROM_GUEST, true},     [VPC_DATA] = {0, EITHER, true},
     [VPC_CREDIT] = {8, EITHER, true},          [VPC_FIN] = {8, EITHER, true},
     [VPC_RESET] = {4, EITHER, true},           [VPC_RELEASED] = {8, EITHER, true},
+    [VPC_EVENT] = {120, FROM_GUEST, false},
 };
 
 static uint16_t get16(const uint8_t *p)
@@ -93,6 +94,23 @@ static bool get_open(vpc_frame *f, const uint8_t *p)
     return f->reverse_channel != 0;
 }
 
+static bool get_event(vpc_frame *f, const uint8_t *p)
+{
+    f->event = get32(p);
+    f->lost = get32(p + 4);
+    f->time = get64(p + 8);
+    f->h2g = get32(p + 16);
+    f->g2h = get32(p + 20);
+    f->port = get16(p + 24);
+    f->level = p[26];
+    f->error = get32(p + 28);
+    f->sent = get64(p + 32);
+    f->received = get64(p + 40);
+    f->value = get64(p + 48);
+    return f->event != 0 && f->level <= 2 && get_text(f->cause_text, p + 56) &&
+           get_text(f->detail, p + 88);
+}
+
 static bool get_body(vpc_frame *f, const uint8_t *p, uint32_t length)
 {
     switch ((enum vpc_message)f->type) {
@@ -100,6 +118,8 @@ static bool get_body(vpc_frame *f, const uint8_t *p, uint32_t length)
         return get_hello(f, p);
     case VPC_OPEN:
         return get_open(f, p);
+    case VPC_EVENT:
+        return get_event(f, p);
     case VPC_READY:
         f->ready = p[0];
         return f->ready <= 1;

@@ -51,7 +51,8 @@ static void add(vpc_frame frame)
 /* Padding, a HELLO, and every message that `sender` may send. */
 static void make_stream(enum vpc_side sender, uint32_t payload_len)
 {
-    static const uint8_t host[] = {VPC_OPEN}, guest[] = {VPC_READY, VPC_OPENED, VPC_REFUSED},
+    static const uint8_t host[] = {VPC_OPEN},
+                         guest[] = {VPC_READY, VPC_EVENT, VPC_OPENED, VPC_REFUSED},
                          both[] = {VPC_HEARTBEAT, VPC_CREDIT,   VPC_FIN,
                                    VPC_RESET,     VPC_RELEASED, VPC_GOODBYE};
     static const uint8_t payload[VPC_PAYLOAD_MAX];
@@ -70,7 +71,7 @@ static void make_stream(enum vpc_side sender, uint32_t payload_len)
     for (size_t i = 0; sender == VPC_HOST && i < sizeof(host); i++)
         add((vpc_frame){.type = host[i], .channel = 1, .reverse_channel = 2});
     for (size_t i = 0; sender == VPC_GUEST && i < sizeof(guest); i++)
-        add((vpc_frame){.type = guest[i], .channel = guest[i] >= VPC_OPEN});
+        add((vpc_frame){.type = guest[i], .channel = guest[i] >= VPC_OPEN, .event = 1});
     add((vpc_frame){
         .type = VPC_DATA, .channel = 1, .payload = payload, .payload_len = payload_len});
 }
@@ -121,7 +122,7 @@ static void try_lengths(enum vpc_side sender, bool hunts)
         cr_assert_eq(parse_from(sender, hunts, fenced.start, n), frames);
         cr_assert(frames == before || frames == before + 1, "%zu octets: %u frames", n, frames);
     }
-    cr_assert_eq(frames, hunts ? 1 : sender == VPC_HOST ? 9 : 11);
+    cr_assert_eq(frames, hunts ? 1 : sender == VPC_HOST ? 9 : 12);
 }
 
 Test(edge, every_length_of_every_message)
@@ -178,6 +179,6 @@ Test(edge, every_split)
         memset(fenced.end - n, 0xEE, n);
         memcpy(fenced.end - (stream_len - n), stream + n, stream_len - n);
         frames += parse(&parser, fenced.end - (stream_len - n), stream_len - n);
-        cr_assert_eq(frames, 11, "split at %zu", n);
+        cr_assert_eq(frames, 12, "split at %zu", n);
     }
 }

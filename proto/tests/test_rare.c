@@ -118,6 +118,21 @@ Test(rare, a_promise_of_heartbeats_beyond_the_range, .timeout = 20)
     bench_free(&b);
 }
 
+Test(rare, a_silence_longer_than_all_slots, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[HOST].config.peer_limit_ms = 0;
+    bench_greet(&b);
+    bench_pass(&b, 20000); /* ten slots are heard, and then none */
+    cr_expect_eq(heartbeat_at(&b, 0), 100);
+    cr_expect_eq(heartbeat_at(&b, 2000 * 31), 0);
+    cr_expect_eq(heartbeat_at(&b, 2000 * 32), 0);
+    cr_expect_eq(heartbeat_at(&b, 2000 * 64), 0);
+    bench_free(&b);
+}
+
 Test(rare, a_heartbeat_that_waits_has_no_deadline, .timeout = 20)
 {
     struct bench b;
@@ -227,6 +242,26 @@ Test(rare, ids_run_out, .timeout = 20)
     host->session->highest_id = UINT32_MAX - 2;
     cr_expect_not_null(vpc_pair_open(host->session, 1, 1000));
     cr_expect_null(vpc_pair_open(host->session, 1, 1000));
+    bench_free(&b);
+}
+
+/* CHN-1 holds for ids of an OPEN that was refused, too. */
+Test(rare, ids_of_a_refused_open_are_used, .timeout = 20)
+{
+    const vpc_frame open = {.type = VPC_OPEN, .channel = 5, .reverse_channel = 6, .port = 1};
+    struct bench b;
+    struct bench_end *host = &b.end[HOST], *guest = &b.end[GUEST];
+
+    bench_init(&b);
+    bench_greet(&b);
+    vpc_session_set_ready(guest->session, false);
+    bench_inject_frame(host, open);
+    bench_deliver(host, SIZE_MAX);
+    cr_assert_eq(guest->count[VPC_EV_VIOLATION], 0);
+    bench_inject_frame(host, open);
+    bench_deliver(host, SIZE_MAX);
+    cr_assert_eq(guest->count[VPC_EV_VIOLATION], 1);
+    cr_expect_str_eq(guest->last[VPC_EV_VIOLATION].text, "CHN-1: a channel id was used before");
     bench_free(&b);
 }
 
@@ -346,6 +381,28 @@ Test(rare, released_tells_what_was_delivered, .timeout = 20)
         }
     }
     cr_expect_eq(released, 1);
+    bench_free(&b);
+}
+
+/* The place of a pair whose reader was gone is used again: the next one's bytes are not dropped. */
+Test(rare, a_pair_inherits_nothing_of_the_one_before, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST], *guest = &b.end[GUEST];
+    const void *octets;
+
+    bench_init(&b);
+    host->config.max_pairs = guest->config.max_pairs = 1;
+    bench_greet(&b);
+    bench_open(&b, 1);
+    vpc_pair_discard(host->pair);
+    vpc_pair_reset(host->pair, 104);
+    bench_run(&b);
+    cr_assert_null(host->pair);
+    bench_open(&b, 2);
+    cr_assert_eq(vpc_pair_write(guest->pair, "bytes", 5), 5);
+    bench_run(&b);
+    cr_expect_eq(vpc_pair_read(host->pair, &octets), 5);
     bench_free(&b);
 }
 
