@@ -340,21 +340,17 @@ static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
     finish(ep);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t deadline(const vpc_endpoint *ep)
 {
     uint64_t session = vpc_session_deadline(ep->session), relays = vpc_relays_deadline(ep);
-    uint64_t at = earlier(session, relays), stop = VPC_NEVER;
+    uint64_t at = vpc_earlier(session, relays), stop = VPC_NEVER;
 
     if (ep->stopped)
         return VPC_NEVER;
     if (ep->stopping)
         stop = vpc_session_state(ep->session) != VPC_SESSION_STOPPED ? ep->stop_at : flush_by(ep);
-    return earlier(earlier(at, stop), earlier(vpc_log_deadline(ep), vpc_guest_log_deadline(ep)));
+    return vpc_earlier(vpc_earlier(at, stop),
+                       vpc_earlier(vpc_log_deadline(ep), vpc_guest_log_deadline(ep)));
 }
 
 static void bus_up(vpc_endpoint *ep)

@@ -12,8 +12,9 @@ $(CORE_GEN): impl/core/catalogue.jq spec/events.json
 	@mkdir -p $(@D)
 	jq -rf $^ > $@
 
-$(CORE_OBJS) $(CORE_PIC): $(CORE_GEN)
+$(CORE_OBJS) $(CORE_PIC) $(BUILD)/impl/lib/log_entry.o $(BUILD)/impl-pic/lib/log_entry.o: $(CORE_GEN)
 $(CORE_OBJS) $(CORE_PIC): IMPL_CFLAGS += -Iproto -I$(BUILD)/gen/impl
+$(BUILD)/impl/lib/log_entry.o $(BUILD)/impl-pic/lib/log_entry.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
 $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libvpc_reference.so -Wl,-Bsymbolic -o $@ $^ -ljansson

@@ -71,7 +71,7 @@ struct action_node;
 struct vpc_outbox;
 
 /* eventlog.c: the ids by the catalogue's names */
-#include "event_catalogue.h"
+#include "log_entry.h"
 
 struct vpc_endpoint {
     uint32_t role;
@@ -113,8 +113,6 @@ bool vpc_options_parse(struct vpc_options *options, uint32_t role, const char *j
                        size_t size);
 
 /* eventlog.c */
-/* NULL when the catalogue has no such id. */
-const struct vpc_log_kind *vpc_log_kind_of(uint32_t id);
 /* Writes one entry; takes over the reference to fields (an object, or NULL), whose NULL members are left out. */
 void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields);
 void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields);
@@ -197,5 +195,11 @@ enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
 
 /* abi.c: at most 32 characters of printable ASCII */
 bool vpc_valid_tag(const char *tag);
+
+/* Of two times. */
+static inline uint64_t vpc_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 #endif

@@ -17,26 +17,11 @@ void vpc_broadcast(vpc_endpoint *ep, const char *event, json_t *data)
         json_pack("{s:s, s:o, s:I}", "event", event, "data", data, "time", (json_int_t)ep->now));
 }
 
-static const struct vpc_log_kind kinds[VPC_LOG_KIND_COUNT] = {VPC_LOG_KINDS};
-
-const struct vpc_log_kind *vpc_log_kind_of(uint32_t id)
-{
-    for (size_t i = 0; i < VPC_LOG_KIND_COUNT; i++)
-        if ((uint32_t)kinds[i].id == id)
-            return &kinds[i];
-    return NULL;
-}
-
 void vpc_log_entry(vpc_endpoint *ep, const struct vpc_log_kind *kind, const char *level,
                    const char *source, json_t *fields)
 {
-    json_t *entry = json_pack("{s:I, s:i, s:s, s:s, s:s, s:s, s:s}", "time", (json_int_t)ep->now,
-                              "id", kind->id, "name", kind->name, "level", level, "source", source,
-                              "vm", ep->vm, "message", kind->message);
+    json_t *entry = vpc_log_entry_make(kind, level, source, ep->vm, ep->now, fields);
 
-    if (entry != NULL && fields != NULL)
-        json_object_update(entry, fields);
-    json_decref(fields);
     if (entry == NULL)
         return;
     vpc_act_json(ep, VPC_ACTION_LOG, 0, json_incref(entry));
@@ -70,13 +55,14 @@ static void end_window(vpc_endpoint *ep, size_t i)
     ep->floods[i] = (struct vpc_flood){0};
     if (left_out > 0)
         write_own(ep, vpc_log_kind_of(VPC_LOG_EVENTS_SUPPRESSED), NULL,
-                  json_pack("{s:i, s:I}", "event_id", kinds[i].id, "count", (json_int_t)left_out));
+                  json_pack("{s:i, s:I}", "event_id", vpc_log_kind_at(i)->id, "count",
+                            (json_int_t)left_out));
 }
 
 /* Counts one more of this id; true when it must not be written. */
 static bool too_many(vpc_endpoint *ep, const struct vpc_log_kind *kind)
 {
-    size_t i = (size_t)(kind - kinds);
+    size_t i = vpc_log_kind_index(kind);
     struct vpc_flood *flood = &ep->floods[i];
 
     if (never_left_out(kind->id))

@@ -318,11 +318,6 @@ void vpc_relays_clock(vpc_endpoint *ep)
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t vpc_relays_deadline(const vpc_endpoint *ep)
 {
     uint64_t at = VPC_NEVER;
@@ -332,9 +327,9 @@ uint64_t vpc_relays_deadline(const vpc_endpoint *ep)
 
         if (relay->stream == 0 || relay->pair == NULL)
             continue;
-        at = earlier(at, drain_due(ep, relay));
-        at = earlier(at, client_due(ep, relay));
-        at = earlier(at, answer_due(ep, relay));
+        at = vpc_earlier(at, drain_due(ep, relay));
+        at = vpc_earlier(at, client_due(ep, relay));
+        at = vpc_earlier(at, answer_due(ep, relay));
     }
     return at;
 }

@@ -6,27 +6,12 @@
 
 #include "shell_internal.h"
 
-static const struct vpc_log_kind kinds[] = {VPC_LOG_KINDS};
-
-static json_t *make_entry(const vpc_shell *shell, enum vpc_log_id id, json_t *fields)
-{
-    const struct vpc_log_kind *kind = kinds;
-    while (kind->id != (int)id)
-        kind++;
-    json_t *entry =
-        json_pack("{s:I, s:i, s:s, s:s, s:s, s:s, s:s}", "time", (json_int_t)shell->loop.now, "id",
-                  kind->id, "name", kind->name, "level", kind->level, "source",
-                  shell->config.role == VPC_ROLE_HOST ? "host" : "guest", "vm", shell->config.vm,
-                  "message", kind->message);
-    if (entry && fields)
-        json_object_update(entry, fields);
-    json_decref(fields);
-    return entry;
-}
-
 void vpc_shell_log(vpc_shell *shell, enum vpc_log_id id, json_t *fields)
 {
-    json_t *entry = make_entry(shell, id, fields);
+    const struct vpc_log_kind *kind = vpc_log_kind_of(id);
+    const char *source = shell->config.role == VPC_ROLE_HOST ? "host" : "guest";
+    json_t *entry =
+        vpc_log_entry_make(kind, kind->level, source, shell->config.vm, shell->loop.now, fields);
     json_t *event = json_pack("{s:s, s:O, s:I}", "event", "EVENT_LOGGED", "data", entry, "time",
                               (json_int_t)shell->loop.now);
     char *line = json_dumps(entry, JSON_COMPACT);

@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#include "event_catalogue.h"
+#include "log_entry.h"
 #include "journal.h"
 #include "loop.h"
 #include "shell.h"
