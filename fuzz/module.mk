@@ -33,7 +33,7 @@ FUZZ_SRC_pair      := $(FUZZ_PROTO)
 FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_blocks.c script/script_forms.c document/table.c document/spec.c \
                       document/entry.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
-                      $(addprefix impl/lib/,hresult.c log_entry.c named_event.c runtime_dir.c)
+                      $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
 
 FUZZ_MUTATOR_frame   := fuzz/mutate_frames.c
