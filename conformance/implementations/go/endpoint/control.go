@@ -96,13 +96,13 @@ func loneSurrogate(raw []byte) bool {
 }
 
 // number is an argument of type number.
-func (r *request) number(name string, standard float64) (value float64, err error) {
+func (r *request) number(name string, standard int64) (value int64, err error) {
 	raw := r.arguments[name]
 	if missing(raw) {
 		return standard, nil
 	}
 	if json.Unmarshal(raw, &value) != nil {
-		return 0, fmt.Errorf("%s: a number is expected", name)
+		return 0, fmt.Errorf("%s: an integer is expected", name)
 	}
 	return value, nil
 }

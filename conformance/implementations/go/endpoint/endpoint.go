@@ -100,7 +100,7 @@ type Endpoint struct {
 	pairs      []*Pair
 	byID       map[uint32]*Pair
 	byStream   map[uint32]*Pair
-	ids        idSet
+	highestID  uint32 // of the session
 	lastStream uint32
 	turn       int   // whose DATA is next
 	stopBy     int64 // when a stop waits no longer; never: not stopping
@@ -419,7 +419,7 @@ func (o *owner) Receive(m *wire.Message) *session.Violation {
 
 // strayed judges a message of a channel that this endpoint knows nothing of any more, or never knew (CHN-2).
 func (e *Endpoint) strayed(m *wire.Message) *session.Violation {
-	if m.Type == wire.Reset && e.ids.has(m.Channel) {
+	if m.Type == wire.Reset && m.Channel <= e.highestID {
 		return nil
 	}
 	return &session.Violation{Rule: "CHN-2"}

@@ -91,8 +91,7 @@ func (g *Guest) nextControl() *wire.Message {
 
 func (g *Guest) receive(m *wire.Message) *session.Violation {
 	reverse := uint32(m.ReverseChannel)
-	highest := g.ids.highest()
-	if m.Channel == reverse || m.Channel <= highest || reverse <= highest {
+	if m.Channel == reverse || m.Channel <= g.highestID || reverse <= g.highestID {
 		return &session.Violation{Rule: "CHN-1"}
 	}
 	g.lastStream++

@@ -21,7 +21,7 @@ func (h *Host) commands() map[string]command {
 
 // call is a StartCommunicationChannel as it was asked for.
 type call struct {
-	hostType, guestType   float64
+	hostType, guestType   int64
 	hostName, guestName   string
 	hasHost, hasGuestName bool
 }

@@ -168,8 +168,11 @@ func (e *Endpoint) addPair(p *Pair) {
 	e.pairs = append(e.pairs, p)
 	e.byID[p.h2g], e.byID[p.g2h] = p, p
 	e.byStream[p.stream] = p
-	e.ids.add(p.h2g)
-	e.ids.add(p.g2h)
+	for _, id := range [...]uint32{p.h2g, p.g2h} {
+		if id > e.highestID {
+			e.highestID = id
+		}
+	}
 }
 
 // lose releases every pair of a lost session, and tells how many there were (SES-11).
@@ -191,7 +194,7 @@ func (e *Endpoint) lose() (count int) {
 	}
 	e.pairs, e.turn = nil, 0
 	e.byID = map[uint32]*Pair{}
-	e.ids = idSet{}
+	e.highestID = 0
 	return count
 }
 
@@ -222,47 +225,4 @@ func (e *Endpoint) clockPair(p *Pair) {
 		e.abort(p, "drain timeout", errnoTimeout)
 	}
 	e.advance(p)
-}
-
-// ---- ids ----
-
-// idSet is the ids that were opened in a session.  They rise, so ranges hold them; of a peer that leaves gaps without end
-// the oldest gaps are forgotten, so that memory stays bounded.
-type idSet struct{ ranges [][2]uint32 }
-
-const maxRanges = 4096
-
-func (s *idSet) highest() uint32 {
-	if len(s.ranges) == 0 {
-		return 0
-	}
-	return s.ranges[len(s.ranges)-1][1]
-}
-
-func (s *idSet) has(id uint32) bool {
-	for _, r := range s.ranges {
-		if id >= r[0] && id <= r[1] {
-			return true
-		}
-	}
-	return false
-}
-
-// add takes ids in any order within the two of a pair.
-func (s *idSet) add(id uint32) {
-	n := len(s.ranges)
-	switch {
-	case n > 0 && id == s.ranges[n-1][1]+1:
-		s.ranges[n-1][1] = id
-	case n > 0 && id+1 == s.ranges[n-1][0]:
-		s.ranges[n-1][0] = id
-	case n > 0 && id < s.ranges[n-1][0]:
-		s.ranges = append(s.ranges[:n-1:n-1], [2]uint32{id, id}, s.ranges[n-1])
-	default:
-		s.ranges = append(s.ranges, [2]uint32{id, id})
-	}
-	if len(s.ranges) > maxRanges {
-		s.ranges[1][0] = s.ranges[0][0]
-		s.ranges = s.ranges[1:]
-	}
 }
