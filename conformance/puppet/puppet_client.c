@@ -29,7 +29,7 @@ struct vpc_puppet {
     uint32_t reset_handle; /* of a RESET_ALL: what comes before its DONE is dropped */
     size_t in_at, in_len, out_at, out_len;
     uint8_t *out;
-    struct known known[KNOWN_MAX];
+    struct known known[KNOWN_MAX], kept[KNOWN_MAX];
     struct vpc_puppet_decoder decoder;
     uint8_t in[65536];
 };
@@ -60,6 +60,11 @@ void vpc_puppet_free(struct vpc_puppet *puppet)
     free(puppet);
 }
 
+void vpc_puppet_keep(struct vpc_puppet *puppet)
+{
+    memcpy(puppet->kept, puppet->known, sizeof(puppet->kept));
+}
+
 int vpc_puppet_move(struct vpc_puppet *puppet, int fd)
 {
     if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
@@ -68,6 +73,7 @@ int vpc_puppet_move(struct vpc_puppet *puppet, int fd)
     }
     close(puppet->fd);
     puppet->fd = fd;
+    memcpy(puppet->known, puppet->kept, sizeof(puppet->known));
     puppet->in_at = puppet->in_len = puppet->out_at = puppet->out_len = 0;
     vpc_puppet_decoder_reset(&puppet->decoder, VPC_PUPPET_FROM_PUPPET);
     return 0;

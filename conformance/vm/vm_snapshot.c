@@ -309,6 +309,8 @@ int vpc_vm_keep(struct vpc_vm *vm, const char *path, int timeout)
     int64_t deadline = vpc_qmp_now() + timeout;
     char address[4 * PATH_MAX];
 
+    if (vm->puppet)
+        vpc_puppet_keep(vm->puppet);
     quote(address, sizeof(address), "exec:cat >", path);
     if (command(vm, "stop", NULL, deadline) != 0 || set_capabilities(vm, 0, deadline) != 0 ||
         set_speed(vm, deadline) != 0 ||
