@@ -86,10 +86,20 @@ static void bus_drain(struct vpc_qemu_guest *self)
             break;
 }
 
+static bool has_vm(const struct vpc_qemu_guest *self, char **error)
+{
+    if (self->qemu.vm == NULL)
+        *error = vpc_format("VM %s: it was killed: write \"restart subject\" before",
+                            self->qemu.config.vm);
+    return self->qemu.vm != NULL;
+}
+
 static bool guest_bus_listen(struct vpc_backend *backend, bool on, char **error)
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
 
+    if (on && !has_vm(self, error))
+        return false;
     if (on && self->bus < 0) {
         self->bus = vpc_unix_connect(vpc_vm_bus(self->qemu.vm));
         if (self->bus < 0)
@@ -209,6 +219,8 @@ static bool guest_start(struct vpc_backend *backend, char **error)
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
     const struct vpc_backend_config *config = &self->qemu.config;
 
+    if (self->qemu.vm == NULL && !vpc_qemu_boot(&self->qemu, NULL, error)) /* it was killed */
+        return false;
     self->end_expected = false;
     self->subject = NULL;
     if (!follow_log(self)) {
@@ -338,26 +350,47 @@ static bool restore(struct vpc_qemu_guest *self, const char *kept, char **error)
     return vpc_qemu_restore(&self->qemu, kept, error);
 }
 
-/* With a reset the subject is gone, and all that lived in the puppet for it; the harness's side of the chardev stays. */
+/* The subject is gone, and all that lived in the puppet for it. */
+static void lose_all(struct vpc_qemu_guest *self)
+{
+    self->end_expected = true;
+    self->subject = NULL;
+    vpc_things_free(self);
+    bus_drop(self);
+    vpc_buffer_free(&self->bus_out);
+}
+
+static void kill_vm(struct vpc_qemu_guest *self)
+{
+    lose_all(self);
+    vpc_vm_stop(self->qemu.vm);
+    self->qemu.vm = NULL;
+    if (self->bus >= 0)
+        close(self->bus);
+    self->bus = -1;
+}
+
+/* With a reset the harness's side of the chardev stays. */
 static bool guest_vm(struct vpc_backend *backend, enum vpc_vm_action action, char **error)
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
     char *kept;
     bool good;
 
+    if (!has_vm(self, error))
+        return false;
+    if (action == VPC_KILL_VM) {
+        kill_vm(self);
+        return true;
+    }
     if (action == VPC_SAVE_VM || action == VPC_RESTORE_VM) {
         kept = vpc_format("%s/kept", self->qemu.config.dir);
         good = action == VPC_SAVE_VM ? save(self, kept, error) : restore(self, kept, error);
         free(kept);
         return good;
     }
-    if (action == VPC_RESET_VM) {
-        self->end_expected = true;
-        self->subject = NULL;
-        vpc_things_free(self);
-        bus_drop(self);
-        vpc_buffer_free(&self->bus_out);
-    }
+    if (action == VPC_RESET_VM)
+        lose_all(self);
     return vpc_qemu_act(&self->qemu, action, error);
 }
 
@@ -503,7 +536,7 @@ static void turn(struct vpc_qemu_guest *self, int timeout)
 {
     bool writes = vpc_buffer_size(&self->bus_out) > 0, reads = !self->bus_paused;
     struct pollfd fds[2] = {
-        {.fd = vpc_vm_fd(self->qemu.vm), .events = POLLIN},
+        {.fd = self->qemu.vm ? vpc_vm_fd(self->qemu.vm) : -1, .events = POLLIN},
         {.fd = reads || writes ? self->bus : -1,
          .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))},
     };

@@ -15,6 +15,7 @@
 #include "backends/socket_backend.h"
 
 #define SLICE_MS 10
+#define KEEP_MS  30000 /* far more than its memory takes, on a busy machine too */
 
 struct qemu_host {
     struct vpc_socket_backend socket; /* first: the socket backend's functions get it as theirs */
@@ -160,7 +161,49 @@ static void host_bus_read(struct vpc_backend *backend, bool on)
     vpc_qemu_sync(&self->qemu);
 }
 
-/* The subject notices nothing of a reset: its side of the chardev stays. */
+/* What the subject has sent and the guest has not taken is lost with a reset and a restore; to the subject nothing happened. */
+static bool open_anew(struct qemu_host *self, char **error)
+{
+    vpc_buffer_free(&self->out);
+    vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_GAP, 0, 0, NULL, 0);
+    return open_port(self, error);
+}
+
+/* Nothing is on its way from the puppet while the machine is kept or goes back: it does not read the port. */
+static bool quieten(struct qemu_host *self)
+{
+    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
+
+    if (puppet && self->port)
+        vpc_puppet_pause(puppet, self->port);
+    vpc_qemu_sync(&self->qemu);
+    return puppet && !self->qemu.broken;
+}
+
+static bool save(struct qemu_host *self, char **error)
+{
+    if (quieten(self) && vpc_vm_mark(self->qemu.vm, KEEP_MS) != 0)
+        *error = vpc_copy(vpc_vm_error(self->qemu.vm));
+    if (!self->paused && !self->qemu.broken)
+        vpc_puppet_resume(vpc_qemu_puppet(&self->qemu), self->port);
+    return *error == NULL;
+}
+
+/* The puppet's windows have gone back too: it begins anew, with a new handle. */
+static bool restore(struct qemu_host *self, char **error)
+{
+    if (quieten(self) && vpc_vm_go_back(self->qemu.vm, KEEP_MS) != 0) {
+        *error = vpc_copy(vpc_vm_error(self->qemu.vm));
+        return false;
+    }
+    if (self->qemu.broken)
+        return true; /* which was told */
+    vpc_puppet_reset_all(vpc_qemu_puppet(&self->qemu));
+    self->port = 0;
+    return open_anew(self, error);
+}
+
+/* The subject notices nothing of it all: its side of the chardev stays. */
 static bool host_vm(struct vpc_backend *backend, enum vpc_vm_action action, char **error)
 {
     struct qemu_host *self = self_of(backend);
@@ -170,15 +213,15 @@ static bool host_vm(struct vpc_backend *backend, enum vpc_vm_action action, char
                             self->qemu.config.vm);
         return false;
     }
+    if (action == VPC_SAVE_VM)
+        return save(self, error);
+    if (action == VPC_RESTORE_VM)
+        return restore(self, error);
     if (action == VPC_RESET_VM)
         self->port = 0;
     if (!vpc_qemu_act(&self->qemu, action, error))
         return false;
-    if (action != VPC_RESET_VM)
-        return true;
-    vpc_buffer_free(&self->out);
-    vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_GAP, 0, 0, NULL, 0);
-    return open_port(self, error);
+    return action != VPC_RESET_VM || open_anew(self, error);
 }
 
 /* The guest's side learns of the subject's end from the port, after all that it wrote. */

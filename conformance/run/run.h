@@ -101,11 +101,12 @@ struct vpc_run {
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
-    bool paused_heartbeat;      /* what auto heartbeat was when the VM was paused */
-    struct vpc_waiter *waiters; /* run_waiter.c */
-    char *crash;                /* how the subject ended without being told to */
-    char *broken;               /* what of the harness or the machine failed in mid-run */
-    char *got;                  /* what stands in the way of the step */
+    bool paused_heartbeat;        /* what auto heartbeat was when the VM was paused */
+    struct vpc_tester_kept *kept; /* the peer when its VM was saved, or NULL */
+    struct vpc_waiter *waiters;   /* run_waiter.c */
+    char *crash;                  /* how the subject ended without being told to */
+    char *broken;                 /* what of the harness or the machine failed in mid-run */
+    char *got;                    /* what stands in the way of the step */
     const struct vpc_step *step;
     const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     bool first;                      /* the step function is called for the first time */

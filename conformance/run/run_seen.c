@@ -424,6 +424,7 @@ void vpc_run_forget(struct vpc_run *run)
         free(run->variables);
         run->variables = next;
     }
+    vpc_tester_kept_free(run->kept);
     json_decref(run->catalogue);
     vpc_buffer_free(&run->want);
     free(run->got);

@@ -131,48 +131,87 @@ enum vpc_outcome vpc_step_clock_go(struct vpc_run *run, const struct vpc_step *s
 
 static enum vpc_vm_action vm_action(const struct vpc_step *step)
 {
-    static const char *const words[] = {[VPC_PAUSE_VM] = "pause",
-                                        [VPC_RESUME_VM] = "resume",
-                                        [VPC_RESET_VM] = "reset",
-                                        [VPC_SAVE_VM] = "save"};
     int action = 0;
 
-    while (action < VPC_RESTORE_VM && strcmp(step->args[0].value, words[action]) != 0)
+    while (strcmp(step->args[0].value, vpc_vm_words[action]) != 0)
         action++;
     return (enum vpc_vm_action)action;
 }
 
-/* The machine of a host's peer: while it stands still nothing is read and nothing said; a reset one has forgotten all. */
-static void act_as_peer(struct vpc_run *run, enum vpc_vm_action action)
+static void keep_peer(struct vpc_run *run)
 {
-    if (action == VPC_PAUSE_VM) {
+    vpc_tester_kept_free(run->kept);
+    run->kept = vpc_tester_keep(&run->tester);
+}
+
+static void forget_peer(struct vpc_run *run)
+{
+    vpc_tester_kept_free(run->kept);
+    run->kept = NULL;
+}
+
+/* A virtual machine that stands still reads nothing and says nothing. */
+static void pause_peer(struct vpc_run *run, bool paused)
+{
+    if (paused) {
         run->paused_heartbeat = run->tester.auto_heartbeat;
         run->tester.auto_heartbeat = false;
-    } else if (action == VPC_RESUME_VM) {
+    } else {
         run->tester.auto_heartbeat = run->paused_heartbeat;
     }
-    if (run->ops->vm == NULL && action != VPC_RESET_VM)
-        run->ops->bus_read(run->backend, action == VPC_RESUME_VM);
+    if (run->ops->vm == NULL)
+        run->ops->bus_read(run->backend, !paused);
+}
+
+/* The machine of a host's peer, where there is one: the end of its transport is the end of its machine. */
+static bool act_on_machine(struct vpc_run *run, enum vpc_vm_action action, char **error)
+{
+    if (action == VPC_KILL_VM)
+        return run->ops->bus_listen(run->backend, false, error);
+    return run->ops->vm == NULL || run->ops->vm(run->backend, action, error);
+}
+
+static enum vpc_outcome act_as_peer(struct vpc_run *run, enum vpc_vm_action action, char **error)
+{
+    if ((action == VPC_SAVE_VM || action == VPC_RESTORE_VM) && !run->bus_up)
+        return vpc_say(run, VPC_BROKEN, "there is no virtual machine: write \"session\" before");
+    if (action == VPC_RESTORE_VM && run->kept == NULL)
+        return vpc_say(run, VPC_BROKEN, "it was not saved: write \"vm save\" before");
+    if (action == VPC_PAUSE_VM || action == VPC_RESUME_VM)
+        pause_peer(run, action == VPC_PAUSE_VM);
+    if (!act_on_machine(run, action, error))
+        return vpc_say(run, VPC_BROKEN, "%s", *error);
+    if (action == VPC_SAVE_VM)
+        keep_peer(run);
+    else if (action == VPC_RESTORE_VM)
+        vpc_tester_go_back(&run->tester, run->kept);
+    else if (action == VPC_KILL_VM)
+        forget_peer(run);
+    return VPC_DONE;
 }
 
 /* A guest endpoint is gone with a reset, as if it was killed. */
+static enum vpc_outcome act_on_subject(struct vpc_run *run, enum vpc_vm_action action, char **error)
+{
+    if (run->ops->vm == NULL)
+        return vpc_say(run, VPC_BROKEN, "there is no virtual machine: backends qemu");
+    if (action == VPC_RESET_VM || action == VPC_KILL_VM)
+        note_killed(run);
+    if (!run->ops->vm(run->backend, action, error))
+        return vpc_say(run, VPC_BROKEN, "%s", *error);
+    if (action == VPC_RESTORE_VM)
+        run->monitor.epoch_count = 0; /* it may draw again what it drew after it was saved */
+    return VPC_DONE;
+}
+
 enum vpc_outcome vpc_step_vm(struct vpc_run *run, const struct vpc_step *step)
 {
     enum vpc_vm_action action = vm_action(step);
-    bool peer = run->tester.role == VPC_FROM_GUEST;
-    enum vpc_outcome outcome = VPC_DONE;
     char *error = NULL;
+    enum vpc_outcome outcome = run->tester.role == VPC_FROM_GUEST
+                                   ? act_as_peer(run, action, &error)
+                                   : act_on_subject(run, action, &error);
 
-    if (run->ops->vm == NULL && !peer)
-        return vpc_say(run, VPC_BROKEN, "there is no virtual machine: backends qemu");
-    if (peer)
-        act_as_peer(run, action);
-    else if (action == VPC_RESET_VM)
-        note_killed(run);
-    if (run->ops->vm && !run->ops->vm(run->backend, action, &error))
-        outcome = vpc_say(run, VPC_BROKEN, "%s", error);
-    else if (action == VPC_RESTORE_VM)
-        run->monitor.epoch_count = 0; /* it may draw again what it drew after it was saved */
     free(error);
     return outcome;
 }

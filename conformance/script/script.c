@@ -266,14 +266,10 @@ static setting_fn *const settings[] = {
 
 static bool check_vm(struct loader *loader, const struct vpc_arg *arg)
 {
-    static const char *const words[] = {"pause", "resume", "reset", "save", "restore"};
-    bool host = loader->script->role == VPC_FROM_HOST;
-
-    for (size_t i = 0; i < (host ? 3 : COUNT(words)); i++)
-        if (is_word(arg, words[i]))
+    for (size_t i = 0; vpc_vm_words[i]; i++)
+        if (is_word(arg, vpc_vm_words[i]))
             return true;
-    return vpc_loader_wrong(loader, arg->column, "pause, resume or reset%s",
-                            host ? "" : ", save or restore");
+    return wrong(loader, arg->column, VPC_VM_EXPECTED);
 }
 
 static bool check_step(struct loader *loader, const struct vpc_form *form,

@@ -151,6 +151,9 @@ struct vpc_script *vpc_script_parse(const char *path, const char *text,
                                     char **error);
 void vpc_script_free(struct vpc_script *script);
 
+/* What can be done to a virtual machine, NULL behind the last. */
+extern const char *const vpc_vm_words[];
+
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
 

@@ -10,6 +10,8 @@
 
 #define MANY 100000
 
+const char *const vpc_vm_words[] = {"pause", "resume", "reset", "kill", "save", "restore", NULL};
+
 static const struct vpc_form forms[] = {
     {"covers", 0, NULL, VPC_OP_COVERS, 1, MANY, "requirement ids such as FRM-3", ""},
     {"subject", 0, "idle", VPC_OP_IDLE, 0, 0, "", "share"},
@@ -36,7 +38,7 @@ static const struct vpc_form forms[] = {
     {"refuses", 0, NULL, VPC_OP_REFUSES, 0, 0, "NAME=VALUE", "*"},
     {"clock", 0, "stop", VPC_OP_CLOCK_STOP, 0, 0, "", ""},
     {"clock", 0, "go", VPC_OP_CLOCK_GO, 0, 0, "", ""},
-    {"vm", 0, NULL, VPC_OP_VM, 1, 1, "pause, resume, reset, save or restore", ""},
+    {"vm", 0, NULL, VPC_OP_VM, 1, 1, VPC_VM_EXPECTED, ""},
     {"waiter", 0, "wait", VPC_OP_WAITER_WAIT, 1, 1, "a duration", ""},
     {"waiter", '<', "ready", VPC_OP_WAITER_READY, 0, 0, "", ""},
     {"waiter", '<', "timeout", VPC_OP_WAITER_TIMEOUT, 0, 0, "", ""},

@@ -16,6 +16,8 @@ struct vpc_form {
     const char *keys;  /* which NAME=VALUE it takes; "*": any */
 };
 
+#define VPC_VM_EXPECTED "pause, resume, reset, kill, save or restore"
+
 /* Each form in turn; NULL behind the last.  A form without a who is one of pipe and of tcp. */
 const struct vpc_form *vpc_form_at(size_t index);
 /* The form of a line, or NULL. */

@@ -54,15 +54,21 @@ void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
     vpc_tester_new_epoch(tester);
 }
 
+void vpc_channels_free(struct vpc_channel *channels)
+{
+    while (channels) {
+        struct vpc_channel *next = channels->next;
+
+        vpc_buffer_free(&channels->waiting);
+        free(channels);
+        channels = next;
+    }
+}
+
 static void forget_channels(struct vpc_tester *tester)
 {
-    while (tester->channels) {
-        struct vpc_channel *next = tester->channels->next;
-
-        vpc_buffer_free(&tester->channels->waiting);
-        free(tester->channels);
-        tester->channels = next;
-    }
+    vpc_channels_free(tester->channels);
+    tester->channels = NULL;
 }
 
 void vpc_tester_end(struct vpc_tester *tester)

@@ -87,8 +87,15 @@ void vpc_tester_queue(struct vpc_tester *tester, struct vpc_channel *channel, co
 void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel);
 
 struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id);
+void vpc_channels_free(struct vpc_channel *channels); /* the whole list */
 /* Takes one out of the queue of received frames. */
 void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received);
 uint64_t vpc_tester_random(struct vpc_tester *tester);
+
+/* tester_keep.c: what the peer is now, freed with vpc_tester_kept_free() (NULL is allowed); and it goes back to that. */
+struct vpc_tester_kept;
+struct vpc_tester_kept *vpc_tester_keep(const struct vpc_tester *tester);
+void vpc_tester_go_back(struct vpc_tester *tester, const struct vpc_tester_kept *kept);
+void vpc_tester_kept_free(struct vpc_tester_kept *kept);
 
 #endif

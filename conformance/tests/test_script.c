@@ -95,8 +95,7 @@ static const struct {
     {HEAD "api pause now\n", "4:11", "nothing more"},
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},
-    {HEAD "vm stop\n", "4:4", "pause, resume or reset"},
-    {HEAD "vm save\n", "4:4", "pause, resume or reset"},
+    {HEAD "vm stop\n", "4:4", "pause, resume, reset, kill, save or restore"},
     {HEAD "bus < fin offset=$n+\n", "4:21", "a number"},
     {HEAD "repeat\nbus up\nend\n", "4:7", "how often"},
     {HEAD "repeat 0\nbus up\nend\n", "4:8", "a number from 1 to 1000"},
@@ -254,6 +253,8 @@ Test(script, the_editor_knows_every_word)
                   "%s: %s", group, form->who);
         cr_expect(form->verb == NULL || in_group(text, "vpcsVerb", form->verb), "%s", form->verb);
     }
+    for (size_t i = 0; vpc_vm_words[i]; i++)
+        cr_expect(in_group(text, "vpcsVerb", vpc_vm_words[i]), "%s", vpc_vm_words[i]);
     for (size_t i = 0; i < table->message_count; i++) {
         char name[32] = "";
 

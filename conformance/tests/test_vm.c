@@ -311,6 +311,34 @@ Test(vm, its_end_is_told, .timeout = 120)
     vpc_vm_stop(vm);
 }
 
+#define PIECE 12000 /* of a window of 65536: two of them, and more is given */
+
+static uint32_t pieces(struct vpc_vm *vm)
+{
+    const char *argv[] = {"sh", "-c", "while read x </run/go; do head -c 12000 /dev/zero; done",
+                          NULL};
+    uint32_t handle = vpc_puppet_run(vpc_vm_puppet(vm), argv);
+
+    expect(vm, VPC_PUPPET_OPENED, handle);
+    return handle;
+}
+
+static void piece_of(struct vpc_vm *vm, uint32_t handle)
+{
+    const char *argv[] = {"sh", "-c", "echo >/run/go", NULL};
+    uint32_t asked = vpc_puppet_run(vpc_vm_puppet(vm), argv);
+    struct vpc_puppet_event event;
+    size_t have = 0;
+    bool closed = false;
+
+    while (have < PIECE || !closed) {
+        event = next_event(vm);
+        have += event.handle == handle && event.type == VPC_PUPPET_DATA ? event.size : 0;
+        closed |= event.handle == asked && event.type == VPC_PUPPET_CLOSED;
+    }
+    cr_assert_eq(have, PIECE);
+}
+
 /* What happened after it was kept never did; what lived in the puppet then lives again, under the same handle. */
 Test(vm, kept_and_restored, .timeout = 120)
 {
@@ -323,18 +351,48 @@ Test(vm, kept_and_restored, .timeout = 120)
                                      .kept = path,
                                      .snapshots = SNAPSHOTS};
 
+    uint32_t loop;
+
     close(mkstemp(path));
-    shell(vm, "echo kept >/run/state; cat /run/state", text, sizeof(text));
+    shell(vm, "mkfifo /run/go; echo kept >/run/state; cat /run/state", text, sizeof(text));
+    loop = pieces(vm);
     cr_assert_eq(vpc_vm_keep(vm, path, 30000), 0, "%s", vpc_vm_error(vm));
     shell(vm, "echo changed >/run/state; cat /run/state", text, sizeof(text));
     cr_assert_str_eq(text, "changed\n");
+    piece_of(vm, loop);
     options.puppet = vpc_vm_take_puppet(vm);
     vpc_vm_stop(vm);
     vm = vpc_vm_start(&options, error, sizeof(error));
     cr_assert_not_null(vm, "%s", error);
     shell(vm, "cat /run/state", text, sizeof(text));
     cr_assert_str_eq(text, "kept\n");
+    for (int i = 0; i < 8; i++) /* more than a window */
+        piece_of(vm, loop);
     unlink(path);
+    stop(vm);
+}
+
+/* The same machine, and the same line: only the guest goes back, more than once. */
+Test(vm, marked_and_gone_back, .timeout = 120)
+{
+    struct vpc_vm *vm = start("snapshot-1", SNAPSHOTS);
+    pid_t qemu = vpc_vm_pid(vm);
+    char text[64];
+
+    cr_assert_eq(vpc_vm_go_back(vm, 30000), -1);
+    cr_assert_not_null(strstr(vpc_vm_error(vm), "no moment"), "%s", vpc_vm_error(vm));
+    for (int i = 0; i < 2; i++) {
+        shell(vm, i ? "echo second >/run/state" : "echo first >/run/state", text, sizeof(text));
+        cr_assert_eq(vpc_vm_mark(vm, 30000), 0, "%s", vpc_vm_error(vm));
+        for (int k = 0; k < 2; k++) {
+            shell(vm, "echo changed >/run/state; cat /run/state", text, sizeof(text));
+            cr_assert_str_eq(text, "changed\n");
+            cr_assert_eq(vpc_vm_go_back(vm, 30000), 0, "%s", vpc_vm_error(vm));
+            shell(vm, "cat /run/state", text, sizeof(text));
+            cr_assert_str_eq(text, i ? "second\n" : "first\n");
+        }
+    }
+    cr_assert_eq(vpc_vm_pid(vm), qemu);
     stop(vm);
 }
 

@@ -371,6 +371,8 @@ void vpc_vm_stop(struct vpc_vm *vm)
     if (vm->dir[0]) {
         unlink(vm->console);
         unlink(vm->log);
+        if (vm->moment[0])
+            unlink(vm->moment);
         rmdir(vm->dir);
     }
     free(vm);

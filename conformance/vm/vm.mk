@@ -3,7 +3,7 @@
 
 VM_CFLAGS := -Iconformance
 VM_LIB_SRC := conformance/puppet/puppet_wire.c conformance/puppet/puppet_client.c conformance/vm/qmp.c \
-	conformance/vm/vm.c conformance/vm/vm_hash.c conformance/vm/vm_snapshot.c
+	conformance/vm/vm.c conformance/vm/vm_hash.c conformance/vm/vm_snapshot.c conformance/vm/vm_moment.c
 VM_LIB_OBJ := $(VM_LIB_SRC:%.c=$(BUILD)/%.o)
 VM_LIBS    := -ljansson
 

@@ -17,6 +17,7 @@ struct vpc_vm {
     struct vpc_puppet *puppet;
     struct vpc_qmp *qmp;
     char dir[PATH_MAX];
+    char moment[PATH_MAX]; /* the image of vpc_vm_mark; empty: it has made none */
     char bus[PATH_MAX], puppet_path[PATH_MAX], qmp_path[PATH_MAX], console[PATH_MAX], log[PATH_MAX];
     char error[512];
 };

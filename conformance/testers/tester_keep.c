@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tester as it was: what a peer goes back to when its virtual machine is restored.
+ *
+ * Random numbers go back too: a restored machine draws again what it drew before (SES-5).  What does not go back is what the
+ * tester is as a judge: the decoder, which must stay where the subject's stream is, and the frames that steps have not taken.
+ */
+#include <stdlib.h>
+
+#include "testers/tester.h"
+
+struct vpc_tester_kept {
+    struct vpc_tester numbers; /* its pointers and its buffer are not used */
+    struct vpc_channel *channels;
+};
+
+static struct vpc_channel *copy_channels(const struct vpc_channel *from)
+{
+    struct vpc_channel *first = NULL, **last = &first;
+
+    for (; from; from = from->next) {
+        struct vpc_channel *channel = vpc_alloc(sizeof(*channel));
+
+        *channel = *from;
+        channel->next = NULL;
+        channel->waiting = (struct vpc_buffer){0};
+        vpc_buffer_add(&channel->waiting, vpc_buffer_head(&from->waiting),
+                       vpc_buffer_size(&from->waiting));
+        *last = channel;
+        last = &channel->next;
+    }
+    return first;
+}
+
+struct vpc_tester_kept *vpc_tester_keep(const struct vpc_tester *tester)
+{
+    struct vpc_tester_kept *kept = vpc_alloc(sizeof(*kept));
+
+    kept->numbers = *tester;
+    kept->channels = copy_channels(tester->channels);
+    return kept;
+}
+
+void vpc_tester_go_back(struct vpc_tester *tester, const struct vpc_tester_kept *kept)
+{
+    const struct vpc_tester *then = &kept->numbers;
+
+    vpc_channels_free(tester->channels);
+    tester->channels = copy_channels(kept->channels);
+    tester->random = then->random;
+    tester->epoch = then->epoch;
+    tester->peer_epoch = then->peer_epoch;
+    tester->peer_echo = then->peer_echo;
+    tester->session = then->session;
+    tester->number = then->number;
+    tester->told = then->told;
+    tester->beats = then->beats;
+}
+
+void vpc_tester_kept_free(struct vpc_tester_kept *kept)
+{
+    if (kept)
+        vpc_channels_free(kept->channels);
+    free(kept);
+}
