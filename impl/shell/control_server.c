@@ -98,7 +98,8 @@ static void flush_client(vpc_client *client)
     if (client->doomed)
         return;
     client->out_size -= sent;
-    memmove(client->out, client->out + sent, client->out_size);
+    if (sent > 0) /* there may be no memory yet */
+        memmove(client->out, client->out + sent, client->out_size);
     if (client->leaving && client->out_size == 0)
         see_off(client);
     if (!client->doomed)
