@@ -26,6 +26,13 @@ void *vpc_grow(void *old, size_t count, size_t size)
     return or_die(reallocarray(old, count, size));
 }
 
+void *vpc_grow_by_one(void *old, size_t count, size_t size)
+{
+    bool full = (count & (count - 1)) == 0;
+
+    return full ? vpc_grow(old, count == 0 ? 1 : 2 * count, size) : old;
+}
+
 char *vpc_copy(const char *text)
 {
     return text ? or_die(strdup(text)) : NULL;

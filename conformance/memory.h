@@ -16,6 +16,8 @@
 
 void *vpc_alloc(size_t size); /* zeroed */
 void *vpc_grow(void *old, size_t count, size_t size);
+/* Room for one element more, of a list that only this function ever made longer: it doubles at each power of two. */
+void *vpc_grow_by_one(void *old, size_t count, size_t size);
 char *vpc_copy(const char *text); /* NULL gives NULL */
 char *vpc_copy_n(const char *text, size_t n);
 char *vpc_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

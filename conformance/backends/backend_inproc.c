@@ -350,7 +350,7 @@ static bool inproc_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc
             return true;
         }
     }
-    self->ports = vpc_grow(self->ports, self->port_count + 1, sizeof(*self->ports));
+    self->ports = vpc_grow_by_one(self->ports, self->port_count, sizeof(*self->ports));
     self->ports[self->port_count++] = (struct port){port, mode};
     return true;
 }

@@ -60,7 +60,7 @@ static int take_pixit(struct loader *loader, const char *name, const char *value
 
     if (!isdigit((unsigned char)*value) || *end)
         return wrong(loader, vpc_format("%s is \"%s\"; write a number", name, value));
-    result->pixit = vpc_grow(result->pixit, result->pixit_count + 1, sizeof(*result->pixit));
+    result->pixit = vpc_grow_by_one(result->pixit, result->pixit_count, sizeof(*result->pixit));
     result->pixit[result->pixit_count++] = (struct vpc_pixit){vpc_copy(name), number};
     return 1;
 }

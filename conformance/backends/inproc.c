@@ -47,7 +47,7 @@ static struct local *add_local(struct inproc *self, uint32_t stream, enum local_
 {
     struct local *local = vpc_alloc(sizeof(*local));
 
-    self->locals = vpc_grow(self->locals, self->local_count + 1, sizeof(struct local *));
+    self->locals = vpc_grow_by_one(self->locals, self->local_count, sizeof(struct local *));
     self->locals[self->local_count++] = local;
     local->stream = stream;
     local->state = state;

@@ -50,7 +50,8 @@ static int join(struct vpc_socket_backend *self, const char *const *words)
     int fd = -1;
 
     if (command && vpc_process_join(&process, command, words, self->output_path, &fd, &error)) {
-        self->adapters = vpc_grow(self->adapters, self->adapter_count + 1, sizeof(*self->adapters));
+        self->adapters =
+            vpc_grow_by_one(self->adapters, self->adapter_count, sizeof(*self->adapters));
         self->adapters[self->adapter_count++] = process;
     }
     free(command);

@@ -27,7 +27,7 @@ bool vpc_socket_control_open(struct vpc_backend *backend, int client)
 
     if (fd < 0)
         return false;
-    self->controls = vpc_grow(self->controls, self->control_count + 1, sizeof(*self->controls));
+    self->controls = vpc_grow_by_one(self->controls, self->control_count, sizeof(*self->controls));
     self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
     return true;
 }

@@ -71,7 +71,7 @@ static void tell(struct vpc_sockets *all, enum vpc_seen_kind kind, int id, uint3
 
 static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain)
 {
-    all->sockets = vpc_grow(all->sockets, all->socket_count + 1, sizeof(*all->sockets));
+    all->sockets = vpc_grow_by_one(all->sockets, all->socket_count, sizeof(*all->sockets));
     all->sockets[all->socket_count++] =
         (struct vpc_socket){.id = id, .fd = fd, .unix_domain = unix_domain};
 }
@@ -185,7 +185,7 @@ static struct vpc_server *server_of(struct vpc_sockets *all, uint16_t port)
     for (size_t i = 0; i < all->server_count; i++)
         if (all->servers[i].port == port)
             return &all->servers[i];
-    all->servers = vpc_grow(all->servers, all->server_count + 1, sizeof(*all->servers));
+    all->servers = vpc_grow_by_one(all->servers, all->server_count, sizeof(*all->servers));
     server = &all->servers[all->server_count++];
     *server = (struct vpc_server){.port = port, .fillers = {-1, -1, -1, -1}};
     server->fd = bound(&server->real);

@@ -45,7 +45,7 @@ bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t l
     snprintf(seconds, sizeof(seconds), "%.3f", (double)limit_ms / 1000);
     command = vpc_socket_backend_expand(self, implementation->wait_ready, "", "", seconds, error);
     if (command && vpc_process_start(&one.process, command, self->output_path, error)) {
-        self->waiters = vpc_grow(self->waiters, self->waiter_count + 1, sizeof(*self->waiters));
+        self->waiters = vpc_grow_by_one(self->waiters, self->waiter_count, sizeof(*self->waiters));
         self->waiters[self->waiter_count++] = one;
     }
     free(command);

@@ -49,8 +49,8 @@ bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **er
             *error =
                 vpc_format("%s: %s has the same name, \"%s\"; reports could not tell them apart",
                            path, suite->implementations[i]->path, one->name);
-    suite->implementations = vpc_grow(suite->implementations, suite->implementation_count + 1,
-                                      sizeof(struct vpc_implementation *));
+    suite->implementations = vpc_grow_by_one(suite->implementations, suite->implementation_count,
+                                             sizeof(struct vpc_implementation *));
     suite->implementations[suite->implementation_count++] = one;
     return *error == NULL;
 }

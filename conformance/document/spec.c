@@ -22,7 +22,7 @@ static void add_requirement(struct vpc_spec *spec, const char *id, size_t n, con
     struct vpc_requirement *one;
 
     spec->requirements =
-        vpc_grow(spec->requirements, spec->requirement_count + 1, sizeof(*spec->requirements));
+        vpc_grow_by_one(spec->requirements, spec->requirement_count, sizeof(*spec->requirements));
     one = &spec->requirements[spec->requirement_count++];
     one->id = vpc_copy_n(id, n);
     one->text = vpc_copy_n(text, size);
@@ -50,7 +50,8 @@ static void add_settings(struct vpc_spec *spec, const char *line, size_t size)
 
         if (end == NULL)
             return;
-        spec->settings = vpc_grow(spec->settings, spec->setting_count + 1, sizeof(*spec->settings));
+        spec->settings =
+            vpc_grow_by_one(spec->settings, spec->setting_count, sizeof(*spec->settings));
         spec->settings[spec->setting_count++] = (struct vpc_setting){
             .name = vpc_copy_n(at + 1, (size_t)(end - at - 1)),
             .value = strtoull(value + 2, NULL, 10),

@@ -31,7 +31,7 @@ struct variants {
 
 static void add(struct variants *variants, bool passed, const char *after, char *args)
 {
-    variants->list = vpc_grow(variants->list, variants->count + 1, sizeof(*variants->list));
+    variants->list = vpc_grow_by_one(variants->list, variants->count, sizeof(*variants->list));
     variants->list[variants->count++] = (struct variant){args, vpc_copy(after), passed};
 }
 

@@ -36,7 +36,7 @@ static void add(struct vpc_topics *topics, char *name, const char *title, bool f
         free(name);
         return;
     }
-    topics->list = vpc_grow(topics->list, topics->count + 1, sizeof(*topics->list));
+    topics->list = vpc_grow_by_one(topics->list, topics->count, sizeof(*topics->list));
     topics->list[topics->count++] =
         (struct vpc_topic){.name = name, .title = vpc_copy(title), .folder = folder};
 }

@@ -109,7 +109,7 @@ static size_t alternatives(const struct vpc_run *run, size_t at, struct attempt 
 
     *attempts = NULL;
     for (; at != end; at = steps[at].next) {
-        *attempts = vpc_grow(*attempts, count + 1, sizeof(**attempts));
+        *attempts = vpc_grow_by_one(*attempts, count, sizeof(**attempts));
         (*attempts)[count++] =
             (struct attempt){.part = &steps[at], .step = &steps[at + 1], .at = at + 1};
     }

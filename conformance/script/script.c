@@ -185,7 +185,7 @@ static bool take_message(struct loader *loader, struct vpc_step *step)
 
 static void add_name(char ***list, size_t *count, const char *name)
 {
-    *list = vpc_grow(*list, *count + 1, sizeof(**list));
+    *list = vpc_grow_by_one(*list, *count, sizeof(**list));
     (*list)[(*count)++] = vpc_copy(name);
 }
 
@@ -250,7 +250,7 @@ static bool set_option(struct loader *loader, const struct vpc_step *step)
         if (arg->key == NULL || !vpc_spec_setting(loader->spec, arg->key))
             return wrong(loader, arg->column, "a setting of section 10, as NAME=VALUE");
         script->options =
-            vpc_grow(script->options, script->option_count + 1, sizeof(*script->options));
+            vpc_grow_by_one(script->options, script->option_count, sizeof(*script->options));
         script->options[script->option_count++] = (struct vpc_arg){
             .key = vpc_copy(arg->key), .value = vpc_copy(arg->value), .size = arg->size};
     }
@@ -355,7 +355,7 @@ bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *t
         step_free(&step);
         return vpc_loader_wrong(loader, 1, "at most %d steps in all", VPC_STEPS_MAX);
     }
-    script->steps = vpc_grow(script->steps, script->step_count + 1, sizeof(*script->steps));
+    script->steps = vpc_grow_by_one(script->steps, script->step_count, sizeof(*script->steps));
     script->steps[script->step_count++] = step;
     return true;
 }

@@ -336,7 +336,7 @@ bool vpc_blocks_parse(struct loader *loader, const char *text)
     while (*text) {
         size_t size = strcspn(text, "\n");
 
-        lines = vpc_grow(lines, n + 1, sizeof(*lines));
+        lines = vpc_grow_by_one(lines, n, sizeof(*lines));
         lines[n++] = (struct text_line){text, size};
         text += size + (text[size] == '\n');
     }

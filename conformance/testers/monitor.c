@@ -39,7 +39,7 @@ static void append(uint64_t **list, size_t *count, uint64_t value)
 {
     if (holds(*list, *count, value))
         return;
-    *list = vpc_grow(*list, *count + 1, sizeof(**list));
+    *list = vpc_grow_by_one(*list, *count, sizeof(**list));
     (*list)[(*count)++] = value;
 }
 

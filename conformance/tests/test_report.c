@@ -80,7 +80,7 @@ static void add_run(struct vpc_suite *suite, size_t script, size_t implementatio
 {
     struct vpc_suite_run *run;
 
-    suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
+    suite->runs = vpc_grow_by_one(suite->runs, suite->run_count, sizeof(*suite->runs));
     run = &suite->runs[suite->run_count++];
     *run = (struct vpc_suite_run){.script = suite->scripts[script],
                                   .implementation = suite->implementations[implementation],

@@ -71,7 +71,7 @@ static bool take_line(struct loader *loader, char *line, char **error)
             vpc_format("%s:%d: expected a reason behind the verdict", loader->path, loader->line);
     if (*error)
         return false;
-    all->list = vpc_grow(all->list, all->count + 1, sizeof(*all->list));
+    all->list = vpc_grow_by_one(all->list, all->count, sizeof(*all->list));
     one = &all->list[all->count++];
     *one = (struct vpc_expectation){.scenario = vpc_copy(name),
                                     .implementation = vpc_copy(loader->implementation),

@@ -90,7 +90,7 @@ static void split(const char *text, struct lines *lines)
         size_t n = strcspn(text, "\n");
 
         if (n > 0) {
-            lines->at = vpc_grow(lines->at, lines->count + 1, sizeof(*lines->at));
+            lines->at = vpc_grow_by_one(lines->at, lines->count, sizeof(*lines->at));
             lines->at[lines->count++] = text;
             if (lines->head == lines->count - 1 && is_setting(text))
                 lines->head = lines->count;

@@ -47,7 +47,8 @@ static bool add_file(struct vpc_suite *suite, const char *path, char **error)
             *error =
                 vpc_format("%s:1: expected a name of its own: %s has the same name and subject",
                            path, suite->scripts[i]->path);
-    suite->scripts = vpc_grow(suite->scripts, suite->script_count + 1, sizeof(struct vpc_script *));
+    suite->scripts =
+        vpc_grow_by_one(suite->scripts, suite->script_count, sizeof(struct vpc_script *));
     suite->scripts[suite->script_count++] = script;
     return *error == NULL;
 }
@@ -152,7 +153,7 @@ static void add_run(struct vpc_suite *suite, const struct vpc_script *script, si
     struct vpc_implementation *implementation = suite->implementations[which];
     struct vpc_suite_run *run;
 
-    suite->runs = vpc_grow(suite->runs, suite->run_count + 1, sizeof(*suite->runs));
+    suite->runs = vpc_grow_by_one(suite->runs, suite->run_count, sizeof(*suite->runs));
     run = &suite->runs[suite->run_count++];
     *run = (struct vpc_suite_run){
         .script = script, .implementation = implementation, .backend = backend, .split = split};
