@@ -3,8 +3,8 @@
  * The session machine: each event that a peer, the transport, the time or a stop can cause, in each state.
  *
  * A scenario walks a road to the state, causes the event, and asks for what the machine's actions look like from outside.
- * Events that are an endpoint's own doing (local_ready, local_not_ready) have none; sealed frames without a session are in
- * gen_frames.c, since to the machine they are no events at all.
+ * Which have no scenario is told in gen_left_out.c; sealed frames without a session are in gen_frames.c, since to the machine
+ * they are no events at all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +54,8 @@ static const struct road roads[] = {
       "repeat 3\nsession\nbus   > goodbye\nlog   < 1011 cause=goodbye\nend\n"},
      false},
 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum where { NOWHERE, NO_SESSION = 1, IN_SESSION = 2, LATE = 4 };
 
@@ -238,23 +240,45 @@ static void write_one(struct vpc_generator *generator, const struct road *road,
     free(title);
 }
 
+/* Whether the cause makes a scenario at the end of this road, and what the machine then does. */
+static bool leads_on(const struct road *road, const struct cause *cause, bool host,
+                     unsigned *actions, const char **next)
+{
+    if (road->lines[!host] == NULL || !(cause->where & kind_of(road)) ||
+        (cause->role && (cause->role == VPC_FROM_HOST) != host) ||
+        (is(road->state, "down") && cause->event != VPC_LOCAL_STOP))
+        return false;
+    return vpc_session_step(walk(road), (unsigned char)cause->event, actions, next) >= 0;
+}
+
 void vpc_gen_session(struct vpc_generator *generator)
 {
-    for (size_t r = 0; r < 2 * sizeof(roads) / sizeof(roads[0]); r++) {
+    for (size_t r = 0; r < 2 * COUNT(roads); r++) {
         const struct road *road = &roads[r / 2];
 
         generator->host = r % 2 == 0;
-        for (size_t c = 0; c < sizeof(causes) / sizeof(causes[0]); c++) {
-            const struct cause *cause = &causes[c];
+        for (size_t c = 0; c < COUNT(causes); c++) {
             const char *next;
             unsigned actions;
 
-            if (road->lines[!generator->host] == NULL || !(cause->where & kind_of(road)) ||
-                (cause->role && (cause->role == VPC_FROM_HOST) != generator->host))
-                continue;
-            if (vpc_session_step(walk(road), (unsigned char)cause->event, &actions, &next) >= 0 &&
-                !(is(road->state, "down") && cause->event != VPC_LOCAL_STOP))
-                write_one(generator, road, cause, actions, next);
+            if (leads_on(road, &causes[c], generator->host, &actions, &next))
+                write_one(generator, road, &causes[c], actions, next);
         }
     }
+}
+
+bool vpc_gen_session_has(bool host, const char *state, unsigned char event)
+{
+    bool has = false;
+
+    for (size_t r = 0; r < COUNT(roads); r++) {
+        for (size_t c = 0; c < COUNT(causes); c++) {
+            const char *next;
+            unsigned actions;
+
+            has |= is(roads[r].state, state) && causes[c].event == event &&
+                   leads_on(&roads[r], &causes[c], host, &actions, &next);
+        }
+    }
+    return has;
 }

@@ -18,6 +18,10 @@
 
 #include "document/table.h"
 
+/* Tells which legal events of a session have no generated scenario and why, a line for each reason; of how many transitions,
+   the last state apart, how many.  False when one has no reason. */
+bool vpc_gen_session_left_out(FILE *out, size_t *legal, size_t *left_out);
+
 /* Writes host/... and guest/... below the folder, which is made; *count tells how many files. */
 bool vpc_generate(const struct vpc_table *table, const char *dir, uint64_t seed, size_t *count,
                   char **error);
@@ -49,6 +53,8 @@ const char *vpc_gen_lower(const char *name, char small[16]);
 
 /* Each writes its files. */
 void vpc_gen_session(struct vpc_generator *generator);
+/* Whether such an event in such a state is among them. */
+bool vpc_gen_session_has(bool host, const char *state, unsigned char event);
 void vpc_gen_channels(struct vpc_generator *generator);
 void vpc_gen_frames(struct vpc_generator *generator);
 void vpc_gen_talks(struct vpc_generator *generator);

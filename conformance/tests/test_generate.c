@@ -246,3 +246,27 @@ Test(generate, the_session_machine_has_no_event_that_is_not_known_here)
     cr_expect_geq(vpc_session_step(state, VPC_RCV_EVENT, &actions, &name), 0);
     cr_expect_str_eq(name, "ready");
 }
+
+/* Each legal transition of a session has a scenario, or a reason why not; those that a reason names are there. */
+Test(generate, what_is_left_out_has_a_reason)
+{
+    char *text = NULL;
+    size_t size, legal, left_out;
+    FILE *out = open_memstream(&text, &size);
+
+    cr_expect(vpc_gen_session_left_out(out, &legal, &left_out), "an event has no reason");
+    fclose(out);
+    cr_expect_gt(legal, left_out);
+    cr_expect_not_null(strstr(text, "local_not_ready"));
+    for (const char *at = text; (at = strstr(at, "by hand: ")) != NULL;) {
+        char *name, *command;
+
+        at += strlen("by hand: ");
+        name = vpc_copy_n(at, strcspn(at, ";\n"));
+        command = vpc_format("find %s -name '%s.vpcs' | grep -q .", VPC_SCENARIOS, name);
+        cr_expect_eq(system(command), 0, "there is no scenario %s", name);
+        free(name);
+        free(command);
+    }
+    free(text);
+}
