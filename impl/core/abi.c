@@ -28,7 +28,7 @@ static void on_session_up(vpc_endpoint *ep, const vpc_session_event *event)
 
     ep->sessions++;
     ep->version = (uint32_t)event->value;
-    ep->mismatched = false;
+    ep->mismatched = ep->late = false;
     snprintf(ep->peer_name, sizeof(ep->peer_name), "%s", event->text);
     if (ep->role == VPC_ROLE_HOST && (ep->tag_learnt || ep->tag[0] == '\0')) {
         bool other = strcmp(ep->tag, event->tag) != 0;
@@ -79,6 +79,7 @@ static void on_session_down(vpc_endpoint *ep, const vpc_session_event *event)
 
 static void on_late(vpc_endpoint *ep, const vpc_session_event *event)
 {
+    ep->late = true;
     vpc_log(ep, VPC_LOG_HEARTBEAT_LATE, json_pack("{s:I}", "silent_ms", (json_int_t)event->value));
 }
 
@@ -107,6 +108,7 @@ static void on_event(void *user, const vpc_session_event *event)
         on_late(ep, event);
         break;
     case VPC_EV_RESUMED:
+        ep->late = false;
         vpc_log(ep, VPC_LOG_HEARTBEAT_RESUMED, NULL);
         break;
     case VPC_EV_GUEST_EVENT:

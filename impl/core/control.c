@@ -51,7 +51,8 @@ static void answer_generic(vpc_endpoint *ep, struct vpc_asker *asker, const char
 {
     json_t *object = error_object("GenericError", text);
 
-    json_object_set_new(json_object_get(object, "error"), "hresult", json_string(VPC_GENERIC_HRESULT));
+    json_object_set_new(json_object_get(object, "error"), "hresult",
+                        json_string(VPC_GENERIC_HRESULT));
     answer(ep, asker, object);
 }
 
@@ -92,6 +93,8 @@ static const char *missing(const vpc_endpoint *ep)
 
     if (ep->mismatched && level == VPC_LEVEL_RUNNING)
         return "host and guest speak no common version (see REVISION_MISMATCH in the event log)";
+    if (ep->late && level == VPC_LEVEL_COMPONENTS)
+        return "the other endpoint is silent (see HEARTBEAT_LATE in the event log)";
     return ep->role == VPC_ROLE_HOST ? vpc_level_missing(level) : of_guest[level];
 }
 

@@ -87,6 +87,7 @@ struct vpc_endpoint {
     uint32_t version;
     bool bus; /* the transport is up */
     bool ready, mismatched, stopping, stopped;
+    bool late; /* nothing was heard for too long, in this session (SES-15) */
     uint64_t stop_at;
     struct action_node *first, *last, *taken, *spare;
     struct vpc_relay *relays; /* options.max_pairs places */

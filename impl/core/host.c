@@ -97,6 +97,16 @@ static bool any_running_down(const vpc_endpoint *ep)
     return false;
 }
 
+static const char *not_ready_cause(const vpc_endpoint *ep)
+{
+    if (ep->stopping)
+        return "the host endpoint is stopping";
+    if (vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS)
+        return "the guest endpoint has not answered";
+    return ep->late ? "the guest endpoint is silent: its heartbeats are late"
+                    : "the guest endpoint is not ready";
+}
+
 static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
 {
     if (vpc_session_state(ep->session) == VPC_SESSION_DOWN) {
@@ -108,10 +118,7 @@ static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
         return VPC_ERROR_REVISION_MISMATCH;
     }
     if (!ep->ready || ep->stopping) {
-        *cause = ep->stopping ? "the host endpoint is stopping"
-                 : vpc_endpoint_level(ep) < VPC_LEVEL_COMPONENTS
-                     ? "the guest endpoint has not answered"
-                     : "the guest endpoint is not ready";
+        *cause = not_ready_cause(ep);
         return VPC_ERROR_NOT_READY;
     }
     return VPC_S_OK;

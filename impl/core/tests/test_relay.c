@@ -507,16 +507,31 @@ Test(relay, a_silent_peer_ends_it, .init = begin, .fini = end)
     rig_pair(&rig, "a", 81);
 }
 
+static void expect_missing(const char *text)
+{
+    json_t *answer = rig_query(&rig.host, "query-vm");
+
+    cr_assert_str_eq(json_string_value(json_object_get(answer, "missing")), text);
+    json_decref(answer);
+}
+
 Test(relay, a_late_peer_is_not_ready_until_it_is_heard, .init = begin, .fini = end)
 {
     rig.blocked = true;
     rig_advance(&rig, 5000);
     cr_assert_eq(rig.host.ready, 0);
     expect(rig_log(&rig.host, "CHANNEL_NOT_READY"), "cause=heartbeat late; tag=TAG-1");
+    rig_ask_start(&rig, "b", 81);
+    expect(rig_log(&rig.host, "START_FAILED"),
+           "result=ERROR_NOT_READY; hresult=*; pipe=" PIPE(
+               "b") "; port=81; cause=the guest endpoint is silent: its "
+                    "heartbeats are late");
+    expect_missing("the other endpoint is silent (see HEARTBEAT_LATE in the event log)");
     rig.blocked = false;
     rig_settle(&rig);
     cr_assert_eq(rig.host.ready, 1);
     cr_assert_eq(rig_logged(&rig.host, "HEARTBEAT_RESUMED"), 1);
+    expect_missing("");
     cr_assert_eq(client()->state, STREAM_LIVE);
     cr_assert_str_eq(rig.host.ready_name, "Local\\TAG-1_ChannelReady");
 }
