@@ -59,8 +59,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-must-nots check-inproc check-page check-product
-.PHONY: check-coverage check-must-nots check-inproc check-page check-product coverage-spec
+CHECKS += check-coverage check-must-nots check-inproc check-page check-product check-stall
+.PHONY: check-coverage check-must-nots check-inproc check-page check-product check-stall coverage-spec
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
@@ -96,6 +96,9 @@ $(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c
 
 check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
 	@SAN=$(SAN) $(CONFORM)/tests/check-product $(BUILD)
+
+check-stall: $(BUILD)/vpc-conform $(BUILD)/vpc-host
+	@$(CONFORM)/tests/check-stall $(BUILD)
 
 coverage-spec: $(BUILD)/vpc-conform ## each requirement with its scenarios; red when a MUST or an event has none
 	@$< coverage --gate

@@ -19,6 +19,7 @@
 #define DEFAULT_LIMIT_MS 5000
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
+#define OVERSLEPT_MS     50  /* from which on what was not to come may have come in its own time */
 #define EDGE             4096 /* octets at either end of a burst */
 #define TRACE_LINES      200  /* of the end of a trace, in a result */
 
@@ -162,6 +163,8 @@ void vpc_run_pump(struct vpc_run *run, uint64_t until)
     took = real_ms() - started;
     if (run->ops->real_time && took > STALL_MS && vpc_now(run) > due + STALL_MS)
         run->longest_stall = took;
+    if (run->ops->real_time && vpc_now(run) > due + run->overslept)
+        run->overslept = vpc_now(run) - due;
     run->trace->now = vpc_now(run);
     vpc_tester_clock(&run->tester, run->trace->now);
     vpc_run_flush(run);
@@ -249,10 +252,19 @@ void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step)
         *run->config->line = step->line;
 }
 
+/* What was found when the time of a silence was over already says nothing about that time: the harness overslept. */
+static bool looked_too_late(const struct vpc_run *run)
+{
+    return run->ops->real_time && !run->first && vpc_run_holds(run->step) &&
+           run->step->op != VPC_OP_IDLE && run->trace->now > run->step_limit;
+}
+
 enum vpc_outcome vpc_run_call(struct vpc_run *run)
 {
     enum vpc_outcome outcome = kinds[run->step->op].fn(run, run->step);
 
+    if (outcome == VPC_WRONG && looked_too_late(run))
+        outcome = VPC_DONE;
     run->first = false;
     vpc_run_flush(run);
     return outcome;
@@ -278,6 +290,8 @@ static enum vpc_outcome perform_at(struct vpc_run *run, size_t *at)
     const struct vpc_step *step = &run->config->script->steps[*at];
 
     run->longest_stall = 0;
+    run->overslept_before = run->overslept;
+    run->overslept = 0;
     switch (step->op) {
     case VPC_OP_EITHER:
         return vpc_run_either(run, at);
@@ -310,6 +324,18 @@ char *vpc_requirements_of(const struct vpc_script *script, const struct vpc_step
     return all;
 }
 
+/* How long the harness itself stood still, when that may be why the step went wrong; else 0. */
+static uint64_t held_up_for(const struct vpc_run *run, const struct vpc_step *step,
+                            enum vpc_outcome outcome)
+{
+    uint64_t overslept =
+        run->overslept > run->overslept_before ? run->overslept : run->overslept_before;
+
+    if (outcome == VPC_PENDING)
+        return run->longest_stall;
+    return outcome == VPC_WRONG && vpc_run_holds(step) && overslept > OVERSLEPT_MS ? overslept : 0;
+}
+
 static void blame_step(struct vpc_run *run, struct vpc_result *result, const struct vpc_step *step,
                        enum vpc_outcome outcome)
 {
@@ -320,11 +346,11 @@ static void blame_step(struct vpc_run *run, struct vpc_result *result, const str
     result->got = vpc_format("%s%s", outcome == VPC_PENDING ? "within the time limit: " : "",
                              run->got ? run->got : "nothing");
     result->verdict = outcome == VPC_BROKEN ? VPC_HARNESS_ERROR : VPC_FAIL;
-    if (outcome == VPC_PENDING && run->longest_stall > 0) {
+    if (held_up_for(run, step, outcome) > 0) {
         result->verdict = VPC_INCONCLUSIVE;
         free(result->got);
         result->got = vpc_format("the machine held up the harness for %llu ms",
-                                 (unsigned long long)run->longest_stall);
+                                 (unsigned long long)held_up_for(run, step, outcome));
     }
 }
 

@@ -118,6 +118,8 @@ struct vpc_run {
     struct vpc_buffer want; /* the bytes that the step expects, made when it begins */
     size_t compared;        /* of them, with what came */
     uint64_t longest_stall;
+    uint64_t overslept,
+        overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };
 
 /* run.c: a step begins, is called once, and the run goes on to the next thing seen. */
