@@ -9,6 +9,7 @@
 
 #include "vpcbus.h"
 
+#define VPC_LINE         64u /* octets of a line of the processor's cache */
 #define VPC_STAGING_SIZE (2 * VPC_FRAME_MAX)
 #define VPC_REFUSALS_MIN                                                                           \
     64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5): this or max_pairs */
@@ -29,38 +30,41 @@ struct ring {
     uint32_t size, head, used;
 };
 
+/* What moves bytes fills one line; `error` stands behind it. */
 struct channel {
-    int cs; /* of the lifecycle machine */
-    enum vpc_channel_state state;
+    uint8_t cs;    /* of the lifecycle machine */
+    uint8_t state; /* enum vpc_channel_state */
     bool sending;
     bool finishing; /* sending: the local program is done, FIN follows the ring's last byte */
-    uint8_t pending;
     uint32_t id;
-    uint32_t error;     /* of the RESET or REFUSED that waits */
     uint64_t offset;    /* bytes sent, or received */
     uint64_t limit;     /* credit received, or granted */
     uint64_t delivered; /* receiving: bytes taken by the local program or discarded */
     struct ring ring;
-    vpc_pair *pair;
     struct channel *next_in_bucket;
+    uint32_t error; /* of the RESET or REFUSED that waits */
 };
 
 struct list_node {
     struct list_node *next, *prev; /* both NULL: in no list */
 };
 
+/* With many pairs a frame costs what its lines cost to fetch.  A direction of bytes wants two: its channel's, and the one
+ * that lies between the two channels. */
 struct vpc_pair {
+    _Alignas(VPC_LINE) struct channel receiving;
     vpc_session *session;
-    struct channel sending, receiving;
-    uint16_t port;
-    uint32_t connect_ms;
-    bool used;
-    bool writable_wanted; /* the last write found no room */
-    bool discarding;      /* nobody reads any more: what arrives is given credit and dropped */
     void *user;
     struct list_node control; /* waits to send something pending */
     struct list_node data;    /* has bytes to send and credit for them */
-    struct list_node free;    /* while it is not used */
+    uint8_t pending[2];       /* of the receiving, the sending channel */
+    bool used;
+    bool writable_wanted; /* the last write found no room */
+    bool discarding;      /* nobody reads any more: what arrives is given credit and dropped */
+    _Alignas(VPC_LINE) struct channel sending;
+    uint16_t port;
+    uint32_t connect_ms;
+    struct list_node free; /* while it is not used */
 };
 
 struct refusal {
@@ -148,6 +152,7 @@ size_t vpc_pairs_size(const vpc_session_config *config);
 void vpc_pairs_lose_session(vpc_session *session, const char *cause);
 /* One sealed message of a channel; NULL, or the rule that it breaks. */
 const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame);
+void vpc_channel_schedule(struct channel *channel);
 void vpc_pair_schedule(vpc_pair *pair);
 void vpc_pair_settle(vpc_pair *pair);
 struct channel *vpc_pairs_find(vpc_session *session, uint32_t id);
@@ -198,5 +203,17 @@ static inline void vpc_list_remove(struct list_node *node)
 
 #define VPC_LIST_ENTRY(node, type, member)                                                         \
     ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
+
+static inline vpc_pair *vpc_pair_of(struct channel *channel)
+{
+    return channel->sending ? VPC_LIST_ENTRY(channel, vpc_pair, sending)
+                            : VPC_LIST_ENTRY(channel, vpc_pair, receiving);
+}
+
+/* What waits to be sent for the channel: bits of enum pending. */
+static inline uint8_t *vpc_pending(struct channel *channel)
+{
+    return &vpc_pair_of(channel)->pending[channel->sending];
+}
 
 #endif

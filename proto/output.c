@@ -128,7 +128,7 @@ static void stage_refusals(vpc_session *session)
 
 static void fill_open(struct channel *channel, vpc_frame *frame)
 {
-    const vpc_pair *pair = channel->pair;
+    const vpc_pair *pair = vpc_pair_of(channel);
 
     frame->reverse_channel = pair->receiving.id;
     frame->port = pair->port;
@@ -169,11 +169,13 @@ static const struct {
 
 static void stage_pending(vpc_session *session, struct channel *channel, size_t i)
 {
-    vpc_frame frame = {.type = senders[i].type, .channel = channel->id};
+    vpc_frame frame = {.type = senders[i].type};
+    uint8_t *pending = vpc_pending(channel);
 
-    if (!(channel->pending & senders[i].what) || staging_room(session) < VPC_SMALL_FRAME_MAX)
+    if (!(*pending & senders[i].what) || staging_room(session) < VPC_SMALL_FRAME_MAX)
         return;
-    channel->pending &= (uint8_t)~senders[i].what;
+    *pending &= (uint8_t)~senders[i].what;
+    frame.channel = channel->id;
     senders[i].fill(channel, &frame);
     stage(session, &frame);
 }

@@ -29,10 +29,11 @@ uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n)
     return (uint32_t)n;
 }
 
+/* An empty ring begins anew, so that little in it is always in the same few lines of memory. */
 void vpc_ring_drop(struct ring *ring, uint32_t n)
 {
-    ring->head = (ring->head + n) % ring->size;
     ring->used -= n;
+    ring->head = ring->used == 0 ? 0 : (ring->head + n) % ring->size;
 }
 
 uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n)
@@ -64,12 +65,19 @@ static unsigned refusal_room(const vpc_session_config *config)
     return config->max_pairs > VPC_REFUSALS_MIN ? config->max_pairs : VPC_REFUSALS_MIN;
 }
 
+static uint8_t *next_line(void *memory)
+{
+    uint8_t *octets = memory;
+
+    return octets + (VPC_LINE - (uintptr_t)octets % VPC_LINE);
+}
+
 size_t vpc_pairs_size(const vpc_session_config *config)
 {
     size_t each = sizeof(vpc_pair) + config->window + config->send_buffer;
 
     return bucket_count(config) * sizeof(struct channel *) +
-           refusal_room(config) * sizeof(struct refusal) + each * config->max_pairs;
+           refusal_room(config) * sizeof(struct refusal) + VPC_LINE + each * config->max_pairs;
 }
 
 void vpc_pairs_init(vpc_session *session, uint8_t *memory)
@@ -80,11 +88,11 @@ void vpc_pairs_init(vpc_session *session, uint8_t *memory)
     session->bucket_count = bucket_count(config);
     session->buckets = (struct channel **)(void *)memory;
     memset(session->buckets, 0, session->bucket_count * sizeof(struct channel *));
-    session->pairs = (vpc_pair *)(void *)(session->buckets + session->bucket_count);
-    memset(session->pairs, 0, config->max_pairs * sizeof(vpc_pair));
     session->refusal_room = refusal_room(config);
-    session->refusals = (struct refusal *)(void *)(session->pairs + config->max_pairs);
-    octets = (uint8_t *)(session->refusals + session->refusal_room);
+    session->refusals = (struct refusal *)(void *)(session->buckets + session->bucket_count);
+    session->pairs = (vpc_pair *)(void *)next_line(session->refusals + session->refusal_room);
+    memset(session->pairs, 0, config->max_pairs * sizeof(vpc_pair));
+    octets = (uint8_t *)(session->pairs + config->max_pairs);
     vpc_list_init(&session->free);
     vpc_list_init(&session->control);
     vpc_list_init(&session->data);
@@ -138,7 +146,7 @@ static void start_channel(vpc_pair *pair, struct channel *channel, bool sending,
     struct ring ring = channel->ring;
 
     ring.head = ring.used = 0;
-    *channel = (struct channel){.sending = sending, .id = id, .pair = pair, .ring = ring};
+    *channel = (struct channel){.sending = sending, .id = id, .ring = ring};
     if (!sending)
         channel->limit = ring.size;
     vpc_lifecycle_start_channel(channel);
@@ -169,14 +177,18 @@ void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uin
             .kind = kind, .text = "", .tag = "", .value = value, .channel = channel, .pair = pair});
 }
 
+static bool anything_pending(const vpc_pair *pair)
+{
+    return (pair->pending[0] | pair->pending[1]) != 0;
+}
+
 /* Gives the pair back when both of its channels are released and nothing of it waits to be sent. */
 void vpc_pair_settle(vpc_pair *pair)
 {
     vpc_session *session = pair->session;
 
-    if (!pair->used || pair->sending.state != VPC_CHANNEL_RELEASED ||
-        pair->receiving.state != VPC_CHANNEL_RELEASED ||
-        (pair->sending.pending | pair->receiving.pending) != 0)
+    if (!pair->used || anything_pending(pair) || pair->receiving.state != VPC_CHANNEL_RELEASED ||
+        pair->sending.state != VPC_CHANNEL_RELEASED)
         return;
     pair->used = false;
     vpc_list_remove(&pair->control);
@@ -200,34 +212,44 @@ static bool can_send_data(const struct channel *channel)
             (channel->ring.used == 0 && channel->finishing));
 }
 
-/* Puts the pair where the output looks for it, or takes it away from there. */
-void vpc_pair_schedule(vpc_pair *pair)
+/* After a change of this channel: puts the pair where the output looks for it, or takes it away from there. */
+void vpc_channel_schedule(struct channel *channel)
 {
-    if ((pair->sending.pending | pair->receiving.pending) != 0)
+    vpc_pair *pair = vpc_pair_of(channel);
+
+    if (anything_pending(pair))
         vpc_list_append(&pair->session->control, &pair->control);
     else
         vpc_list_remove(&pair->control);
-    if (can_send_data(&pair->sending))
+    if (!channel->sending)
+        return;
+    if (can_send_data(channel))
         vpc_list_append(&pair->session->data, &pair->data);
     else
         vpc_list_remove(&pair->data);
 }
 
+/* The same, after a change of either channel. */
+void vpc_pair_schedule(vpc_pair *pair)
+{
+    vpc_channel_schedule(&pair->sending);
+}
+
 void vpc_channel_pend(struct channel *channel, enum pending what)
 {
-    channel->pending |= (uint8_t)what;
+    *vpc_pending(channel) |= (uint8_t)what;
 }
 
 void vpc_action_abort(struct channel *channel)
 {
-    channel->pending &= (uint8_t)~PENDING_CREDIT;
+    *vpc_pending(channel) &= (uint8_t)~PENDING_CREDIT;
     channel->ring.used = 0;
     vpc_channel_pend(channel, PENDING_RESET);
 }
 
 void vpc_action_answer_released(struct channel *channel)
 {
-    channel->pending &= (uint8_t) ~(PENDING_CREDIT | PENDING_OPENED);
+    *vpc_pending(channel) &= (uint8_t) ~(PENDING_CREDIT | PENDING_OPENED);
     channel->ring.used = 0;
     vpc_channel_pend(channel, PENDING_RELEASED);
 }
@@ -247,7 +269,7 @@ void vpc_pairs_lose_session(vpc_session *session, const char *cause)
         if (!pair->used)
             continue;
         vpc_pair_step(pair, VPC_LC_SESSION_LOST);
-        pair->sending.pending = pair->receiving.pending = 0;
+        pair->pending[0] = pair->pending[1] = 0;
         vpc_pair_settle(pair);
     }
     session->losing = NULL;

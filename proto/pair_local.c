@@ -146,7 +146,7 @@ void vpc_pair_delivered(vpc_pair *pair, size_t n)
     channel->delivered += n;
     if (credit_is_due(channel, channel->delivered + channel->ring.size))
         vpc_channel_pend(channel, PENDING_CREDIT);
-    vpc_pair_schedule(pair);
+    vpc_channel_schedule(channel);
 }
 
 bool vpc_pair_at_end(const vpc_pair *pair)
@@ -159,7 +159,7 @@ void vpc_pair_end_delivered(vpc_pair *pair)
     if (!vpc_pair_at_end(pair))
         return;
     vpc_lifecycle_channel(&pair->receiving, VPC_LC_SND_RELEASED);
-    vpc_pair_schedule(pair);
+    vpc_channel_schedule(&pair->receiving);
 }
 
 void vpc_pair_reset(vpc_pair *pair, uint32_t error)

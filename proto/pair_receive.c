@@ -75,29 +75,32 @@ static void on_opened(struct channel *channel, const vpc_frame *frame, bool open
     if (channel->state != VPC_CHANNEL_OPEN)
         return; /* it is being aborted */
     channel->limit = frame->limit;
-    vpc_pair_emit(channel->pair, VPC_EV_PAIR_OPENED, 0, 0);
+    vpc_pair_emit(vpc_pair_of(channel), VPC_EV_PAIR_OPENED, 0, 0);
 }
 
 static void on_refused(struct channel *channel, const vpc_frame *frame, bool open)
 {
+    vpc_pair *pair = vpc_pair_of(channel);
+
     (void)open;
-    channel->pending = channel->pair->receiving.pending =
-        0; /* a RESET that crossed it has no one to go to */
-    vpc_pair_emit(channel->pair, VPC_EV_PAIR_REFUSED, frame->error, 0);
+    pair->pending[0] = pair->pending[1] = 0; /* a RESET that crossed it has no one to go to */
+    vpc_pair_emit(pair, VPC_EV_PAIR_REFUSED, frame->error, 0);
 }
 
 static void on_data(struct channel *channel, const vpc_frame *frame, bool open)
 {
+    vpc_pair *pair = vpc_pair_of(channel);
+
     if (!open)
         return; /* aborting: what still arrives is passed over (CLS-4) */
     channel->offset += frame->payload_len;
-    if (channel->pair->discarding) {
+    if (pair->discarding) {
         channel->delivered += frame->payload_len;
-        vpc_pair_delivered(channel->pair, 0);
+        vpc_pair_delivered(pair, 0);
         return;
     }
     vpc_ring_write(&channel->ring, frame->payload, frame->payload_len);
-    vpc_pair_emit(channel->pair, VPC_EV_PAIR_READABLE, 0, channel->id);
+    vpc_pair_emit(pair, VPC_EV_PAIR_READABLE, 0, channel->id);
 }
 
 static void on_credit(struct channel *channel, const vpc_frame *frame, bool open)
@@ -110,13 +113,13 @@ static void on_fin(struct channel *channel, const vpc_frame *frame, bool open)
 {
     (void)frame;
     if (open)
-        vpc_pair_emit(channel->pair, VPC_EV_PAIR_READABLE, 0, channel->id);
+        vpc_pair_emit(vpc_pair_of(channel), VPC_EV_PAIR_READABLE, 0, channel->id);
 }
 
 static void on_reset(struct channel *channel, const vpc_frame *frame, bool open)
 {
     (void)open;
-    vpc_pair_emit(channel->pair, VPC_EV_PAIR_RESET, frame->error, channel->id);
+    vpc_pair_emit(vpc_pair_of(channel), VPC_EV_PAIR_RESET, frame->error, channel->id);
 }
 
 /* The peer is done with the channel: a RESET that waits would be passed over, and until then it would hold the pair. */
@@ -124,7 +127,7 @@ static void on_released(struct channel *channel, const vpc_frame *frame, bool op
 {
     (void)frame;
     (void)open;
-    channel->pending &= (uint8_t)~PENDING_RESET;
+    *vpc_pending(channel) &= (uint8_t)~PENDING_RESET;
 }
 
 static const struct receipt receipts[] = {
@@ -155,7 +158,7 @@ static const char *guard_rule(uint8_t type)
 /* A guard is broken: the pair is reset, the session goes on. */
 static const char *break_pair(struct channel *channel, const vpc_frame *frame)
 {
-    vpc_pair *pair = channel->pair;
+    vpc_pair *pair = vpc_pair_of(channel);
     bool news = channel->state != VPC_CHANNEL_ABORTING;
 
     channel->error = news ? VPC_EPROTO : channel->error;
@@ -176,7 +179,7 @@ static const char *break_pair(struct channel *channel, const vpc_frame *frame)
 static const char *receive_on(struct channel *channel, const struct receipt *receipt,
                               const vpc_frame *frame)
 {
-    vpc_pair *pair = channel->pair;
+    vpc_pair *pair = vpc_pair_of(channel);
     bool open = channel->state == VPC_CHANNEL_OPEN || channel->state == VPC_CHANNEL_CLOSING;
 
     if (receipt->pair_wide && channel != &pair->sending)
@@ -194,7 +197,6 @@ static const char *receive_on(struct channel *channel, const struct receipt *rec
 const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame)
 {
     struct channel *channel;
-    vpc_pair *pair;
     const char *broken;
 
     if (frame->type == VPC_OPEN)
@@ -205,9 +207,9 @@ const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame)
             return "CHN-2: a channel that was never opened";
         return frame->type == VPC_RESET ? NULL : "CHN-2: a channel that is released";
     }
-    pair = channel->pair;
     broken = receive_on(channel, receipt_of(frame->type), frame);
-    vpc_pair_schedule(pair);
-    vpc_pair_settle(pair);
+    vpc_channel_schedule(channel);
+    if (channel->state == VPC_CHANNEL_RELEASED)
+        vpc_pair_settle(vpc_pair_of(channel));
     return broken;
 }

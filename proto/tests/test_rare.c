@@ -350,12 +350,31 @@ Test(rare, no_credit_goes_before_a_reset, .timeout = 20)
     vpc_pair *pair = read_sixty(&b);
     vpc_frame frames[4];
 
-    cr_assert(pair->receiving.pending != 0, "no CREDIT waits");
+    cr_assert(*vpc_pending(&pair->receiving) != 0, "no CREDIT waits");
     vpc_pair_reset(pair, 104);
     bench_collect(&b.end[HOST]);
     cr_assert_eq(bench_frames(&b.end[HOST], frames, 4), 2);
     cr_expect_eq(frames[0].type, VPC_RESET);
     cr_expect_eq(frames[1].type, VPC_RESET);
+    bench_free(&b);
+}
+
+/* The guest holds neither channel any more: a RESET to it would only be passed over. */
+Test(rare, no_reset_follows_a_refusal, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = &b.end[HOST];
+
+    bench_init(&b);
+    bench_greet(&b);
+    host->pair = vpc_pair_open(host->session, 1, 1000);
+    bench_run(&b);
+    vpc_pair_refused(b.end[GUEST].pair, 111);
+    bench_collect(&b.end[GUEST]);
+    vpc_pair_reset(host->pair, 104);
+    bench_deliver(&b.end[GUEST], SIZE_MAX);
+    cr_expect_null(host->pair, "it is released at once");
+    cr_expect_eq(bench_collect(host), 0);
     bench_free(&b);
 }
 
@@ -367,7 +386,7 @@ Test(rare, released_tells_what_was_delivered, .timeout = 20)
     unsigned n, released = 0;
 
     read_sixty(&b);
-    cr_assert(host->pair->receiving.pending != 0, "no CREDIT waits");
+    cr_assert(*vpc_pending(&host->pair->receiving) != 0, "no CREDIT waits");
     vpc_pair_reset(b.end[GUEST].pair, 104);
     bench_collect(&b.end[GUEST]);
     bench_deliver(&b.end[GUEST], SIZE_MAX);
