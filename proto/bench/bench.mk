@@ -2,7 +2,7 @@
 
 PROTO_BENCH_DIR  := $(BUILD)/proto/bench
 PROTO_BENCH_OBJS := $(addprefix $(PROTO_BENCH_DIR)/,main.o goals.o report.o measure.o streams.o verify.o codec.o \
-                    rig.o session_suites.o instructions.o hand_decoder.o)
+                    rig.o lines.o session_suites.o instructions.o hand_decoder.o)
 BENCH_ARGS       ?=
 
 $(PROTO_BENCH_DIR):

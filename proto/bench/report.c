@@ -96,7 +96,7 @@ static void print_channels(const json_t *row)
     printf("%-20s", json_string_value(json_object_get(row, "load")));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         printf(" %8.1f (%.2f)", report_ns(row, names[i]), report_ratio(row, names[i]));
-    putchar('\n');
+    printf(" %8.1f\n", report_ns(row, "lines"));
 }
 
 static void print_instructions(const json_t *row)
@@ -135,8 +135,11 @@ static const struct {
      "payload  input  Mframes/s       MB/s       ns memcpy MB/s  ratio [quartiles]", print_session},
     {"channels",
      "Channels: ns for a write of 64 octets from program to program (ratio to one pair), by open "
-     "pairs",
-     "                              1             10            100           1000          10000",
+     "pairs;\n"
+     "lines: ns to read and write the lines of memory of 10,000 pairs in turn, and nothing else, "
+     "for each pair",
+     "                              1             10            100           1000          10000"
+     "    lines",
      print_channels},
     {"instructions", "Instructions for each frame (callgrind)", "case", print_instructions},
     {"goals", "Goals", "       goal, and what this run has", print_goal},

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole sessions: seals, credit, rings and turns. */
+#include "lines.h"
 #include "rig.h"
 #include "suites.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BUFFER       (256u * 1024)
+#define SMALL_BUFFER 256u
 
 static json_t *session_row(size_t chunk, size_t piece, double ms)
 {
@@ -47,18 +49,23 @@ static json_t *channels_row(size_t load, double ms)
     static const unsigned pairs[] = {1, 10, 100, 1000, 10000};
     static const char *const names[] = {"1", "10", "100", "1000", "10000"};
     struct rig rigs[COUNT(pairs)];
+    struct lines lines;
     struct contest contest = {.units = 1, .ms = ms};
     json_t *row;
 
     for (size_t i = 0; i < COUNT(pairs); i++) {
-        rig_up(&rigs[i], &(struct rig_plan){.pairs = pairs[i], .buffer = 256, .chunk = 64});
+        rig_up(&rigs[i],
+               &(struct rig_plan){.pairs = pairs[i], .buffer = SMALL_BUFFER, .chunk = 64});
         contest_add(&contest, names[i], loads[load].run, &rigs[i]);
         contest.contender[i].units = loads[load].all ? pairs[i] : 1;
     }
+    lines_make(&lines, pairs[COUNT(pairs) - 1], SMALL_BUFFER);
+    contest_add(&contest, "lines", lines_touch, &lines);
     contest_run(&contest);
     row = json_pack("{s:s, s:o}", "load", loads[load].name, "contest", report_contest(&contest));
     for (size_t i = 0; i < COUNT(pairs); i++)
         rig_down(&rigs[i]);
+    lines_free(&lines);
     return row;
 }
 
