@@ -27,6 +27,8 @@ static void write_short(const struct vpc_suite_run *run, FILE *out)
             run->result.line);
     vpc_write_clean(run->result.got ? run->result.got : "", out);
     fputc('\n', out);
+    if (run->folder)
+        fprintf(out, "  again    %s/repeat.sh\n", run->folder);
 }
 
 /* The first in full, the others in a line each. */

@@ -82,6 +82,7 @@ void vpc_report_detail(const struct vpc_suite *suite, const struct vpc_suite_run
         fprintf(out, "  the last of the trace (> to the subject, < from it):\n");
         write_trace(result->trace, out);
     }
+    fprintf(out, "  seed     %llu\n", (unsigned long long)suite->seed);
     if (run->folder)
         fprintf(out, "  again    %s/repeat.sh\n", run->folder);
 }

@@ -89,6 +89,7 @@ static bool write_repeat(const struct vpc_suite *suite, const struct vpc_suite_r
         write_quoted(run->implementation->path, file);
         fprintf(file, " --backend %s --split %s --seed %llu", run->backend->name,
                 vpc_split_name(run->split), (unsigned long long)suite->seed);
+        fprintf(file, " --limit %d", suite->limit_ms / 1000);
         if (run->initrd) {
             fputs(" --guest-dir", file);
             write_quoted(suite->guest_dir, file);
