@@ -208,6 +208,9 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
             on_hello(ep, &frame);
         else if (strcmp(frame.message->name, "OPEN") == 0)
             on_open(ep, &frame);
+        else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("third-beat") &&
+                 frame.number == 3)
+            vpc_buffer_add(&ep->out, "noise", 5);
         vpc_frame_clear(&frame);
     }
 }

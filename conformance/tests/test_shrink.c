@@ -116,6 +116,43 @@ Test(shrink, a_good_implementation_keeps_a_script_honest)
     free(text);
 }
 
+/* It takes 1000 octets and no more: 1001 are the fewest that can not be sent. */
+Test(shrink, numbers_go_down_to_the_smallest_that_fails)
+{
+    struct vpc_shrink with;
+    char *text = shrink("",
+                        HEAD "session\nbus > open channel=1 limit=8\n"
+                             "bus > data channel=1 bytes=100000 within 1s\n",
+                        &with);
+
+    cr_expect_not_null(strstr(text, "\nbus > data channel=1 bytes=1001 within 1s\n"), "%s", text);
+    cr_expect_leq(with.tries, 60);
+    free(text);
+}
+
+/* It sends 8 octets and no more. */
+Test(shrink, repeats_and_waits_go_down_and_comments_stay)
+{
+    struct vpc_shrink with;
+    char *text = shrink("",
+                        HEAD "session\nbus > open channel=1 limit=8\nrepeat 400 # times=7\n"
+                             "bus < data channel=2 text=\"\\0\" within 1s\nend\n",
+                        &with);
+
+    cr_expect_not_null(strstr(text, "\nrepeat 9 # times=7\nbus < data"), "%s", text);
+    free(text);
+}
+
+/* It talks nonsense at the third heartbeat of the tester, which sends one each second. */
+Test(shrink, a_wait_goes_down_in_milliseconds)
+{
+    struct vpc_shrink with;
+    char *text = shrink("third-beat", HEAD "session\nwait 20s\n", &with);
+
+    cr_expect_not_null(strstr(text, "\nwait 3000ms\n"), "%s", text);
+    free(text);
+}
+
 Test(shrink, a_failure_s_folder_is_read_again)
 {
     struct vpc_shrink with;

@@ -42,10 +42,19 @@ static bool same(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static bool as_wanted(const struct vpc_result *wanted, const struct vpc_result *result)
+static bool as_wanted(const struct vpc_shrink *shrink, const struct vpc_result *result)
 {
+    const struct vpc_result *wanted = shrink->wanted;
+    bool step =
+        shrink->numbers ? alike(wanted->step, result->step) : same(wanted->step, result->step);
+
     return wanted->verdict == result->verdict && same(wanted->requirement, result->requirement) &&
-           same(wanted->step, result->step) && alike(wanted->got, result->got);
+           step && alike(wanted->got, result->got);
+}
+
+bool vpc_shrink_may_try(const struct vpc_shrink *shrink)
+{
+    return shrink->tries < TRIES_MAX && !shrink->suite->interrupted;
 }
 
 bool vpc_shrink_fails(struct vpc_shrink *shrink, const char *text)
@@ -63,7 +72,7 @@ bool vpc_shrink_fails(struct vpc_shrink *shrink, const char *text)
         return false;
     shrink->tries++;
     vpc_suite_try(suite, &shrink->run, script, &result);
-    fails = as_wanted(shrink->wanted, &result);
+    fails = as_wanted(shrink, &result);
     vpc_result_clear(&result);
     good.implementation = shrink->good;
     if (fails && shrink->good) {
@@ -125,8 +134,7 @@ static bool pass(struct vpc_shrink *shrink, struct lines *lines, size_t piece)
 {
     bool went = false;
 
-    for (size_t last = lines->count;
-         last > lines->head && shrink->tries < TRIES_MAX && !shrink->suite->interrupted;) {
+    for (size_t last = lines->count; last > lines->head && vpc_shrink_may_try(shrink);) {
         size_t first = last > lines->head + piece ? last - piece : lines->head;
         char *text = without(lines, first, last);
 
@@ -154,5 +162,5 @@ char *vpc_shrink_text(struct vpc_shrink *shrink, const char *text)
         piece = piece > 1 ? piece / 2 : 1;
     result = without(&lines, 0, 0);
     free(lines.at);
-    return result;
+    return vpc_shrink_numbers(shrink, result);
 }
