@@ -28,7 +28,7 @@ enum vpc_seen_kind {
     VPC_SEEN_BUS_OCTETS,
     VPC_SEEN_BUS_GAP,      /* of the subject's octets some are missing; to it nothing happened */
     VPC_SEEN_CONTROL_LINE, /* id: the client */
-    VPC_SEEN_CONTROL_EOF,
+    VPC_SEEN_CONTROL_EOF,  /* text: how, when it did not end in order */
     VPC_SEEN_LOG,          /* text: one entry */
     VPC_SEEN_READY,        /* text: the event's name, value: 0 or 1 */
     VPC_SEEN_LOCAL_OPENED, /* id: the connection, value: the port as scripts write it */
@@ -60,6 +60,7 @@ struct vpc_backend_config {
     const char *tag;
     const struct vpc_arg *options; /* settings of section 10 */
     size_t option_count;
+    int descriptors;       /* as many as the subject may have open; 0: as the system says */
     const char *dir;       /* for sockets and logs of this run */
     const char *build;     /* the folder of vpc-conform, for descriptors */
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
@@ -124,6 +125,8 @@ struct vpc_backend_ops {
     void (*bus_read)(struct vpc_backend *backend, bool on);
     bool (*control_open)(struct vpc_backend *backend, int client);
     void (*control_line)(struct vpc_backend *backend, int client, const char *line, size_t n);
+    /* Octets as they are; none (NULL): it has finished writing.  NULL: there are whole lines only. */
+    void (*control_octets)(struct vpc_backend *backend, int client, const char *octets, size_t n);
     void (*control_read)(struct vpc_backend *backend, int client, bool on);
     void (*control_close)(struct vpc_backend *backend, int client);
     /* Opens a pipe as a client; path is where StartCommunicationChannel said it is.  0 or an errno. */

@@ -464,6 +464,7 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
                               const struct vpc_backend_config *config, char **error)
 {
     self->config = *config;
+    self->process.descriptors = config->descriptors;
     self->listener = self->bus = self->log = self->extra_fd = -1;
     self->locals.next_id = 1000;
     self->locals.sink = config->sink;
@@ -504,6 +505,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .bus_read = socket_bus_read,
     .control_open = vpc_socket_control_open,
     .control_line = vpc_socket_control_line,
+    .control_octets = vpc_socket_control_octets,
     .control_read = vpc_socket_control_read,
     .control_close = vpc_socket_control_close,
     .pipe_open = socket_pipe_open,

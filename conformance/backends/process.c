@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,8 +36,10 @@ static char **words_of(char *text, const char *const *more)
 }
 
 /* The error of an exec comes back through a pipe that the exec closes. */
-static _Noreturn void child(char **words, const char *output, int joined, int report, pid_t parent)
+static _Noreturn void child(const struct vpc_process *process, char **words, const char *output,
+                            int joined, int report, pid_t parent)
 {
+    struct rlimit most = {(rlim_t)process->descriptors, (rlim_t)process->descriptors};
     int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int failed;
@@ -49,6 +52,8 @@ static _Noreturn void child(char **words, const char *output, int joined, int re
     dup2(joined < 0 ? out : joined, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
+    if (process->descriptors)
+        setrlimit(RLIMIT_NOFILE, &most);
     execvp(words[0], words);
     failed = errno;
     if (write(report, &failed, sizeof(failed)) < 0)
@@ -74,7 +79,7 @@ static bool start(struct vpc_process *process, const char *command, const char *
         return false;
     }
     if (process->pid == 0)
-        child(words, output, joined, report[1], parent);
+        child(process, words, output, joined, report[1], parent);
     setpgid(process->pid, process->pid);
     close(report[1]);
     if (read(report[0], &failed, sizeof(failed)) == (ssize_t)sizeof(failed)) {

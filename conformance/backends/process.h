@@ -12,7 +12,8 @@
 #include <sys/types.h>
 
 struct vpc_process {
-    pid_t pid; /* 0: none */
+    pid_t pid;       /* 0: none */
+    int descriptors; /* set before the start: as many as it may have open; 0: as the system says */
 };
 
 /* Starts the command, its words parted by spaces; its output is appended to the file.  False: *error, the caller's. */

@@ -12,6 +12,7 @@ struct vpc_control {
     int client;
     int fd;
     bool paused; /* the harness does not read it */
+    bool shut;   /* it finishes writing after what waits */
     struct vpc_buffer in, out;
 };
 
@@ -52,9 +53,11 @@ char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *tex
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);
 
-/* socket_control.c: control clients; the first four are ops. */
+/* socket_control.c: control clients; the first five are ops. */
 bool vpc_socket_control_open(struct vpc_backend *backend, int client);
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);
+void vpc_socket_control_octets(struct vpc_backend *backend, int client, const char *octets,
+                               size_t n);
 void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on);
 void vpc_socket_control_close(struct vpc_backend *backend, int client);
 void vpc_socket_control_write(struct vpc_control *one);

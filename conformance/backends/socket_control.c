@@ -52,6 +52,22 @@ void vpc_socket_control_write(struct vpc_control *one)
             return;
         vpc_buffer_drop(&one->out, (size_t)n);
     }
+    if (one->shut)
+        shutdown(one->fd, SHUT_WR);
+    one->shut = false;
+}
+
+void vpc_socket_control_octets(struct vpc_backend *backend, int client, const char *octets,
+                               size_t n)
+{
+    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+
+    if (one == NULL)
+        return;
+    if (octets)
+        vpc_buffer_add(&one->out, octets, n);
+    one->shut |= octets == NULL;
+    vpc_socket_control_write(one);
 }
 
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
@@ -92,9 +108,11 @@ void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control
         vpc_buffer_add(&one->in, part, (size_t)n);
         vpc_socket_take_lines(self, &one->in, VPC_SEEN_CONTROL_LINE, one->client);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        const char *how = n == 0 ? "" : strerror(errno);
+
         close(one->fd);
         one->fd = -1;
-        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, how, strlen(how));
     }
 }
 

@@ -53,9 +53,10 @@ enum vpc_outcome {
 /* One JSON object that came: an answer, event or log entry. */
 struct vpc_item {
     struct vpc_item *next;
-    int client; /* of an answer */
+    int client; /* of an answer or an event; 0: all */
     json_t *json;
     bool used;
+    bool first; /* an event that came by the client whose events count without a label */
 };
 
 struct vpc_conn {
@@ -74,6 +75,7 @@ struct vpc_client {
     int id;
     int requests; /* sent; the id of the last */
     bool eof;
+    bool reset; /* and not ended in order */
 };
 
 struct vpc_variable {
@@ -137,6 +139,8 @@ enum vpc_outcome vpc_run_unordered(struct vpc_run *run, size_t *at);
 /* Sets run->got and returns the outcome. */
 enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same, of a JSON value. */
+enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, const json_t *json);
 /* Gives what the tester wants to send to the backend, cut as asked. */
 void vpc_run_flush(struct vpc_run *run);
 /* The value of an argument, with a variable, or $NAME+N, resolved; NULL when the variable has no value yet. */
@@ -172,11 +176,12 @@ vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down,
 /* run_bus_expect.c */
 vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
 /* run_api.c */
-vpc_step_fn vpc_step_api_raw, vpc_step_api_close, vpc_step_api_pause, vpc_step_api_resume,
-    vpc_step_api_send, vpc_step_api_device, vpc_step_api_no_device, vpc_step_api_return,
-    vpc_step_api_error, vpc_step_api_greeting, vpc_step_api_none, vpc_step_api_eof,
-    vpc_step_api_expect, vpc_step_event_none, vpc_step_event_expect, vpc_step_log_none,
-    vpc_step_log_expect, vpc_step_ready_set, vpc_step_ready_reset;
+vpc_step_fn vpc_step_api_raw, vpc_step_api_part, vpc_step_api_shutdown, vpc_step_api_close,
+    vpc_step_api_pause, vpc_step_api_resume, vpc_step_api_send, vpc_step_api_device,
+    vpc_step_api_no_device, vpc_step_api_return, vpc_step_api_error, vpc_step_api_greeting,
+    vpc_step_api_none, vpc_step_api_eof, vpc_step_api_expect, vpc_step_event_none,
+    vpc_step_event_expect, vpc_step_log_none, vpc_step_log_expect, vpc_step_ready_set,
+    vpc_step_ready_reset;
 /* run_local.c */
 vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_step_tcp_listen,
     vpc_step_tcp_unlisten, vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps about the control socket, its events, the event log and the ready event. */
+/* The steps about the control socket: requests and answers. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +161,33 @@ enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *st
     return VPC_DONE;
 }
 
+/* What only a stream of octets has: a line in parts, and an end of writing. */
+static enum vpc_outcome send_octets(struct vpc_run *run, const struct vpc_step *step,
+                                    const struct vpc_arg *part)
+{
+    struct vpc_client *client = connected(run, step);
+
+    if (client == NULL)
+        return VPC_PENDING;
+    if (run->ops->control_octets == NULL)
+        return vpc_say(run, VPC_BROKEN, "control clients are no sockets here: backends socket");
+    run->ops->control_octets(run->backend, client->id, part ? part->value : NULL,
+                             part ? part->size : 0);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_api_part(struct vpc_run *run, const struct vpc_step *step)
+{
+    vpc_trace_add(run->trace, "api > part of a line, %zu octets", step->args[0].size);
+    return send_octets(run, step, &step->args[0]);
+}
+
+enum vpc_outcome vpc_step_api_shutdown(struct vpc_run *run, const struct vpc_step *step)
+{
+    vpc_trace_add(run->trace, "api shutdown");
+    return send_octets(run, step, NULL);
+}
+
 enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_client *client = connected(run, step);
@@ -256,7 +283,7 @@ bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first)
     return true;
 }
 
-static enum vpc_outcome say_json(struct vpc_run *run, enum vpc_outcome outcome, const json_t *json)
+enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, const json_t *json)
 {
     char *dump = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
 
@@ -338,7 +365,7 @@ enum vpc_outcome vpc_step_api_expect(struct vpc_run *run, const struct vpc_step 
         body = json_object_get(answer, results[i].value ? "error" : "return");
         if (!result_of(answer, &actual) || actual != results[i].value || body == NULL ||
             !vpc_json_matches(run, body, 1))
-            return say_json(run, VPC_WRONG, answer);
+            return vpc_say_json(run, VPC_WRONG, answer);
         remember_path(run, body);
         return VPC_DONE;
     }
@@ -353,7 +380,7 @@ static enum vpc_outcome expect_part(struct vpc_run *run, const struct vpc_step *
     if (answer == NULL)
         return VPC_PENDING;
     if (!json_object_get(answer, part) || !vpc_json_matches(run, json_object_get(answer, part), 0))
-        return say_json(run, VPC_WRONG, answer);
+        return vpc_say_json(run, VPC_WRONG, answer);
     return VPC_DONE;
 }
 
@@ -372,7 +399,7 @@ enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *s
     struct vpc_client *client = connected(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
-    return item ? say_json(run, VPC_WRONG, item->json) : VPC_PENDING;
+    return item ? vpc_say_json(run, VPC_WRONG, item->json) : VPC_PENDING;
 }
 
 enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
@@ -385,7 +412,7 @@ enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_ste
         if (item->client != client->id)
             continue;
         if (greeting == NULL || !vpc_json_matches(run, greeting, 0))
-            return say_json(run, VPC_WRONG, item->json);
+            return vpc_say_json(run, VPC_WRONG, item->json);
         return VPC_DONE;
     }
     return vpc_say(run, VPC_PENDING, "nothing came");
@@ -395,6 +422,8 @@ enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *st
 {
     struct vpc_client *client = connected(run, step);
 
+    if (client && client->reset)
+        return vpc_say(run, VPC_WRONG, "the connection was reset");
     return client && client->eof ? VPC_DONE
                                  : vpc_say(run, VPC_PENDING, "the connection is still there");
 }
@@ -425,7 +454,7 @@ enum vpc_outcome vpc_step_api_device(struct vpc_run *run, const struct vpc_step 
 
     if (devices == NULL)
         return vpc_say(run, VPC_PENDING, "no answer to query-devices");
-    return has_device(run, devices) ? VPC_DONE : say_json(run, VPC_WRONG, devices);
+    return has_device(run, devices) ? VPC_DONE : vpc_say_json(run, VPC_WRONG, devices);
 }
 
 enum vpc_outcome vpc_step_api_no_device(struct vpc_run *run, const struct vpc_step *step)
@@ -434,94 +463,5 @@ enum vpc_outcome vpc_step_api_no_device(struct vpc_run *run, const struct vpc_st
 
     if (devices == NULL)
         return vpc_say(run, VPC_PENDING, "no answer to query-devices");
-    return has_device(run, devices) ? say_json(run, VPC_WRONG, devices) : VPC_DONE;
-}
-
-/* ---- events, log, ready ------------------------------------------------------------------------------------------------------- */
-
-static bool is_entry(const json_t *json, const char *what)
-{
-    const json_t *event = json_object_get(json, "event");
-    uint64_t id;
-
-    if (event)
-        return json_is_string(event) && strcmp(json_string_value(event), what) == 0;
-    if (vpc_number(what, &id))
-        return json_integer_value(json_object_get(json, "id")) == (json_int_t)id;
-    return json_is_string(json_object_get(json, "name")) &&
-           strcmp(json_string_value(json_object_get(json, "name")), what) == 0;
-}
-
-static const json_t *fields_of(const json_t *json)
-{
-    return json_object_get(json, "event") ? json_object_get(json, "data") : json;
-}
-
-static enum vpc_outcome expect_entry(struct vpc_run *run, struct vpc_item *list, const char *what)
-{
-    const json_t *near = NULL;
-
-    for (; list; list = list->next) {
-        if (list->used || !is_entry(list->json, what))
-            continue;
-        if (vpc_json_matches(run, fields_of(list->json), 1)) {
-            list->used = true;
-            return VPC_DONE;
-        }
-        near = list->json;
-    }
-    return near ? say_json(run, VPC_PENDING, near) : vpc_say(run, VPC_PENDING, "no such entry");
-}
-
-static enum vpc_outcome no_entry(struct vpc_run *run, struct vpc_item *list, const char *what)
-{
-    for (; list; list = list->next)
-        if (!list->used && is_entry(list->json, what) &&
-            vpc_json_matches(run, fields_of(list->json), 1))
-            return say_json(run, VPC_WRONG, list->json);
-    return VPC_PENDING;
-}
-
-enum vpc_outcome vpc_step_event_expect(struct vpc_run *run, const struct vpc_step *step)
-{
-    return expect_entry(run, run->events, step->args[0].value);
-}
-
-enum vpc_outcome vpc_step_event_none(struct vpc_run *run, const struct vpc_step *step)
-{
-    return no_entry(run, run->events, step->args[0].value);
-}
-
-enum vpc_outcome vpc_step_log_expect(struct vpc_run *run, const struct vpc_step *step)
-{
-    return expect_entry(run, run->logs, step->args[0].value);
-}
-
-enum vpc_outcome vpc_step_log_none(struct vpc_run *run, const struct vpc_step *step)
-{
-    return no_entry(run, run->logs, step->args[0].value);
-}
-
-static enum vpc_outcome expect_ready(struct vpc_run *run, const struct vpc_step *step, int value)
-{
-    const struct vpc_arg *name = vpc_step_arg(step, "name");
-
-    if (run->ready != value)
-        return vpc_say(run, VPC_PENDING, "the ready event is %s",
-                       run->ready < 0 ? "unknown"
-                       : run->ready   ? "set"
-                                      : "reset");
-    if (name && strcmp(name->value, run->ready_name) != 0)
-        return vpc_say(run, VPC_WRONG, "the ready event's name is %s", run->ready_name);
-    return VPC_DONE;
-}
-
-enum vpc_outcome vpc_step_ready_set(struct vpc_run *run, const struct vpc_step *step)
-{
-    return expect_ready(run, step, 1);
-}
-
-enum vpc_outcome vpc_step_ready_reset(struct vpc_run *run, const struct vpc_step *step)
-{
-    return run->ready < 0 ? VPC_DONE : expect_ready(run, step, 0);
+    return has_device(run, devices) ? vpc_say_json(run, VPC_WRONG, devices) : VPC_DONE;
 }

@@ -230,17 +230,17 @@ static enum vpc_outcome left_over(struct vpc_run *run, const struct vpc_conn *co
     return VPC_WRONG;
 }
 
-/* On a host a Unix socket may show an abort in either way; the guest's TCP must not. */
+/* On a host a Unix socket may show an abort in either way, unless the step says `clean`; the guest's TCP must not. */
 enum vpc_outcome vpc_step_local_eof(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_conn *conn = conn_or_say(run, step);
-    bool host = run->tester.role == VPC_FROM_GUEST;
+    bool host = run->tester.role == VPC_FROM_GUEST, clean = step->arg_count > 0;
 
     if (conn == NULL)
         return VPC_BROKEN;
     if (vpc_buffer_size(&conn->in) > 0)
         return left_over(run, conn);
-    if (conn->reset && !host)
+    if (conn->reset && (clean || !host))
         return vpc_say(run, VPC_WRONG, "a reset");
     conn->eof_asked = conn->eof || conn->reset;
     return conn->eof_asked ? VPC_DONE : vpc_say(run, VPC_PENDING, "it is still open");

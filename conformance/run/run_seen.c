@@ -203,13 +203,14 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
 
 /* ---- what was seen ------------------------------------------------------------------------------------------------------- */
 
-static void append(struct vpc_item **list, int client, json_t *json)
+static void append(struct vpc_item **list, int client, bool first, json_t *json)
 {
     struct vpc_item *item = vpc_alloc(sizeof(*item));
 
     while (*list)
         list = &(*list)->next;
     item->client = client;
+    item->first = first;
     item->json = json;
     *list = item;
 }
@@ -228,6 +229,15 @@ static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const cha
     return NULL;
 }
 
+/* In-process an event comes once for all clients (0). */
+static void append_event(struct vpc_run *run, int client, json_t *json)
+{
+    append(&run->events, client, client == 0 || client == run->event_client, json);
+    for (struct vpc_client *one = client ? NULL : run->clients; one; one = one->next)
+        if (!one->eof)
+            append(&run->events, one->id, false, json_incref(json));
+}
+
 static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
 {
     json_t *json = parse(run, seen, "a line of the control socket");
@@ -235,12 +245,10 @@ static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
     vpc_trace_add(run->trace, "api < %.*s", (int)seen->size, seen->text);
     if (json == NULL)
         return;
-    if (!json_object_get(json, "event"))
-        append(&run->answers, seen->id, json);
-    else if (seen->id == 0 || seen->id == run->event_client)
-        append(&run->events, seen->id, json);
+    if (json_object_get(json, "event"))
+        append_event(run, seen->id, json);
     else
-        json_decref(json);
+        append(&run->answers, seen->id, false, json);
 }
 
 static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
@@ -250,7 +258,7 @@ static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
     vpc_trace_add(run->trace, "log < %.*s", (int)seen->size, seen->text);
     if (json == NULL)
         return;
-    append(&run->logs, 0, json);
+    append(&run->logs, 0, true, json);
     if (run->monitor.breach.requirement == NULL)
         run->monitor.breach.requirement =
             vpc_entry_breach(run->catalogue, json, run->monitor.subject, VPC_SUBJECT_VM,
@@ -332,8 +340,10 @@ static void on_ready(struct vpc_run *run, const struct vpc_seen *seen)
 static void on_control_eof(struct vpc_run *run, const struct vpc_seen *seen)
 {
     for (struct vpc_client *client = run->clients; client; client = client->next)
-        if (seen->id == 0 || client->id == seen->id)
+        if (seen->id == 0 || client->id == seen->id) {
             client->eof = true;
+            client->reset = seen->size > 0;
+        }
     if (seen->id == 0 || seen->id == run->event_client)
         run->event_client = 0;
 }

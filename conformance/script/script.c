@@ -257,11 +257,27 @@ static bool set_option(struct loader *loader, const struct vpc_step *step)
     return true;
 }
 
+static bool set_descriptors(struct loader *loader, const struct vpc_step *step)
+{
+    const char *word = step->args[0].value;
+    char *end;
+    long n = strtol(word, &end, 10);
+
+    if (*end || n < 16 || n > 1000)
+        return wrong(loader, step->args[0].column, "how many, from 16 to 1000");
+    loader->script->descriptors = (int)n;
+    return true;
+}
+
 typedef bool setting_fn(struct loader *loader, const struct vpc_step *step);
 
 static setting_fn *const settings[] = {
-    [VPC_OP_COVERS] = set_covers,     [VPC_OP_SUBJECT_ROLE] = set_role, [VPC_OP_NEEDS] = set_needs,
-    [VPC_OP_BACKENDS] = set_backends, [VPC_OP_OPTION] = set_option,
+    [VPC_OP_COVERS] = set_covers,
+    [VPC_OP_SUBJECT_ROLE] = set_role,
+    [VPC_OP_NEEDS] = set_needs,
+    [VPC_OP_BACKENDS] = set_backends,
+    [VPC_OP_DESCRIPTORS] = set_descriptors,
+    [VPC_OP_OPTION] = set_option,
 };
 
 static bool check_vm(struct loader *loader, const struct vpc_arg *arg)
@@ -291,6 +307,8 @@ static bool check_step(struct loader *loader, const struct vpc_form *form,
         return wrong(loader, step->args[0].column, "ready");
     if (step->op == VPC_OP_START && !loader->script->not_started)
         return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
+    if (step->op == VPC_OP_LOCAL_EOF && step->arg_count && !is_word(&step->args[0], "clean"))
+        return wrong(loader, step->args[0].column, form->words);
     if (strcmp(form->words, "subject") == 0 && !is_word(&step->args[0], "subject"))
         return wrong(loader, step->args[0].column, "subject");
     return true;

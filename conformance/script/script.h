@@ -23,6 +23,7 @@ enum vpc_op {
     VPC_OP_SUBJECT_ROLE,
     VPC_OP_NEEDS,
     VPC_OP_BACKENDS,
+    VPC_OP_DESCRIPTORS,
     VPC_OP_OPTION,
     VPC_OP_REPEAT,
     VPC_OP_EITHER,
@@ -43,6 +44,8 @@ enum vpc_op {
     VPC_OP_BUS_SEND,
     VPC_OP_BUS_EXPECT,
     VPC_OP_API_RAW,
+    VPC_OP_API_PART,
+    VPC_OP_API_SHUTDOWN,
     VPC_OP_API_CLOSE,
     VPC_OP_API_PAUSE,
     VPC_OP_API_RESUME,
@@ -139,6 +142,7 @@ struct vpc_script {
     unsigned backends; /* enum vpc_backend_bit */
     struct vpc_arg *options;
     size_t option_count;
+    int descriptors; /* as many as the subject may have open; 0: as the system says */
     struct vpc_step *steps;
     size_t step_count;
 };
@@ -162,7 +166,7 @@ const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key)
     "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, "  \
     "stop, stopped, refuses, subject idle, clock, waiter, vm, a block: repeat, either, "           \
     "unordered, "                                                                                  \
-    "end, or a setting: covers, subject, needs, backends, option"
+    "end, or a setting: covers, subject, needs, backends, descriptors, option"
 
 /* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why. */
 struct vpc_line {

@@ -20,6 +20,7 @@ static const struct vpc_form forms[] = {
     {"needs", 0, NULL, VPC_OP_NEEDS, 1, MANY, "features of the implementation", ""},
     {"backends", 0, NULL, VPC_OP_BACKENDS, 1, 3, "inproc, socket or qemu, then because=\"...\"",
      "because"},
+    {"descriptors", 0, NULL, VPC_OP_DESCRIPTORS, 1, 1, "how many, from 16 to 1000", ""},
     {"option", 0, NULL, VPC_OP_OPTION, 0, 0, "NAME=VALUE", "*"},
     {"repeat", 0, NULL, VPC_OP_REPEAT, 1, 1, "how often, at most 1000", "counter from step"},
     {"either", 0, NULL, VPC_OP_EITHER, 0, 1, "nothing, or non-strict", ""},
@@ -57,6 +58,8 @@ static const struct vpc_form forms[] = {
     {"bus", '<', NULL, VPC_OP_BUS_EXPECT, 1, 2, "a message, or hello repeated",
      DATA_KEYS " channel preamble behind"},
     {"api", '>', "raw", VPC_OP_API_RAW, 0, 1, "a line in quotes", "bytes"},
+    {"api", '>', "part", VPC_OP_API_PART, 1, 1, "a part of a line in quotes", ""},
+    {"api", 0, "shutdown", VPC_OP_API_SHUTDOWN, 0, 0, "", ""},
     {"api", 0, "close", VPC_OP_API_CLOSE, 0, 0, "", ""},
     {"api", 0, "pause", VPC_OP_API_PAUSE, 0, 0, "", ""},
     {"api", 0, "resume", VPC_OP_API_RESUME, 0, 0, "", ""},
@@ -87,7 +90,7 @@ static const struct vpc_form forms[] = {
 
 /* What pipe and tcp have in common. */
 static const struct vpc_form local_forms[] = {
-    {"", '<', "eof", VPC_OP_LOCAL_EOF, 0, 0, "", ""},
+    {"", '<', "eof", VPC_OP_LOCAL_EOF, 0, 1, "clean, or nothing", ""},
     {"", '<', "reset", VPC_OP_LOCAL_RESET_SEEN, 0, 0, "", ""},
     {"", '>', NULL, VPC_OP_LOCAL_SEND, 0, 1, "\"text\", or bytes= and pattern=", DATA_KEYS},
     {"", '<', NULL, VPC_OP_LOCAL_EXPECT, 0, 1, "\"text\", bytes= and pattern=, eof or reset",
