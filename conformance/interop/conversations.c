@@ -10,6 +10,7 @@
 #define LARGE    (1u << 20)
 #define PARALLEL 8
 #define TIMES    20
+#define OCTETS   200
 #define START_MS 10000 /* where a description says nothing */
 #define COUNT    (sizeof(conversations) / sizeof(conversations[0]))
 #define PIPE     "\\\\.\\pipe\\interop"
@@ -234,6 +235,88 @@ static bool last_words(struct vpc_pairing *pairing)
     return good;
 }
 
+/* The same from the other side: the server leaves, and a client that is slow to read gets all of it, and the end. */
+static bool late_reader(struct vpc_pairing *pairing)
+{
+    uint8_t *octets = pattern(pairing, 2 * LARGE);
+    struct vpc_pair pair;
+    bool good = vpc_open_pair(pairing, &pair, NULL) && greet(pairing, &pair);
+
+    if (good) {
+        vpc_let_read(pairing, pair.client, false);
+        vpc_say_octets(pairing, pair.server, octets, 2 * LARGE);
+        vpc_hang_up(pairing, pair.server);
+        good = channel_works(pairing, NULL);
+        vpc_let_read(pairing, pair.client, true);
+    }
+    good = good && vpc_hear(pairing, pair.client, octets, 2 * LARGE) &&
+           vpc_hear_end(pairing, pair.client);
+    if (good)
+        vpc_hang_up(pairing, pair.client);
+    vpc_pair_free(&pair);
+    free(octets);
+    return good;
+}
+
+/* Programs that do not read hold up their own pair only, in both directions, and get all of it when they do. */
+static bool slow_beside_fast(struct vpc_pairing *pairing)
+{
+    uint8_t *octets = pattern(pairing, 2 * LARGE);
+    struct vpc_pair slow, fast = {0};
+    bool good = vpc_open_pair(pairing, &slow, NULL) && vpc_open_pair(pairing, &fast, NULL);
+
+    if (good) {
+        vpc_let_read(pairing, slow.client, false);
+        vpc_let_read(pairing, slow.server, false);
+        vpc_say_octets(pairing, slow.client, octets, 2 * LARGE);
+        vpc_say_octets(pairing, slow.server, octets, 2 * LARGE);
+        vpc_say_octets(pairing, fast.client, octets, LARGE);
+        vpc_say_octets(pairing, fast.server, octets, LARGE);
+        good = vpc_hear(pairing, fast.server, octets, LARGE) &&
+               vpc_hear(pairing, fast.client, octets, LARGE) && part(pairing, &fast);
+    }
+    if (good) {
+        vpc_let_read(pairing, slow.client, true);
+        vpc_let_read(pairing, slow.server, true);
+        good = vpc_hear(pairing, slow.server, octets, 2 * LARGE) &&
+               vpc_hear(pairing, slow.client, octets, 2 * LARGE) && part(pairing, &slow);
+    }
+    vpc_pair_free(&slow);
+    vpc_pair_free(&fast);
+    free(octets);
+    return good;
+}
+
+/* Each waits for the other's octet, as a terminal does. */
+static bool octet_by_octet(struct vpc_pairing *pairing)
+{
+    uint8_t *octets = pattern(pairing, OCTETS);
+    struct vpc_pair pair;
+    bool good = vpc_open_pair(pairing, &pair, NULL);
+
+    for (size_t i = 0; i < OCTETS && good; i++) {
+        vpc_say_octets(pairing, pair.client, octets + i, 1);
+        good = vpc_hear(pairing, pair.server, octets + i, 1);
+        if (good)
+            vpc_say_octets(pairing, pair.server, octets + i, 1);
+        good = good && vpc_hear(pairing, pair.client, octets + i, 1);
+    }
+    good = good && part(pairing, &pair);
+    vpc_pair_free(&pair);
+    free(octets);
+    return good;
+}
+
+/* More pairs than either endpoint may have descriptors, each of which comes to its end, and refusals between them. */
+static bool one_after_the_other(struct vpc_pairing *pairing)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < 2 * VPC_INTEROP_DESCRIPTORS && good; i++)
+        good = i % 4 ? channel_works(pairing, PIPE) : refused_port(pairing);
+    return good;
+}
+
 /* Both go at once, so that the two ends of the pair meet on the bus; each pair must still come to its end. */
 static bool both_gone(struct vpc_pairing *pairing)
 {
@@ -325,8 +408,12 @@ static const struct {
     {"half-close by server", half_close_by_server},
     {"refused port", refused_port},
     {"8 pairs at once", many_pairs},
+    {"slow beside fast", slow_beside_fast},
+    {"octet by octet", octet_by_octet},
+    {"one after the other", one_after_the_other},
     {"client gone", client_gone},
     {"last words", last_words},
+    {"late reader", late_reader},
     {"server resets", server_resets},
     {"both gone at once", both_gone},
     {"guest restarted", guest_restarted},

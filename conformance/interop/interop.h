@@ -148,6 +148,9 @@ void vpc_forget_talkers(struct vpc_pairing *pairing);
 #define VPC_INTEROP_PORT    6174
 #define VPC_INTEROP_REFUSED 6175
 
+/* As many as each endpoint may have open: one that leaks them does not come far. */
+#define VPC_INTEROP_DESCRIPTORS 100
+
 /* ---- conversations.c -------------------------------------------------------------------------------------------------- */
 
 /*

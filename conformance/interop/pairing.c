@@ -50,6 +50,7 @@ static bool begin_endpoint(struct vpc_pairing *pairing, const struct vpc_pairing
     struct vpc_endpoint *end = &pairing->ends[side];
     struct vpc_backend_config backend = {.vm = VPC_SUBJECT_VM,
                                          .tag = VPC_SUBJECT_TAG,
+                                         .descriptors = VPC_INTEROP_DESCRIPTORS,
                                          .build = config->build,
                                          .seed = config->seed,
                                          .sink = vpc_endpoint_seen,
