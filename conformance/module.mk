@@ -133,10 +133,10 @@ interop: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest $(if $(HAVE_G
 check-interop: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest
 	@$(CONFORM)/tests/check-interop $(BUILD)
 
-# Faults of the reference, each of which a scenario of its requirement must see (mutants/README.md; a minute or two).
+# Faults of the reference, each of which a scenario of its requirement must see (mutants/README.md; two minutes at most).
 .PHONY: mutants
 mutants: all ## judge faulty copies of the reference: the mutation score (python3)
-	@$(CONFORM)/mutants/judge --jobs 2 --report $(BUILD)/mutants.md $(BUILD)
+	@$(CONFORM)/mutants/judge --report $(BUILD)/mutants.md $(BUILD)
 
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
