@@ -2,6 +2,7 @@
 #
 #   make fuzz FUZZ_TIME=60     each target for so many seconds; finds go to build/fuzz
 #   make fuzz-replay           each input of fuzz/corpus once (part of make check)
+#   make fuzz-link             each target links with libFuzzer and runs once (CI)
 #   make fuzz-corpus           what build/fuzz found, made small, becomes fuzz/corpus
 #   make fuzz-negative         planted bugs, each of which must be found in FUZZ_NEGATIVE seconds
 #   make fuzz-speed            executions per second of processor time
@@ -107,6 +108,16 @@ $(FUZZ_TARGETS:%=fuzz-run-%): fuzz-run-%: $(FUZZ_DIR)/fuzz-% $(FUZZ_DIR)/%.dict 
 
 fuzz-replay: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/replay-%) ## run every input of fuzz/corpus once
 	@for t in $(FUZZ_TARGETS); do $(FUZZ_DIR)/replay-$$t fuzz/corpus/$$t || exit 1; done
+
+# Quick, and so without optimization: what is to be seen is that the lists of sources above are whole.
+FUZZ_LINKED := $(FUZZ_DIR)/linked
+.PHONY: fuzz-link run-fuzz-link
+fuzz-link: ## link each target with libFuzzer and run it once (clang)
+	@$(MAKE) --no-print-directory -j$$(nproc) run-fuzz-link FUZZ_DIR=$(FUZZ_LINKED) FUZZ_CFLAGS='-O0 -fsanitize=fuzzer-no-link'
+
+run-fuzz-link: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%)
+	@for t in $(FUZZ_TARGETS); do \
+	    timeout 60 $(FUZZ_DIR)/fuzz-$$t -runs=1 >$(FUZZ_DIR)/$$t.log 2>&1 || { cat $(FUZZ_DIR)/$$t.log >&2; exit 1; }; done
 
 fuzz-corpus: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz-%) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/first/%) ## make fuzz/corpus of what was found
 	fuzz/shrink $(FUZZ_DIR) $(FUZZ_TARGETS)
