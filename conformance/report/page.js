@@ -70,7 +70,8 @@ function sayHead() {
   const passed = data.runs.filter(good).length;
   const words = !passed && !bad.length ? "Nothing was judged." : alarms && !bad.length ? "Expectations are out of date." :
     bad.length ? bad.length + (bad.length === 1 ? " run is bad." : " runs are bad.") : "All is well.";
-  byId("verdict").append(el("strong", { class: bad.length || alarms || !passed ? "bad" : "good" }, words), " ", ...counts);
+  const known = data.runs.filter((run) => run.standing === "expected").length;
+  byId("verdict").append(el("strong", { class: bad.length || alarms || !passed ? "bad" : "good" }, words), known ? ` ${known} more ${known === 1 ? "is" : "are"} known. ` : " ", ...counts);
   byId("about").append(`${data.runs.length} runs of ${data.scenarios.length} scenarios on ${backends.join(", ") || "nothing"}; ` +
     `split ${data.splits.join(", ")}; seed ${data.seed}` + (data.shard ? `; shard ${data.shard.join("/")}` : "") +
     `; ${(data.ms / 1000).toFixed(1)} s; `, el("time", { datetime: data.when }, data.when.replace("T", " ").replace("Z", " UTC")), ".");
@@ -83,7 +84,7 @@ function sayHead() {
 const columns = data.implementations.flatMap((implementation) => {
   const own = backends.filter((backend) =>
     data.runs.some((run) => run.implementation === implementation.name && run.backend === backend));
-  return (own.length ? own : [""]).map((backend) => ({ implementation: implementation.name, backend }));
+  return (own.length ? own : [""]).map((backend, i) => ({ implementation: implementation.name, backend, edge: i ? null : "edge" }));
 });
 
 function cell(topic, column) {
@@ -91,20 +92,20 @@ function cell(topic, column) {
     (!topic || about(scenarios.get(run.path), topic.name)));
   const judged = runs.filter((run) => run.verdict !== "not-supported");
   if (!judged.length)
-    return el("td", {}, el("div", { class: "none" }, runs.length ? "– n/s" : "–"));
+    return el("td", { class: column.edge }, el("div", { class: "none" }, runs.length ? el("abbr", { title: "not supported" }, "– n/s") : "–"));
   const first = worst(judged);
   const button = el("button", { type: "button", class: mark(first.verdict, first.standing).className }, `${VERDICTS[first.verdict][0]} ${judged.filter(good).length}/${judged.length}`);
   button.setAttribute("aria-label", `${topic ? topic.name : "all"}, ${column.implementation}, ${column.backend}: worst ${VERDICTS[first.verdict][2]}, ` +
     `${judged.filter(good).length} of ${judged.length} good; show these scenarios`);
   button.addEventListener("click", () => choose({ topic: topic ? topic.name : "", ...column }));
-  return el("td", {}, button);
+  return el("td", { class: column.edge }, button);
 }
 
 function matrixHead() {
   const top = el("tr", {}, el("th", { scope: "col", rowspan: 2 }, "Topic"));
   for (const implementation of data.implementations)
-    top.append(el("th", { scope: "colgroup", colspan: columns.filter((one) => one.implementation === implementation.name).length }, implementation.name));
-  return el("thead", {}, top, el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column.backend || "not run"))));
+    top.append(el("th", { scope: "colgroup", colspan: columns.filter((one) => one.implementation === implementation.name).length, class: "edge" }, implementation.name));
+  return el("thead", {}, top, el("tr", {}, ...columns.map((column) => el("th", { scope: "col", class: column.edge }, column.backend || "not run"))));
 }
 
 function matrixRow(topic) {
