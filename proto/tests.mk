@@ -2,7 +2,7 @@
 
 NM               ?= nm
 PROTO_TEST_DIR   := $(BUILD)/proto/tests
-PROTO_TEST_NAMES := test_frames test_hunt test_edge test_lifecycle test_session test_session_end test_recovery \
+PROTO_TEST_NAMES := test_frames test_frame_limits test_hunt test_edge test_lifecycle test_session test_session_end test_recovery \
                     test_pairs test_guards test_walk test_rare test_faults
 VECTOR_TESTS     := test_vectors test_transcripts test_octets
 PROTO_TESTS      := $(addprefix $(PROTO_TEST_DIR)/,$(PROTO_TEST_NAMES) $(VECTOR_TESTS))
@@ -32,13 +32,15 @@ $(PROTO_TEST_DIR)/%.o: proto/tests/%.c $(PROTO_DIR)/lifecycle_events.h | $(PROTO
 $(PROTO_TEST_DIR)/test_lifecycle: $(PROTO_TEST_DIR)/test_lifecycle.o $(PROTO_DIR)/machines.o
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
-$(PROTO_TEST_DIR)/test_frames $(PROTO_TEST_DIR)/test_hunt $(PROTO_TEST_DIR)/test_edge: %: %.o $(LIBVPCBUS)
+$(PROTO_TEST_DIR)/test_frames $(PROTO_TEST_DIR)/test_frame_limits: $(PROTO_TEST_DIR)/samples.o
+PARSER_TESTS := test_frames test_frame_limits test_hunt test_edge
+$(PARSER_TESTS:%=$(PROTO_TEST_DIR)/%): %: %.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
-$(addprefix $(PROTO_TEST_DIR)/,$(filter-out test_frames test_hunt test_edge test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
+$(addprefix $(PROTO_TEST_DIR)/,$(filter-out $(PARSER_TESTS) test_lifecycle,$(PROTO_TEST_NAMES))): %: %.o $(PROTO_TEST_DIR)/bench.o $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -lcriterion
 
--include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_DIR)/play.d $(PROTO_TESTS:%=%.d)
+-include $(PROTO_TEST_DIR)/bench.d $(PROTO_TEST_DIR)/play.d $(PROTO_TEST_DIR)/samples.d $(PROTO_TESTS:%=%.d)
 
 # The library wants memcpy, memmove, memset and memcmp of its surroundings and nothing else (vpcbus.h).
 .PHONY: check-proto check-proto-symbols
