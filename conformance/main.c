@@ -72,15 +72,29 @@ static int end_output(int code)
     return VPC_EXIT_HARNESS;
 }
 
+#define SCENARIOS "conformance/scenarios"
+
+/* Those of this folder, or those of the tree in which vpc-conform was built; freed by the caller. */
+static char *find_scenarios(const char *build)
+{
+    char *beside = vpc_format("%s/../" SCENARIOS, build);
+    char *found = access(SCENARIOS, R_OK) == 0 ? NULL : realpath(beside, NULL);
+
+    free(beside);
+    return found ? found : vpc_copy(SCENARIOS);
+}
+
 int main(int argc, char **argv)
 {
-    struct vpc_settings settings = {.scenarios = "conformance/scenarios", .min = 1};
+    struct vpc_settings settings = {.min = 1};
     struct vpc_suite *suite = &settings.suite;
     char *error = NULL, *build = folder_of_program(), *guest = vpc_format("%s/guest", build);
     struct vpc_table *table = vpc_table_load(vpc_embedded_messages, &error);
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
+    char *scenarios = find_scenarios(build);
     int code;
 
+    settings.scenarios = scenarios;
     signal(SIGPIPE, SIG_IGN);
     suite->table = table;
     suite->spec = spec;
@@ -96,6 +110,7 @@ int main(int argc, char **argv)
     vpc_suite_free(suite);
     vpc_spec_free(spec);
     vpc_table_free(table);
+    free(scenarios);
     free(build);
     free(guest);
     return code;

@@ -160,11 +160,15 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
 static void look_at_process(struct vpc_socket_backend *self)
 {
     int status;
-    char *text;
+    char *how, *words, *text;
 
     if (!vpc_process_ended(&self->process, &status))
         return;
-    text = vpc_process_status(status);
+    how = vpc_process_status(status);
+    words = vpc_process_last_words(self->output_path);
+    text = vpc_format("%s%s%s", how, words ? ": " : "", words ? words : "");
+    free(how);
+    free(words);
     vpc_socket_backend_tell(self,
                             self->expected_end && status == 0 ? VPC_SEEN_STOPPED : VPC_SEEN_CRASHED,
                             0, text, strlen(text));

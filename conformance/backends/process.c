@@ -16,6 +16,8 @@
 
 #include "memory.h"
 
+#define LAST_WORDS 200 /* octets of a program's output that are shown */
+
 /* The words of the text, then `more` (NULL: none); NULL when the text has none. */
 static char **words_of(char *text, const char *const *more)
 {
@@ -159,6 +161,23 @@ char *vpc_process_status(int status)
         return vpc_format("it was ended by signal %d (%s)", WTERMSIG(status),
                           strsignal(WTERMSIG(status)));
     return vpc_format("it ended with status %d", WEXITSTATUS(status));
+}
+
+char *vpc_process_last_words(const char *output)
+{
+    char end[LAST_WORDS + 1];
+    FILE *file = fopen(output, "re");
+    size_t n = 0, start;
+
+    if (file && (fseek(file, -LAST_WORDS, SEEK_END) == 0 || fseek(file, 0, SEEK_SET) == 0))
+        n = fread(end, 1, LAST_WORDS, file);
+    if (file)
+        fclose(file);
+    while (n > 0 && (end[n - 1] == '\n' || end[n - 1] == '\r'))
+        n--;
+    for (start = n; start > 0 && end[start - 1] != '\n' && end[start - 1] != '\0'; start--)
+        ;
+    return n > start ? vpc_copy_n(end + start, n - start) : NULL;
 }
 
 /* The name is in parentheses and may hold any character; utime and stime are the 12th and 13th words after it. */

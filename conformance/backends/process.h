@@ -32,6 +32,9 @@ void vpc_process_end(struct vpc_process *process);
 /* How it ended, for people; freed by the caller. */
 char *vpc_process_status(int status);
 
+/* The last line, or its end, of what it has written to the file; NULL: nothing; freed by the caller. */
+char *vpc_process_last_words(const char *output);
+
 /* The processor time in a text of /proc/PID/stat, in microseconds; false: that is none. */
 bool vpc_process_busy(const char *stat, uint64_t *us);
 

@@ -187,7 +187,9 @@ bool vpc_run_connect(struct vpc_run *run)
         if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
-            vpc_say(run, VPC_WRONG, "its control socket can not be connected");
+            vpc_say(
+                run, VPC_WRONG, "its control socket can not be connected within %llu ms",
+                (unsigned long long)vpc_implementation_pixit(implementation, "start_ms", 10000));
             return false;
         }
         vpc_run_pump(run, limit);
