@@ -28,6 +28,7 @@ const (
 	idEventsLost  = 1030
 	idGuestEvent  = 1031
 	idSuppressed  = 1032
+	idShort       = 1042
 	idReadyFailed = 1043
 	idsNotSent    = 1040 // from here on an entry is about the program and its machine alone (LOG-6)
 )
@@ -79,7 +80,7 @@ var catalog = map[uint32]*kind{
 	idReadyFailed: {"READY_EVENT_FAILED", failure, false, "", "", []string{"event", "errno", "cause"}, "The ready event is not as it should be."},
 	1040:          {"SANDBOX_OFF", warning, true, "", "", []string{"cause"}, "The endpoint runs with more rights than it needs."},
 	1041:          {"CLIENT_REFUSED", warning, true, "count", "", []string{"socket", "uid", "count", "cause"}, "A client of another user was refused."},
-	1042:          {"RESOURCES_SHORT", failure, true, "", "", []string{"socket", "errno", "cause"}, "A client has to wait: the system gives no descriptor or memory for it."},
+	idShort:       {"RESOURCES_SHORT", failure, true, "", "", []string{"socket", "errno", "cause"}, "A client has to wait: the system gives no descriptor or memory for it."},
 	1044:          {"TRACE_FAILED", failure, true, "", "", []string{"file", "errno", "cause"}, "The trace of the bus can not be written; it ends."},
 }
 

@@ -198,6 +198,11 @@ func (e *Endpoint) BusOutput() []byte { return e.session.Output() }
 // what asks for more of them (FLW-5).
 func (e *Endpoint) BusWanted() bool { return len(e.pairs) < 4*int(e.options.MaxPairs)+1024 }
 
+// ResourcesShort tells that a client of the socket has to wait (CTL-7).
+func (e *Endpoint) ResourcesShort(socket string, errno uint32) {
+	e.log(idShort, Fields{"socket": socket, "errno": errno, "cause": errnoText(errno)})
+}
+
 // ReadyFailed tells that other processes do not see the ready event as it should be.
 func (e *Endpoint) ReadyFailed(event string, errno uint32) {
 	e.log(idReadyFailed, Fields{"event": event, "errno": errno, "cause": errnoText(errno)})

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type controlServer struct {
 	loop     *Loop
 	listener net.Listener
 	clients  map[uint32]*client
+	watch    *watch
 	last     uint32
 }
 
@@ -35,12 +37,20 @@ func newControlServer(l *Loop, path string) (*controlServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	return &controlServer{loop: l, listener: listener, clients: map[uint32]*client{}}, nil
+	s := &controlServer{loop: l, listener: listener, clients: map[uint32]*client{}}
+	s.watch, err = newWatch(func(id uint32, _ syscall.Errno) {
+		l.post(func() {
+			if c := s.clients[id]; c != nil {
+				s.hungUp(c)
+			}
+		})
+	})
+	return s, err
 }
 
 func (s *controlServer) run() {
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := s.loop.accepted(s.listener)
 		if err == nil {
 			s.serve(conn)
 			continue
@@ -56,14 +66,18 @@ func (s *controlServer) run() {
 func (s *controlServer) serve(conn net.Conn) {
 	c := &client{conn: conn}
 	c.wake.L = &c.lock
+	opened := make(chan struct{})
 	if !s.loop.post(func() {
 		s.last++
 		c.id = s.last
 		s.clients[c.id] = c
 		s.loop.ep.ControlOpen(c.id)
+		close(opened)
 	}) {
 		return
 	}
+	<-opened
+	s.watch.add(c.id, conn.(*net.UnixConn))
 	go c.write()
 	go s.read(c)
 }
@@ -83,9 +97,25 @@ func (s *controlServer) read(c *client) {
 			s.loop.ep.ControlTooLong(c.id)
 			s.loop.settle()
 		}
-		delete(s.clients, c.id)
-		c.end(tooLong)
+		c.finished = true
+		if tooLong || c.gone {
+			s.forget(c, tooLong)
+		}
 	})
+}
+
+// hungUp: the client is wholly gone.  One that has only finished writing still reads its answers and events; of one that is
+// gone the lines that it left are read first.
+func (s *controlServer) hungUp(c *client) {
+	c.gone = true
+	if c.finished {
+		s.forget(c, false)
+	}
+}
+
+func (s *controlServer) forget(c *client, flush bool) {
+	delete(s.clients, c.id)
+	c.end(flush)
 }
 
 func (s *controlServer) reply(id uint32, text []byte) {
@@ -112,13 +142,15 @@ func (s *controlServer) close() {
 
 // client is one connection; what is sent to it waits here, so that nobody waits for it.
 type client struct {
-	id      uint32
-	conn    net.Conn
-	lock    sync.Mutex
-	wake    sync.Cond
-	waiting []byte
-	ending  bool // no more comes
-	ended   bool // the writer has done its work
+	id       uint32
+	gone     bool // the loop's: wholly
+	finished bool // the loop's: nothing more is to be read from it
+	conn     net.Conn
+	lock     sync.Mutex
+	wake     sync.Cond
+	waiting  []byte
+	ending   bool // no more comes
+	ended    bool // the writer has done its work
 }
 
 func (c *client) send(text []byte) {

@@ -77,6 +77,7 @@ func (l *Loop) Run() {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go l.bus.run()
 	go l.control.run()
+	go l.control.watch.run()
 	go l.streams.watch.run()
 	timer := time.NewTimer(0)
 	for !l.finished() {

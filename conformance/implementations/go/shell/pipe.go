@@ -103,7 +103,7 @@ func (p *Pipes) accept(s *streams, id uint32, server *pipeServer) {
 	}
 	server.listener = listener
 	go func() {
-		conn, err := listener.Accept()
+		conn, err := s.loop.accepted(listener)
 		if err != nil {
 			return
 		}

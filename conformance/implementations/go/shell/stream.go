@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"vpcbus/endpoint"
 )
@@ -184,6 +185,32 @@ func (s *streams) sent(st *stream, n int, last bool, err error) {
 		s.maker.lost(s, st.id, errnoOf(err))
 	}
 	s.loop.ep.StreamSent(st.id, n)
+}
+
+// accepted waits for one client, however short the system is meanwhile, which is told once (CTL-7).
+func (l *Loop) accepted(listener net.Listener) (net.Conn, error) {
+	for told := false; ; {
+		conn, err := listener.Accept()
+		if err == nil || !isShort(errnoOf(err)) {
+			return conn, err
+		}
+		if !told {
+			told = l.post(func() { l.ep.ResourcesShort(listener.Addr().String(), uint32(errnoOf(err))) })
+		}
+		select {
+		case <-l.done:
+			return nil, err
+		case <-time.After(lookInterval):
+		}
+	}
+}
+
+func isShort(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		return true
+	}
+	return false
 }
 
 func errnoOf(err error) syscall.Errno {

@@ -4,9 +4,14 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"syscall"
+	"time"
+	"unsafe"
 
 	"vpcbus/endpoint"
 )
@@ -72,6 +77,48 @@ func (c *Connections) unreadable(s *streams, id uint32, errno syscall.Errno) { c
 func (c *Connections) discard(conn halfConn, abort bool) {
 	if tcp, ok := conn.(*net.TCPConn); ok && abort {
 		tcp.SetLinger(0)
+		conn.Close()
+		return
 	}
-	conn.Close()
+	go linger(conn)
+}
+
+const (
+	lingerLook  = 20 * time.Millisecond
+	lingerLimit = 10 * time.Second // without progress
+)
+
+// linger closes when the program's side has acknowledged all that was sent to it: a close with octets unread is a reset,
+// which would take them away.
+func linger(conn halfConn) {
+	defer conn.Close()
+	conn.CloseWrite()
+	octets := make([]byte, pieceSize)
+	left, until := unacknowledged(conn), time.Now().Add(lingerLimit)
+	for left > 0 && time.Now().Before(until) {
+		conn.SetReadDeadline(time.Now().Add(lingerLook))
+		_, err := conn.Read(octets)
+		if err == io.EOF {
+			time.Sleep(lingerLook)
+		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if now := unacknowledged(conn); now < left {
+			left, until = now, time.Now().Add(lingerLimit)
+		}
+	}
+}
+
+// unacknowledged is how many octets the other side has not taken, its end of the stream included.
+func unacknowledged(conn halfConn) (n int) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	raw.Control(func(fd uintptr) {
+		var left int32
+		syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&left))) // SIOCOUTQ is the same
+		n = int(left)
+	})
+	return n
 }
