@@ -162,6 +162,7 @@ static void look_at_process(struct vpc_socket_backend *self)
     int status;
     char *how, *words, *text;
 
+    vpc_process_bound_output(self->output_path);
     if (!vpc_process_ended(&self->process, &status))
         return;
     how = vpc_process_status(status);
@@ -422,6 +423,8 @@ static void socket_destroy(struct vpc_backend *backend)
     struct vpc_socket_backend *self = self_of(backend);
 
     vpc_process_end(&self->process);
+    if (self->output_path)
+        vpc_process_bound_output(self->output_path);
     vpc_socket_waiters_end(self);
     vpc_socket_adapters_end(self);
     for (size_t i = 0; i < self->control_count; i++) {

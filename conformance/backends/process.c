@@ -11,12 +11,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory.h"
 
-#define LAST_WORDS 200 /* octets of a program's output that are shown */
+#define OUTPUT_MAX  (16 << 20) /* of a program's output that may stand on the disk */
+#define OUTPUT_KEPT (1 << 20)
+#define LAST_WORDS  200 /* octets of a program's output that are shown */
 
 /* The words of the text, then `more` (NULL: none); NULL when the text has none. */
 static char **words_of(char *text, const char *const *more)
@@ -161,6 +164,14 @@ char *vpc_process_status(int status)
         return vpc_format("it was ended by signal %d (%s)", WTERMSIG(status),
                           strsignal(WTERMSIG(status)));
     return vpc_format("it ended with status %d", WEXITSTATUS(status));
+}
+
+void vpc_process_bound_output(const char *output)
+{
+    struct stat file;
+
+    if (stat(output, &file) == 0 && file.st_size > OUTPUT_MAX && truncate(output, OUTPUT_KEPT) != 0)
+        return; /* it is as long as it is */
 }
 
 char *vpc_process_last_words(const char *output)

@@ -32,6 +32,8 @@ void vpc_process_end(struct vpc_process *process);
 /* How it ended, for people; freed by the caller. */
 char *vpc_process_status(int status);
 
+/* Of an output that has become too long only the beginning stays, and what is written from now on. */
+void vpc_process_bound_output(const char *output);
 /* The last line, or its end, of what it has written to the file; NULL: nothing; freed by the caller. */
 char *vpc_process_last_words(const char *output);
 

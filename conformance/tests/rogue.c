@@ -86,6 +86,8 @@ int main(int argc, char **argv)
         garble(argv[4], "\033[31m{not json\n");
     if (strcmp(how, "endless-answer") == 0)
         garble(argv[4], "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    if (strcmp(how, "deaf") == 0) /* from now on, since a stop may follow at once */
+        signal(SIGTERM, SIG_IGN);
     bus = connect_to(argv[2]);
     if (strcmp(how, "crashes") == 0)
         raise(SIGSEGV);
@@ -99,6 +101,8 @@ int main(int argc, char **argv)
         say(argv[3], "x");
     if (strcmp(how, "no-json") == 0)
         say(argv[3], "\033[2J<b>\xff\n");
+    if (strcmp(how, "chatters") == 0)
+        flood(1, 'x');
     if (strcmp(how, "forks") == 0 && fork() == 0)
         setsid();
     for (;;) /* "hangs": it reads nothing and says nothing */
