@@ -20,8 +20,7 @@
 #include "backends/qemu_guest.h"
 #include "backends/socket_io.h"
 
-#define GUEST_DIR "/run" /* the guest's: a file system in its memory */
-#define SETTLE_MS 20     /* without an octet: what QEMU held is through */
+#define SETTLE_MS 20 /* without an octet: what QEMU held is through */
 #define DRAIN_MS  1000
 #define KEEP_MS   30000 /* far more than its memory takes, on a busy machine too */
 #define REFUSE_MS 3000  /* until which a second instance must have refused */
@@ -33,14 +32,14 @@ static void bus_drop(struct vpc_qemu_guest *self)
     self->bus_up = false;
 }
 
-static bool runs(const struct vpc_qemu_guest *self)
+bool vpc_qemu_guest_runs(const struct vpc_qemu_guest *self)
 {
     return self->subject && self->subject->opened && !self->subject->exited && !self->subject->gone;
 }
 
 static void bus_look(struct vpc_qemu_guest *self)
 {
-    if (self->bus_up || self->bus < 0 || !runs(self))
+    if (self->bus_up || self->bus < 0 || !vpc_qemu_guest_runs(self))
         return;
     self->bus_up = true;
     vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_UP, 0, 0, NULL, 0);
@@ -143,13 +142,13 @@ static char *expand_command(struct vpc_qemu_guest *self, const char *name,
     const struct vpc_implementation *implementation = self->qemu.config.implementation;
     bool first = strcmp(name, "subject") == 0;
     char *settings = vpc_options(implementation, options, count);
-    char *control = vpc_format(GUEST_DIR "/%s.control", name);
-    char *log = vpc_format(GUEST_DIR "/%s.log", name);
-    char *bus = first ? vpc_copy(VPC_VM_BUS_PORT) : vpc_format(GUEST_DIR "/%s.bus", name);
+    char *control = vpc_format(VPC_GUEST_DIR "/%s.control", name);
+    char *log = vpc_format(VPC_GUEST_DIR "/%s.log", name);
+    char *bus = first ? vpc_copy(VPC_VM_BUS_PORT) : vpc_format(VPC_GUEST_DIR "/%s.bus", name);
     const char *pairs[] = {"bus",     bus,
                            "control", control,
                            "log",     log,
-                           "dir",     GUEST_DIR,
+                           "dir",     VPC_GUEST_DIR,
                            "vm",      self->qemu.config.vm,
                            "tag",     self->qemu.config.tag,
                            "options", settings,
@@ -209,8 +208,8 @@ static bool follow_log(struct vpc_qemu_guest *self)
 
     if (thing || puppet == NULL)
         return puppet != NULL;
-    thing =
-        vpc_thing_add(self, VPC_THING_LOG, vpc_puppet_follow(puppet, GUEST_DIR "/subject.log"), 0);
+    thing = vpc_thing_add(self, VPC_THING_LOG,
+                          vpc_puppet_follow(puppet, VPC_GUEST_DIR "/subject.log"), 0);
     return thing && vpc_thing_opens(self, thing);
 }
 
@@ -262,7 +261,7 @@ static void signal_subject(struct vpc_qemu_guest *self, int number)
     struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
 
     self->end_expected = true;
-    if (puppet && runs(self))
+    if (puppet && vpc_qemu_guest_runs(self))
         vpc_puppet_kill(puppet, self->subject->handle, number);
     vpc_qemu_take(&self->qemu);
 }
@@ -271,7 +270,7 @@ static void guest_kill(struct vpc_backend *backend)
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
 
-    if (!runs(self))
+    if (!vpc_qemu_guest_runs(self))
         return;
     signal_subject(self, SIGKILL);
     if (!vpc_qemu_await(&self->qemu, &self->subject->exited, NULL, VPC_QEMU_ANSWER_MS))
@@ -394,142 +393,6 @@ static bool guest_vm(struct vpc_backend *backend, enum vpc_vm_action action, cha
     return vpc_qemu_act(&self->qemu, action, error);
 }
 
-/* ---- control clients and connections ------------------------------------------------------------------------------------- */
-
-static bool guest_control_open(struct vpc_backend *backend, int client)
-{
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
-    struct vpc_puppet *puppet = runs(self) ? vpc_qemu_puppet(&self->qemu) : NULL;
-    struct vpc_thing *thing;
-
-    if (puppet == NULL)
-        return false;
-    thing = vpc_thing_add(self, VPC_THING_CONTROL,
-                          vpc_puppet_open(puppet, GUEST_DIR "/subject.control"), client);
-    return thing && vpc_thing_opens(self, thing);
-}
-
-static void guest_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
-{
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
-    struct vpc_thing *thing = vpc_thing_of(self, VPC_THING_CONTROL, client);
-
-    if (thing == NULL)
-        return;
-    vpc_buffer_add(&thing->out, line, n);
-    vpc_thing_send(self, thing, "\n", 1);
-}
-
-static void pause_thing(struct vpc_qemu_guest *self, struct vpc_thing *thing, bool paused)
-{
-    struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
-
-    if (thing == NULL || puppet == NULL)
-        return;
-    if (paused)
-        vpc_puppet_pause(puppet, thing->handle);
-    else
-        vpc_puppet_resume(puppet, thing->handle);
-    vpc_qemu_sync(&self->qemu);
-}
-
-static void guest_control_read(struct vpc_backend *backend, int client, bool on)
-{
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
-
-    pause_thing(self, vpc_thing_of(self, VPC_THING_CONTROL, client), !on);
-}
-
-static void guest_control_close(struct vpc_backend *backend, int client)
-{
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
-    struct vpc_thing *thing = vpc_thing_of(self, VPC_THING_CONTROL, client);
-
-    if (thing == NULL)
-        return;
-    thing->finish = thing->muted = true;
-    vpc_thing_flush(self, thing);
-}
-
-static int guest_pipe_open(struct vpc_backend *backend, int conn, const char *name,
-                           const char *path)
-{
-    (void)backend;
-    (void)conn;
-    (void)name;
-    (void)path;
-    return EOPNOTSUPP; /* pipes are a host endpoint's */
-}
-
-static bool guest_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
-                           char **error)
-{
-    return vpc_things_tcp_mode(vpc_qemu_guest_of(backend), port, mode, error);
-}
-
-/* The guest's ports are nobody else's. */
-static uint16_t guest_real_port(struct vpc_backend *backend, uint16_t port)
-{
-    (void)backend;
-    return port;
-}
-
-static struct vpc_thing *conn_of(struct vpc_backend *backend, int conn)
-{
-    return vpc_thing_of(vpc_qemu_guest_of(backend), VPC_THING_CONNECTION, conn);
-}
-
-static void guest_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
-{
-    struct vpc_thing *thing = conn_of(backend, conn);
-
-    if (thing)
-        vpc_thing_send(vpc_qemu_guest_of(backend), thing, octets, n);
-}
-
-static void guest_local_shutdown(struct vpc_backend *backend, int conn)
-{
-    struct vpc_thing *thing = conn_of(backend, conn);
-
-    if (thing == NULL)
-        return;
-    thing->shut = true;
-    vpc_thing_flush(vpc_qemu_guest_of(backend), thing);
-}
-
-static void guest_local_close(struct vpc_backend *backend, int conn)
-{
-    struct vpc_thing *thing = conn_of(backend, conn);
-
-    if (thing == NULL)
-        return;
-    thing->finish = thing->muted = true;
-    vpc_thing_flush(vpc_qemu_guest_of(backend), thing);
-}
-
-static void guest_local_abort(struct vpc_backend *backend, int conn)
-{
-    struct vpc_thing *thing = conn_of(backend, conn);
-    struct vpc_puppet *puppet = vpc_qemu_puppet(&vpc_qemu_guest_of(backend)->qemu);
-
-    if (thing == NULL || puppet == NULL)
-        return;
-    thing->muted = true;
-    vpc_puppet_reset(puppet, thing->handle);
-}
-
-static void guest_local_read(struct vpc_backend *backend, int conn, bool on)
-{
-    pause_thing(vpc_qemu_guest_of(backend), conn_of(backend, conn), !on);
-}
-
-static size_t guest_local_unsent(struct vpc_backend *backend, int conn)
-{
-    struct vpc_thing *thing = conn_of(backend, conn);
-
-    return thing ? vpc_buffer_size(&thing->out) : 0;
-}
-
 /* ---- time, beginning and end ---------------------------------------------------------------------------------------------- */
 
 static void turn(struct vpc_qemu_guest *self, int timeout)
@@ -607,19 +470,19 @@ static const struct vpc_backend_ops guest_ops = {
     .bus_send = guest_bus_send,
     .bus_unsent = guest_bus_unsent,
     .bus_read = guest_bus_read,
-    .control_open = guest_control_open,
-    .control_line = guest_control_line,
-    .control_read = guest_control_read,
-    .control_close = guest_control_close,
-    .pipe_open = guest_pipe_open,
-    .tcp_mode = guest_tcp_mode,
-    .real_port = guest_real_port,
-    .local_send = guest_local_send,
-    .local_shutdown = guest_local_shutdown,
-    .local_close = guest_local_close,
-    .local_abort = guest_local_abort,
-    .local_read = guest_local_read,
-    .local_unsent = guest_local_unsent,
+    .control_open = vpc_qemu_guest_control_open,
+    .control_line = vpc_qemu_guest_control_line,
+    .control_read = vpc_qemu_guest_control_read,
+    .control_close = vpc_qemu_guest_control_close,
+    .pipe_open = vpc_qemu_guest_pipe_open,
+    .tcp_mode = vpc_qemu_guest_tcp_mode,
+    .real_port = vpc_qemu_guest_real_port,
+    .local_send = vpc_qemu_guest_local_send,
+    .local_shutdown = vpc_qemu_guest_local_shutdown,
+    .local_close = vpc_qemu_guest_local_close,
+    .local_abort = vpc_qemu_guest_local_abort,
+    .local_read = vpc_qemu_guest_local_read,
+    .local_unsent = vpc_qemu_guest_local_unsent,
 };
 
 struct vpc_backend *vpc_qemu_guest_create(const struct vpc_backend_config *config, char **error)

@@ -7,6 +7,8 @@
 
 #include "backends/qemu.h"
 
+#define VPC_GUEST_DIR "/run" /* the guest's: a file system in its memory */
+
 enum vpc_thing_kind {
     VPC_THING_COMMAND,
     VPC_THING_LOG,
@@ -69,7 +71,26 @@ bool vpc_things_tcp_mode(struct vpc_qemu_guest *self, uint16_t port, enum vpc_tc
                          char **error);
 void vpc_things_free(struct vpc_qemu_guest *self);
 
-/* qemu_guest.c: the subject's command has ended. */
+/* qemu_guest.c: the subject's command has ended; whether it runs. */
 void vpc_qemu_guest_ended(struct vpc_qemu_guest *self);
+bool vpc_qemu_guest_runs(const struct vpc_qemu_guest *self);
+
+/* qemu_guest_local.c: what struct vpc_backend_ops says of them. */
+bool vpc_qemu_guest_control_open(struct vpc_backend *backend, int client);
+void vpc_qemu_guest_control_line(struct vpc_backend *backend, int client, const char *line,
+                                 size_t n);
+void vpc_qemu_guest_control_read(struct vpc_backend *backend, int client, bool on);
+void vpc_qemu_guest_control_close(struct vpc_backend *backend, int client);
+int vpc_qemu_guest_pipe_open(struct vpc_backend *backend, int conn, const char *name,
+                             const char *path);
+bool vpc_qemu_guest_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
+                             char **error);
+uint16_t vpc_qemu_guest_real_port(struct vpc_backend *backend, uint16_t port);
+void vpc_qemu_guest_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n);
+void vpc_qemu_guest_local_shutdown(struct vpc_backend *backend, int conn);
+void vpc_qemu_guest_local_close(struct vpc_backend *backend, int conn);
+void vpc_qemu_guest_local_abort(struct vpc_backend *backend, int conn);
+void vpc_qemu_guest_local_read(struct vpc_backend *backend, int conn, bool on);
+size_t vpc_qemu_guest_local_unsent(struct vpc_backend *backend, int conn);
 
 #endif
