@@ -59,7 +59,8 @@ typedef struct vpc_endpoint_config {
 
 enum vpc_action_kind {
     VPC_ACTION_NONE = 0,
-    /* host: make the pipe server `text` (the full pipe name) for `stream`; answer with stream_listening() */
+    /* host: make the pipe server `text` (the full pipe name) for `stream`; answer with stream_listening(), unless UNLISTEN comes
+     * before it is made */
     VPC_ACTION_LISTEN,
     /* host: no client came or the pair is over: remove the pipe server of `stream`; no more calls about it follow */
     VPC_ACTION_UNLISTEN,

@@ -156,6 +156,7 @@ static void advance_stop(vpc_endpoint *ep)
     if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED ||
         (vpc_session_output(ep->session, &octets) > 0 && ep->now < flush_by(ep)))
         return;
+    vpc_host_give_up_starts(ep);
     vpc_log_clock(ep, true);
     vpc_log(ep, VPC_LOG_ENDPOINT_STOPPED, json_pack("{s:s}", "cause", "told to stop"));
     vpc_act(ep, (vpc_action){.kind = VPC_ACTION_STOPPED}, NULL);

@@ -173,6 +173,8 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
 /* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */
 void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
 
+/* The endpoint stops: whoever still waits for a pipe server gets an answer. */
+void vpc_host_give_up_starts(vpc_endpoint *ep);
 /* The guest's answer is overdue (CHN-8). */
 void vpc_host_start_unanswered(vpc_endpoint *ep, struct vpc_relay *relay);
 

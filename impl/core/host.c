@@ -221,6 +221,17 @@ static void make_pipe(vpc_endpoint *ep, struct vpc_asker asker, const struct sta
         give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
 }
 
+void vpc_host_give_up_starts(vpc_endpoint *ep)
+{
+    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
+        struct vpc_relay *relay = &ep->relays[i];
+
+        if (relay->stream != 0 && relay->pair == NULL)
+            give_up(ep, relay, VPC_ACTION_UNLISTEN, VPC_ERROR_NOT_READY,
+                    "the host endpoint is stopping", 0);
+    }
+}
+
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     struct start start = {

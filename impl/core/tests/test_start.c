@@ -410,6 +410,20 @@ Test(start, the_session_ends_while_the_pipe_server_is_made, .fini = end)
     cr_assert_eq(rig_pipe(&rig, "a")->end, VPC_ACTION_UNLISTEN);
 }
 
+Test(start, the_host_stops_while_the_pipe_server_is_made, .fini = end)
+{
+    rig_begin(&rig, NULL, NULL);
+    rig_ready(&rig);
+    rig.host.manual = true;
+    rig_ask_start(&rig, "a", 80);
+    vpc_endpoint_abi_v1.stop(rig.host.ep, 500);
+    rig_take(&rig.host);
+    rig_advance(&rig, 1000);
+    expect_failed(rig_answer(&rig.host, 1), "ERROR_NOT_READY");
+    cr_assert_eq(rig_pipe(&rig, "a")->end, VPC_ACTION_UNLISTEN);
+    cr_assert_eq(rig.host.stopped, 1);
+}
+
 /* ---- who asks ---- */
 
 Test(start, a_client_that_vanishes_gets_no_answer, .fini = end)
