@@ -74,13 +74,20 @@ static int end_output(int code)
 
 #define SCENARIOS "conformance/scenarios"
 
-/* Those of this folder, or those of the tree in which vpc-conform was built; freed by the caller. */
+/* Those of this folder, or those of the tree in which vpc-conform was built, in whichever folder of it; freed by the
+ * caller. */
 static char *find_scenarios(const char *build)
 {
-    char *beside = vpc_format("%s/../" SCENARIOS, build);
-    char *found = access(SCENARIOS, R_OK) == 0 ? NULL : realpath(beside, NULL);
+    static const char *const above[] = {"..", "../..", "../../.."};
+    char *found = NULL;
 
-    free(beside);
+    for (size_t i = 0;
+         i < sizeof(above) / sizeof(above[0]) && access(SCENARIOS, R_OK) != 0 && !found; i++) {
+        char *beside = vpc_format("%s/%s/" SCENARIOS, build, above[i]);
+
+        found = realpath(beside, NULL);
+        free(beside);
+    }
     return found ? found : vpc_copy(SCENARIOS);
 }
 

@@ -196,7 +196,7 @@ static void on_stream(struct run *run, char letter)
         } else if (letter == 'L' && run->states[i] == LISTENING) {
             run->states[i] = FREE; /* what failed to begin has no end */
             ABI.stream_listening(run->ep, id, EADDRINUSE, "");
-        } else if (letter == 'o') {
+        } else if (letter == 'o' && run->states[i] != LISTENING) { /* which has no client yet */
             run->states[i] = LIVE;
             ABI.stream_opened(run->ep, id, 0);
         } else if (letter == 'O' && run->states[i] == CONNECTING) {
