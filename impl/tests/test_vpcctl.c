@@ -307,7 +307,7 @@ Test(vpcctl, connect_fails_when_its_channel_is_stopped)
 {
     char octet;
     start_both();
-    FILE *client = begin_line("head -c 20000000 /dev/zero | $VPCCTL connect vm y %u 2>&1", port);
+    FILE *client = begin_line("cat /dev/zero | $VPCCTL connect vm y %u 2>&1", port);
     int second = accepted();
     cr_assert_eq(read(second, &octet, 1), 1, "the pipe was opened");
     FILE *stopping = begin_line("$VPCCTL stop vm y");
