@@ -88,22 +88,25 @@ const (
 	lingerLimit = 10 * time.Second // without progress
 )
 
-// linger closes when the program's side has acknowledged all that was sent to it: a close with octets unread is a reset,
-// which would take them away.
+// linger closes when the program's side has acknowledged all that was sent to it and nothing of its own waits to be read: a
+// close with octets unread is a reset, which would take them away, or the end behind them.
 func linger(conn halfConn) {
 	defer conn.Close()
 	conn.CloseWrite()
 	octets := make([]byte, pieceSize)
 	left, until := unacknowledged(conn), time.Now().Add(lingerLimit)
-	for left > 0 && time.Now().Before(until) {
+	for time.Now().Before(until) {
 		conn.SetReadDeadline(time.Now().Add(lingerLook))
 		_, err := conn.Read(octets)
-		if err == io.EOF {
-			time.Sleep(lingerLook)
-		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		now := unacknowledged(conn)
+		switch {
+		case err == nil:
+		case err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded), now == 0:
 			return
+		case err == io.EOF:
+			time.Sleep(lingerLook)
 		}
-		if now := unacknowledged(conn); now < left {
+		if now < left {
 			left, until = now, time.Now().Add(lingerLimit)
 		}
 	}
