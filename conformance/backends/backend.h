@@ -71,13 +71,14 @@ struct vpc_backend_config {
     void *user;
 };
 
-enum vpc_vm_action { /* in the order of vpc_vm_words */
-                     VPC_PAUSE_VM,
-                     VPC_RESUME_VM,
-                     VPC_RESET_VM,
-                     VPC_KILL_VM, /* without a word; of a guest endpoint the next start begins another */
-                     VPC_SAVE_VM,
-                     VPC_RESTORE_VM, /* as it was when it was saved; of a guest endpoint the bus is down then */
+/* In the order of vpc_vm_words. */
+enum vpc_vm_action {
+    VPC_PAUSE_VM,
+    VPC_RESUME_VM,
+    VPC_RESET_VM,
+    VPC_KILL_VM, /* without a word; of a guest endpoint the next start begins another */
+    VPC_SAVE_VM,
+    VPC_RESTORE_VM, /* as it was when it was saved; of a guest endpoint the bus is down then */
 };
 
 enum vpc_tcp_mode { VPC_TCP_CLOSED, VPC_TCP_LISTENING, VPC_TCP_DEAF };

@@ -22,8 +22,7 @@
 
 #define SETTLE_MS 20 /* without an octet: what QEMU held is through */
 #define DRAIN_MS  1000
-#define KEEP_MS   30000 /* far more than its memory takes, on a busy machine too */
-#define REFUSE_MS 3000  /* until which a second instance must have refused */
+#define REFUSE_MS 3000 /* until which a second instance must have refused */
 
 static void bus_drop(struct vpc_qemu_guest *self)
 {
@@ -328,7 +327,7 @@ static bool save(struct vpc_qemu_guest *self, const char *kept, char **error)
 {
     vpc_qemu_sync(&self->qemu);
     vpc_qemu_take(&self->qemu);
-    if (!self->qemu.broken && vpc_vm_keep(self->qemu.vm, kept, KEEP_MS) == 0)
+    if (!self->qemu.broken && vpc_vm_keep(self->qemu.vm, kept, VPC_QEMU_KEEP_MS) == 0)
         return true;
     *error = vpc_copy(vpc_vm_error(self->qemu.vm));
     return false;

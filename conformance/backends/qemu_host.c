@@ -15,7 +15,6 @@
 #include "backends/socket_backend.h"
 
 #define SLICE_MS 10
-#define KEEP_MS  30000 /* far more than its memory takes, on a busy machine too */
 
 struct qemu_host {
     struct vpc_socket_backend socket; /* first: the socket backend's functions get it as theirs */
@@ -182,7 +181,7 @@ static bool quieten(struct qemu_host *self)
 
 static bool save(struct qemu_host *self, char **error)
 {
-    if (quieten(self) && vpc_vm_mark(self->qemu.vm, KEEP_MS) != 0)
+    if (quieten(self) && vpc_vm_mark(self->qemu.vm, VPC_QEMU_KEEP_MS) != 0)
         *error = vpc_copy(vpc_vm_error(self->qemu.vm));
     if (!self->paused && !self->qemu.broken)
         vpc_puppet_resume(vpc_qemu_puppet(&self->qemu), self->port);
@@ -192,7 +191,7 @@ static bool save(struct qemu_host *self, char **error)
 /* The puppet's windows have gone back too: it begins anew, with a new handle. */
 static bool restore(struct qemu_host *self, char **error)
 {
-    if (quieten(self) && vpc_vm_go_back(self->qemu.vm, KEEP_MS) != 0) {
+    if (quieten(self) && vpc_vm_go_back(self->qemu.vm, VPC_QEMU_KEEP_MS) != 0) {
         *error = vpc_copy(vpc_vm_error(self->qemu.vm));
         return false;
     }
