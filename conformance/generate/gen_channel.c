@@ -280,9 +280,24 @@ static void expect_violation(struct vpc_generator *generator, const struct road 
             generator->host ? "pipe:w < eof\n" : "tcp:w < reset\n");
 }
 
-static void expect_legal(struct vpc_generator *generator, const struct road *road,
-                         const struct shot *shot, const struct verdict *verdict,
-                         const struct ids *ids)
+/* The host gives the pair up while the guest connects: REFUSED, or RESET on the channel that it would name (CHN-9). */
+static void expect_given_up(struct vpc_generator *generator, const struct ids *ids)
+{
+    vpc_gen(generator,
+            "either\n  bus < reset channel=%s errno=104\n  bus < released channel=%s\n"
+            "or\n  bus < refused channel=%s errno=104\nend\n",
+            ids->there, ids->here, ids->there);
+}
+
+static bool gives_up(bool host, const struct road *road, const struct shot *shot)
+{
+    return !host && road->sending && shot->message == RESET && *shot->name == '\0' &&
+           strcmp(road->state, "opening") == 0;
+}
+
+static void expect_answers(struct vpc_generator *generator, const struct road *road,
+                           const struct shot *shot, const struct verdict *verdict,
+                           const struct ids *ids)
 {
     bool ends_other = verdict->other_open && (!road->sending || strcmp(shot->name, "-0") != 0);
 
@@ -302,6 +317,16 @@ static void expect_legal(struct vpc_generator *generator, const struct road *roa
         vpc_gen(generator, "api   < ERROR_CONNECTION_REFUSED\n");
     else if (road->call && generator->host && ends_other)
         vpc_gen(generator, "log   < 1004 pipe=p\n");
+}
+
+static void expect_legal(struct vpc_generator *generator, const struct road *road,
+                         const struct shot *shot, const struct verdict *verdict,
+                         const struct ids *ids)
+{
+    if (gives_up(generator->host, road, shot))
+        expect_given_up(generator, ids);
+    else
+        expect_answers(generator, road, shot, verdict, ids);
     ask_witness(generator);
     vpc_gen(generator, "log   none 1014\nlog   none 1011\nbus   none goodbye\n");
 }
