@@ -37,13 +37,13 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script generate descriptor verdict report record shrink)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors script language generate descriptor verdict report record shrink)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -DVPC_TEST_DIR='"$(abspath $(CONFORM_OBJ)/tests)"' \
-		-DVPC_SCENARIOS='"$(abspath $(CONFORM)/scenarios)"' -DVPC_EDITOR='"$(abspath tools/editor)"' -DVPC_GOLDEN='"$(abspath $(CONFORM)/tests/golden)"' -DVPC_VECTORS='"$(abspath spec/vectors)"' -MMD -MP -c -o $@ $<
+		-DVPC_SCENARIOS='"$(abspath $(CONFORM)/scenarios)"' -DVPC_EDITOR='"$(abspath tools/editor)"' -DVPC_MANUAL='"$(abspath $(CONFORM)/LANGUAGE.md)"' -DVPC_GOLDEN='"$(abspath $(CONFORM)/tests/golden)"' -DVPC_VECTORS='"$(abspath spec/vectors)"' -MMD -MP -c -o $@ $<
 
 # An endpoint that lies on demand: the harness must see it.
 CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)

@@ -59,7 +59,7 @@ FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/muta
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
                   $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script/script.rl.c
-FUZZ_HEADERS   := $(wildcard fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
+FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
 
 $(FUZZ_DIR):
 	mkdir -p $@

@@ -274,7 +274,8 @@ void vpc_usage(FILE *out)
           "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
           "       vpc-conform shrink FOLDER                   make a failing script small\n"
           "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n"
-          "       vpc-conform interop [OPTION]...             each host with each guest\n\n",
+          "       vpc-conform interop [OPTION]...             each host with each guest\n"
+          "       vpc-conform steps [WORD]...                 lines that a scenario may have\n\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char *name =

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "document/entry.h"
+#include "script/script_forms.h"
 
 #define DEFAULT_LIMIT_MS 5000
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
@@ -23,78 +24,9 @@
 #define EDGE             4096 /* octets at either end of a burst */
 #define TRACE_LINES      200  /* of the end of a trace, in a result */
 
-struct step_kind {
-    vpc_step_fn *fn;
-    bool holds;
-};
-
-static const struct step_kind kinds[VPC_OP_COUNT] = {
-    [VPC_OP_SESSION] = {vpc_step_session, false},
-    [VPC_OP_AUTO] = {vpc_step_auto, false},
-    [VPC_OP_WAIT] = {vpc_step_wait, true},
-    [VPC_OP_BUS_UP] = {vpc_step_bus_up, false},
-    [VPC_OP_BUS_DOWN] = {vpc_step_bus_down, false},
-    [VPC_OP_BUS_SILENT] = {vpc_step_bus_silent, true},
-    [VPC_OP_BUS_NONE] = {vpc_step_bus_none, true},
-    [VPC_OP_BUS_PAUSE] = {vpc_step_bus_pause, false},
-    [VPC_OP_BUS_RESUME] = {vpc_step_bus_resume, false},
-    [VPC_OP_BUS_RAW] = {vpc_step_bus_raw, false},
-    [VPC_OP_BUS_PAD] = {vpc_step_bus_pad, false},
-    [VPC_OP_BUS_SEND] = {vpc_step_bus_send, false},
-    [VPC_OP_BUS_EXPECT] = {vpc_step_bus_expect, false},
-    [VPC_OP_API_RAW] = {vpc_step_api_raw, false},
-    [VPC_OP_API_PART] = {vpc_step_api_part, false},
-    [VPC_OP_API_SHUTDOWN] = {vpc_step_api_shutdown, false},
-    [VPC_OP_API_CLOSE] = {vpc_step_api_close, false},
-    [VPC_OP_API_PAUSE] = {vpc_step_api_pause, false},
-    [VPC_OP_API_RESUME] = {vpc_step_api_resume, false},
-    [VPC_OP_API_SEND] = {vpc_step_api_send, false},
-    [VPC_OP_API_DEVICE] = {vpc_step_api_device, false},
-    [VPC_OP_API_NO_DEVICE] = {vpc_step_api_no_device, false},
-    [VPC_OP_API_RETURN] = {vpc_step_api_return, false},
-    [VPC_OP_API_ERROR] = {vpc_step_api_error, false},
-    [VPC_OP_API_NONE] = {vpc_step_api_none, true},
-    [VPC_OP_API_GREETING] = {vpc_step_api_greeting, false},
-    [VPC_OP_API_EOF] = {vpc_step_api_eof, false},
-    [VPC_OP_API_EXPECT] = {vpc_step_api_expect, false},
-    [VPC_OP_EVENT_NONE] = {vpc_step_event_none, true},
-    [VPC_OP_EVENT_EXPECT] = {vpc_step_event_expect, false},
-    [VPC_OP_LOG_NONE] = {vpc_step_log_none, true},
-    [VPC_OP_LOG_EXPECT] = {vpc_step_log_expect, false},
-    [VPC_OP_READY_SET] = {vpc_step_ready_set, false},
-    [VPC_OP_READY_RESET] = {vpc_step_ready_reset, false},
-    [VPC_OP_PIPE_OPEN] = {vpc_step_pipe_open, false},
-    [VPC_OP_PIPE_REFUSED] = {vpc_step_pipe_refused, false},
-    [VPC_OP_PIPE_DENY] = {vpc_step_pipe_deny, false},
-    [VPC_OP_TCP_LISTEN] = {vpc_step_tcp_listen, false},
-    [VPC_OP_TCP_UNLISTEN] = {vpc_step_tcp_unlisten, false},
-    [VPC_OP_TCP_DEAF] = {vpc_step_tcp_deaf, false},
-    [VPC_OP_TCP_ACCEPTED] = {vpc_step_tcp_accepted, false},
-    [VPC_OP_TCP_NONE] = {vpc_step_tcp_none, true},
-    [VPC_OP_LOCAL_SEND] = {vpc_step_local_send, false},
-    [VPC_OP_LOCAL_EOF] = {vpc_step_local_eof, false},
-    [VPC_OP_LOCAL_RESET_SEEN] = {vpc_step_local_reset, false},
-    [VPC_OP_LOCAL_EXPECT] = {vpc_step_local_expect, false},
-    [VPC_OP_LOCAL_SILENT] = {vpc_step_local_silent, true},
-    [VPC_OP_LOCAL_SHUTDOWN] = {vpc_step_local_shutdown, false},
-    [VPC_OP_LOCAL_CLOSE] = {vpc_step_local_close, false},
-    [VPC_OP_LOCAL_ABORT] = {vpc_step_local_abort, false},
-    [VPC_OP_LOCAL_PAUSE] = {vpc_step_local_pause, false},
-    [VPC_OP_LOCAL_RESUME] = {vpc_step_local_resume, false},
-    [VPC_OP_KILL] = {vpc_step_kill, false},
-    [VPC_OP_RESTART] = {vpc_step_restart, false},
-    [VPC_OP_STOP] = {vpc_step_stop, false},
-    [VPC_OP_STOPPED] = {vpc_step_stopped, false},
-    [VPC_OP_REFUSES] = {vpc_step_refuses, false},
-    [VPC_OP_START] = {vpc_step_start, false},
-    [VPC_OP_IDLE] = {vpc_step_idle, true},
-    [VPC_OP_VM] = {vpc_step_vm, false},
-    [VPC_OP_CLOCK_STOP] = {vpc_step_clock_stop, false},
-    [VPC_OP_CLOCK_GO] = {vpc_step_clock_go, false},
-    [VPC_OP_WAITER_WAIT] = {vpc_step_waiter_wait, false},
-    [VPC_OP_WAITER_READY] = {vpc_step_waiter_ready, false},
-    [VPC_OP_WAITER_TIMEOUT] = {vpc_step_waiter_timeout, false},
-    [VPC_OP_WAITER_NONE] = {vpc_step_waiter_none, true},
+static vpc_step_fn *const functions[VPC_OP_COUNT] = {
+#define VPC_STEP(op, name, ...) [VPC_OP_##op] = vpc_step_##name,
+#include "script/steps.def"
 };
 
 static uint64_t real_ms(void)
@@ -241,7 +173,7 @@ static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool 
 
 bool vpc_run_holds(const struct vpc_step *step)
 {
-    return kinds[step->op].holds;
+    return step->form->flags & VPC_HOLDS;
 }
 
 void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step)
@@ -265,7 +197,7 @@ static bool looked_too_late(const struct vpc_run *run)
 
 enum vpc_outcome vpc_run_call(struct vpc_run *run)
 {
-    enum vpc_outcome outcome = kinds[run->step->op].fn(run, run->step);
+    enum vpc_outcome outcome = functions[run->step->op](run, run->step);
 
     if (outcome == VPC_WRONG && looked_too_late(run))
         outcome = VPC_DONE;

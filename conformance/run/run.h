@@ -170,30 +170,7 @@ void vpc_run_forget(struct vpc_run *run);
 
 typedef enum vpc_outcome vpc_step_fn(struct vpc_run *run, const struct vpc_step *step);
 
-/* run_bus.c */
-vpc_step_fn vpc_step_session, vpc_step_auto, vpc_step_bus_up, vpc_step_bus_down, vpc_step_bus_pause,
-    vpc_step_bus_resume, vpc_step_bus_raw, vpc_step_bus_pad, vpc_step_bus_send;
-/* run_bus_expect.c */
-vpc_step_fn vpc_step_bus_expect, vpc_step_bus_none, vpc_step_bus_silent;
-/* run_api.c */
-vpc_step_fn vpc_step_api_raw, vpc_step_api_part, vpc_step_api_shutdown, vpc_step_api_close,
-    vpc_step_api_pause, vpc_step_api_resume, vpc_step_api_send, vpc_step_api_device,
-    vpc_step_api_no_device, vpc_step_api_return, vpc_step_api_error, vpc_step_api_greeting,
-    vpc_step_api_none, vpc_step_api_eof, vpc_step_api_expect, vpc_step_event_none,
-    vpc_step_event_expect, vpc_step_log_none, vpc_step_log_expect, vpc_step_ready_set,
-    vpc_step_ready_reset;
-/* run_local.c */
-vpc_step_fn vpc_step_pipe_open, vpc_step_pipe_refused, vpc_step_pipe_deny, vpc_step_tcp_listen,
-    vpc_step_tcp_unlisten, vpc_step_tcp_deaf, vpc_step_tcp_accepted, vpc_step_tcp_none,
-    vpc_step_local_send, vpc_step_local_eof, vpc_step_local_reset, vpc_step_local_expect,
-    vpc_step_local_silent, vpc_step_local_shutdown, vpc_step_local_close, vpc_step_local_abort,
-    vpc_step_local_pause, vpc_step_local_resume;
-/* run_subject.c */
-vpc_step_fn vpc_step_wait, vpc_step_kill, vpc_step_restart, vpc_step_stop, vpc_step_stopped,
-    vpc_step_refuses, vpc_step_start, vpc_step_idle, vpc_step_clock_stop, vpc_step_clock_go,
-    vpc_step_vm;
-/* run_waiter.c */
-vpc_step_fn vpc_step_waiter_wait, vpc_step_waiter_ready, vpc_step_waiter_timeout,
-    vpc_step_waiter_none;
+#define VPC_STEP(op, name, ...) vpc_step_fn vpc_step_##name;
+#include "script/steps.def"
 
 #endif

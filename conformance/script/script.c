@@ -2,7 +2,7 @@
 /*
  * What the words of a scenario mean.
  *
- * The grammar (script.rl) has split each line; script_forms.c holds every form that a line may have.  All that can be
+ * The grammar (script.rl) has split each line; steps.def holds every form that a line may have.  All that can be
  * known to be wrong without running is found here: unknown words, fields that the message does not have, requirements
  * and timers that the document does not have, steps that the subject's role has no use for.
  */
@@ -39,22 +39,11 @@ bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...
     return false;
 }
 
+const char *const vpc_vm_words[] = {"pause", "resume", "reset", "kill", "save", "restore", NULL};
+
 static bool is_word(const struct vpc_arg *arg, const char *word)
 {
     return arg->key == NULL && !arg->quoted && strcmp(arg->value, word) == 0;
-}
-
-static bool listed(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    const char *at = list;
-
-    while ((at = strstr(at, word)) != NULL) {
-        if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-            return true;
-        at += n;
-    }
-    return false;
 }
 
 static bool no_form(struct loader *loader, const struct vpc_line *line)
@@ -149,9 +138,20 @@ static bool take_args(struct loader *loader, struct vpc_step *step, struct vpc_l
 
 /* ---- what each form demands ------------------------------------------------------------------------------------- */
 
-static bool check_words(struct loader *loader, const struct vpc_form *form,
-                        const struct vpc_step *step)
+static bool wrong_key(struct loader *loader, const struct vpc_step *step, const struct vpc_arg *arg)
 {
+    char *keys = vpc_form_keys(step->form);
+
+    vpc_loader_wrong(loader, arg->column, "one of: %s%s%s", keys,
+                     step->message ? ", or a field of " : "",
+                     step->message ? step->message->name : "");
+    free(keys);
+    return false;
+}
+
+static bool check_words(struct loader *loader, const struct vpc_step *step)
+{
+    const struct vpc_form *form = step->form;
     size_t words = 0;
 
     for (size_t i = 0; i < step->arg_count; i++) {
@@ -161,10 +161,8 @@ static bool check_words(struct loader *loader, const struct vpc_form *form,
         if (arg->key == NULL && ++words > form->max_words)
             return vpc_loader_wrong(loader, arg->column, "%s",
                                     *form->words ? form->words : "nothing more here");
-        if (arg->key && !field && strcmp(form->keys, "*") != 0 && !listed(form->keys, arg->key))
-            return vpc_loader_wrong(loader, arg->column, "one of: %s%s%s", form->keys,
-                                    step->message ? ", or a field of " : "",
-                                    step->message ? step->message->name : "");
+        if (arg->key && !field && !vpc_form_takes(form, arg->key))
+            return wrong_key(loader, step, arg);
     }
     if (words < form->min_words)
         return wrong(loader, step->column, form->words);
@@ -269,48 +267,78 @@ static bool set_descriptors(struct loader *loader, const struct vpc_step *step)
     return true;
 }
 
-typedef bool setting_fn(struct loader *loader, const struct vpc_step *step);
-
-static setting_fn *const settings[] = {
-    [VPC_OP_COVERS] = set_covers,
-    [VPC_OP_SUBJECT_ROLE] = set_role,
-    [VPC_OP_NEEDS] = set_needs,
-    [VPC_OP_BACKENDS] = set_backends,
-    [VPC_OP_DESCRIPTORS] = set_descriptors,
-    [VPC_OP_OPTION] = set_option,
-};
-
-static bool check_vm(struct loader *loader, const struct vpc_arg *arg)
+static bool check_nothing(struct loader *loader, const struct vpc_step *step)
 {
-    for (size_t i = 0; vpc_vm_words[i]; i++)
-        if (is_word(arg, vpc_vm_words[i]))
-            return true;
-    return wrong(loader, arg->column, VPC_VM_EXPECTED);
+    (void)loader;
+    (void)step;
+    return true;
 }
 
-static bool check_step(struct loader *loader, const struct vpc_form *form,
-                       const struct vpc_step *step)
+/* The first word, if there is one, is the only one that the form has. */
+static bool check_word(struct loader *loader, const struct vpc_step *step, const char *word)
+{
+    return step->arg_count == 0 || is_word(&step->args[0], word) ||
+           wrong(loader, step->args[0].column, step->form->words);
+}
+
+static bool check_subject(struct loader *loader, const struct vpc_step *step)
+{
+    return check_word(loader, step, "subject");
+}
+
+static bool check_ready(struct loader *loader, const struct vpc_step *step)
+{
+    return check_word(loader, step, "ready");
+}
+
+static bool check_clean(struct loader *loader, const struct vpc_step *step)
+{
+    return check_word(loader, step, "clean");
+}
+
+static bool check_start(struct loader *loader, const struct vpc_step *step)
+{
+    if (!loader->script->not_started)
+        return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
+    return check_subject(loader, step);
+}
+
+static bool check_wait(struct loader *loader, const struct vpc_step *step)
+{
+    return check_duration(loader, &step->args[0]);
+}
+
+static bool check_idle(struct loader *loader, const struct vpc_step *step)
+{
+    return step->during || wrong(loader, step->column, "for T");
+}
+
+static bool check_vm(struct loader *loader, const struct vpc_step *step)
+{
+    for (size_t i = 0; vpc_vm_words[i]; i++)
+        if (is_word(&step->args[0], vpc_vm_words[i]))
+            return true;
+    return wrong(loader, step->args[0].column, step->form->words);
+}
+
+typedef bool check_fn(struct loader *loader, const struct vpc_step *step);
+
+static check_fn *const checks[VPC_OP_COUNT] = {
+#define CHECK(op, name, who, direction, verb, min, max, words, keys, flags, check, meaning)        \
+    [VPC_OP_##op] = check,
+#define VPC_SETTING CHECK
+#define VPC_BLOCK   CHECK
+#define VPC_STEP    CHECK
+#include "script/steps.def"
+};
+
+static bool check_role(struct loader *loader, const struct vpc_step *step)
 {
     if (loader->script->role == 0)
         return wrong(loader, 1, "\"subject host\" or \"subject guest\" before the first step");
     if (strcmp(step->who, loader->script->role == VPC_FROM_HOST ? "tcp" : "pipe") == 0)
         return vpc_loader_wrong(loader, 1, "no %s step: it is the upper tester of the other role",
                                 step->who);
-    if ((step->op == VPC_OP_WAIT || step->op == VPC_OP_WAITER_WAIT) &&
-        !check_duration(loader, &step->args[0]))
-        return false;
-    if (step->op == VPC_OP_VM && !check_vm(loader, &step->args[0]))
-        return false;
-    if (step->op == VPC_OP_IDLE && step->during == NULL)
-        return wrong(loader, step->column, "for T");
-    if (step->op == VPC_OP_WAITER_NONE && !is_word(&step->args[0], "ready"))
-        return wrong(loader, step->args[0].column, "ready");
-    if (step->op == VPC_OP_START && !loader->script->not_started)
-        return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
-    if (step->op == VPC_OP_LOCAL_EOF && step->arg_count && !is_word(&step->args[0], "clean"))
-        return wrong(loader, step->args[0].column, form->words);
-    if (strcmp(form->words, "subject") == 0 && !is_word(&step->args[0], "subject"))
-        return wrong(loader, step->args[0].column, "subject");
     return true;
 }
 
@@ -329,23 +357,21 @@ static void step_free(struct vpc_step *step)
     free(step->by);
 }
 
-static bool fill_step(struct loader *loader, const struct vpc_form *form, struct vpc_step *step,
-                      struct vpc_line *line)
+static bool fill_step(struct loader *loader, struct vpc_step *step, struct vpc_line *line)
 {
-    bool about_frames =
-        form->op == VPC_OP_BUS_SEND || form->op == VPC_OP_BUS_EXPECT || form->op == VPC_OP_BUS_NONE;
+    const struct vpc_form *form = step->form;
 
     if (!take_args(loader, step, line, form->verb != NULL))
         return false;
-    if (about_frames && !take_message(loader, step))
+    if (form->flags & VPC_TAKES_MESSAGE && !take_message(loader, step))
         return false;
-    if (!check_words(loader, form, step))
+    if (!check_words(loader, step))
         return false;
-    if (form->op <= VPC_OP_OPTION && (loader->repeats || loader->block))
-        return wrong(loader, 1, "no setting in a block");
-    if (form->op <= VPC_OP_OPTION)
-        return settings[form->op](loader, step);
-    return check_step(loader, form, step) && vpc_block_step(loader, step);
+    if (form->kind == VPC_KIND_SETTING)
+        return loader->repeats || loader->block ? wrong(loader, 1, "no setting in a block")
+                                                : checks[form->op](loader, step);
+    return check_role(loader, step) && checks[form->op](loader, step) &&
+           vpc_block_step(loader, step);
 }
 
 bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size)
@@ -357,6 +383,7 @@ bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *t
 
     if (form == NULL)
         return no_form(loader, line);
+    step.form = form;
     step.op = form->op;
     step.line = loader->line;
     step.direction = line->direction;
@@ -364,8 +391,8 @@ bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *t
     step.text = vpc_block_text(loader, text, size);
     step.who = vpc_copy(line->who);
     step.label = vpc_copy(line->label ? line->label : "");
-    good = fill_step(loader, form, &step, line);
-    if (!good || form->op <= VPC_OP_OPTION) {
+    good = fill_step(loader, &step, line);
+    if (!good || form->kind == VPC_KIND_SETTING) {
         step_free(&step);
         return good;
     }

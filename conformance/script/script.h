@@ -17,87 +17,19 @@
 
 enum vpc_backend_bit { VPC_INPROC = 1, VPC_SOCKET = 2, VPC_QEMU = 4, VPC_ANY_BACKEND = 7 };
 
-/* What a line does.  The table in script_forms.c says how each is written. */
+/* What a line does: VPC_OP_SESSION, VPC_OP_BUS_UP ... as steps.def lists them. */
 enum vpc_op {
-    VPC_OP_COVERS,
-    VPC_OP_SUBJECT_ROLE,
-    VPC_OP_NEEDS,
-    VPC_OP_BACKENDS,
-    VPC_OP_DESCRIPTORS,
-    VPC_OP_OPTION,
-    VPC_OP_REPEAT,
-    VPC_OP_EITHER,
-    VPC_OP_OR,
-    VPC_OP_UNORDERED,
-    VPC_OP_END,
-    VPC_OP_SESSION,
-    VPC_OP_AUTO,
-    VPC_OP_WAIT,
-    VPC_OP_BUS_UP,
-    VPC_OP_BUS_DOWN,
-    VPC_OP_BUS_SILENT,
-    VPC_OP_BUS_NONE,
-    VPC_OP_BUS_PAUSE,
-    VPC_OP_BUS_RESUME,
-    VPC_OP_BUS_RAW,
-    VPC_OP_BUS_PAD,
-    VPC_OP_BUS_SEND,
-    VPC_OP_BUS_EXPECT,
-    VPC_OP_API_RAW,
-    VPC_OP_API_PART,
-    VPC_OP_API_SHUTDOWN,
-    VPC_OP_API_CLOSE,
-    VPC_OP_API_PAUSE,
-    VPC_OP_API_RESUME,
-    VPC_OP_API_SEND,
-    VPC_OP_API_DEVICE,
-    VPC_OP_API_NO_DEVICE,
-    VPC_OP_API_RETURN,
-    VPC_OP_API_ERROR,
-    VPC_OP_API_GREETING,
-    VPC_OP_API_NONE,
-    VPC_OP_API_EOF,
-    VPC_OP_API_EXPECT,
-    VPC_OP_EVENT_NONE,
-    VPC_OP_EVENT_EXPECT,
-    VPC_OP_LOG_NONE,
-    VPC_OP_LOG_EXPECT,
-    VPC_OP_READY_SET,
-    VPC_OP_READY_RESET,
-    VPC_OP_PIPE_OPEN,
-    VPC_OP_PIPE_REFUSED,
-    VPC_OP_PIPE_DENY,
-    VPC_OP_TCP_LISTEN,
-    VPC_OP_TCP_UNLISTEN,
-    VPC_OP_TCP_DEAF,
-    VPC_OP_TCP_ACCEPTED,
-    VPC_OP_TCP_NONE,
-    VPC_OP_LOCAL_SEND,
-    VPC_OP_LOCAL_EOF,
-    VPC_OP_LOCAL_RESET_SEEN,
-    VPC_OP_LOCAL_EXPECT,
-    VPC_OP_LOCAL_SILENT,
-    VPC_OP_LOCAL_SHUTDOWN,
-    VPC_OP_LOCAL_CLOSE,
-    VPC_OP_LOCAL_ABORT,
-    VPC_OP_LOCAL_PAUSE,
-    VPC_OP_LOCAL_RESUME,
-    VPC_OP_KILL,
-    VPC_OP_RESTART,
-    VPC_OP_STOP,
-    VPC_OP_STOPPED,
-    VPC_OP_REFUSES,
-    VPC_OP_START,
-    VPC_OP_IDLE,
-    VPC_OP_VM,
-    VPC_OP_CLOCK_STOP,
-    VPC_OP_CLOCK_GO,
-    VPC_OP_WAITER_WAIT,
-    VPC_OP_WAITER_READY,
-    VPC_OP_WAITER_TIMEOUT,
-    VPC_OP_WAITER_NONE,
+    VPC_OP_NONE,
+#define VPC_OPERATION(op, ...) VPC_OP_##op,
+#define VPC_SETTING            VPC_OPERATION
+#define VPC_BLOCK              VPC_OPERATION
+#define VPC_STEP               VPC_OPERATION
+#include "script/steps.def"
+#undef VPC_OPERATION
     VPC_OP_COUNT,
 };
+
+struct vpc_form;
 
 struct vpc_arg {
     char *key;   /* NULL: a word of its own */
@@ -110,6 +42,7 @@ struct vpc_arg {
 
 struct vpc_step {
     enum vpc_op op;
+    const struct vpc_form *form;
     int line;
     char *text;                        /* the line as it stands in the file */
     char *who;                         /* bus, api, pipe ... */
@@ -161,14 +94,8 @@ extern const char *const vpc_vm_words[];
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
 
-/* What can stand first in a line, for messages. */
-#define VPC_SCRIPT_WORDS                                                                           \
-    "a step: session, auto, wait, bus, api, event, log, ready, pipe, tcp, start, kill, restart, "  \
-    "stop, stopped, refuses, subject idle, clock, waiter, vm, a block: repeat, either, "           \
-    "unordered, "                                                                                  \
-    "end, or a setting: covers, subject, needs, backends, descriptors, option"
-
-/* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why. */
+/* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why;
+   NULL: none of the words that can stand first. */
 struct vpc_line {
     char *who;
     char *label;

@@ -3,7 +3,7 @@
  * The grammar of the scenario language: one line at a time, and durations.
  *
  * The line machine splits a line into who, label, direction and arguments, and knows at each octet what could stand there;
- * the error action of the part in which a line stops fitting names it.  What the words mean is a table in script_forms.c.
+ * the error action of the part in which a line stops fitting names it.  What the words mean is a table, steps.def.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ action value     { mark = p; }
 action bare_end  { arg->size = (size_t)(p - mark); arg->value = vpc_copy_n((const char *)mark, arg->size); }
 action text_end  { take_text(arg, mark + 1, (size_t)(p - mark) - 1); }
 
-action want_who   { *expected = VPC_SCRIPT_WORDS; }
+action want_who   { *expected = NULL; }
 action want_label { *expected = "a label, letters and digits"; }
 action want_space { *expected = "a space, or the end of the line"; }
 action want_item  { *expected = "a word, NAME=VALUE, \"text\" or $variable"; }

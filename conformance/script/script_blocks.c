@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "script/script_forms.h"
 #include "script/script_loader.h"
 
 #define REPEAT_MAX 1000
@@ -105,7 +106,7 @@ static bool close_block(struct loader *loader)
     steps[loader->part].next = end;
     for (size_t at = loader->opened; at != end; at = steps[at].next)
         steps[at].end = end;
-    loader->block = VPC_OP_COVERS;
+    loader->block = VPC_OP_NONE;
     return true;
 }
 
@@ -136,34 +137,27 @@ static bool open_part(struct loader *loader, struct vpc_step *step)
 /* Whether a step asks for one thing, whole or not at all: only such can be tried beside others. */
 static bool asks(const struct vpc_step *step)
 {
-    bool bytes = step->op == VPC_OP_LOCAL_EXPECT ||
-                 (step->op == VPC_OP_BUS_EXPECT && strcmp(step->message->name, "DATA") == 0);
+    bool bytes = step->form->flags & VPC_ASKS_BYTES ||
+                 (step->message && strcmp(step->message->name, "DATA") == 0);
 
     return step->direction == '<' && !bytes;
-}
-
-static bool holds(const struct vpc_step *step)
-{
-    return step->op == VPC_OP_BUS_NONE || step->op == VPC_OP_BUS_SILENT ||
-           step->op == VPC_OP_LOG_NONE || step->op == VPC_OP_API_NONE ||
-           step->op == VPC_OP_EVENT_NONE || step->op == VPC_OP_LOCAL_SILENT ||
-           step->op == VPC_OP_TCP_NONE;
 }
 
 bool vpc_block_step(struct loader *loader, struct vpc_step *step)
 {
     bool first = loader->script->step_count == loader->part + 1;
+    bool block = step->form->kind == VPC_KIND_BLOCK;
 
-    if (step->op <= VPC_OP_END && *step->label)
+    if (block && *step->label)
         return vpc_loader_wrong(loader, (int)strlen(step->who) + 1,
                                 "a space: blocks have no label");
-    if (step->op >= VPC_OP_EITHER && step->op <= VPC_OP_UNORDERED)
-        return open_part(loader, step);
-    if (step->op == VPC_OP_END && !loader->block)
-        return vpc_loader_wrong(loader, 1, "a block before it");
     if (step->op == VPC_OP_END)
-        return close_block(loader);
-    if (loader->block == VPC_OP_EITHER && first && !asks(step) && !holds(step))
+        return loader->block ? close_block(loader)
+                             : vpc_loader_wrong(loader, 1, "a block before it");
+    if (block)
+        return open_part(loader, step);
+    if (loader->block == VPC_OP_EITHER && first && !asks(step) &&
+        !(step->form->flags & VPC_SILENCE))
         return vpc_loader_wrong(loader, 1,
                                 "an alternative to begin with a step that asks (<) for a frame, an "
                                 "entry, an answer or an end, or that asks for silence");
@@ -286,6 +280,15 @@ static bool parse_repeat(struct loader *loader, const struct vpc_line *line,
     return good;
 }
 
+/* The grammar does not take the line; expected is NULL if no word can be so. */
+static void no_line(struct loader *loader, int column, const char *expected)
+{
+    char *words = expected ? vpc_copy(expected) : vpc_form_first_words();
+
+    vpc_loader_wrong(loader, column, "%s", words);
+    free(words);
+}
+
 /* One line, or a repeat with all of its lines; *at goes behind it. */
 static bool parse_line(struct loader *loader, const struct text_line *lines, size_t *at, size_t to)
 {
@@ -302,7 +305,7 @@ static bool parse_line(struct loader *loader, const struct text_line *lines, siz
         good = vpc_loader_wrong(loader, 1, "at most %d lines, those of a repeat counted each time",
                                 LINES_MAX);
     else if (!good)
-        vpc_loader_wrong(loader, column, "%s", expected);
+        no_line(loader, column, expected);
     if (good && line.who && strcmp(line.who, "repeat") == 0 && !line.direction && !line.label) {
         size_t end = end_of(lines, *at + 1, to);
 

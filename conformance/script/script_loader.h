@@ -23,7 +23,7 @@ struct loader {
     struct counter *counters; /* the innermost first */
     int repeats;              /* how many are open */
     int lines;                /* read so far, those of a repeat each time */
-    enum vpc_op block;        /* either or unordered, while one is open; else 0 */
+    enum vpc_op block;        /* either or unordered, while one is open; else VPC_OP_NONE */
     size_t opened;            /* where it stands among the steps */
     size_t part;              /* where its last alternative stands */
 };

@@ -7,7 +7,6 @@
 
 #include "document/embedded.h"
 #include "script/script.h"
-#include "script/script_forms.h"
 
 static struct vpc_table *table;
 static struct vpc_spec *spec;
@@ -64,8 +63,12 @@ static const struct {
     {"# No requirement at all.\nsubject host\nbus up\n", ":1", "covers"},
     {"# Unknown requirement.\ncovers FRM-999\n", "2:8", "a requirement id"},
     {"# A step too early.\ncovers FRM-3\nbus up\n", "3:1", "subject host"},
-    {HEAD "  ?bus up\n", "4:3", "a step"},
-    {HEAD "buss up\n", "4:1", "a step"},
+    {HEAD "  ?bus up\n", "4:3", "a step: subject, session, auto"},
+    {HEAD "buss up\n", "4:1",
+     "refuses, clock, vm, waiter, bus, api, event, log, ready, pipe, tcp, a block"},
+    {HEAD "buss up\n", "4:1", "repeat, either, or, unordered, end, or a setting: covers, subject,"},
+    {HEAD "session tags=1\n", "4:9", "one of: version_min, version_max, max_pairs, tag"},
+    {HEAD "session ta=1\n", "4:9", "one of: version_min"},
     {HEAD "bus sideways\n", "4:5", "one of: up, down"},
     {HEAD "bus > halo\n", "4:7", "a message"},
     {HEAD "bus > fin chanel=1\n", "4:11", "field of FIN"},
@@ -188,6 +191,16 @@ Test(script, a_repeat_is_read_so_often)
     vpc_script_free(script);
 }
 
+Test(script, an_alternative_may_begin_with_each_silence)
+{
+    struct vpc_script *script =
+        good(HEAD "either\nwaiter none ready for 1s\nor\nbus silent for 1s\n"
+                  "or\npipe silent for 1s\nor\napi none for 1s\nend\n");
+
+    cr_expect_eq(script->step_count, 9);
+    vpc_script_free(script);
+}
+
 Test(script, blocks_say_where_their_parts_stand)
 {
     struct vpc_script *script = good(HEAD "either\nbus < goodbye\nwait 1ms\nor non-strict\n"
@@ -207,66 +220,6 @@ Test(script, blocks_say_where_their_parts_stand)
     cr_expect_eq(steps[8].op, VPC_OP_UNORDERED);
     cr_expect_eq(steps[8].end, 11);
     vpc_script_free(script);
-}
-
-/* ---- the editor's file ------------------------------------------------------------------------------------------------- */
-
-static char *editor_file(void)
-{
-    FILE *file = fopen(VPC_EDITOR "/vpcs.vim", "re");
-    char *text = NULL;
-    size_t room = 0;
-
-    cr_assert_not_null(file);
-    cr_assert_gt(getdelim(&text, &room, '\0', file), 0);
-    fclose(file);
-    return text;
-}
-
-/* Whether the word stands in the list of a `syn keyword GROUP`. */
-static bool in_group(const char *text, const char *group, const char *word)
-{
-    char *start = NULL;
-    bool found = false;
-
-    cr_assert_geq(asprintf(&start, "syn keyword %s ", group), 0);
-    for (const char *line = text; line && !found; line = strchr(line + 1, '\n')) {
-        const char *at = line + (*line == '\n');
-        size_t n = strlen(start), end = strcspn(at, "\n");
-
-        for (size_t i = n; strncmp(at, start, n) == 0 && i < end; i += strcspn(at + i, " \n") + 1)
-            found |= strncmp(at + i, word, strlen(word)) == 0 &&
-                     strchr(" \n", at[i + strlen(word)]) != NULL;
-    }
-    free(start);
-    return found;
-}
-
-Test(script, the_editor_knows_every_word)
-{
-    char *text = editor_file();
-    const struct vpc_form *form;
-
-    for (size_t i = 0; (form = vpc_form_at(i)) != NULL; i++) {
-        const char *group = form->op <= VPC_OP_OPTION ? "vpcsSetting"
-                            : form->op <= VPC_OP_END  ? "vpcsBlock"
-                                                      : "vpcsStep";
-
-        cr_expect(!*form->who || in_group(text, group, form->who) ||
-                      in_group(text, "vpcsSetting", form->who),
-                  "%s: %s", group, form->who);
-        cr_expect(form->verb == NULL || in_group(text, "vpcsVerb", form->verb), "%s", form->verb);
-    }
-    for (size_t i = 0; vpc_vm_words[i]; i++)
-        cr_expect(in_group(text, "vpcsVerb", vpc_vm_words[i]), "%s", vpc_vm_words[i]);
-    for (size_t i = 0; i < table->message_count; i++) {
-        char name[32] = "";
-
-        for (size_t k = 0; table->messages[i].name[k] && k < sizeof(name) - 1; k++)
-            name[k] = (char)(table->messages[i].name[k] | 0x20);
-        cr_expect(in_group(text, "vpcsMessage", name), "%s", name);
-    }
-    free(text);
 }
 
 static bool timer(const void *user, const char *name, uint64_t *ms)

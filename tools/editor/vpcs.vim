@@ -2,7 +2,7 @@
 "
 " Copy or link it to ~/.vim/syntax/vpcs.vim, and write in ~/.vimrc:
 "   autocmd BufRead,BufNewFile *.vpcs setfiletype vpcs
-" conformance/tests/test_script.c compares the words here with those of the language.
+" conformance/tests/test_language.c compares the words here with those of the language.
 
 if exists("b:current_syntax")
   finish
