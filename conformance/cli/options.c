@@ -201,6 +201,7 @@ PLAIN_OPTION(set_covers, settings->covering = value)
 PLAIN_OPTION(set_out, settings->suite.out = value)
 PLAIN_OPTION(set_guest_dir, settings->suite.guest_dir = value)
 PLAIN_OPTION(set_guest_image, settings->suite.guest_image = value)
+PLAIN_OPTION(set_first_failure, settings->suite.first_failure = settings->suite.partial = true)
 PLAIN_OPTION(set_gate, settings->gate = true)
 PLAIN_OPTION(set_help, settings->help = true)
 
@@ -225,6 +226,7 @@ static const struct {
     {"jobs", "N", set_jobs, "so many runs at once (default: 1)"},
     {"limit", "SECONDS", set_limit,
      "of one run (default: 120) or conversation (default: 30), in real time"},
+    {"first-failure", NULL, set_first_failure, "begin no run after one that was bad"},
     {"min", "N", set_min, "red when fewer runs are good (default: 1)"},
     {"expect", "FILE", set_expect,
      "what is known to go wrong: lines SCENARIO VERDICT REASON (may be repeated)"},

@@ -258,15 +258,15 @@ static volatile struct vpc_running *shared(size_t count)
     exit(VPC_EXIT_HARNESS);
 }
 
-/* Runs those from first on. */
+/* Runs those from first on; with first_failure those that have not begun when one was bad are struck from the plan. */
 static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first)
 {
-    volatile struct vpc_running *running = shared(suite->run_count + 1);
+    size_t planned = suite->run_count, count = 0, i;
+    volatile struct vpc_running *running = shared(planned + 1);
     struct vpc_progress progress;
-    size_t count = 0;
 
     vpc_progress_begin(&progress, suite);
-    for (size_t i = first; i < suite->run_count; i++) {
+    for (i = first; i < planned && !(suite->first_failure && progress.bad); i++) {
         if (vpc_jobs_interrupted(jobs)) {
             not_run(&suite->runs[i], VPC_HARNESS_ERROR, vpc_copy("interrupted"));
             continue;
@@ -279,10 +279,11 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
         for (; count > 0 && vpc_jobs_full(jobs); count--)
             finish(suite, jobs, &progress);
     }
+    suite->run_count = i;
     for (; count > 0; count--)
         finish(suite, jobs, &progress);
     suite->ms = vpc_progress_end(&progress);
-    munmap((void *)running, (suite->run_count + 1) * sizeof(*running));
+    munmap((void *)running, (planned + 1) * sizeof(*running));
 }
 
 void vpc_suite_run(struct vpc_suite *suite)

@@ -46,7 +46,8 @@ struct vpc_suite {
     size_t split_count;
     size_t shard, shards; /* the shard'th part of shards, from 1; 0: all */
     struct vpc_expectations expectations;
-    bool partial; /* scenarios were selected: an expectation without a run tells nothing */
+    bool partial;       /* scenarios were selected: an expectation without a run tells nothing */
+    bool first_failure; /* no run begins after one that was bad; those that did not are no runs */
     uint64_t seed;
     const char *build;
     const char *guest_dir;         /* where guests' kernel and images are made */
