@@ -10,6 +10,7 @@
 #include "run/run.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,6 +36,23 @@ static uint64_t real_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
+{
+    va_list args;
+
+    free(run->got);
+    va_start(args, format);
+    if (vasprintf(&run->got, format, args) < 0)
+        run->got = NULL;
+    va_end(args);
+    return outcome;
+}
+
+uint64_t vpc_now(struct vpc_run *run)
+{
+    return run->ops->now(run->backend);
 }
 
 /* ---- going on ---------------------------------------------------------------------------------------------------------- */
