@@ -107,6 +107,7 @@ type Endpoint struct {
 
 	peer      string
 	peerPairs int64
+	tagHeard  bool // host: the tag is the one of the last HELLO
 	heartbeat int // percent, as last told
 	stats     struct{ sessions, open, opened, failed int }
 }
@@ -308,8 +309,8 @@ func (o *owner) SessionUp(peer *wire.Message) {
 	e := (*Endpoint)(o)
 	e.peer, e.peerPairs = peer.Name, int64(peer.MaxPairs)
 	e.stats.sessions++
-	if e.role == wire.Host && e.config.Tag == "" {
-		e.config.Tag = peer.Tag
+	if e.role == wire.Host && (e.config.Tag == "" || e.tagHeard) {
+		e.config.Tag, e.tagHeard = peer.Tag, true // API-15
 	}
 	e.log(idSessionUp, Fields{"version": versionText(e.session.Version()), "peer": peer.Name, "tag": peer.Tag})
 	e.side.sessionUp()

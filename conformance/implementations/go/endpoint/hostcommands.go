@@ -225,7 +225,7 @@ func (h *Host) setTagCommand(r *request) {
 	case h.session.State() != session.Down:
 		h.fail(r, eRunning, "the virtual machine is running", nil)
 	default:
-		h.config.Tag = tag
+		h.config.Tag, h.tagHeard = tag, false
 		h.answer(r, Fields{"tag": tag})
 	}
 }
