@@ -23,7 +23,6 @@ static void stage(vpc_session *session, vpc_frame *frame)
     if (frame->type != VPC_HELLO) {
         frame->seal_session = session->id;
         frame->seal_number = ++session->sent_number;
-        session->last_sent = session->now;
     }
     session->staged += (uint32_t)vpc_encode(frame, session->staging + session->staged);
 }
@@ -268,4 +267,5 @@ size_t vpc_session_output(vpc_session *session, const void **octets)
 void vpc_session_sent(vpc_session *session, size_t n)
 {
     session->staged_sent += (uint32_t)n;
+    session->last_sent = session->now; /* and not when it was drawn up: it may have waited (SES-13) */
 }

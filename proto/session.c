@@ -354,6 +354,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What waits for the bus shows that this end is alive as soon as it goes, and no HEARTBEAT would go before it. */
+static bool output_waits(const vpc_session *session)
+{
+    return session->heartbeat_waits || session->staged_sent != session->staged;
+}
+
 uint64_t vpc_session_deadline(const vpc_session *session)
 {
     uint64_t at = VPC_TIME_NEVER;
@@ -362,7 +368,7 @@ uint64_t vpc_session_deadline(const vpc_session *session)
         return session->retry_at;
     if (!vpc_in_session(session))
         return VPC_TIME_NEVER;
-    if (!session->heartbeat_waits)
+    if (!output_waits(session))
         at = session->last_sent + session->config.heartbeat_ms;
     if (!session->late)
         at = earlier(at, session->last_received + session->config.heartbeat_late_ms);
@@ -375,7 +381,7 @@ static void run_session_timers(vpc_session *session)
 {
     uint64_t silent = session->now - session->last_received;
 
-    if (session->now >= session->last_sent + session->config.heartbeat_ms)
+    if (!output_waits(session) && session->now >= session->last_sent + session->config.heartbeat_ms)
         session->heartbeat_waits = true;
     if (!session->late && silent >= session->config.heartbeat_late_ms)
         step(session, VPC_LC_HEARTBEAT_LATE);
