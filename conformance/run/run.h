@@ -82,6 +82,7 @@ struct vpc_variable {
     struct vpc_variable *next;
     char *name;
     char *value;
+    json_t *json; /* NULL: the value is a number of the bus, or a text of the harness's own */
 };
 
 struct vpc_run {
@@ -146,6 +147,11 @@ void vpc_run_flush(struct vpc_run *run);
 /* The value of an argument, with a variable, or $NAME+N, resolved; NULL when the variable has no value yet. */
 const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg);
 void vpc_set_variable(struct vpc_run *run, const char *name, const char *value);
+/* The same, of a JSON value, which keeps its type. */
+void vpc_set_json_variable(struct vpc_run *run, const char *name, const json_t *json);
+/* What an argument stands for in JSON: 42 is a number, "42" a text, null is null, a variable what it was set by.  The
+   caller's; NULL when a variable has no value yet. */
+json_t *vpc_json_of(struct vpc_run *run, const struct vpc_arg *arg);
 bool vpc_number(const char *text, uint64_t *value);
 /* The value as a number; false with run->got set if it is none. */
 bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value);

@@ -1,55 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps about the control socket: requests and answers. */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "run/run.h"
 
-struct result_name {
-    const char *name;
-    unsigned value;
-};
-
-/* Section 8 of VPCBUS.md. */
-static const struct result_name results[] = {
-    {"S_OK", 0x00000000},
-    {"E_INVALIDARG", 0x80070057},
-    {"E_POINTER", 0x80004003},
-    {"DISP_E_EXCEPTION", 0x80020009},
-    {"ERROR_INVALID_HANDLE", 0x80070006},
-    {"ERROR_OUTOFMEMORY", 0x8007000e},
-    {"ERROR_NOT_READY", 0x80070015},
-    {"ERROR_ALREADY_EXISTS", 0x800700b7},
-    {"ERROR_PIPE_BUSY", 0x800700e7},
-    {"ERROR_MAX_SESSIONS_REACHED", 0x80070161},
-    {"ERROR_REVISION_MISMATCH", 0x8007051a},
-    {"VM_E_VM_NOT_RUNNING", 0xa0040206},
-    {"ERROR_CONNECTION_REFUSED", 0x800704c9},
-    {"ERROR_TIMEOUT", 0x800705b4},
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
+
+#define PIPE_PREFIX "\\\\.\\pipe\\"
 
 static char *pipe_name(const char *value)
 {
-    return value[0] == '\\' ? vpc_copy(value) : vpc_format("\\\\.\\pipe\\%s", value);
-}
-
-static json_t *json_of(const char *value, bool quoted)
-{
-    uint64_t number;
-
-    if (!quoted && vpc_number(value, &number))
-        return json_integer((json_int_t)number);
-    if (!quoted && strcmp(value, "null") == 0)
-        return json_null();
-    if (!quoted && (strcmp(value, "true") == 0 || strcmp(value, "false") == 0))
-        return json_boolean(value[0] == 't');
-    return json_string(value);
+    return value[0] == '\\' ? vpc_copy(value) : vpc_format(PIPE_PREFIX "%s", value);
 }
 
 static void set_default(json_t *arguments, const char *key, json_t *value)
@@ -79,8 +44,7 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
         } else if (start && strcmp(arg->key, "port") == 0) {
             json_object_set_new(arguments, "guest-name", json_string(value));
         } else {
-            json_object_set_new(arguments, arg->key,
-                                json_of(value, arg->quoted || arg->value[0] == '$'));
+            json_object_set_new(arguments, arg->key, vpc_json_of(run, arg));
         }
     }
     if (start) {
@@ -221,43 +185,40 @@ enum vpc_outcome vpc_step_api_resume(struct vpc_run *run, const struct vpc_step 
 
 /* ---- fields of JSON objects -------------------------------------------------------------------------------------------- */
 
-static const char *without_prefix(const char *name)
+/* A port that a script writes is a symbol; in a variable stands what an endpoint said. */
+static json_t *wanted_json(struct vpc_run *run, const struct vpc_arg *arg)
 {
-    return strncasecmp(name, "\\\\.\\pipe\\", 9) == 0 ? name + 9 : name;
+    json_t *wanted = vpc_json_of(run, arg);
+
+    if (arg->quoted || arg->value[0] == '$')
+        return wanted;
+    if (strcmp(arg->key, "port") == 0 && json_is_integer(wanted))
+        json_integer_set(wanted,
+                         run->ops->real_port(run->backend, (uint16_t)json_integer_value(wanted)));
+    return wanted;
 }
 
-static void text_of(const json_t *value, char *text, size_t size)
+static bool equal(struct vpc_run *run, const struct vpc_arg *arg, const json_t *actual)
 {
-    char *dump;
+    json_t *wanted = wanted_json(run, arg);
+    bool same;
 
-    if (json_is_string(value)) {
-        snprintf(text, size, "%s", json_string_value(value));
-        return;
+    if (strcmp(arg->key, "pipe") == 0 && json_is_string(wanted)) {
+        char *name = pipe_name(json_string_value(wanted));
+
+        json_string_set(wanted, name);
+        free(name);
     }
-    dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    snprintf(text, size, "%s", dump ? dump : "?");
-    free(dump);
-}
-
-static bool equal(struct vpc_run *run, const char *key, const char *wanted, const char *actual)
-{
-    uint64_t a, b;
-
-    if (strcmp(key, "pipe") == 0)
-        return strcasecmp(without_prefix(wanted), without_prefix(actual)) == 0;
-    if (!vpc_number(wanted, &a) || !vpc_number(actual, &b))
-        return strcmp(wanted, actual) == 0;
-    if (strcmp(key, "port") == 0)
-        a = run->ops->real_port(run->backend, (uint16_t)a);
-    return a == b;
+    same = json_equal(wanted, actual);
+    json_decref(wanted);
+    return same;
 }
 
 /* `key=*` asks for any value, `key=absent` for none. */
 static bool field_matches(struct vpc_run *run, const json_t *object, const struct vpc_arg *arg)
 {
     const json_t *value = json_object_get(object, arg->key);
-    const char *wanted = vpc_value(run, arg);
-    char actual[2048] = "";
+    bool known;
 
     if (!arg->quoted && strcmp(arg->value, "absent") == 0)
         return (value == NULL) != arg->differs;
@@ -265,14 +226,14 @@ static bool field_matches(struct vpc_run *run, const json_t *object, const struc
         return false;
     if (!arg->quoted && strcmp(arg->value, "*") == 0)
         return true;
-    text_of(value, actual, sizeof(actual));
-    if (wanted == NULL && strpbrk(arg->value, "+-"))
+    known = vpc_value(run, arg) != NULL;
+    if (!known && strpbrk(arg->value, "+-"))
         return false;
-    if (wanted == NULL) {
-        vpc_set_variable(run, arg->value + 1, actual);
+    if (!known) {
+        vpc_set_json_variable(run, arg->value + 1, value);
         return true;
     }
-    return equal(run, arg->key, wanted, actual) != arg->differs;
+    return equal(run, arg, value) != arg->differs;
 }
 
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first)
@@ -326,7 +287,9 @@ static void remember_path(struct vpc_run *run, const json_t *answer)
 {
     const char *pipe = json_string_value(json_object_get(answer, "pipe"));
     const char *path = json_string_value(json_object_get(answer, "path"));
-    char *name = pipe && path ? vpc_format("path of %s", without_prefix(pipe)) : NULL;
+    char *name = pipe && path && strlen(pipe) > strlen(PIPE_PREFIX)
+                     ? vpc_format("path of %s", pipe + strlen(PIPE_PREFIX))
+                     : NULL;
 
     for (char *at = name; at && *at; at++)
         *at = (char)tolower((unsigned char)*at);
@@ -335,41 +298,36 @@ static void remember_path(struct vpc_run *run, const json_t *answer)
     free(name);
 }
 
-static bool result_of(const json_t *answer, unsigned long *value)
+/* CTL-2: an error tells its result twice, as its class and as a number; a return tells S_OK, if it tells any. */
+static bool result_matches(const json_t *body, const char *name, uint32_t value)
 {
-    const json_t *body = json_object_get(answer, "return");
-    const json_t *result;
+    const json_t *hresult = json_object_get(body, "hresult"),
+                 *class = json_object_get(body, "class");
+    char wanted[16];
 
-    body = body ? body : json_object_get(answer, "error");
-    result = json_object_get(body, "hresult");
-    if (json_is_string(result))
-        *value = strtoul(json_string_value(result), NULL, 16);
-    else if (json_is_integer(result))
-        *value = (unsigned long)json_integer_value(result);
-    else
-        *value = 0;
-    return result != NULL || json_object_get(answer, "return") != NULL;
+    snprintf(wanted, sizeof(wanted), "0x%08X", value);
+    if (value == 0 && hresult == NULL)
+        return body != NULL;
+    return json_is_string(hresult) && strcmp(json_string_value(hresult), wanted) == 0 &&
+           (value == 0 || (json_is_string(class) && strcmp(json_string_value(class), name) == 0));
 }
 
 enum vpc_outcome vpc_step_api_expect(struct vpc_run *run, const struct vpc_step *step)
 {
+    const char *name = step->args[0].value;
     json_t *answer = take_answer(run, step);
     const json_t *body;
-    unsigned long actual;
+    uint32_t value;
 
     if (answer == NULL)
         return VPC_PENDING;
-    for (size_t i = 0; i < COUNT(results); i++) {
-        if (strcmp(results[i].name, step->args[0].value) != 0)
-            continue;
-        body = json_object_get(answer, results[i].value ? "error" : "return");
-        if (!result_of(answer, &actual) || actual != results[i].value || body == NULL ||
-            !vpc_json_matches(run, body, 1))
-            return vpc_say_json(run, VPC_WRONG, answer);
-        remember_path(run, body);
-        return VPC_DONE;
-    }
-    return vpc_say(run, VPC_BROKEN, "%s is no result of section 8", step->args[0].value);
+    if (!vpc_result_value(name, &value))
+        return vpc_say(run, VPC_BROKEN, "%s is no result of section 8", name);
+    body = json_object_get(answer, value ? "error" : "return");
+    if (!result_matches(body, name, value) || !vpc_json_matches(run, body, 1))
+        return vpc_say_json(run, VPC_WRONG, answer);
+    remember_path(run, body);
+    return VPC_DONE;
 }
 
 static enum vpc_outcome expect_part(struct vpc_run *run, const struct vpc_step *step,

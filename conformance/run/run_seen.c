@@ -258,6 +258,7 @@ void vpc_run_forget(struct vpc_run *run)
 
         free(run->variables->name);
         free(run->variables->value);
+        json_decref(run->variables->json);
         free(run->variables);
         run->variables = next;
     }

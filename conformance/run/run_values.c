@@ -43,6 +43,32 @@ static const char *sum_of(struct vpc_run *run, const char *text, size_t name_siz
     return variable_of(run, text, strlen(text))->value;
 }
 
+/* What an unquoted word of a script is as JSON. */
+static json_t *word_json(const char *word)
+{
+    uint64_t number;
+
+    if (vpc_number(word, &number) && number <= INT64_MAX)
+        return json_integer((json_int_t)number);
+    if (strcmp(word, "null") == 0)
+        return json_null();
+    if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
+        return json_boolean(word[0] == 't');
+    return json_string(word);
+}
+
+json_t *vpc_json_of(struct vpc_run *run, const struct vpc_arg *arg)
+{
+    const char *name = arg->value + 1;
+    const struct vpc_variable *variable;
+    const char *text = vpc_value(run, arg);
+
+    if (text == NULL || arg->quoted)
+        return text ? json_stringn(text, arg->size) : NULL;
+    variable = arg->value[0] == '$' ? variable_of(run, name, strlen(name)) : NULL;
+    return variable && variable->json ? json_incref(variable->json) : word_json(text);
+}
+
 const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg)
 {
     const char *name = arg->value + 1;
@@ -58,7 +84,7 @@ const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg)
     return variable ? variable->value : NULL;
 }
 
-void vpc_set_variable(struct vpc_run *run, const char *name, const char *value)
+static struct vpc_variable *set_variable(struct vpc_run *run, const char *name, const char *value)
 {
     struct vpc_variable *at = run->variables;
 
@@ -72,6 +98,23 @@ void vpc_set_variable(struct vpc_run *run, const char *name, const char *value)
     }
     free(at->value);
     at->value = vpc_copy(value);
+    json_decref(at->json);
+    at->json = NULL;
+    return at;
+}
+
+void vpc_set_variable(struct vpc_run *run, const char *name, const char *value)
+{
+    set_variable(run, name, value);
+}
+
+void vpc_set_json_variable(struct vpc_run *run, const char *name, const json_t *json)
+{
+    char *dump = json_is_string(json) ? vpc_copy(json_string_value(json))
+                                      : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+
+    set_variable(run, name, dump ? dump : "?")->json = json_incref((json_t *)json);
+    free(dump);
 }
 
 bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value)

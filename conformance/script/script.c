@@ -321,6 +321,14 @@ static bool check_vm(struct loader *loader, const struct vpc_step *step)
     return wrong(loader, step->args[0].column, step->form->words);
 }
 
+static bool check_result(struct loader *loader, const struct vpc_step *step)
+{
+    uint32_t value;
+
+    return vpc_result_value(step->args[0].value, &value) ||
+           wrong(loader, step->args[0].column, "a result of section 8 such as S_OK");
+}
+
 typedef bool check_fn(struct loader *loader, const struct vpc_step *step);
 
 static check_fn *const checks[VPC_OP_COUNT] = {

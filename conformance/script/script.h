@@ -91,6 +91,9 @@ void vpc_script_free(struct vpc_script *script);
 /* What can be done to a virtual machine, NULL behind the last. */
 extern const char *const vpc_vm_words[];
 
+/* The number of a result that section 8 of VPCBUS.md names; false: it names none so. */
+bool vpc_result_value(const char *name, uint32_t *value);
+
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
 

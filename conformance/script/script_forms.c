@@ -34,6 +34,42 @@ static const struct vpc_form forms[] = {
 #include "script/steps.def"
 };
 
+/* ---- results --------------------------------------------------------------------------------------------------------- */
+
+struct result {
+    const char *name;
+    uint32_t value;
+};
+
+/* Section 8 of VPCBUS.md. */
+static const struct result results[] = {
+    {"S_OK", 0x00000000},
+    {"E_INVALIDARG", 0x80070057},
+    {"E_POINTER", 0x80004003},
+    {"DISP_E_EXCEPTION", 0x80020009},
+    {"ERROR_INVALID_HANDLE", 0x80070006},
+    {"ERROR_OUTOFMEMORY", 0x8007000e},
+    {"ERROR_NOT_READY", 0x80070015},
+    {"ERROR_ALREADY_EXISTS", 0x800700b7},
+    {"ERROR_PIPE_BUSY", 0x800700e7},
+    {"ERROR_MAX_SESSIONS_REACHED", 0x80070161},
+    {"ERROR_REVISION_MISMATCH", 0x8007051a},
+    {"VM_E_VM_NOT_RUNNING", 0xa0040206},
+    {"VM_E_VM_RUNNING_OR_SAVED", 0xa004020b},
+    {"ERROR_CONNECTION_REFUSED", 0x800704c9},
+    {"ERROR_TIMEOUT", 0x800705b4},
+};
+
+bool vpc_result_value(const char *name, uint32_t *value)
+{
+    for (size_t i = 0; i < COUNT(results); i++) {
+        *value = results[i].value;
+        if (strcmp(results[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- looking -------------------------------------------------------------------------------------------------------------- */
 
 static bool is_local(const char *who)

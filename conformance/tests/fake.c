@@ -6,8 +6,11 @@
  * is named by the environment variable VPC_FAKE_LIE; without one it is honest.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "codec/codec.h"
 #include "document/embedded.h"
@@ -22,6 +25,8 @@ struct vpc_endpoint {
     void *user;
     uint64_t now;
     const char *entry; /* of the log, not taken yet */
+    struct vpc_buffer reply;
+    uint32_t client; /* to whom the reply goes; 0: there is none */
 };
 
 static bool lies(const char *lie)
@@ -146,6 +151,7 @@ static void destroy(vpc_endpoint *ep)
 {
     vpc_decoder_end(&ep->in);
     vpc_buffer_free(&ep->out);
+    vpc_buffer_free(&ep->reply);
     vpc_table_free(ep->table);
     free(ep);
 }
@@ -228,10 +234,61 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
     vpc_buffer_drop(&ep->out, n);
 }
 
+/* ---- the control socket ---------------------------------------------------------------------------------------------- */
+
+static void reply(vpc_endpoint *ep, uint32_t client, json_t *json)
+{
+    char *line = json_dumps(json, JSON_COMPACT);
+
+    vpc_buffer_free(&ep->reply);
+    vpc_buffer_add(&ep->reply, line, strlen(line) + 1);
+    ep->client = client;
+    free(line);
+    json_decref(json);
+}
+
+static void control_open(vpc_endpoint *ep, uint32_t client)
+{
+    reply(ep, client, json_pack("{s:{s:s}}", "VPCBus", "version", "1.0"));
+}
+
+static void control_close(vpc_endpoint *ep, uint32_t client)
+{
+    ep->client = ep->client == client ? 0 : ep->client;
+}
+
+/* It knows query-vm, and set-tag, which it refuses. */
+static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
+{
+    json_t *request = json_loadb(line, n, 0, NULL), *id = json_object_get(request, "id"), *answer;
+    const char *command = json_string_value(json_object_get(request, "execute"));
+
+    if (command && strcmp(command, "query-vm") == 0)
+        answer = json_pack("{s:{s:o, s:s, s:n}}", "return", "heartbeat",
+                           lies("text-for-number") ? json_string("100") : json_integer(100), "pipe",
+                           lies("pipe-without-prefix") ? "one" : "\\\\.\\pipe\\One", "peer");
+    else
+        answer = json_pack("{s:{s:s, s:s}}", "error", "class",
+                           lies("class") ? "GenericError" : "VM_E_VM_RUNNING_OR_SAVED", "hresult",
+                           "0xA004020B");
+    if (id && !(lies("number-ids") && !json_is_integer(id)))
+        json_object_set(answer, "id", id);
+    reply(ep, client, answer);
+    json_decref(request);
+}
+
 static int next_action(vpc_endpoint *ep, vpc_action *action)
 {
     if (lies("log-flood"))
         ep->entry = entry();
+    if (ep->client) {
+        *action = (vpc_action){.kind = VPC_ACTION_REPLY,
+                               .client = ep->client,
+                               .text = (const char *)vpc_buffer_head(&ep->reply),
+                               .text_len = vpc_buffer_size(&ep->reply) - 1};
+        ep->client = 0;
+        return 1;
+    }
     if (ep->entry == NULL)
         return 0;
     *action =
@@ -254,5 +311,8 @@ const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
     .bus_input = bus_input,
     .bus_output = bus_output,
     .bus_sent = bus_sent,
+    .control_open = control_open,
+    .control_line = control_line,
+    .control_close = control_close,
     .next_action = next_action,
 };

@@ -88,6 +88,7 @@ static const struct {
     {HEAD "descriptors 4\n", "4:13", "from 16 to 1000"},
     {HEAD "api > part\n", "4:11", "a part of a line"},
     {HEAD "pipe < eof dirty\n", "4:12", "clean"},
+    {HEAD "api < ERROR_OF_MINE\n", "4:7", "a result of section 8"},
     {HEAD "restart subjects\n", "4:9", "subject"},
     {HEAD "bus up now\n", "4:8", "nothing more"},
     {HEAD "backends inproc\n", "4:16", "a reason"},

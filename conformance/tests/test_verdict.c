@@ -83,14 +83,14 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
     free(text);
 }
 
-static void expect(const char *lie, const char *script, enum vpc_verdict verdict,
-                   const char *requirement)
+static void expect_of(const char *lie, const char *script, const char *features,
+                      enum vpc_verdict verdict, const char *requirement)
 {
     struct vpc_suite suite;
     const struct vpc_result *result;
 
     setenv("VPC_FAKE_LIE", lie, 1);
-    run(&suite, script, "");
+    run(&suite, script, features);
     result = &suite.runs[0].result;
     cr_expect_eq(result->verdict, verdict, "%s: %s: %s (%s)", lie,
                  vpc_verdict_name(result->verdict), result->got, result->requirement);
@@ -98,6 +98,12 @@ static void expect(const char *lie, const char *script, enum vpc_verdict verdict
         cr_expect_not_null(strstr(result->requirement, requirement), "%s: %s instead of %s: %s",
                            lie, result->requirement, requirement, result->got);
     vpc_suite_free(&suite);
+}
+
+static void expect(const char *lie, const char *script, enum vpc_verdict verdict,
+                   const char *requirement)
+{
+    expect_of(lie, script, "", verdict, requirement);
 }
 
 Test(verdict, the_honest_one_passes)
@@ -233,6 +239,48 @@ Test(verdict, an_event_without_scenario_needs_a_reason)
     vpc_suite_free(&suite);
     free(text);
     free(list);
+}
+
+#define QUERY HEAD "api > query-vm\n"
+
+static const struct {
+    const char *fields;
+    enum vpc_verdict verdict;
+} typed[] = {
+    {"heartbeat=100 peer=null", VPC_PASS},
+    {"heartbeat=\"100\"", VPC_FAIL},
+    {"heartbeat!=\"100\"", VPC_PASS},
+    {"heartbeat=true", VPC_FAIL},
+    {"peer=\"null\"", VPC_FAIL},
+    {"peer=absent", VPC_FAIL},
+    {"peer=*", VPC_PASS},
+    {"pipe=One", VPC_PASS},
+    {"pipe=one", VPC_FAIL},
+    {"pipe=\"\\\\\\\\.\\\\PIPE\\\\One\"", VPC_FAIL},
+    {"heartbeat=$h peer=$p\napi > query-vm\napi < return peer=$p heartbeat=$h", VPC_PASS},
+    {"pipe=$p\napi > query-vm\napi < return heartbeat=$p", VPC_FAIL},
+};
+
+Test(verdict, a_field_has_its_type)
+{
+    for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+        char *script = vpc_format("%sapi < return %s\n", QUERY, typed[i].fields);
+
+        expect_of("", script, "control", typed[i].verdict, NULL);
+        free(script);
+    }
+    expect_of("text-for-number", QUERY "api < return heartbeat=100\n", "control", VPC_FAIL, NULL);
+    expect_of("text-for-number", QUERY "api < return heartbeat=\"100\"\n", "control", VPC_PASS,
+              NULL);
+    expect_of("pipe-without-prefix", QUERY "api < return pipe=one\n", "control", VPC_FAIL, NULL);
+}
+
+Test(verdict, an_error_has_the_class_of_its_result)
+{
+    const char *script = HEAD "api > set-tag tag=B\napi < VM_E_VM_RUNNING_OR_SAVED\n";
+
+    expect_of("", script, "control", VPC_PASS, NULL);
+    expect_of("class", script, "control", VPC_FAIL, NULL);
 }
 
 Test(verdict, a_step_names_its_own_requirement)
