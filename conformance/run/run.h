@@ -53,7 +53,8 @@ enum vpc_outcome {
 /* One JSON object that came: an answer, event or log entry. */
 struct vpc_item {
     struct vpc_item *next;
-    int client; /* of an answer or an event; 0: all */
+    int client;  /* of an answer or an event; 0: all */
+    int request; /* the number of the line that an answer is to; 0: a greeting */
     json_t *json;
     bool used;
     bool first; /* an event that came by the client whose events count without a label */
@@ -69,11 +70,21 @@ struct vpc_conn {
     bool eof_asked; /* for, by a step */
 };
 
+/* A line of a control client that was not answered yet. */
+struct vpc_request {
+    struct vpc_request *next;
+    int number;
+    json_t *id;  /* NULL: it has none */
+    bool object; /* the line is a JSON object: without an id the answer has none */
+};
+
 struct vpc_client {
     struct vpc_client *next;
     char *label;
     int id;
-    int requests; /* sent; the id of the last */
+    int requests; /* lines that it wrote; the number of the last */
+    struct vpc_request *waiting;
+    struct vpc_buffer part; /* of a line that is not whole yet */
     bool eof;
     bool reset; /* and not ended in order */
 };
@@ -166,6 +177,8 @@ char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
 /* A new control client of that label, or the one that is there. */
 struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
+/* A line of the client has gone out, with that id (taken over; NULL: none). */
+void vpc_client_asks(struct vpc_client *client, json_t *id, bool object);
 /* The milliseconds of a duration that the script's check has passed, with this run's timers. */
 uint64_t vpc_duration_of(const struct vpc_run *run, const char *text);
 void vpc_waiters_forget(struct vpc_run *run);

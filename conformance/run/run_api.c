@@ -34,7 +34,7 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
         const struct vpc_arg *arg = &step->args[i];
         const char *value = vpc_value(run, arg);
 
-        if (strcmp(arg->key, "times") == 0)
+        if (strcmp(arg->key, "times") == 0 || strcmp(arg->key, "id") == 0)
             continue;
         if (strcmp(arg->key, "pipe") == 0) {
             char *name = pipe_name(value);
@@ -67,16 +67,61 @@ static struct vpc_client *connected(struct vpc_run *run, const struct vpc_step *
     return client;
 }
 
+static json_t *text_id(int number)
+{
+    char *text = vpc_format("\"\\\xc3\xa9\xe2\x82\xac %d", number);
+    json_t *id = json_string(text);
+
+    free(text);
+    return id;
+}
+
+/* CTL-2: an id may be anything, or be left out (NULL).  Each kind has its turn; what is no name of its own waits alone. */
+static json_t *id_of_turn(const struct vpc_client *client, int number)
+{
+    switch ((number + client->id) % 8) {
+    case 0:
+        return json_pack("{s:i, s:[b, n]}", "number", number, "of", 1);
+    case 1:
+        return text_id(number);
+    case 2:
+        return json_integer(INT64_MAX - number);
+    case 3:
+        return json_pack("[i, {}]", number);
+    case 4:
+        return json_real(number + 0.5);
+    case 5:
+        return client->waiting ? json_integer(-number) : json_null();
+    case 6:
+        return client->waiting ? json_integer(number) : NULL;
+    default:
+        return json_integer(number);
+    }
+}
+
+/* `id=absent`: the request has none. */
+static json_t *id_of(struct vpc_run *run, const struct vpc_step *step,
+                     const struct vpc_client *client)
+{
+    const struct vpc_arg *arg = vpc_step_arg(step, "id");
+
+    if (arg == NULL)
+        return id_of_turn(client, client->requests + 1);
+    return !arg->quoted && strcmp(arg->value, "absent") == 0 ? NULL : vpc_json_of(run, arg);
+}
+
 static void send_request(struct vpc_run *run, const struct vpc_step *step,
                          struct vpc_client *client)
 {
     const char *command = step->args[0].value;
-    json_t *request;
+    json_t *id = id_of(run, step, client), *request;
     char *line;
 
-    request =
-        json_pack("{s:s, s:o, s:i}", "execute", command, "arguments",
-                  arguments_of(run, step, strcmp(command, "start") == 0), "id", ++client->requests);
+    request = json_pack("{s:s, s:o}", "execute", command, "arguments",
+                        arguments_of(run, step, strcmp(command, "start") == 0));
+    if (id)
+        json_object_set(request, "id", id);
+    vpc_client_asks(client, id, true);
     run->answer = NULL;
     line = json_dumps(request, JSON_COMPACT);
     vpc_trace_add(run->trace, "api > %s", line);
@@ -100,6 +145,26 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
     return VPC_DONE;
 }
 
+/* What the answer to a line of the script's own must say as its id. */
+static void note_line(struct vpc_client *client, const char *line, size_t n)
+{
+    json_t *json = json_loadb(line ? line : "", n, 0, NULL);
+
+    vpc_client_asks(client, json_incref(json_object_get(json, "id")), json_is_object(json));
+    json_decref(json);
+}
+
+static void note_octets(struct vpc_client *client, const char *octets, size_t n)
+{
+    char *line;
+
+    vpc_buffer_add(&client->part, octets, n);
+    while ((line = vpc_buffer_line(&client->part)) != NULL) {
+        note_line(client, line, strlen(line));
+        free(line);
+    }
+}
+
 enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_client *client = connected(run, step);
@@ -116,7 +181,7 @@ enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *st
     } else if (step->arg_count) {
         vpc_buffer_add(&line, step->args[0].value, step->args[0].size);
     }
-    client->requests = 0;
+    note_line(client, (const char *)line.data, line.end);
     run->answer = NULL;
     vpc_trace_add(run->trace, "api > raw line, %zu octets", line.end);
     run->ops->control_line(run->backend, client->id, line.end ? (const char *)line.data : "",
@@ -135,6 +200,8 @@ static enum vpc_outcome send_octets(struct vpc_run *run, const struct vpc_step *
         return VPC_PENDING;
     if (run->ops->control_octets == NULL)
         return vpc_say(run, VPC_BROKEN, "control clients are no sockets here: backends socket");
+    if (part)
+        note_octets(client, part->value, part->size);
     run->ops->control_octets(run->backend, client->id, part ? part->value : NULL,
                              part ? part->size : 0);
     return VPC_DONE;
@@ -255,16 +322,13 @@ enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, con
 
 /* ---- answers --------------------------------------------------------------------------------------------------------------- */
 
-/* The answer to the client's last request; a raw line's answer has no id. */
+/* The answer to what the client wrote last. */
 static struct vpc_item *answer_of(struct vpc_run *run, const struct vpc_client *client)
 {
-    for (struct vpc_item *item = run->answers; item; item = item->next) {
-        json_int_t id = json_integer_value(json_object_get(item->json, "id"));
-
-        if (!item->used && item->client == client->id && id == client->requests &&
-            !json_object_get(item->json, "VPCBus"))
+    for (struct vpc_item *item = run->answers; item; item = item->next)
+        if (!item->used && item->client == client->id && item->request > 0 &&
+            item->request == client->requests)
             return item;
-    }
     return NULL;
 }
 

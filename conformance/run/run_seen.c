@@ -28,9 +28,51 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
     return client;
 }
 
+void vpc_client_asks(struct vpc_client *client, json_t *id, bool object)
+{
+    struct vpc_request *request = vpc_alloc(sizeof(*request)), **last = &client->waiting;
+
+    while (*last)
+        last = &(*last)->next;
+    request->number = ++client->requests;
+    request->id = id;
+    request->object = object;
+    *last = request;
+}
+
+static void forget_request(struct vpc_request **at)
+{
+    struct vpc_request *request = *at;
+
+    *at = request->next;
+    json_decref(request->id);
+    free(request);
+}
+
+/* An endpoint that could not read the line may say that it knows no id. */
+static bool answers(const struct vpc_request *request, const json_t *id)
+{
+    if (request->id == NULL)
+        return id == NULL || (!request->object && json_is_null(id));
+    return json_equal(request->id, id);
+}
+
+/* The number of the line that an answer with this id is to, which waits no more; 0: there is none. */
+static int answered(struct vpc_client *client, const json_t *id)
+{
+    for (struct vpc_request **at = &client->waiting; *at; at = &(*at)->next)
+        if (answers(*at, id)) {
+            int number = (*at)->number;
+
+            forget_request(at);
+            return number;
+        }
+    return 0;
+}
+
 /* ---- what was seen ------------------------------------------------------------------------------------------------------- */
 
-static void append(struct vpc_item **list, int client, bool first, json_t *json)
+static struct vpc_item *append(struct vpc_item **list, int client, bool first, json_t *json)
 {
     struct vpc_item *item = vpc_alloc(sizeof(*item));
 
@@ -39,7 +81,7 @@ static void append(struct vpc_item **list, int client, bool first, json_t *json)
     item->client = client;
     item->first = first;
     item->json = json;
-    *list = item;
+    return *list = item;
 }
 
 static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const char *what)
@@ -65,6 +107,43 @@ static void append_event(struct vpc_run *run, int client, json_t *json)
             append(&run->events, one->id, false, json_incref(json));
 }
 
+static void breach(struct vpc_run *run, const char *requirement, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What is wrong in every run, whatever a step asks for; the first counts. */
+static void breach(struct vpc_run *run, const char *requirement, const char *format, ...)
+{
+    struct vpc_breach *breach = &run->monitor.breach;
+    va_list args;
+
+    if (breach->requirement)
+        return;
+    va_start(args, format);
+    vsnprintf(breach->text, sizeof(breach->text), format, args);
+    va_end(args);
+    breach->requirement = requirement;
+}
+
+static struct vpc_client *client_by_id(const struct vpc_run *run, int id)
+{
+    struct vpc_client *client = run->clients;
+
+    while (client && client->id != id)
+        client = client->next;
+    return client;
+}
+
+static void on_answer(struct vpc_run *run, int id, json_t *json)
+{
+    struct vpc_item *item = append(&run->answers, id, false, json);
+    struct vpc_client *client = client_by_id(run, id);
+
+    if (client && !json_object_get(json, "VPCBus"))
+        item->request = answered(client, json_object_get(json, "id"));
+    if (client && !json_object_get(json, "VPCBus") && item->request == 0)
+        breach(run, "CTL-2", "an answer with an id that no request waits with");
+}
+
 static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
 {
     json_t *json = parse(run, seen, "a line of the control socket");
@@ -75,7 +154,7 @@ static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
     if (json_object_get(json, "event"))
         append_event(run, seen->id, json);
     else
-        append(&run->answers, seen->id, false, json);
+        on_answer(run, seen->id, json);
 }
 
 static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
@@ -249,6 +328,9 @@ void vpc_run_forget(struct vpc_run *run)
     while (run->clients) {
         struct vpc_client *next = run->clients->next;
 
+        while (run->clients->waiting)
+            forget_request(&run->clients->waiting);
+        vpc_buffer_free(&run->clients->part);
         free(run->clients->label);
         free(run->clients);
         run->clients = next;

@@ -241,6 +241,10 @@ Test(verdict, an_event_without_scenario_needs_a_reason)
     free(list);
 }
 
+#define QUERY_WITH(id) "api > query-vm " id "\napi < return\n"
+#define RAW_QUERY                                                                                  \
+    "api > raw \"{\\\"execute\\\": \\\"query-vm\\\", \\\"id\\\": {\\\"a\\\": [1]}}\"\n"            \
+    "api < return heartbeat=100\n"
 #define QUERY HEAD "api > query-vm\n"
 
 static const struct {
@@ -273,6 +277,20 @@ Test(verdict, a_field_has_its_type)
     expect_of("text-for-number", QUERY "api < return heartbeat=\"100\"\n", "control", VPC_PASS,
               NULL);
     expect_of("pipe-without-prefix", QUERY "api < return pipe=one\n", "control", VPC_FAIL, NULL);
+}
+
+Test(verdict, an_answer_has_its_request_s_id)
+{
+    expect_of("", HEAD "repeat 9\napi > query-vm\napi < return\nend\n", "control", VPC_PASS, NULL);
+    expect_of("number-ids", HEAD "repeat 9\napi > query-vm\napi < return\nend\n", "control",
+              VPC_FAIL, "CTL-2");
+    expect_of("", HEAD QUERY_WITH("id=null") QUERY_WITH("id=\"7\"") QUERY_WITH("id=absent"),
+              "control", VPC_PASS, NULL);
+    expect_of("number-ids", HEAD QUERY_WITH("id=7"), "control", VPC_PASS, NULL);
+    expect_of("number-ids", HEAD QUERY_WITH("id=\"7\""), "control", VPC_FAIL, "CTL-2");
+    expect_of("number-ids", HEAD QUERY_WITH("id=null"), "control", VPC_FAIL, "CTL-2");
+    expect_of("", HEAD RAW_QUERY, "control", VPC_PASS, NULL);
+    expect_of("number-ids", HEAD RAW_QUERY, "control", VPC_FAIL, "CTL-2");
 }
 
 Test(verdict, an_error_has_the_class_of_its_result)
