@@ -132,7 +132,7 @@ bool vpc_run_connect(struct vpc_run *run)
     const struct vpc_implementation *implementation = run->config->implementation;
     uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 10000);
 
-    run->first = true;
+    run->progress->first = true;
     while (vpc_implementation_has(implementation, "control")) {
         if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
             return true;
@@ -194,47 +194,60 @@ bool vpc_run_holds(const struct vpc_step *step)
     return step->form->flags & VPC_HOLDS;
 }
 
-void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step)
+void vpc_progress_clear(struct vpc_progress *progress)
 {
-    run->step = step;
-    run->first = true;
-    run->phase = 0;
-    run->step_start = vpc_now(run);
-    run->step_limit = limit_of(run, step, vpc_run_holds(step));
+    vpc_buffer_free(&progress->want);
+    *progress = (struct vpc_progress){0};
+}
+
+void vpc_run_begin(struct vpc_run *run, struct vpc_progress *progress, const struct vpc_step *step)
+{
+    vpc_progress_clear(progress);
+    *progress = (struct vpc_progress){
+        .step = step,
+        .first = true,
+        .start = vpc_now(run),
+        .limit = limit_of(run, step, vpc_run_holds(step)),
+    };
     vpc_trace_add(run->trace, "%d: %s", step->line, step->text);
     if (run->config->line)
         *run->config->line = step->line;
 }
 
 /* What was found when the time of a silence was over already says nothing about that time: the harness overslept. */
-static bool looked_too_late(const struct vpc_run *run)
+static bool looked_too_late(const struct vpc_run *run, const struct vpc_progress *progress)
 {
-    return run->ops->real_time && !run->first && vpc_run_holds(run->step) &&
-           run->step->op != VPC_OP_IDLE && run->trace->now > run->step_limit;
+    return run->ops->real_time && !progress->first && vpc_run_holds(progress->step) &&
+           progress->step->op != VPC_OP_IDLE && run->trace->now > progress->limit;
 }
 
-enum vpc_outcome vpc_run_call(struct vpc_run *run)
+enum vpc_outcome vpc_run_call(struct vpc_run *run, struct vpc_progress *progress)
 {
-    enum vpc_outcome outcome = functions[run->step->op](run, run->step);
+    enum vpc_outcome outcome;
 
-    if (outcome == VPC_WRONG && looked_too_late(run))
+    run->progress = progress;
+    outcome = functions[progress->step->op](run, progress->step);
+    if (outcome == VPC_WRONG && looked_too_late(run, progress))
         outcome = VPC_DONE;
-    run->first = false;
+    progress->first = false;
+    run->progress = &run->own;
     vpc_run_flush(run);
     return outcome;
 }
 
 static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
 {
-    vpc_run_begin(run, step);
+    struct vpc_progress *progress = &run->own;
+
+    vpc_run_begin(run, progress, step);
     for (;;) {
-        enum vpc_outcome outcome = vpc_run_call(run);
+        enum vpc_outcome outcome = vpc_run_call(run, progress);
 
         if (outcome != VPC_PENDING || vpc_run_dead(run))
             return outcome;
-        if (vpc_now(run) >= run->step_limit)
+        if (vpc_now(run) >= progress->limit)
             return vpc_run_holds(step) ? VPC_DONE : VPC_PENDING;
-        vpc_run_pump(run, run->step_limit);
+        vpc_run_pump(run, progress->limit);
     }
 }
 
@@ -386,6 +399,7 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
     enum vpc_role_bit subject = (enum vpc_role_bit)config->script->role;
 
     *run = (struct vpc_run){.config = config, .ops = config->backend, .ready = -1};
+    run->progress = &run->own;
     run->catalogue = vpc_catalogue_load();
     run->trace = vpc_trace_begin();
     vpc_monitor_begin(&run->monitor, config->table, subject);

@@ -96,6 +96,19 @@ struct vpc_variable {
     json_t *json; /* NULL: the value is a number of the bus, or a text of the harness's own */
 };
 
+/* How far a step has come: each has its own, so that several can be tried beside each other. */
+struct vpc_progress {
+    const struct vpc_step *step;
+    bool first;             /* its function is called for the first time */
+    uint64_t start, limit;  /* it begins and ends, at the latest */
+    int phase;              /* of a step with several parts */
+    size_t announced;       /* for `session`: announcements before it */
+    uint64_t sent_mark;     /* for `session`: its last HELLO */
+    uint64_t busy_mark;     /* the subject's processor time when it began, in microseconds */
+    struct vpc_buffer want; /* the bytes that it expects, made when it begins */
+    size_t compared;        /* of them, with what came */
+};
+
 struct vpc_run {
     const struct vpc_run_config *config;
     const struct vpc_backend_ops *ops;
@@ -121,24 +134,19 @@ struct vpc_run {
     char *crash;                  /* how the subject ended without being told to */
     char *broken;                 /* what of the harness or the machine failed in mid-run */
     char *got;                    /* what stands in the way of the step */
-    const struct vpc_step *step;
-    const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
-    bool first;                      /* the step function is called for the first time */
-    uint64_t step_start, step_limit; /* the step begins and ends, at the latest */
-    int phase;                       /* of a step with several parts */
-    size_t announced;                /* for `session`: announcements before it */
-    uint64_t busy_mark;     /* the subject's processor time when the step began, in microseconds */
-    uint64_t sent_mark;     /* for steps that look at what came since they began */
-    struct vpc_buffer want; /* the bytes that the step expects, made when it begins */
-    size_t compared;        /* of them, with what came */
+    struct vpc_progress own;      /* of a step that stands in no block */
+    struct vpc_progress *progress;  /* of the step that is called */
+    const struct vpc_step *lenient; /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
     uint64_t overslept,
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };
 
-/* run.c: a step begins, is called once, and the run goes on to the next thing seen. */
-void vpc_run_begin(struct vpc_run *run, const struct vpc_step *step);
-enum vpc_outcome vpc_run_call(struct vpc_run *run);
+/* run.c: a step begins, is called once, and the run goes on to the next thing seen.  What progress held is freed by the
+   next step that begins with it, or by vpc_progress_clear(). */
+void vpc_run_begin(struct vpc_run *run, struct vpc_progress *progress, const struct vpc_step *step);
+enum vpc_outcome vpc_run_call(struct vpc_run *run, struct vpc_progress *progress);
+void vpc_progress_clear(struct vpc_progress *progress);
 void vpc_run_pump(struct vpc_run *run, uint64_t until);
 bool vpc_run_dead(const struct vpc_run *run);
 /* Whether a step of this kind is right when its time is over and nothing was wrong. */
@@ -170,7 +178,7 @@ bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *val
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first);
 /* The bytes that text=, bytes= and pattern= describe; freed by the caller. */
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes);
-/* Fills run->want when the step begins; false: run->got says why not. */
+/* Fills run->progress->want when the step begins; false: run->got says why not. */
 bool vpc_want(struct vpc_run *run);
 /* Text of octets for messages, shortened. */
 char *vpc_show(const void *octets, size_t n);

@@ -305,8 +305,8 @@ static bool field_matches(struct vpc_run *run, const json_t *object, const struc
 
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first)
 {
-    for (size_t i = first; i < run->step->arg_count; i++)
-        if (!field_matches(run, object, &run->step->args[i]))
+    for (size_t i = first; i < run->progress->step->arg_count; i++)
+        if (!field_matches(run, object, &run->progress->step->args[i]))
             return false;
     return true;
 }

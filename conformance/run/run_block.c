@@ -2,10 +2,10 @@
 /*
  * Blocks of a run: alternatives, and steps in any order.
  *
- * Several steps are tried beside each other: each has its own progress, which is put into the run before it is called and
- * taken out after.  Of alternatives the first steps are tried; the first that is right decides, and its alternative goes
- * on as any steps do.  What is wrong for one step of an unordered block may be right for another, so that block is wrong
- * only when every step that is left says so, or when a step's time is over.
+ * Several steps are tried beside each other, each with its own progress.  Of alternatives the first steps are tried; the
+ * first that is right decides, and its alternative goes on as any steps do.  What is wrong for one step of an unordered
+ * block may be right for another, so that block is wrong only when every step that is left says so, or when a step's time
+ * is over.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,55 +17,20 @@ struct attempt {
     const struct vpc_step *step;
     size_t at; /* of the step, in the script */
     bool over; /* an alternative that was wrong; a step of an unordered block that was right */
-    bool first;
-    uint64_t start, limit;
-    int phase;
-    uint64_t sent_mark;
-    struct vpc_buffer want;
-    size_t compared;
+    struct vpc_progress progress;
     char *got;
 };
 
-static void put(struct vpc_run *run, struct attempt *attempt)
+static bool is_late(struct vpc_run *run, const struct attempt *attempt)
 {
-    run->step = attempt->step;
-    run->first = attempt->first;
-    run->step_start = attempt->start;
-    run->step_limit = attempt->limit;
-    run->phase = attempt->phase;
-    run->sent_mark = attempt->sent_mark;
-    vpc_buffer_free(&run->want);
-    run->want = attempt->want;
-    run->compared = attempt->compared;
-    attempt->want = (struct vpc_buffer){0};
-}
-
-static void take(struct vpc_run *run, struct attempt *attempt)
-{
-    attempt->first = run->first;
-    attempt->start = run->step_start;
-    attempt->limit = run->step_limit;
-    attempt->phase = run->phase;
-    attempt->sent_mark = run->sent_mark;
-    attempt->want = run->want;
-    attempt->compared = run->compared;
-    run->want = (struct vpc_buffer){0};
-}
-
-static void begin(struct vpc_run *run, struct attempt *attempt)
-{
-    vpc_run_begin(run, attempt->step);
-    take(run, attempt);
+    return vpc_now(run) >= attempt->progress.limit;
 }
 
 static enum vpc_outcome call(struct vpc_run *run, struct attempt *attempt)
 {
-    enum vpc_outcome outcome;
+    enum vpc_outcome outcome = vpc_run_call(run, &attempt->progress);
 
-    put(run, attempt);
-    outcome = vpc_run_call(run);
-    take(run, attempt);
-    if (outcome == VPC_PENDING && vpc_now(run) >= attempt->limit && vpc_run_holds(attempt->step))
+    if (outcome == VPC_PENDING && is_late(run, attempt) && vpc_run_holds(attempt->step))
         outcome = VPC_DONE;
     if (outcome == VPC_WRONG || outcome == VPC_PENDING) {
         free(attempt->got);
@@ -77,7 +42,7 @@ static enum vpc_outcome call(struct vpc_run *run, struct attempt *attempt)
 static void forget(struct attempt *attempts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        vpc_buffer_free(&attempts[i].want);
+        vpc_progress_clear(&attempts[i].progress);
         free(attempts[i].got);
     }
     free(attempts);
@@ -88,8 +53,8 @@ static void wait(struct vpc_run *run, const struct attempt *attempts, size_t cou
     uint64_t until = UINT64_MAX;
 
     for (size_t i = 0; i < count; i++)
-        if (!attempts[i].over && attempts[i].limit < until)
-            until = attempts[i].limit;
+        if (!attempts[i].over && attempts[i].progress.limit < until)
+            until = attempts[i].progress.limit;
     vpc_run_pump(run, until);
 }
 
@@ -133,7 +98,7 @@ static enum vpc_outcome look(struct vpc_run *run, struct attempt *attempts, size
         *taken = one;
         if (outcome == VPC_DONE || outcome == VPC_BROKEN || vpc_run_dead(run))
             return outcome;
-        one->over = outcome == VPC_WRONG || vpc_now(run) >= one->limit;
+        one->over = outcome == VPC_WRONG || is_late(run, one);
         left += !one->over;
         last = outcome;
     }
@@ -152,7 +117,7 @@ enum vpc_outcome vpc_run_either(struct vpc_run *run, size_t *at)
     enum vpc_outcome outcome = VPC_PENDING;
 
     for (size_t i = 0; i < count; i++)
-        begin(run, &attempts[i]);
+        vpc_run_begin(run, &attempts[i].progress, attempts[i].step);
     while (left > 0) {
         outcome = look(run, attempts, count, &taken);
         if (outcome != VPC_PENDING || vpc_run_dead(run))
@@ -194,7 +159,7 @@ static enum vpc_outcome look_at_all(struct vpc_run *run, struct attempt *attempt
         wrongs += outcome == VPC_WRONG;
         if (outcome == VPC_WRONG && wrong == NULL)
             wrong = one;
-        if (!one->over && late == NULL && vpc_now(run) >= one->limit)
+        if (!one->over && late == NULL && is_late(run, one))
             late = one;
     }
     if (left == 0)
@@ -217,7 +182,7 @@ enum vpc_outcome vpc_run_unordered(struct vpc_run *run, size_t *at)
 
     for (size_t i = 0; i < count; i++) {
         attempts[i] = (struct attempt){.step = &steps[*at + 1 + i], .at = *at + 1 + i};
-        begin(run, &attempts[i]);
+        vpc_run_begin(run, &attempts[i].progress, attempts[i].step);
     }
     for (;;) {
         outcome = look_at_all(run, attempts, count, &in_time);

@@ -18,7 +18,7 @@ enum vpc_outcome vpc_step_bus_up(struct vpc_run *run, const struct vpc_step *ste
     char *error = NULL;
 
     (void)step;
-    if (run->first && !run->ops->bus_listen(run->backend, true, &error)) {
+    if (run->progress->first && !run->ops->bus_listen(run->backend, true, &error)) {
         enum vpc_outcome outcome = vpc_say(run, VPC_BROKEN, "%s", error);
 
         free(error);
@@ -33,7 +33,7 @@ enum vpc_outcome vpc_step_bus_down(struct vpc_run *run, const struct vpc_step *s
     char *error = NULL;
 
     (void)step;
-    if (run->first)
+    if (run->progress->first)
         run->ops->bus_listen(run->backend, false, &error);
     free(error);
     return run->bus_up ? VPC_PENDING : VPC_DONE;
@@ -124,7 +124,7 @@ static size_t announcements(const struct vpc_run *run, bool not_ready)
 static enum vpc_outcome await_host(struct vpc_run *run, bool not_ready)
 {
     if (!vpc_implementation_has(run->config->implementation, "events") || run->event_client == 0 ||
-        announcements(run, not_ready) > run->announced)
+        announcements(run, not_ready) > run->progress->announced)
         return VPC_DONE;
     return vpc_say(run, VPC_PENDING, "the peer greets it, but it does not say that it is %s",
                    not_ready ? "in a session" : "ready");
@@ -162,30 +162,30 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
     bool subject_host = tester->role == VPC_FROM_GUEST;
     bool not_ready = step->arg_count && !step->args[0].key;
 
-    if (run->phase == 0) {
+    if (run->progress->phase == 0) {
         if (vpc_step_bus_up(run, step) != VPC_DONE)
             return VPC_PENDING;
-        run->phase = 1;
-        run->announced = announcements(run, not_ready);
+        run->progress->phase = 1;
+        run->progress->announced = announcements(run, not_ready);
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
         tester->peer_epoch = tester->peer_echo = tester->told = 0;
         greet(run, step);
-        run->sent_mark = vpc_now(run);
+        run->progress->sent_mark = vpc_now(run);
     }
-    if (run->phase == 1) {
+    if (run->progress->phase == 1) {
         bool heard = tester->session != 0;
 
         if (heard && tester->told == tester->peer_epoch) {
-            run->phase = 2;
+            run->progress->phase = 2;
             set_session_variables(run);
             drop_earlier_sessions(run); /* HELLOs have no session */
             if (subject_host && !not_ready)
                 send_ready(run);
         } else if ((tester->peer_epoch && tester->told != tester->peer_epoch) ||
-                   vpc_now(run) >= run->sent_mark + HELLO_MS) {
+                   vpc_now(run) >= run->progress->sent_mark + HELLO_MS) {
             greet(run, step);
-            run->sent_mark = vpc_now(run);
+            run->progress->sent_mark = vpc_now(run);
             vpc_run_flush(run);
             return vpc_step_session(run, step);
         } else {
@@ -359,7 +359,7 @@ static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *st
     struct vpc_buffer bytes = {0};
     enum vpc_outcome outcome = VPC_DONE;
 
-    if (!run->first)
+    if (!run->progress->first)
         return vpc_buffer_size(&channel->waiting) == 0
                    ? VPC_DONE
                    : vpc_say(run, VPC_PENDING, "%zu bytes wait for credit",
@@ -393,7 +393,7 @@ static bool fin_must_wait(struct vpc_run *run, const struct vpc_step *step)
 
 enum vpc_outcome vpc_step_bus_send(struct vpc_run *run, const struct vpc_step *step)
 {
-    if (run->first && !run->bus_up)
+    if (run->progress->first && !run->bus_up)
         return vpc_say(run, VPC_BROKEN, "the bus is down: write \"bus up\" or \"session\" first");
     if (strcmp(step->message->name, "DATA") == 0)
         return send_data(run, step);

@@ -141,8 +141,8 @@ static enum vpc_outcome wrong_frame(struct vpc_run *run, const struct vpc_receiv
 
 static enum vpc_outcome match_payload(struct vpc_run *run, struct vpc_received *received)
 {
-    const uint8_t *want = run->want.data + run->compared;
-    size_t n, left = run->want.end - run->compared;
+    const uint8_t *want = run->progress->want.data + run->progress->compared;
+    size_t n, left = run->progress->want.end - run->progress->compared;
     const uint8_t *payload = vpc_frame_payload(&received->frame, &n);
 
     payload += received->consumed;
@@ -150,11 +150,11 @@ static enum vpc_outcome match_payload(struct vpc_run *run, struct vpc_received *
     n = n < left ? n : left;
     for (size_t i = 0; i < n; i++) {
         if (payload[i] != want[i])
-            return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x", run->compared + i,
-                           payload[i], want[i]);
+            return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x",
+                           run->progress->compared + i, payload[i], want[i]);
     }
     received->consumed += n;
-    run->compared += n;
+    run->progress->compared += n;
     return VPC_DONE;
 }
 
@@ -166,12 +166,12 @@ static enum vpc_outcome expect_data(struct vpc_run *run, const struct vpc_step *
 
     if (!vpc_want(run))
         return VPC_BROKEN;
-    while (outcome == VPC_DONE && run->compared < run->want.end) {
+    while (outcome == VPC_DONE && run->progress->compared < run->progress->want.end) {
         struct vpc_received *received = candidate(run, step);
 
         if (received == NULL) {
-            outcome =
-                vpc_say(run, VPC_PENDING, "%zu of %zu bytes came", run->compared, run->want.end);
+            outcome = vpc_say(run, VPC_PENDING, "%zu of %zu bytes came", run->progress->compared,
+                              run->progress->want.end);
             break;
         }
         if (!is(&received->frame, "DATA") || !frame_matches(run, step, received, true)) {
@@ -217,7 +217,7 @@ enum vpc_outcome vpc_step_bus_none(struct vpc_run *run, const struct vpc_step *s
 enum vpc_outcome vpc_step_bus_silent(struct vpc_run *run, const struct vpc_step *step)
 {
     (void)step;
-    if (run->tester.last_heard_ms > run->step_start)
+    if (run->tester.last_heard_ms > run->progress->start)
         return vpc_say(run, VPC_WRONG, "a frame came, see the trace");
     return VPC_PENDING;
 }

@@ -83,16 +83,16 @@ enum vpc_outcome vpc_step_pipe_refused(struct vpc_run *run, const struct vpc_ste
 {
     struct vpc_conn *conn;
 
-    if (run->first) {
+    if (run->progress->first) {
         conn = vpc_alloc(sizeof(*conn));
         conn->id = ++run->next_id;
         conn->next = run->conns;
         run->conns = conn;
-        run->phase = conn->id;
+        run->progress->phase = conn->id;
         if (open_pipe(run, step, conn->id) != 0)
             return VPC_DONE;
     }
-    for (conn = run->conns; conn && conn->id != run->phase; conn = conn->next)
+    for (conn = run->conns; conn && conn->id != run->progress->phase; conn = conn->next)
         ;
     if (conn && (conn->eof || conn->reset) && vpc_buffer_size(&conn->in) == 0)
         return VPC_DONE;
@@ -189,11 +189,11 @@ enum vpc_outcome vpc_step_local_send(struct vpc_run *run, const struct vpc_step 
 
 static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn)
 {
-    const struct vpc_buffer *want = &run->want;
+    const struct vpc_buffer *want = &run->progress->want;
     size_t have = vpc_buffer_size(&conn->in), n = have < want->end ? have : want->end;
     const uint8_t *in = vpc_buffer_head(&conn->in);
 
-    for (size_t i = run->compared; i < n; i++) {
+    for (size_t i = run->progress->compared; i < n; i++) {
         if (in[i] != want->data[i]) {
             char *shown = vpc_show(in + i, n - i);
 
@@ -203,7 +203,7 @@ static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn)
             return VPC_WRONG;
         }
     }
-    run->compared = n;
+    run->progress->compared = n;
     if (have >= want->end) {
         vpc_buffer_drop(&conn->in, want->end);
         return VPC_DONE;

@@ -12,7 +12,7 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
 {
     struct vpc_client *client = run->clients;
 
-    while (client && (strcmp(client->label, label) != 0 || (client->eof && run->first)))
+    while (client && (strcmp(client->label, label) != 0 || (client->eof && run->progress->first)))
         client = client->next;
     if (client)
         return client;
@@ -346,7 +346,7 @@ void vpc_run_forget(struct vpc_run *run)
     }
     vpc_tester_kept_free(run->kept);
     json_decref(run->catalogue);
-    vpc_buffer_free(&run->want);
+    vpc_progress_clear(&run->own);
     free(run->got);
     free(run->crash);
     free(run->broken);

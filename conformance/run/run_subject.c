@@ -91,14 +91,14 @@ enum vpc_outcome vpc_step_idle(struct vpc_run *run, const struct vpc_step *step)
 
     if (arg && !vpc_number_of(run, arg, &share))
         return VPC_BROKEN;
-    if (run->first)
-        return busy_of(run, &run->busy_mark) == VPC_DONE ? VPC_PENDING : VPC_BROKEN;
-    if (now < run->step_limit)
+    if (run->progress->first)
+        return busy_of(run, &run->progress->busy_mark) == VPC_DONE ? VPC_PENDING : VPC_BROKEN;
+    if (now < run->progress->limit)
         return VPC_PENDING;
     if (busy_of(run, &busy) != VPC_DONE)
         return VPC_BROKEN;
-    used = busy - run->busy_mark;
-    passed = (now - run->step_start) * 1000;
+    used = busy - run->progress->busy_mark;
+    passed = (now - run->progress->start) * 1000;
     vpc_trace_add(run->trace, "the subject used %llu ms of %llu ms",
                   (unsigned long long)used / 1000, (unsigned long long)passed / 1000);
     if (used * 100 <= passed * share)

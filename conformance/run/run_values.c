@@ -139,9 +139,9 @@ static uint8_t pattern_octet(uint64_t pattern, uint64_t at)
 
 static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 {
-    const struct vpc_arg *size = vpc_step_arg(run->step, "bytes");
-    const struct vpc_arg *pattern = vpc_step_arg(run->step, "pattern");
-    const struct vpc_arg *from = vpc_step_arg(run->step, "from");
+    const struct vpc_arg *size = vpc_step_arg(run->progress->step, "bytes");
+    const struct vpc_arg *pattern = vpc_step_arg(run->progress->step, "pattern");
+    const struct vpc_arg *from = vpc_step_arg(run->progress->step, "from");
     uint64_t n, seed = 0, start = 0;
 
     if (!vpc_number_of(run, size, &n) || (pattern && !vpc_number_of(run, pattern, &seed)) ||
@@ -159,13 +159,13 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
 {
-    const struct vpc_arg *text = vpc_step_arg(run->step, "text");
+    const struct vpc_arg *text = vpc_step_arg(run->progress->step, "text");
 
-    for (size_t i = 0; i < run->step->arg_count; i++) {
-        if (run->step->args[i].key == NULL && run->step->args[i].quoted)
-            text = &run->step->args[i];
+    for (size_t i = 0; i < run->progress->step->arg_count; i++) {
+        if (run->progress->step->args[i].key == NULL && run->progress->step->args[i].quoted)
+            text = &run->progress->step->args[i];
     }
-    if (text == NULL && vpc_step_arg(run->step, "bytes"))
+    if (text == NULL && vpc_step_arg(run->progress->step, "bytes"))
         return add_pattern(run, bytes);
     if (text == NULL) {
         vpc_say(run, VPC_BROKEN, "the step has neither text nor bytes=");
@@ -177,11 +177,11 @@ bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
 
 bool vpc_want(struct vpc_run *run)
 {
-    if (!run->first)
+    if (!run->progress->first)
         return true;
-    vpc_buffer_free(&run->want);
-    run->compared = 0;
-    return vpc_bytes_of(run, &run->want);
+    vpc_buffer_free(&run->progress->want);
+    run->progress->compared = 0;
+    return vpc_bytes_of(run, &run->progress->want);
 }
 
 char *vpc_show(const void *octets, size_t n)

@@ -16,8 +16,8 @@
 
 #include "verdicts/attempt.h"
 #include "verdicts/failure.h"
+#include "verdicts/meter.h"
 #include "verdicts/prepare.h"
-#include "verdicts/progress.h"
 
 #define RUN_LIMIT_MS 120000
 #define ENDING       ".vpcs"
@@ -227,7 +227,7 @@ static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_sui
     return false;
 }
 
-static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_progress *progress)
+static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_meter *meter)
 {
     struct vpc_job_result end = {0};
     struct vpc_attempt *attempt;
@@ -239,7 +239,7 @@ static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_pr
         not_run(attempt->run, VPC_HARNESS_ERROR, vpc_copy("interrupted"));
     else
         vpc_attempt_judge(attempt, &end);
-    vpc_progress_ended(progress, attempt->run);
+    vpc_meter_ended(meter, attempt->run);
     if (attempt->run->result.verdict != VPC_PASS && !vpc_jobs_interrupted(jobs))
         vpc_failure_keep(suite, attempt->run, attempt->dir);
     vpc_buffer_free(&end.text);
@@ -263,26 +263,26 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
 {
     size_t planned = suite->run_count, count = 0, i;
     volatile struct vpc_running *running = shared(planned + 1);
-    struct vpc_progress progress;
+    struct vpc_meter meter;
 
-    vpc_progress_begin(&progress, suite);
-    for (i = first; i < planned && !(suite->first_failure && progress.bad); i++) {
+    vpc_meter_begin(&meter, suite);
+    for (i = first; i < planned && !(suite->first_failure && meter.bad); i++) {
         if (vpc_jobs_interrupted(jobs)) {
             not_run(&suite->runs[i], VPC_HARNESS_ERROR, vpc_copy("interrupted"));
             continue;
         }
-        vpc_progress_starts(&progress, &suite->runs[i]);
+        vpc_meter_starts(&meter, &suite->runs[i]);
         if (begin(suite, jobs, &suite->runs[i], running + i))
             count++;
         else
-            vpc_progress_ended(&progress, &suite->runs[i]);
+            vpc_meter_ended(&meter, &suite->runs[i]);
         for (; count > 0 && vpc_jobs_full(jobs); count--)
-            finish(suite, jobs, &progress);
+            finish(suite, jobs, &meter);
     }
     suite->run_count = i;
     for (; count > 0; count--)
-        finish(suite, jobs, &progress);
-    suite->ms = vpc_progress_end(&progress);
+        finish(suite, jobs, &meter);
+    suite->ms = vpc_meter_end(&meter);
     munmap((void *)running, (planned + 1) * sizeof(*running));
 }
 
