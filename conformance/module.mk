@@ -8,7 +8,7 @@ CONFORM_SRCS := $(CONFORM)/memory.c $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
-CONFORM_LIBS := -ljansson -linih -ldl
+CONFORM_LIBS := -ljansson -ldl
 
 -include $(CONFORM)/vm/vm.mk
 -include $(CONFORM)/implementations/go/module.mk

@@ -3,22 +3,27 @@
 
 #include <stdlib.h>
 
+#include "backends/words.h"
 #include "memory.h"
 
-char *vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
-                  size_t count)
+char **vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
+                   size_t count, char **error)
 {
-    char *all = vpc_copy("");
+    char **all = vpc_words_join(NULL, NULL), *why = NULL;
 
-    for (size_t i = 0; i < count; i++) {
-        const char *pairs[] = {"name", options[i].key, "value", options[i].value, NULL};
-        const char *unknown;
-        char *one = vpc_expand(implementation->option, pairs, &unknown);
-        char *longer = vpc_format("%s %s", all, one ? one : "");
+    for (size_t i = 0; i < count && why == NULL; i++) {
+        const struct vpc_value values[] = {{.name = "name", .text = options[i].key},
+                                           {.name = "value", .text = options[i].value},
+                                           {.name = NULL}};
+        char **words = vpc_words_fill(implementation->option, values, &why);
 
-        free(one);
-        free(all);
-        all = longer;
+        all = vpc_words_join(all, (const char *const *)words);
+        vpc_words_free(words);
     }
-    return all;
+    if (why == NULL)
+        return all;
+    *error = vpc_format("%s: option in [process]: %s", implementation->path, why);
+    free(why);
+    vpc_words_free(all);
+    return NULL;
 }

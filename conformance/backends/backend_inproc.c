@@ -81,16 +81,11 @@ static void inproc_destroy(struct vpc_backend *backend)
 
 static bool load_object(struct inproc *self, char **error)
 {
-    const char *pairs[] = {"build", self->config.build, NULL};
-    const char *unknown = "";
-    const char *object = self->config.implementation->object;
-    char *path = object ? vpc_expand(object, pairs, &unknown) : NULL;
+    char *path =
+        vpc_implementation_object(self->config.implementation, self->config.build, error);
 
-    if (path == NULL) {
-        *error = vpc_format("%s: object in [abi] %s%s", self->config.implementation->path,
-                            object ? "has an unknown placeholder: " : "is missing", unknown);
+    if (path == NULL)
         return false;
-    }
     self->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     self->abi = self->object ? dlsym(self->object, VPC_ENDPOINT_ABI_SYMBOL) : NULL;
     if (self->abi == NULL)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backends/socket_backend.h"
+#include "backends/words.h"
 
 #define SLICE_MS 10 /* the log file and the process are looked at so often */
 
@@ -45,49 +46,97 @@ static uint64_t socket_now(struct vpc_backend *backend)
 
 /* ---- the process ---------------------------------------------------------------------------------------------------- */
 
-char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
-                                const char *suffix, const char *options, const char *seconds,
-                                char **error)
-{
-    char *bus = vpc_format("%s/bus%s", self->config.dir, suffix);
-    char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
-    char *log = vpc_format("%s/subject%s.log", self->config.dir, suffix);
-    char *control = vpc_format("%s/control%s", self->config.dir, suffix);
-    const char *pairs[] = {"build",   self->config.build,
-                           "bus",     bus,
-                           "dir",     dir,
-                           "log",     log,
-                           "vm",      self->config.vm,
-                           "tag",     self->config.tag,
-                           "control", control,
-                           "options", options,
-                           "seconds", seconds,
-                           NULL};
-    const char *unknown = "";
-    char *result = vpc_expand(text, pairs, &unknown);
+/* The files of an instance, as placeholders have them. */
+struct names {
+    char *bus, *dir, *log, *control;
+};
 
-    if (result == NULL)
-        *error = vpc_format("%s: an unknown placeholder: %s", self->config.implementation->path,
-                            unknown);
-    free(bus);
-    free(dir);
-    free(log);
-    free(control);
-    return result;
+static struct names names_of(const struct vpc_socket_backend *self, const char *suffix)
+{
+    const char *dir = self->config.dir;
+
+    return (struct names){vpc_format("%s/bus%s", dir, suffix), vpc_format("%s/run%s", dir, suffix),
+                          vpc_format("%s/subject%s.log", dir, suffix),
+                          vpc_format("%s/control%s", dir, suffix)};
 }
 
-static char *expand(struct vpc_socket_backend *self, const char *text, const char *suffix,
-                    const char *options, char **error)
+static void names_free(struct names *names)
 {
-    return vpc_socket_backend_expand(self, text, suffix, options, "", error);
+    free(names->bus);
+    free(names->dir);
+    free(names->log);
+    free(names->control);
 }
 
-static void make_dir(struct vpc_socket_backend *self, const char *suffix)
+/* Takes over the error without a place. */
+static void *misfit(const struct vpc_socket_backend *self, const char *key, char *why, char **error)
+{
+    *error = vpc_format("%s: %s in [process]: %s", self->config.implementation->path, key, why);
+    free(why);
+    return NULL;
+}
+
+char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *key,
+                                  const char *text, const char *suffix, char *const *options,
+                                  const char *seconds, char **error)
+{
+    static char *const none[] = {NULL};
+    struct names names = names_of(self, suffix);
+    const struct vpc_value values[] = {{.name = "build", .text = self->config.build},
+                                       {.name = "bus", .text = names.bus},
+                                       {.name = "dir", .text = names.dir},
+                                       {.name = "log", .text = names.log},
+                                       {.name = "control", .text = names.control},
+                                       {.name = "vm", .text = self->config.vm},
+                                       {.name = "tag", .text = self->config.tag},
+                                       {.name = "options", .words = options ? options : none},
+                                       {.name = "seconds", .text = seconds},
+                                       {.name = NULL}};
+    char *why = NULL, **words = vpc_words_fill(text, values, &why);
+
+    names_free(&names);
+    return why ? misfit(self, key, why, error) : words;
+}
+
+static char *control_path(struct vpc_socket_backend *self, char **error)
+{
+    struct names names = names_of(self, "");
+    const struct vpc_value values[] = {{.name = "build", .text = self->config.build},
+                                       {.name = "bus", .text = names.bus},
+                                       {.name = "dir", .text = names.dir},
+                                       {.name = "control", .text = names.control},
+                                       {.name = "vm", .text = self->config.vm},
+                                       {.name = "tag", .text = self->config.tag},
+                                       {.name = NULL}};
+    char *why = NULL, *path = vpc_fill(self->config.implementation->control, values, &why);
+
+    names_free(&names);
+    return why ? misfit(self, "control", why, error) : path;
+}
+
+/* The command of an instance with its settings; NULL: *error. */
+static char **instance(struct vpc_socket_backend *self, const char *suffix,
+                       const struct vpc_arg *settings, size_t count, char **error)
+{
+    const struct vpc_implementation *implementation = self->config.implementation;
+    char **options = vpc_options(implementation, settings, count, error);
+    char **words = options ? vpc_socket_backend_command(self, "command", implementation->command,
+                                                        suffix, options, "", error)
+                           : NULL;
+
+    vpc_words_free(options);
+    return words;
+}
+
+static bool make_dir(struct vpc_socket_backend *self, const char *suffix, char **error)
 {
     char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
+    bool good = mkdir(dir, 0700) == 0 || errno == EEXIST;
 
-    mkdir(dir, 0700);
+    if (!good)
+        *error = vpc_format("%s: can not be made: %s", dir, strerror(errno));
     free(dir);
+    return good;
 }
 
 static bool socket_start(struct vpc_backend *backend, char **error)
@@ -142,18 +191,15 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
                            char **error)
 {
     struct vpc_socket_backend *self = self_of(backend);
-    struct vpc_process second = {0};
-    char *options = vpc_options(self->config.implementation, option, 1);
-    char *command = expand(self, self->config.implementation->command, "-2", options, error);
+    struct vpc_process second = {.folder = self->config.implementation->folder};
+    char **command = instance(self, "-2", option, 1, error);
     int status = 0;
-    bool good;
+    bool good = command && make_dir(self, "-2", error) &&
+                vpc_process_start(&second, command, self->output_path, error);
 
-    make_dir(self, "-2");
-    good = command && vpc_process_start(&second, command, self->output_path, error);
     *refused = good && vpc_process_wait(&second, &status, 2000) && status != 0;
     vpc_process_end(&second);
-    free(options);
-    free(command);
+    vpc_words_free(command);
     return good;
 }
 
@@ -447,24 +493,19 @@ static void socket_destroy(struct vpc_backend *backend)
     free(self->log_path);
     free(self->output_path);
     free(self->control_path);
-    free(self->command);
+    vpc_words_free(self->command);
     free(self);
 }
 
 static bool prepare(struct vpc_socket_backend *self, char **error)
 {
-    const struct vpc_implementation *implementation = self->config.implementation;
-    char *options = vpc_options(implementation, self->config.options, self->config.option_count);
-
-    self->command = expand(self, implementation->command, "", options, error);
-    free(options);
-    if (self->command)
-        self->control_path = expand(self, implementation->control, "", "", error);
     self->bus_path = vpc_format("%s/bus", self->config.dir);
     self->log_path = vpc_format("%s/subject.log", self->config.dir);
     self->output_path = vpc_format("%s/subject.out", self->config.dir);
-    make_dir(self, "");
-    return self->control_path != NULL;
+    self->command = instance(self, "", self->config.options, self->config.option_count, error);
+    if (self->command)
+        self->control_path = control_path(self, error);
+    return self->control_path && make_dir(self, "", error);
 }
 
 bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
@@ -472,6 +513,7 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
 {
     self->config = *config;
     self->process.descriptors = config->descriptors;
+    self->process.folder = config->implementation->folder;
     self->listener = self->bus = self->log = self->extra_fd = -1;
     self->locals.next_id = 1000;
     self->locals.sink = config->sink;

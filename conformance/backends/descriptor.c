@@ -3,93 +3,306 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/words.h"
+#include "document/embedded.h"
+#include "document/spec.h"
 #include "document/table.h"
 #include "memory.h"
 
+const char *const vpc_features[] = {"control", "events", "wait-ready", "faults", "none", NULL};
+
 struct loader {
     struct vpc_implementation *result;
-    char *why; /* of the first error */
+    char *section;
+    char *name, *value; /* of the entry that is read; NULL: none */
+    int line, begun;    /* the line that is read, and that in which the entry begins */
+    char *why;          /* of the first error */
+    int at;             /* its line */
 };
 
-static int wrong(struct loader *loader, char *why)
+/* The first counts. */
+static void wrong(struct loader *loader, char *why)
 {
-    if (loader->why)
+    if (loader->why) {
         free(why);
-    else
-        loader->why = why;
-    return 0;
+        return;
+    }
+    loader->why = why;
+    loader->at = loader->line;
 }
+
+/* ---- entries -------------------------------------------------------------------------------------------------------- */
+
+enum form {
+    TEXT,
+    LIST,    /* words; it may stand several times */
+    COMMAND, /* words, the first of which is a program */
+};
 
 struct key {
     const char *section;
     const char *name;
     size_t place;
+    enum form form;
 };
 
 #define PLACE(field) offsetof(struct vpc_implementation, field)
 
 static const struct key keys[] = {
-    {"implementation", "name", PLACE(name)},    {"abi", "object", PLACE(object)},
-    {"process", "command", PLACE(command)},     {"process", "option", PLACE(option)},
-    {"process", "control", PLACE(control)},     {"process", "wait_ready", PLACE(wait_ready)},
-    {"process", "adapter", PLACE(adapter)},     {"guest", "files", PLACE(guest_files)},
-    {"guest", "command", PLACE(guest_command)}, {"pics", "features", PLACE(features)},
+    {"implementation", "name", PLACE(name), TEXT},
+    {"abi", "object", PLACE(object), TEXT},
+    {"process", "command", PLACE(command), COMMAND},
+    {"process", "option", PLACE(option), COMMAND},
+    {"process", "control", PLACE(control), TEXT},
+    {"process", "wait_ready", PLACE(wait_ready), COMMAND},
+    {"process", "adapter", PLACE(adapter), COMMAND},
+    {"guest", "files", PLACE(guest_files), LIST},
+    {"guest", "command", PLACE(guest_command), COMMAND},
+    {"pics", "features", PLACE(features), LIST},
 };
 
-static int take_role(struct loader *loader, const char *value)
+static void take_role(struct loader *loader, const char *value)
 {
-    if (strcmp(value, "host") == 0)
+    if (loader->result->role)
+        wrong(loader, vpc_copy("\"role\" in [implementation] stands there twice"));
+    else if (strcmp(value, "host") == 0)
         loader->result->role = VPC_FROM_HOST;
     else if (strcmp(value, "guest") == 0)
         loader->result->role = VPC_FROM_GUEST;
     else
-        return wrong(loader, vpc_format("role is \"%s\"; write host or guest", value));
-    return 1;
+        wrong(loader, vpc_format("role is \"%s\"; write host or guest", value));
 }
 
-static int take_pixit(struct loader *loader, const char *name, const char *value)
+/* Settings of section 10 that are times: only those are asked for. */
+static bool is_time(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n > 3 && strcmp(name + n - 3, "_ms") == 0;
+}
+
+/* NULL when there is such a one in [pixit], else those that there are. */
+static char *known_pixit(const char *name)
+{
+    struct vpc_spec *spec;
+    char *known;
+    bool found;
+
+    if (strcmp(name, "start_ms") == 0 || strcmp(name, "slack_ms") == 0)
+        return NULL;
+    spec = vpc_spec_load(vpc_embedded_document);
+    found = is_time(name) && vpc_spec_setting(spec, name);
+    known = found ? NULL : vpc_copy("start_ms, slack_ms");
+    for (size_t i = 0; known && i < spec->setting_count; i++) {
+        char *longer = known;
+
+        if (!is_time(spec->settings[i].name))
+            continue;
+        known = vpc_format("%s, %s", longer, spec->settings[i].name);
+        free(longer);
+    }
+    vpc_spec_free(spec);
+    return known;
+}
+
+static void take_pixit(struct loader *loader, const char *name, const char *value)
 {
     struct vpc_implementation *result = loader->result;
-    char *end;
-    unsigned long long number = strtoull(value, &end, 10);
+    char *known = known_pixit(name), *end;
+    unsigned long long number;
 
-    if (!isdigit((unsigned char)*value) || *end)
-        return wrong(loader, vpc_format("%s is \"%s\"; write a number", name, value));
+    errno = 0;
+    number = strtoull(value, &end, 10);
+    if (known)
+        wrong(loader, vpc_format("\"%s\" in [pixit] is not known; known are %s", name, known));
+    else if (!isdigit((unsigned char)*value) || *end || errno)
+        wrong(loader, vpc_format("%s is \"%s\"; write a number", name, value));
+    else if (vpc_implementation_pixit(result, name, UINT64_MAX) != UINT64_MAX)
+        wrong(loader, vpc_format("\"%s\" in [pixit] stands there twice", name));
+    free(known);
+    if (loader->why)
+        return;
     result->pixit = vpc_grow_by_one(result->pixit, result->pixit_count, sizeof(*result->pixit));
     result->pixit[result->pixit_count++] = (struct vpc_pixit){vpc_copy(name), number};
-    return 1;
 }
 
-static int take(void *user, const char *section, const char *name, const char *value)
+char *vpc_features_wrong(const char *list)
 {
-    struct loader *loader = user;
+    char *error = NULL, **words = vpc_words_split(list, &error);
 
-    if (strcmp(section, "implementation") == 0 && strcmp(name, "role") == 0)
-        return take_role(loader, value);
-    if (strcmp(section, "pixit") == 0)
-        return take_pixit(loader, name, value);
+    for (size_t i = 0; words && words[i] && !error; i++) {
+        size_t known = 0;
+
+        while (vpc_features[known] && strcmp(vpc_features[known], words[i]) != 0)
+            known++;
+        if (vpc_features[known] == NULL)
+            error = vpc_format("the feature \"%s\" is not known; known are control (a control "
+                               "socket), events (its event stream), wait-ready (a program that "
+                               "waits for the ready event), faults (faults on demand), none",
+                               words[i]);
+    }
+    vpc_words_free(words);
+    return error;
+}
+
+static void take_key(struct loader *loader, const struct key *key, const char *value)
+{
+    char **place = (char **)((char *)loader->result + key->place), *old = *place, *error = NULL;
+    char **words = key->form == TEXT ? NULL : vpc_words_split(value, &error);
+
+    if (error == NULL && key->form == COMMAND && words[0] == NULL)
+        error = vpc_format("\"%s\" in [%s] names no program", key->name, key->section);
+    if (error == NULL && key->place == PLACE(features))
+        error = vpc_features_wrong(value);
+    if (error == NULL && old && key->form != LIST)
+        error = vpc_format("\"%s\" in [%s] stands there twice", key->name, key->section);
+    vpc_words_free(words);
+    if (error) {
+        wrong(loader, error);
+        return;
+    }
+    *place = old ? vpc_format("%s %s", old, value) : vpc_copy(value);
+    free(old);
+}
+
+static void take_entry(struct loader *loader)
+{
+    const char *section = loader->section ? loader->section : "", *name = loader->name;
+
+    if (strcmp(section, "implementation") == 0 && strcmp(name, "role") == 0) {
+        take_role(loader, loader->value);
+        return;
+    }
+    if (strcmp(section, "pixit") == 0) {
+        take_pixit(loader, name, loader->value);
+        return;
+    }
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        char **place = (char **)((char *)loader->result + keys[i].place);
-
         if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
             continue;
-        if (*place)
-            return wrong(loader, vpc_format("\"%s\" in [%s] stands there twice", name, section));
-        *place = vpc_copy(value);
-        return 1;
+        take_key(loader, &keys[i], loader->value);
+        return;
     }
-    return wrong(loader, vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                                    "[implementation], object in [abi], command, control, adapter, "
-                                    "wait_ready and option in "
-                                    "[process], files and command in [guest], features in [pics], "
-                                    "and timers in [pixit]",
-                                    name, section));
+    wrong(loader,
+          vpc_format("\"%s\" in [%s] is not known; known are name and role in "
+                     "[implementation], object in [abi], command, control, adapter, "
+                     "wait_ready and option in [process], files and command in [guest], features "
+                     "in [pics], and times in [pixit]",
+                     name, section));
 }
+
+/* ---- lines ---------------------------------------------------------------------------------------------------------- */
+
+/* What is wrong with an entry is said of the line in which it begins. */
+static void end_entry(struct loader *loader)
+{
+    int line = loader->line;
+
+    if (loader->name == NULL)
+        return;
+    loader->line = loader->begun;
+    take_entry(loader);
+    loader->line = line;
+    free(loader->name);
+    free(loader->value);
+    loader->name = loader->value = NULL;
+}
+
+/* Without the spaces around it, and what begins with a space and a semicolon. */
+static char *bare(const char *text, size_t n)
+{
+    size_t from = 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (text[i] == ';' && isspace((unsigned char)text[i - 1]))
+            n = i;
+    while (from < n && isspace((unsigned char)text[from]))
+        from++;
+    while (n > from && isspace((unsigned char)text[n - 1]))
+        n--;
+    return vpc_copy_n(text + from, n - from);
+}
+
+static void take_section(struct loader *loader, const char *line)
+{
+    const char *end = strchr(line, ']');
+
+    if (end == NULL) {
+        wrong(loader, vpc_copy("the name of a section ends with ]"));
+        return;
+    }
+    free(loader->section);
+    loader->section = bare(line + 1, (size_t)(end - line) - 1);
+}
+
+static void begin_entry(struct loader *loader, const char *line)
+{
+    const char *equals = strchr(line, '=');
+
+    if (equals == NULL || equals == line) {
+        wrong(loader, vpc_copy("neither [section], NAME = VALUE nor comment"));
+        return;
+    }
+    loader->begun = loader->line;
+    loader->name = bare(line, (size_t)(equals - line));
+    loader->value = bare(equals + 1, strlen(equals + 1));
+}
+
+static void continue_entry(struct loader *loader, const char *line)
+{
+    char *more = bare(line, strlen(line)), *value = loader->value;
+
+    loader->value = vpc_format("%s%s%s", value, *value && *more ? " " : "", more);
+    free(value);
+    free(more);
+}
+
+static void take_line(struct loader *loader, const char *line)
+{
+    const char *text = line + strspn(line, " \t\r");
+
+    if (*text == '\0' || *text == ';' || *text == '#')
+        return;
+    if (text > line && loader->name) {
+        continue_entry(loader, line);
+        return;
+    }
+    end_entry(loader);
+    if (*text == '[')
+        take_section(loader, text);
+    else
+        begin_entry(loader, text);
+}
+
+/* False with errno when the file can not be read. */
+static bool read_lines(struct loader *loader, const char *path)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin a file with it */
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool good = file != NULL;
+
+    while (good && loader->why == NULL && (errno = 0, getline(&line, &room, file) >= 0)) {
+        bool marked = loader->line++ == 0 && strncmp(line, mark, 3) == 0;
+
+        line[strcspn(line, "\n")] = '\0';
+        take_line(loader, marked ? line + 3 : line);
+    }
+    good = good && errno == 0 && !ferror(file);
+    if (good && loader->why == NULL)
+        end_entry(loader);
+    free(line);
+    if (file && fclose(file) != 0)
+        good = false;
+    return good;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------ */
 
 static const char *what_is_missing(const struct vpc_implementation *result)
 {
@@ -102,34 +315,52 @@ static const char *what_is_missing(const struct vpc_implementation *result)
     return NULL;
 }
 
+static void set_default(char **place, const char *value)
+{
+    if (*place == NULL)
+        *place = vpc_copy(value);
+}
+
+/* NULL with errno when there is no such file. */
+static char *folder_of(const char *path)
+{
+    char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
+
+    if (slash)
+        slash[slash == real] = '\0';
+    return real;
+}
+
+static char *what_is_wrong(struct loader *loader, const char *path)
+{
+    const char *missing;
+
+    loader->result->folder = folder_of(path);
+    if (loader->result->folder == NULL || !read_lines(loader, path))
+        return vpc_format("%s: can not be read: %s", path, strerror(errno));
+    if (loader->why)
+        return vpc_format("%s:%d: %s", path, loader->at, loader->why);
+    missing = what_is_missing(loader->result);
+    return missing ? vpc_format("%s:1: %s", path, missing) : NULL;
+}
+
 struct vpc_implementation *vpc_implementation_load(const char *path, char **error)
 {
     struct loader loader = {.result = vpc_alloc(sizeof(struct vpc_implementation))};
-    int line = ini_parse(path, take, &loader);
-    const char *missing;
 
     loader.result->path = vpc_copy(path);
-    missing = what_is_missing(loader.result);
-    *error = NULL;
-    if (line < 0)
-        *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
-    else if (line > 0)
-        *error =
-            vpc_format("%s:%d: %s", path, line,
-                       loader.why ? loader.why : "neither [section], NAME = VALUE nor comment");
-    else if (missing)
-        *error = vpc_format("%s:1: %s", path, missing);
+    *error = what_is_wrong(&loader, path);
+    free(loader.section);
+    free(loader.name);
+    free(loader.value);
     free(loader.why);
     if (*error) {
         vpc_implementation_free(loader.result);
         return NULL;
     }
-    if (!loader.result->features)
-        loader.result->features = vpc_copy("");
-    if (!loader.result->control)
-        loader.result->control = vpc_copy("%{control}");
-    if (!loader.result->option)
-        loader.result->option = vpc_copy("--option %{name}=%{value}");
+    set_default(&loader.result->features, "");
+    set_default(&loader.result->control, "%{control}");
+    set_default(&loader.result->option, "--option %{name}=%{value}");
     return loader.result;
 }
 
@@ -141,6 +372,7 @@ void vpc_implementation_free(struct vpc_implementation *implementation)
         free(implementation->pixit[i].name);
     free(implementation->pixit);
     free(implementation->path);
+    free(implementation->folder);
     free(implementation);
 }
 
@@ -168,30 +400,26 @@ uint64_t vpc_implementation_pixit(const struct vpc_implementation *implementatio
     return otherwise;
 }
 
-static const char *value_of(const char *const *pairs, const char *name, size_t n)
+char *vpc_implementation_path(const struct vpc_implementation *implementation, const char *path)
 {
-    for (; *pairs; pairs += 2)
-        if (strlen(*pairs) == n && strncmp(*pairs, name, n) == 0)
-            return pairs[1];
-    return NULL;
+    return *path == '/' ? vpc_copy(path) : vpc_format("%s/%s", implementation->folder, path);
 }
 
-char *vpc_expand(const char *text, const char *const *pairs, const char **unknown)
+char *vpc_implementation_object(const struct vpc_implementation *implementation, const char *build,
+                                char **error)
 {
-    struct vpc_buffer out = {0};
+    const struct vpc_value values[] = {{.name = "build", .text = build}, {.name = NULL}};
+    char *why = NULL, *path, *absolute;
 
-    while (*text) {
-        size_t n = strncmp(text, "%{", 2) == 0 ? strcspn(text, "}") : 0;
-        const char *value = n ? value_of(pairs, text + 2, n - 2) : NULL;
-
-        if (n && value == NULL) {
-            *unknown = text;
-            vpc_buffer_free(&out);
-            return NULL;
-        }
-        vpc_buffer_add(&out, n ? value : text, n ? strlen(value) : 1);
-        text += n ? n + (text[n] == '}') : 1;
+    if (implementation->object == NULL) {
+        *error = vpc_format("%s: object in [abi] is missing", implementation->path);
+        return NULL;
     }
-    vpc_buffer_fill(&out, 0, 1);
-    return (char *)out.data;
+    path = vpc_fill(implementation->object, values, &why);
+    absolute = path ? vpc_implementation_path(implementation, path) : NULL;
+    if (why)
+        *error = vpc_format("%s: object in [abi]: %s", implementation->path, why);
+    free(path);
+    free(why);
+    return absolute;
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/words.h"
 #include "document/table.h"
 #include "memory.h"
 #include "vm/vm_hash.h"
@@ -37,26 +38,38 @@ static bool add_overlay(struct image *image, char *overlay, char **error)
     return false;
 }
 
+/* Each word is FROM:TO or FROM:TO:MODE. */
 static bool add_files(struct image *image, const char *build, char **error)
 {
-    const char *pairs[] = {"build", build, NULL}, *unknown = "";
-    const char *files = image->implementation->guest_files;
-    char *list = vpc_expand(files ? files : "", pairs, &unknown), *rest = list, *word;
+    const struct vpc_implementation *implementation = image->implementation;
+    const struct vpc_value values[] = {{.name = "build", .text = build}, {.name = NULL}};
+    const char *files = implementation->guest_files ? implementation->guest_files : "";
+    char *why = NULL, **list = vpc_words_fill(files, values, &why);
     bool good = list != NULL;
 
     if (!good)
-        *error = vpc_format("%s: files in [guest] has an unknown placeholder: %s; known is build",
-                            image->implementation->path, unknown);
-    while (good && (word = strsep(&rest, " \t\n")) != NULL)
-        good = *word == '\0' || add_overlay(image, vpc_copy(word), error);
-    free(list);
+        *error = vpc_format("%s: files in [guest]: %s", implementation->path, why);
+    for (size_t i = 0; good && list[i]; i++)
+        good = add_overlay(image, vpc_implementation_path(implementation, list[i]), error);
+    vpc_words_free(list);
+    free(why);
     return good;
+}
+
+/* What stands before :/, the last of them, or all where there is none. */
+static char *source_of(const char *overlay)
+{
+    const char *end = overlay + strlen(overlay);
+
+    for (const char *at = strstr(overlay, ":/"); at; at = strstr(at + 1, ":/"))
+        end = at;
+    return vpc_copy_n(overlay, (size_t)(end - overlay));
 }
 
 static bool hash_overlay(const struct image *image, const char *overlay, uint64_t *hash,
                          char **error)
 {
-    char *source = vpc_copy_n(overlay, strcspn(overlay, ":"));
+    char *source = source_of(overlay);
     int wrong = vpc_hash_file(hash, source);
 
     *hash = vpc_hash_text(*hash, overlay);

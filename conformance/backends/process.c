@@ -21,45 +21,22 @@
 #define OUTPUT_KEPT (1 << 20)
 #define LAST_WORDS  200 /* octets of a program's output that are shown */
 
-/* The words of the text, then `more` (NULL: none); NULL when the text has none. */
-static char **words_of(char *text, const char *const *more)
-{
-    char **words = NULL, *rest = NULL;
-    size_t count = 0;
-
-    for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        words = vpc_grow(words, count + 2, sizeof(*words));
-        words[count++] = word;
-        words[count] = NULL;
-    }
-    for (; count > 0 && more && *more; more++) {
-        words = vpc_grow(words, count + 2, sizeof(*words));
-        words[count++] = (char *)(uintptr_t)*more;
-        words[count] = NULL;
-    }
-    return words;
-}
-
 /* The error of an exec comes back through a pipe that the exec closes. */
-static _Noreturn void child(const struct vpc_process *process, char **words, const char *output,
-                            int joined, int report, pid_t parent)
+static _Noreturn void child(const struct vpc_process *process, char *const *words,
+                            const char *output, int joined, int report, pid_t parent)
 {
     struct rlimit most = {(rlim_t)process->descriptors, (rlim_t)process->descriptors};
     int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int failed;
 
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(127);
-    dup2(joined < 0 ? null : joined, STDIN_FILENO);
-    dup2(joined < 0 ? out : joined, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    signal(SIGPIPE, SIG_DFL);
-    if (process->descriptors)
-        setrlimit(RLIMIT_NOFILE, &most);
-    execvp(words[0], words);
+    if (out >= 0 && null >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+        getppid() == parent && dup2(joined < 0 ? null : joined, STDIN_FILENO) >= 0 &&
+        dup2(joined < 0 ? out : joined, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
+        signal(SIGPIPE, SIG_DFL) != SIG_ERR &&
+        (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
+        (process->folder == NULL || chdir(process->folder) == 0))
+        execvp(words[0], words);
     failed = errno;
     if (write(report, &failed, sizeof(failed)) < 0)
         _exit(126);
@@ -67,59 +44,63 @@ static _Noreturn void child(const struct vpc_process *process, char **words, con
 }
 
 /* joined: what the process has for standard input and output; -1: nothing, and the file. */
-static bool start(struct vpc_process *process, const char *command, const char *const *more,
-                  const char *output, int joined, char **error)
+static bool start(struct vpc_process *process, char *const *words, const char *output, int joined,
+                  char **error)
 {
-    char *text = vpc_copy(command);
-    char **words = words_of(text, more);
     int report[2], failed = 0;
     pid_t parent = getpid();
+    ssize_t n;
 
-    if (words == NULL || pipe2(report, O_CLOEXEC) != 0 || (process->pid = fork()) < 0) {
-        *error = vpc_format("\"%s\" can not be started: %s", command,
-                            words ? strerror(errno) : "it is empty");
-        process->pid = 0;
-        free(words);
-        free(text);
+    if (pipe2(report, O_CLOEXEC) != 0) {
+        *error = vpc_format("%s can not be started: pipe: %s", words[0], strerror(errno));
         return false;
     }
+    process->pid = fork();
     if (process->pid == 0)
         child(process, words, output, joined, report[1], parent);
-    setpgid(process->pid, process->pid);
+    failed = process->pid < 0 ? errno : 0;
     close(report[1]);
-    if (read(report[0], &failed, sizeof(failed)) == (ssize_t)sizeof(failed)) {
-        *error = vpc_format("%s can not be started: %s", words[0], strerror(failed));
-        vpc_process_end(process);
+    if (process->pid > 0) {
+        setpgid(process->pid, process->pid); /* the child does it too: whoever comes first */
+        while ((n = read(report[0], &failed, sizeof(failed))) < 0 && errno == EINTR)
+            ;
+        failed = n < 0 ? errno : failed;
     }
     close(report[0]);
-    free(words);
-    free(text);
-    return *error == NULL;
+    if (failed) {
+        *error = vpc_format("%s can not be started: %s", words[0], strerror(failed));
+        process->pid = process->pid < 0 ? 0 : process->pid;
+        vpc_process_end(process);
+    }
+    return failed == 0;
 }
 
-bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
+bool vpc_process_start(struct vpc_process *process, char *const *words, const char *output,
                        char **error)
 {
-    return start(process, command, NULL, output, -1, error);
+    return start(process, words, output, -1, error);
 }
 
-bool vpc_process_join(struct vpc_process *process, const char *command, const char *const *more,
-                      const char *output, int *joined, char **error)
+bool vpc_process_join(struct vpc_process *process, char *const *words, const char *output,
+                      int *joined, char **error)
 {
     int ends[2];
+    bool good = false;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        *error = vpc_format("\"%s\" can not be started: %s", command, strerror(errno));
+        *error = vpc_format("%s can not be started: socketpair: %s", words[0], strerror(errno));
         return false;
     }
-    if (start(process, command, more, output, ends[1], error)) {
-        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
+        *error = vpc_format("%s can not be started: fcntl: %s", words[0], strerror(errno));
+    else
+        good = start(process, words, output, ends[1], error);
+    if (good)
         *joined = ends[0];
-    } else {
+    else
         close(ends[0]);
-    }
     close(ends[1]);
-    return *error == NULL;
+    return good;
 }
 
 bool vpc_process_ended(struct vpc_process *process, int *status)

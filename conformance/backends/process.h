@@ -12,17 +12,19 @@
 #include <sys/types.h>
 
 struct vpc_process {
-    pid_t pid;       /* 0: none */
-    int descriptors; /* set before the start: as many as it may have open; 0: as the system says */
+    pid_t pid; /* 0: none */
+    /* Set before the start: */
+    int descriptors;    /* as many as it may have open; 0: as the system says */
+    const char *folder; /* in which it is started; NULL: in this one */
 };
 
-/* Starts the command, its words parted by spaces; its output is appended to the file.  False: *error, the caller's. */
-bool vpc_process_start(struct vpc_process *process, const char *command, const char *output,
+/* Starts the command, a list of words; its output is appended to the file.  False: *error, the caller's. */
+bool vpc_process_start(struct vpc_process *process, char *const *words, const char *output,
                        char **error);
-/* The same; `more` (ends with NULL) are further words, whatever they hold; *joined is the harness's end of a socket that is the
- * process's standard input and output, not blocking and close-on-exec.  Only its messages go to the file. */
-bool vpc_process_join(struct vpc_process *process, const char *command, const char *const *more,
-                      const char *output, int *joined, char **error);
+/* The same; *joined is the harness's end of a socket that is the process's standard input and output, not blocking and
+ * close-on-exec.  Only its messages go to the file. */
+bool vpc_process_join(struct vpc_process *process, char *const *words, const char *output,
+                      int *joined, char **error);
 /* Whether it has ended, with its wait status; asks once and does not wait. */
 bool vpc_process_ended(struct vpc_process *process, int *status);
 /* The same, but waits for at most so long. */

@@ -19,6 +19,7 @@
 #include "backends/process.h"
 #include "backends/qemu_guest.h"
 #include "backends/socket_io.h"
+#include "backends/words.h"
 
 #define SETTLE_MS 20 /* without an octet: what QEMU held is through */
 #define DRAIN_MS  1000
@@ -135,68 +136,62 @@ static void guest_bus_read(struct vpc_backend *backend, bool on)
 /* ---- the subject ------------------------------------------------------------------------------------------------------ */
 
 /* The guest's paths; a second instance has others, and no bus. */
-static char *expand_command(struct vpc_qemu_guest *self, const char *name,
-                            const struct vpc_arg *options, size_t count, char **error)
+static char **fill_command(struct vpc_qemu_guest *self, const char *name, char *const *options,
+                           char **error)
 {
     const struct vpc_implementation *implementation = self->qemu.config.implementation;
     bool first = strcmp(name, "subject") == 0;
-    char *settings = vpc_options(implementation, options, count);
     char *control = vpc_format(VPC_GUEST_DIR "/%s.control", name);
     char *log = vpc_format(VPC_GUEST_DIR "/%s.log", name);
     char *bus = first ? vpc_copy(VPC_VM_BUS_PORT) : vpc_format(VPC_GUEST_DIR "/%s.bus", name);
-    const char *pairs[] = {"bus",     bus,
-                           "control", control,
-                           "log",     log,
-                           "dir",     VPC_GUEST_DIR,
-                           "vm",      self->qemu.config.vm,
-                           "tag",     self->qemu.config.tag,
-                           "options", settings,
-                           NULL};
-    const char *unknown = "";
-    char *command = vpc_expand(implementation->guest_command, pairs, &unknown);
+    const struct vpc_value values[] = {{.name = "bus", .text = bus},
+                                       {.name = "control", .text = control},
+                                       {.name = "log", .text = log},
+                                       {.name = "dir", .text = VPC_GUEST_DIR},
+                                       {.name = "vm", .text = self->qemu.config.vm},
+                                       {.name = "tag", .text = self->qemu.config.tag},
+                                       {.name = "options", .words = options},
+                                       {.name = NULL}};
+    char *why = NULL, **words = vpc_words_fill(implementation->guest_command, values, &why);
 
-    if (command == NULL)
-        *error = vpc_format("%s: command in [guest] has an unknown placeholder: %s",
-                            implementation->path, unknown);
-    free(settings);
+    if (why)
+        *error = vpc_format("%s: command in [guest]: %s", implementation->path, why);
+    free(why);
     free(control);
     free(log);
     free(bus);
-    return command;
+    return words;
 }
 
-/* Its words are parted by spaces. */
-static uint32_t request_run(struct vpc_puppet *puppet, char *command)
+static char **command_of(struct vpc_qemu_guest *self, const char *name,
+                         const struct vpc_arg *settings, size_t count, char **error)
 {
-    const char *argv[256];
-    size_t count = 0;
-    char *word;
+    char **options = vpc_options(self->qemu.config.implementation, settings, count, error);
+    char **words = options ? fill_command(self, name, options, error) : NULL;
 
-    while (count < 255 && (word = strsep(&command, " ")) != NULL)
-        if (*word)
-            argv[count++] = word;
-    argv[count] = NULL;
-    return count ? vpc_puppet_run(puppet, argv) : 0;
+    vpc_words_free(options);
+    return words;
 }
 
 /* Takes over the command. */
-static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char *command, char **error)
+static struct vpc_thing *run_command(struct vpc_qemu_guest *self, char **command, char **error)
 {
     struct vpc_puppet *puppet = command ? vpc_qemu_puppet(&self->qemu) : NULL;
     struct vpc_thing *thing = NULL;
     bool good;
 
     if (puppet)
-        thing = vpc_thing_add(self, VPC_THING_COMMAND, request_run(puppet, command), 0);
+        thing = vpc_thing_add(self, VPC_THING_COMMAND,
+                              vpc_puppet_run(puppet, (const char *const *)command), 0);
     good = thing && vpc_thing_opens(self, thing);
     if (!good && thing && thing->error && *error == NULL)
         *error =
             vpc_format("%s: the guest can not run %s: %s; do files in [guest] lay it there?",
-                       self->qemu.config.implementation->path, command, strerror(thing->error));
+                       self->qemu.config.implementation->path, command[0], strerror(thing->error));
     else if (!good && *error == NULL)
         *error =
             vpc_format("VM %s: it was lost while the subject was started", self->qemu.config.vm);
-    free(command);
+    vpc_words_free(command);
     return good ? thing : NULL;
 }
 
@@ -226,7 +221,7 @@ static bool guest_start(struct vpc_backend *backend, char **error)
         return false;
     }
     self->subject = run_command(
-        self, expand_command(self, "subject", config->options, config->option_count, error), error);
+        self, command_of(self, "subject", config->options, config->option_count, error), error);
     if (self->subject && self->subject->exited) /* it was too quick to be known */
         vpc_qemu_guest_ended(self);
     bus_look(self);
@@ -310,7 +305,7 @@ static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *opt
 {
     struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
     struct vpc_thing *second =
-        run_command(self, expand_command(self, "second", option, 1, error), error);
+        run_command(self, command_of(self, "second", option, 1, error), error);
     struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
 
     if (second == NULL || puppet == NULL)

@@ -15,6 +15,7 @@
 
 #include "backends/adapter.h"
 #include "backends/socket_backend.h"
+#include "backends/words.h"
 
 enum {
     ANSWER_MS = 10000, /* for the first line of an adapter */
@@ -42,19 +43,22 @@ static bool first_line(int fd, char *line, size_t size)
 
 /* ---- connections ------------------------------------------------------------------------------------------------------ */
 
-static int join(struct vpc_socket_backend *self, const char *const *words)
+static int join(struct vpc_socket_backend *self, const char *const *more)
 {
-    char *error = NULL, *command = vpc_socket_backend_expand(
-                            self, self->config.implementation->adapter, "", "", "", &error);
-    struct vpc_process process = {0};
+    const struct vpc_implementation *implementation = self->config.implementation;
+    char *error = NULL, **words = vpc_socket_backend_command(
+                            self, "adapter", implementation->adapter, "", NULL, "", &error);
+    struct vpc_process process = {.folder = implementation->folder};
     int fd = -1;
 
-    if (command && vpc_process_join(&process, command, words, self->output_path, &fd, &error)) {
+    if (words)
+        words = vpc_words_join(words, more);
+    if (words && vpc_process_join(&process, words, self->output_path, &fd, &error)) {
         self->adapters =
             vpc_grow_by_one(self->adapters, self->adapter_count, sizeof(*self->adapters));
         self->adapters[self->adapter_count++] = process;
     }
-    free(command);
+    vpc_words_free(words);
     free(error);
     errno = fd < 0 ? EPROTO : 0;
     return fd;
@@ -104,28 +108,34 @@ void vpc_socket_adapters_end(struct vpc_socket_backend *self)
 /* ---- the probe --------------------------------------------------------------------------------------------------------- */
 
 /* Before any run there is no bus, no folder and no machine: the adapter gets a hyphen for each. */
-static char *expand(const struct vpc_implementation *implementation, const char *build,
-                    char **error)
+static char **probe_of(const struct vpc_implementation *implementation, const char *build,
+                       char **error)
 {
-    const char *pairs[] = {"build",   build, "bus",     "-",   "dir", "-",       "log",
-                           "-",       "vm",  "-",       "tag", "-",   "control", "-",
-                           "options", "",    "seconds", "0",   NULL};
-    const char *unknown = "";
-    char *command = vpc_expand(implementation->adapter, pairs, &unknown);
+    static char *const none[] = {NULL};
+    const struct vpc_value values[] = {
+        {.name = "build", .text = build}, {.name = "bus", .text = "-"},
+        {.name = "dir", .text = "-"},     {.name = "log", .text = "-"},
+        {.name = "control", .text = "-"}, {.name = "vm", .text = "-"},
+        {.name = "tag", .text = "-"},     {.name = "options", .words = none},
+        {.name = "seconds", .text = "0"}, {.name = NULL}};
+    char *why = NULL, **words = vpc_words_fill(implementation->adapter, values, &why);
 
-    if (command == NULL)
-        *error =
-            vpc_format("%s: adapter: an unknown placeholder: %s", implementation->path, unknown);
-    return command;
+    if (why)
+        *error = vpc_format("%s: adapter in [process]: %s", implementation->path, why);
+    free(why);
+    return words ? vpc_words_join(words, (const char *const[]){"probe", NULL}) : NULL;
 }
 
 static bool take_answer(struct vpc_implementation *implementation, const char *line, char **error)
 {
     json_t *answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
     const char *features = json_string_value(json_object_get(answer, "features"));
-    bool good = json_integer_value(json_object_get(answer, "adapter")) == 1 && features;
+    char *wrong = features ? vpc_features_wrong(features) : NULL;
+    bool good = json_integer_value(json_object_get(answer, "adapter")) == 1 && features && !wrong;
 
-    if (good) {
+    if (wrong) {
+        *error = vpc_format("%s: adapter: %s", implementation->path, wrong);
+    } else if (good) {
         free(implementation->features);
         implementation->features = vpc_copy(features);
     } else {
@@ -133,30 +143,30 @@ static bool take_answer(struct vpc_implementation *implementation, const char *l
                             "{\"adapter\": 1, \"features\": \"...\"}",
                             implementation->path, line);
     }
+    free(wrong);
     json_decref(answer);
     return good;
 }
 
 bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *build, char **error)
 {
-    struct vpc_process process = {0};
-    char line[LINE_MAX_OCTETS], *command;
+    struct vpc_process process = {.folder = implementation->folder};
+    char line[LINE_MAX_OCTETS], **words;
     bool good = false;
     int fd;
 
     if (implementation->adapter == NULL)
         return true;
-    command = expand(implementation, build, error);
-    if (command && vpc_process_join(&process, command, (const char *const[]){"probe", NULL},
-                                    "/dev/null", &fd, error)) {
+    words = probe_of(implementation, build, error);
+    if (words && vpc_process_join(&process, words, "/dev/null", &fd, error)) {
         if (first_line(fd, line, sizeof(line)))
             good = take_answer(implementation, line, error);
         else
             *error = vpc_format("%s: adapter: \"%s probe\" answers no line within %d s",
-                                implementation->path, command, ANSWER_MS / 1000);
+                                implementation->path, words[0], ANSWER_MS / 1000);
         close(fd);
     }
     vpc_process_end(&process);
-    free(command);
+    vpc_words_free(words);
     return good;
 }

@@ -34,7 +34,7 @@ struct vpc_socket_backend {
     size_t adapter_count;
     struct vpc_waiting *waiters;
     size_t waiter_count;
-    char *bus_path, *log_path, *output_path, *control_path, *command;
+    char *bus_path, *log_path, *output_path, *control_path, **command;
     int listener, bus, log;
     struct vpc_buffer bus_out, log_in;
     int extra_fd; /* of a bus that is no socket, polled too; -1: none */
@@ -45,10 +45,13 @@ struct vpc_socket_backend {
 /* Fills a zeroed value, its base.ops apart; destroy it in any case. */
 bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
                               const struct vpc_backend_config *config, char **error);
-/* Expands a text of the descriptor; suffix parts the files of a second instance from those of the first.  NULL: *error. */
-char *vpc_socket_backend_expand(struct vpc_socket_backend *self, const char *text,
-                                const char *suffix, const char *options, const char *seconds,
-                                char **error);
+/*
+ * A command of the descriptor, filled in; suffix parts the files of a second instance from those of the first.  key is its
+ * name there, for the error; options (NULL: none) and seconds are what %{options} and %{seconds} stand for.  NULL: *error.
+ */
+char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *key,
+                                  const char *text, const char *suffix, char *const *options,
+                                  const char *seconds, char **error);
 /* Tells the sink. */
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);

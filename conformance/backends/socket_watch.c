@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "backends/socket_backend.h"
+#include "backends/words.h"
 
 bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error)
 {
@@ -35,20 +36,21 @@ bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t l
 {
     struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
     const struct vpc_implementation *implementation = self->config.implementation;
-    struct vpc_waiting one = {.id = waiter, .status = -1};
-    char seconds[32], *command;
+    struct vpc_waiting one = {.id = waiter, .status = -1, .process.folder = implementation->folder};
+    char seconds[32], **command;
 
     if (implementation->wait_ready == NULL) {
         *error = vpc_format("%s: wait_ready in [process] is missing", implementation->path);
         return false;
     }
     snprintf(seconds, sizeof(seconds), "%.3f", (double)limit_ms / 1000);
-    command = vpc_socket_backend_expand(self, implementation->wait_ready, "", "", seconds, error);
+    command = vpc_socket_backend_command(self, "wait_ready", implementation->wait_ready, "", NULL,
+                                         seconds, error);
     if (command && vpc_process_start(&one.process, command, self->output_path, error)) {
         self->waiters = vpc_grow_by_one(self->waiters, self->waiter_count, sizeof(*self->waiters));
         self->waiters[self->waiter_count++] = one;
     }
-    free(command);
+    vpc_words_free(command);
     return *error == NULL;
 }
 
