@@ -91,7 +91,7 @@ static void drop_earlier_sessions(struct vpc_run *run)
 
     for (; at; at = next) {
         next = at->next;
-        if (at->frame.session != run->tester.session)
+        if (at->frame.session != run->tester.peer.session)
             vpc_tester_drop(&run->tester, at);
     }
 }
@@ -147,11 +147,11 @@ static void set_session_variables(struct vpc_run *run)
     const struct vpc_tester *tester = &run->tester;
     char number[24];
 
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer_epoch);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.subject_epoch);
     vpc_set_variable(run, "subject_epoch", number);
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->epoch);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.epoch);
     vpc_set_variable(run, "tester_epoch", number);
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->session);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.session);
     vpc_set_variable(run, "session_id", number);
 }
 
@@ -169,20 +169,21 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         run->progress->announced = announcements(run, not_ready);
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
-        tester->peer_epoch = tester->peer_echo = tester->told = 0;
+        tester->peer.subject_epoch = tester->peer.subject_echo = tester->peer.told = 0;
         greet(run, step);
         run->progress->sent_mark = vpc_now(run);
     }
     if (run->progress->phase == 1) {
-        bool heard = tester->session != 0;
+        bool heard = tester->peer.session != 0;
 
-        if (heard && tester->told == tester->peer_epoch) {
+        if (heard && tester->peer.told == tester->peer.subject_epoch) {
             run->progress->phase = 2;
             set_session_variables(run);
             drop_earlier_sessions(run); /* HELLOs have no session */
             if (subject_host && !not_ready)
                 send_ready(run);
-        } else if ((tester->peer_epoch && tester->told != tester->peer_epoch) ||
+        } else if ((tester->peer.subject_epoch &&
+                    tester->peer.told != tester->peer.subject_epoch) ||
                    vpc_now(run) >= run->progress->sent_mark + HELLO_MS) {
             greet(run, step);
             run->progress->sent_mark = vpc_now(run);
@@ -297,7 +298,7 @@ static bool apply_args(struct vpc_run *run, const struct vpc_step *step, struct 
             vpc_frame_set_text(frame, arg->key, arg->value);
         } else if (!seal && strcmp(arg->value, "fresh") == 0) {
             vpc_tester_new_epoch(&run->tester);
-            vpc_frame_set(frame, arg->key, run->tester.epoch);
+            vpc_frame_set(frame, arg->key, run->tester.peer.epoch);
         } else if (!seal) {
             if (!vpc_number_of(run, arg, &value))
                 return false;

@@ -29,7 +29,7 @@ static uint64_t field(const struct vpc_frame *frame, const char *name)
 
 uint64_t vpc_tester_random(struct vpc_tester *tester)
 {
-    uint64_t x = tester->random += 0x9e3779b97f4a7c15;
+    uint64_t x = tester->peer.random += 0x9e3779b97f4a7c15;
 
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
     x = (x ^ x >> 27) * 0x94d049bb133111eb;
@@ -44,7 +44,7 @@ void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
                                   .role = role,
                                   .monitor = monitor,
                                   .trace = trace,
-                                  .random = seed ^ 0x7e57e7,
+                                  .peer.random = seed ^ 0x7e57e7,
                                   .auto_heartbeat = true,
                                   .auto_credit = true,
                                   .auto_released = true};
@@ -86,16 +86,16 @@ void vpc_tester_connected(struct vpc_tester *tester)
 
     vpc_decoder_end(&tester->decoder);
     vpc_decoder_begin(&tester->decoder, tester->table, from);
-    tester->peer_epoch = tester->peer_echo = tester->session = 0;
-    tester->told = 0;
+    tester->peer.subject_epoch = tester->peer.subject_echo = tester->peer.session = 0;
+    tester->peer.told = 0;
     vpc_buffer_free(&tester->out);
     forget_channels(tester);
 }
 
 void vpc_tester_new_epoch(struct vpc_tester *tester)
 {
-    tester->epoch = vpc_tester_random(tester) | 1;
-    tester->session = 0;
+    tester->peer.epoch = vpc_tester_random(tester) | 1;
+    tester->peer.session = 0;
     forget_channels(tester);
 }
 
@@ -147,8 +147,8 @@ static void fill_hello(struct vpc_tester *tester, struct vpc_frame *frame)
     vpc_frame_set(frame, "version_min", 256);
     vpc_frame_set(frame, "version_max", 256);
     vpc_frame_set(frame, "max_pairs", 16);
-    vpc_frame_set(frame, "epoch", tester->epoch);
-    vpc_frame_set(frame, "echo", tester->peer_epoch);
+    vpc_frame_set(frame, "epoch", tester->peer.epoch);
+    vpc_frame_set(frame, "echo", tester->peer.subject_epoch);
     vpc_frame_set(frame, "heartbeat_ms", HEARTBEAT_MS);
     vpc_frame_set_text(frame, "tag", tester->role == VPC_FROM_GUEST ? "VPC-CONFORM" : "");
     vpc_frame_set_text(frame, "name", "vpc-conform 1.0");
@@ -182,7 +182,7 @@ void vpc_tester_prepare(struct vpc_tester *tester, struct vpc_frame *frame,
     } else if (is(frame, "READY")) {
         vpc_frame_set(frame, "ready", 1);
     } else if (is(frame, "HEARTBEAT")) {
-        vpc_frame_set(frame, "count", tester->beats + 1);
+        vpc_frame_set(frame, "count", tester->peer.beats + 1);
     } else {
         fill_channel(tester, frame, vpc_tester_channel(tester, channel));
     }
@@ -194,8 +194,8 @@ void vpc_tester_seal(struct vpc_tester *tester, struct vpc_frame *frame)
         frame->session = 0;
         frame->number = vpc_frame_crc(frame);
     } else {
-        frame->session = tester->session;
-        frame->number = tester->number + 1;
+        frame->session = tester->peer.session;
+        frame->number = tester->peer.number + 1;
     }
 }
 
@@ -206,11 +206,11 @@ static void note_sent(struct vpc_tester *tester, const struct vpc_frame *frame)
     size_t n;
 
     if (is(frame, "HELLO")) {
-        tester->told = field(frame, "echo");
+        tester->peer.told = field(frame, "echo");
         return;
     }
-    tester->number++;
-    tester->beats += is(frame, "HEARTBEAT");
+    tester->peer.number++;
+    tester->peer.beats += is(frame, "HEARTBEAT");
     if (is(frame, "OPEN"))
         add_pair(tester, frame, true);
     if (channel == NULL)
@@ -298,20 +298,21 @@ static void note_hello(struct vpc_tester *tester, struct vpc_received *received)
     const struct vpc_frame *frame = &received->frame;
     uint64_t epoch = field(frame, "epoch"), echo = field(frame, "echo");
 
-    received->repeated = epoch == tester->peer_epoch && echo == tester->peer_echo;
-    tester->peer_epoch = epoch;
-    tester->peer_echo = echo;
-    if (echo == tester->epoch) {
-        uint64_t session = tester->role == VPC_FROM_HOST ? vpc_session_id(tester->epoch, epoch)
-                                                         : vpc_session_id(epoch, tester->epoch);
+    received->repeated = epoch == tester->peer.subject_epoch && echo == tester->peer.subject_echo;
+    tester->peer.subject_epoch = epoch;
+    tester->peer.subject_echo = echo;
+    if (echo == tester->peer.epoch) {
+        uint64_t session = tester->role == VPC_FROM_HOST
+                               ? vpc_session_id(tester->peer.epoch, epoch)
+                               : vpc_session_id(epoch, tester->peer.epoch);
 
-        if (session != tester->session) {
+        if (session != tester->peer.session) {
             forget_channels(tester);
-            tester->number = tester->beats = 0;
+            tester->peer.number = tester->peer.beats = 0;
         }
-        tester->session = session;
+        tester->peer.session = session;
     } else {
-        tester->session = 0;
+        tester->peer.session = 0;
     }
 }
 
@@ -397,7 +398,7 @@ void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received)
 
 uint64_t vpc_tester_deadline(const struct vpc_tester *tester)
 {
-    bool greeted = tester->session && tester->told == tester->peer_epoch;
+    bool greeted = tester->peer.session && tester->peer.told == tester->peer.subject_epoch;
 
     return greeted && tester->auto_heartbeat ? tester->last_sent_ms + HEARTBEAT_MS : UINT64_MAX;
 }

@@ -37,6 +37,18 @@ struct vpc_channel {
     struct vpc_buffer waiting;
 };
 
+/* What a peer remembers, its channels apart; its machine goes back to it (tester_keep.c). */
+struct vpc_peer {
+    uint64_t random; /* a restored machine draws again what it drew before (SES-5) */
+    uint64_t epoch;
+    uint64_t subject_epoch; /* the last heard on this connection; 0: none */
+    uint64_t subject_echo;
+    uint64_t session; /* of which the tester seals its frames; 0: none */
+    uint64_t number;  /* of the last sealed frame */
+    uint64_t told;    /* the subject's epoch that the tester's last HELLO echoed */
+    uint64_t beats;
+};
+
 struct vpc_tester {
     const struct vpc_table *table;
     enum vpc_role_bit role; /* the tester's own */
@@ -46,14 +58,7 @@ struct vpc_tester {
     struct vpc_buffer out;
     struct vpc_received *first, **last;
     struct vpc_channel *channels;
-    uint64_t random;
-    uint64_t epoch;
-    uint64_t peer_epoch; /* the last heard on this connection; 0: none */
-    uint64_t peer_echo;
-    uint64_t session; /* of which the tester seals its frames; 0: none */
-    uint64_t number;  /* of the last sealed frame */
-    uint64_t told;    /* the peer's epoch that the tester's last HELLO echoed */
-    uint64_t beats;
+    struct vpc_peer peer;
     uint64_t last_sent_ms;
     uint64_t last_heard_ms;
     bool auto_heartbeat, auto_credit, auto_released;

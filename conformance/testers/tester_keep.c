@@ -2,15 +2,15 @@
 /*
  * The tester as it was: what a peer goes back to when its virtual machine is restored.
  *
- * Random numbers go back too: a restored machine draws again what it drew before (SES-5).  What does not go back is what the
- * tester is as a judge: the decoder, which must stay where the subject's stream is, and the frames that steps have not taken.
+ * That is its numbers, random ones too (struct vpc_peer), and its channels.  What does not go back is what the tester is as a
+ * judge: the decoder, which must stay where the subject's stream is, and the frames that steps have not taken.
  */
 #include <stdlib.h>
 
 #include "testers/tester.h"
 
 struct vpc_tester_kept {
-    struct vpc_tester numbers; /* its pointers and its buffer are not used */
+    struct vpc_peer peer;
     struct vpc_channel *channels;
 };
 
@@ -36,25 +36,16 @@ struct vpc_tester_kept *vpc_tester_keep(const struct vpc_tester *tester)
 {
     struct vpc_tester_kept *kept = vpc_alloc(sizeof(*kept));
 
-    kept->numbers = *tester;
+    kept->peer = tester->peer;
     kept->channels = copy_channels(tester->channels);
     return kept;
 }
 
 void vpc_tester_go_back(struct vpc_tester *tester, const struct vpc_tester_kept *kept)
 {
-    const struct vpc_tester *then = &kept->numbers;
-
     vpc_channels_free(tester->channels);
     tester->channels = copy_channels(kept->channels);
-    tester->random = then->random;
-    tester->epoch = then->epoch;
-    tester->peer_epoch = then->peer_epoch;
-    tester->peer_echo = then->peer_echo;
-    tester->session = then->session;
-    tester->number = then->number;
-    tester->told = then->told;
-    tester->beats = then->beats;
+    tester->peer = kept->peer;
 }
 
 void vpc_tester_kept_free(struct vpc_tester_kept *kept)
