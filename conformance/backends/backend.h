@@ -124,6 +124,8 @@ struct vpc_backend_ops {
     void (*bus_send)(struct vpc_backend *backend, const void *octets, size_t n);
     size_t (*bus_unsent)(struct vpc_backend *backend);
     void (*bus_read)(struct vpc_backend *backend, bool on);
+    /* Reads so many octets more, then no more until bus_read() says so.  NULL: it can't be told. */
+    void (*bus_take)(struct vpc_backend *backend, size_t octets);
     bool (*control_open)(struct vpc_backend *backend, int client);
     void (*control_line)(struct vpc_backend *backend, int client, const char *line, size_t n);
     /* Octets as they are; none (NULL): it has finished writing.  NULL: there are whole lines only. */
@@ -143,6 +145,8 @@ struct vpc_backend_ops {
     void (*local_close)(struct vpc_backend *backend, int conn);    /* after what waits */
     void (*local_abort)(struct vpc_backend *backend, int conn);
     void (*local_read)(struct vpc_backend *backend, int conn, bool on);
+    /* As bus_take(). */
+    void (*local_take)(struct vpc_backend *backend, int conn, size_t octets);
     size_t (*local_unsent)(struct vpc_backend *backend, int conn);
 };
 

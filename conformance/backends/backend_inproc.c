@@ -105,7 +105,7 @@ static struct vpc_backend *inproc_create(const struct vpc_backend_config *config
     self->config = *config;
     self->now = 1000;
     self->random = config->seed;
-    self->bus_reading = true;
+    self->bus_left = SIZE_MAX;
     self->next_conn = 1000;
     self->options = options_json(config->options, config->option_count);
     if (load_object(self, error))
@@ -263,10 +263,15 @@ static size_t inproc_bus_unsent(struct vpc_backend *backend)
     return 0;
 }
 
+static void inproc_bus_take(struct vpc_backend *backend, size_t octets)
+{
+    self_of(backend)->bus_left = octets;
+    vpc_inproc_settle(self_of(backend));
+}
+
 static void inproc_bus_read(struct vpc_backend *backend, bool on)
 {
-    self_of(backend)->bus_reading = on;
-    vpc_inproc_settle(self_of(backend));
+    inproc_bus_take(backend, on ? SIZE_MAX : 0);
 }
 
 static bool inproc_control_open(struct vpc_backend *backend, int client)
@@ -403,14 +408,19 @@ static void inproc_local_abort(struct vpc_backend *backend, int conn)
     vpc_inproc_settle(self);
 }
 
-static void inproc_local_read(struct vpc_backend *backend, int conn, bool on)
+static void inproc_local_take(struct vpc_backend *backend, int conn, size_t octets)
 {
     struct local *local = vpc_inproc_conn(self_of(backend), conn);
 
     if (local == NULL)
         return;
-    local->reading = on;
+    local->left = octets;
     vpc_inproc_settle(self_of(backend));
+}
+
+static void inproc_local_read(struct vpc_backend *backend, int conn, bool on)
+{
+    inproc_local_take(backend, conn, on ? SIZE_MAX : 0);
 }
 
 static size_t inproc_local_unsent(struct vpc_backend *backend, int conn)
@@ -438,6 +448,7 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .bus_send = inproc_bus_send,
     .bus_unsent = inproc_bus_unsent,
     .bus_read = inproc_bus_read,
+    .bus_take = inproc_bus_take,
     .control_open = inproc_control_open,
     .control_line = inproc_control_line,
     .control_read = inproc_control_read,
@@ -451,5 +462,6 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .local_close = inproc_local_close,
     .local_abort = inproc_local_abort,
     .local_read = inproc_local_read,
+    .local_take = inproc_local_take,
     .local_unsent = inproc_local_unsent,
 };

@@ -305,17 +305,24 @@ static size_t socket_bus_unsent(struct vpc_backend *backend)
 static void read_bus(struct vpc_socket_backend *self)
 {
     char part[65536];
-    ssize_t n = recv(self->bus, part, sizeof(part), 0);
+    ssize_t n = recv(self->bus, part, vpc_read_size(sizeof(part), self->bus_left), 0);
 
-    if (n > 0)
+    if (n > 0) {
+        vpc_read_note((size_t)n, &self->bus_left);
         vpc_socket_backend_tell(self, VPC_SEEN_BUS_OCTETS, 0, part, (size_t)n);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         drop_bus(self);
+    }
+}
+
+static void socket_bus_take(struct vpc_backend *backend, size_t octets)
+{
+    self_of(backend)->bus_left = octets;
 }
 
 static void socket_bus_read(struct vpc_backend *backend, bool on)
 {
-    self_of(backend)->bus_paused = !on;
+    socket_bus_take(backend, on ? SIZE_MAX : 0);
 }
 
 /* ---- step ------------------------------------------------------------------------------------------------------------------ */
@@ -347,9 +354,9 @@ static void turn(struct vpc_socket_backend *self, int timeout)
     bool writes = vpc_buffer_size(&self->bus_out) > 0;
 
     fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
-    fds[1] = (struct pollfd){.fd = self->bus_paused && !writes ? -1 : self->bus,
-                             .events =
-                                 (short)((self->bus_paused ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
+    fds[1] = (struct pollfd){
+        .fd = self->bus_left == 0 && !writes ? -1 : self->bus,
+        .events = (short)((self->bus_left == 0 ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
     for (size_t i = 0; i < controls; i++)
         fds[2 + i] = (struct pollfd){
             .fd = vpc_socket_control_fd(&self->controls[i]),
@@ -447,12 +454,17 @@ static void socket_local_abort(struct vpc_backend *backend, int conn)
         vpc_socket_abort(one);
 }
 
-static void socket_local_read(struct vpc_backend *backend, int conn, bool on)
+static void socket_local_take(struct vpc_backend *backend, int conn, size_t octets)
 {
     struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
 
     if (one)
-        one->paused = !on;
+        one->left = octets;
+}
+
+static void socket_local_read(struct vpc_backend *backend, int conn, bool on)
+{
+    socket_local_take(backend, conn, on ? SIZE_MAX : 0);
 }
 
 static size_t socket_local_unsent(struct vpc_backend *backend, int conn)
@@ -515,6 +527,7 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
     self->process.descriptors = config->descriptors;
     self->process.folder = config->implementation->folder;
     self->listener = self->bus = self->log = self->extra_fd = -1;
+    self->bus_left = SIZE_MAX;
     self->locals.next_id = 1000;
     self->locals.sink = config->sink;
     self->locals.user = config->user;
@@ -552,6 +565,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .bus_send = socket_bus_send,
     .bus_unsent = socket_bus_unsent,
     .bus_read = socket_bus_read,
+    .bus_take = socket_bus_take,
     .control_open = vpc_socket_control_open,
     .control_line = vpc_socket_control_line,
     .control_octets = vpc_socket_control_octets,
@@ -565,5 +579,6 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .local_close = socket_local_close,
     .local_abort = socket_local_abort,
     .local_read = socket_local_read,
+    .local_take = socket_local_take,
     .local_unsent = socket_local_unsent,
 };

@@ -51,7 +51,7 @@ static struct local *add_local(struct inproc *self, uint32_t stream, enum local_
     self->locals[self->local_count++] = local;
     local->stream = stream;
     local->state = state;
-    local->reading = true;
+    local->left = SIZE_MAX;
     return local;
 }
 
@@ -191,14 +191,25 @@ static bool take_actions(struct inproc *self)
 
 /* ---- octets ----------------------------------------------------------------------------------------------------- */
 
+/* How many of n octets are read, and what is left to read then. */
+static size_t take_of(size_t n, size_t *left)
+{
+    if (*left == SIZE_MAX)
+        return n;
+    n = n < *left ? n : *left;
+    *left -= n;
+    return n;
+}
+
 static bool take_bus(struct inproc *self)
 {
     const void *octets;
     size_t n;
 
-    if (!self->listening || !self->bus_reading)
+    if (!self->listening || self->bus_left == 0)
         return false;
     SUBJECT(self, n = self->abi->bus_output(self->endpoint, &octets));
+    n = take_of(n, &self->bus_left);
     if (n == 0)
         return false;
     vpc_inproc_tell(self, VPC_SEEN_BUS_OCTETS, 0, 0, octets, n);
@@ -211,7 +222,7 @@ static bool take_stream(struct inproc *self, struct local *local)
     const void *octets;
     size_t n;
 
-    if (local->state != LOCAL_OPEN || (!local->reading && !local->closed) || local->hung_up)
+    if (local->state != LOCAL_OPEN || (local->left == 0 && !local->closed) || local->hung_up)
         return false;
     SUBJECT(self, n = self->abi->stream_output(self->endpoint, local->stream, &octets));
     if (n == 0)
@@ -221,7 +232,7 @@ static bool take_stream(struct inproc *self, struct local *local)
         SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
         return true;
     }
-    n = n < TAKE_MAX ? n : TAKE_MAX;
+    n = take_of(n < TAKE_MAX ? n : TAKE_MAX, &local->left);
     vpc_inproc_tell(self, VPC_SEEN_LOCAL_OCTETS, local->conn, 0, octets, n);
     SUBJECT(self, self->abi->stream_sent(self->endpoint, local->stream, n));
     return true;

@@ -17,7 +17,8 @@ struct local {
     uint64_t deadline; /* CONNECTING: when it times out; 0: it is answered at once */
     int error;         /* CONNECTING: what the answer is */
     struct vpc_buffer out;
-    bool reading, shut, closed, eof_told, gone_told;
+    size_t left; /* octets that the program still reads; SIZE_MAX: all */
+    bool shut, closed, eof_told, gone_told;
     bool hung_up; /* by the subject: what was written is taken, nothing later */
 };
 
@@ -37,7 +38,8 @@ struct inproc {
     uint64_t random;
     uint64_t wakes; /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
-    bool listening, bus_reading, stop_asked, saw;
+    size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
+    bool listening, stop_asked, saw;
     struct local **locals;
     size_t local_count;
     struct port *ports;

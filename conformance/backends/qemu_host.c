@@ -263,6 +263,7 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
     self->ops.bus_send = host_bus_send;
     self->ops.bus_unsent = host_bus_unsent;
     self->ops.bus_read = host_bus_read;
+    self->ops.bus_take = NULL; /* the puppet in the guest reads, or not */
     self->qemu.config = *config;
     self->qemu.on_puppet = on_puppet;
     self->socket.base.ops = &self->ops;

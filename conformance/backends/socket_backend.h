@@ -39,7 +39,8 @@ struct vpc_socket_backend {
     struct vpc_buffer bus_out, log_in;
     int extra_fd; /* of a bus that is no socket, polled too; -1: none */
     void (*serve_extra)(struct vpc_socket_backend *self);
-    bool bus_paused, saw, expected_end;
+    size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
+    bool saw, expected_end;
 };
 
 /* Fills a zeroed value, its base.ops apart; destroy it in any case. */

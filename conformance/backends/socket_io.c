@@ -58,6 +58,17 @@ int vpc_unix_connect(const char *path)
     return unix_socket(path, false);
 }
 
+size_t vpc_read_size(size_t room, size_t left)
+{
+    return room < left ? room : left;
+}
+
+void vpc_read_note(size_t n, size_t *left)
+{
+    if (*left != SIZE_MAX)
+        *left -= n;
+}
+
 /* ---- connections ------------------------------------------------------------------------------------------------------- */
 
 static void tell(struct vpc_sockets *all, enum vpc_seen_kind kind, int id, uint32_t value,
@@ -73,7 +84,7 @@ static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain
 {
     all->sockets = vpc_grow_by_one(all->sockets, all->socket_count, sizeof(*all->sockets));
     all->sockets[all->socket_count++] =
-        (struct vpc_socket){.id = id, .fd = fd, .unix_domain = unix_domain};
+        (struct vpc_socket){.id = id, .fd = fd, .left = SIZE_MAX, .unix_domain = unix_domain};
 }
 
 int vpc_sockets_join(struct vpc_sockets *all, int id, int fd)
@@ -130,9 +141,10 @@ void vpc_socket_write(struct vpc_socket *one)
 static void read_socket(struct vpc_sockets *all, struct vpc_socket *one)
 {
     char part[65537];
-    ssize_t n = recv(one->fd, part, sizeof(part) - 1, 0);
+    ssize_t n = recv(one->fd, part, vpc_read_size(sizeof(part) - 1, one->left), 0);
 
     if (n > 0) {
+        vpc_read_note((size_t)n, &one->left);
         part[n] = '\0';
         tell(all, VPC_SEEN_LOCAL_OCTETS, one->id, 0, part, (size_t)n);
     } else if (n == 0) {
@@ -268,7 +280,7 @@ size_t vpc_sockets_poll(const struct vpc_sockets *all, struct pollfd *fds)
             .events = POLLIN};
     for (size_t i = 0; i < all->socket_count; i++) {
         const struct vpc_socket *one = &all->sockets[i];
-        bool reads = !one->paused && !one->eof, writes = vpc_buffer_size(&one->out) > 0;
+        bool reads = one->left > 0 && !one->eof, writes = vpc_buffer_size(&one->out) > 0;
 
         fds[count++] =
             (struct pollfd){.fd = reads || writes || (one->eof && !one->over) ? one->fd : -1,
@@ -294,7 +306,7 @@ void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t
             vpc_socket_write(one);
         if (one->fd >= 0 && one->eof && !one->over)
             look_after_end(all, one, fds[i].revents);
-        if (one->fd >= 0 && !one->paused && !one->eof &&
+        if (one->fd >= 0 && one->left > 0 && !one->eof &&
             fds[i].revents & (POLLIN | POLLHUP | POLLERR))
             read_socket(all, one);
     }

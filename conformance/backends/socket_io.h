@@ -15,8 +15,9 @@
 
 struct vpc_socket {
     int id;
-    int fd; /* -1: closed */
-    bool unix_domain, paused, eof;
+    int fd;      /* -1: closed */
+    size_t left; /* octets that are still read; SIZE_MAX: all */
+    bool unix_domain, eof;
     bool over;              /* neither an end nor a reset can still come */
     bool shut, close_after; /* when out is empty */
     struct vpc_buffer out;
@@ -54,6 +55,10 @@ void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t
 void vpc_socket_write(struct vpc_socket *one);
 void vpc_socket_abort(struct vpc_socket *one);
 void vpc_sockets_free(struct vpc_sockets *all);
+
+/* How many octets to read of what still is to be read (SIZE_MAX: all), and that n of them came. */
+size_t vpc_read_size(size_t room, size_t left);
+void vpc_read_note(size_t n, size_t *left);
 
 /* A Unix stream socket, non-blocking: listening at, or connected to the path.  -1 with errno. */
 int vpc_unix_listen(const char *path);

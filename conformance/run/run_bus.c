@@ -41,8 +41,14 @@ enum vpc_outcome vpc_step_bus_down(struct vpc_run *run, const struct vpc_step *s
 
 enum vpc_outcome vpc_step_bus_pause(struct vpc_run *run, const struct vpc_step *step)
 {
-    (void)step;
-    run->ops->bus_read(run->backend, false);
+    size_t octets;
+
+    if (!vpc_octets_left(run, step, run->ops->bus_take != NULL, &octets))
+        return VPC_BROKEN;
+    if (octets)
+        run->ops->bus_take(run->backend, octets);
+    else
+        run->ops->bus_read(run->backend, false);
     return VPC_DONE;
 }
 

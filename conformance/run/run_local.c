@@ -302,10 +302,15 @@ enum vpc_outcome vpc_step_local_abort(struct vpc_run *run, const struct vpc_step
 enum vpc_outcome vpc_step_local_pause(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_conn *conn = conn_or_say(run, step);
+    size_t octets;
 
-    if (conn)
+    if (conn == NULL || !vpc_octets_left(run, step, run->ops->local_take != NULL, &octets))
+        return VPC_BROKEN;
+    if (octets)
+        run->ops->local_take(run->backend, conn->id, octets);
+    else
         run->ops->local_read(run->backend, conn->id, false);
-    return conn ? VPC_DONE : VPC_BROKEN;
+    return VPC_DONE;
 }
 
 enum vpc_outcome vpc_step_local_resume(struct vpc_run *run, const struct vpc_step *step)

@@ -175,6 +175,21 @@ bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
     return true;
 }
 
+bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets)
+{
+    const struct vpc_arg *arg = vpc_step_arg(step, "bytes");
+    uint64_t n = 0;
+
+    if (arg && !can) {
+        vpc_say(run, VPC_BROKEN, "this backend reads all or nothing: backends inproc socket");
+        return false;
+    }
+    if (arg && !vpc_number_of(run, arg, &n))
+        return false;
+    *octets = (size_t)n;
+    return true;
+}
+
 bool vpc_want(struct vpc_run *run)
 {
     if (!run->progress->first)

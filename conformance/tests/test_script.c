@@ -100,6 +100,7 @@ static const struct {
     {HEAD "waiter wait lunch\n", "4:13", "a duration"},
     {HEAD "waiter < done\n", "4:10", "one of: ready, timeout"},
     {HEAD "waiter none eof\n", "4:13", "ready"},
+    {HEAD "api pause bytes=1\n", "4:11", "one of: "},
     {HEAD "api pause now\n", "4:11", "nothing more"},
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},

@@ -279,6 +279,19 @@ Test(verdict, a_field_has_its_type)
     expect_of("pipe-without-prefix", QUERY "api < return pipe=one\n", "control", VPC_FAIL, NULL);
 }
 
+#define STUCK(n) "session\nbus pause bytes=" n "\nbus > open channel=1 limit=8\n"
+
+Test(verdict, a_bus_that_takes_so_many_octets)
+{
+    expect("", HEAD STUCK("35") "bus none opened for 1s\nbus resume\nbus < opened channel=1\n",
+           VPC_PASS, NULL);
+    expect("", HEAD STUCK("36") "bus < opened channel=1\nbus none data for 1s\n", VPC_PASS, NULL);
+    expect("",
+           HEAD STUCK("37") "bus < opened channel=1\nbus < data channel=2 bytes=0 within 1s\n"
+                            "bus < fin within 1s by CLS-1\n",
+           VPC_FAIL, "CLS-1");
+}
+
 Test(verdict, an_answer_has_its_request_s_id)
 {
     expect_of("", HEAD "repeat 9\napi > query-vm\napi < return\nend\n", "control", VPC_PASS, NULL);
