@@ -59,8 +59,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-must-nots check-inproc check-product check-stall
-.PHONY: check-coverage check-must-nots check-inproc check-page check-product check-stall coverage-spec
+CHECKS += check-coverage check-must-nots check-inproc check-product check-stall check-machine
+.PHONY: check-coverage check-must-nots check-inproc check-page check-product check-stall check-machine coverage-spec
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
@@ -99,6 +99,10 @@ check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/
 
 check-stall: $(BUILD)/vpc-conform $(BUILD)/vpc-host
 	@$(CONFORM)/tests/check-stall $(BUILD)
+
+# Machines that lack something: room, paths, descriptors, processor time.
+check-machine: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest
+	@$(CONFORM)/tests/check-machine $(BUILD)
 
 coverage-spec: $(BUILD)/vpc-conform ## each requirement with its scenarios; red when a MUST or an event has none
 	@$< coverage --gate

@@ -20,7 +20,8 @@
 
 struct cell {
     struct vpc_pairing_config config;
-    char *dir, *out;
+    struct vpc_folder folder;
+    char *out;
     json_t *result;
 };
 
@@ -52,20 +53,20 @@ static char *folder_name(const char *host, const char *guest)
 
 static bool make_folders(struct cell *cell, const char *out)
 {
-    char *name = folder_name(cell->config.host->name, cell->config.guest->name);
+    char *name = folder_name(cell->config.host->name, cell->config.guest->name), *why = NULL;
 
     cell->out = vpc_format("%s/%s", out, name);
-    cell->dir = vpc_temporary_dir();
-    cell->config.dir = cell->dir;
     cell->config.out = cell->out;
     free(name);
-    if ((mkdir(out, 0777) == 0 || errno == EEXIST) &&
-        (mkdir(cell->out, 0777) == 0 || errno == EEXIST) && cell->dir)
-        return true;
-    name = vpc_format("%s: %s", cell->dir ? cell->out : "a temporary folder", strerror(errno));
-    cell->result = troubled(cell, name);
-    free(name);
-    return false;
+    if ((mkdir(out, 0777) != 0 && errno != EEXIST) ||
+        (mkdir(cell->out, 0777) != 0 && errno != EEXIST))
+        why = vpc_format("%s: can not be made: %s", cell->out, strerror(errno));
+    else if (vpc_folder_begin(&cell->folder, &why))
+        cell->config.dir = cell->folder.path;
+    if (why)
+        cell->result = troubled(cell, why);
+    free(why);
+    return cell->result == NULL;
 }
 
 static void finish(const struct vpc_job_result *end)
@@ -114,7 +115,7 @@ static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t c
             cells[i].result = troubled(&cells[i], strerror(errno));
     }
     for (size_t i = 0; i < count; i++)
-        while (cells[i].dir && !cells[i].result && !vpc_jobs_interrupted(jobs))
+        while (cells[i].config.dir && !cells[i].result && !vpc_jobs_interrupted(jobs))
             next(jobs);
     signal = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
@@ -159,9 +160,7 @@ json_t *vpc_interop_run(struct vpc_suite *suite)
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(pairings,
                               cells[i].result ? cells[i].result : troubled(&cells[i], "not run"));
-        if (cells[i].dir)
-            vpc_remove_tree(cells[i].dir);
-        free(cells[i].dir);
+        vpc_folder_end(&cells[i].folder);
         free(cells[i].out);
     }
     free(cells);

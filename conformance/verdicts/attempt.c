@@ -3,11 +3,9 @@
 #include "verdicts/attempt.h"
 
 #include <errno.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "report/clean.h"
 
@@ -53,32 +51,6 @@ static bool take_result(const struct vpc_buffer *text, struct vpc_result *result
     return true;
 }
 
-/* ---- folders ------------------------------------------------------------------------------------------------------ */
-
-char *vpc_temporary_dir(void)
-{
-    const char *base = getenv("TMPDIR");
-    char *dir = vpc_format("%s/vpc-conform-XXXXXX", base ? base : "/tmp");
-
-    if (mkdtemp(dir))
-        return dir;
-    free(dir);
-    return NULL;
-}
-
-void vpc_remove_tree(const char *dir)
-{
-    char *const paths[] = {(char *)dir, NULL};
-    FTS *tree = fts_open(paths, FTS_NOCHDIR | FTS_PHYSICAL, NULL);
-    FTSENT *entry;
-
-    while (tree && (entry = fts_read(tree)) != NULL)
-        if (entry->fts_info != FTS_D)
-            remove(entry->fts_path);
-    if (tree)
-        fts_close(tree);
-}
-
 /* ---- one run ------------------------------------------------------------------------------------------------------ */
 
 static void run_in_child(void *user, int fd)
@@ -115,17 +87,18 @@ static void run_in_child(void *user, int fd)
 
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
                                       struct vpc_suite_run *run,
-                                      volatile struct vpc_running *running)
+                                      volatile struct vpc_running *running, char **error)
 {
     struct vpc_attempt *attempt = vpc_alloc(sizeof(*attempt));
-    int error;
 
-    *attempt = (struct vpc_attempt){suite, run, vpc_temporary_dir(), running};
-    if (attempt->dir && vpc_jobs_start(jobs, run_in_child, attempt))
-        return attempt;
-    error = errno;
+    *attempt = (struct vpc_attempt){.suite = suite, .run = run, .running = running};
+    if (vpc_folder_begin(&attempt->folder, error)) {
+        attempt->dir = attempt->folder.path;
+        if (vpc_jobs_start(jobs, run_in_child, attempt))
+            return attempt;
+        *error = vpc_format("a run can not be started: %s", strerror(errno));
+    }
     vpc_attempt_end(attempt);
-    errno = error;
     return NULL;
 }
 
@@ -170,8 +143,6 @@ void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result 
 
 void vpc_attempt_end(struct vpc_attempt *attempt)
 {
-    if (attempt->dir)
-        vpc_remove_tree(attempt->dir);
-    free(attempt->dir);
+    vpc_folder_end(&attempt->folder);
     free(attempt);
 }

@@ -8,6 +8,7 @@
 #ifndef VPC_CONFORM_ATTEMPT_H
 #define VPC_CONFORM_ATTEMPT_H
 
+#include "backends/folder.h"
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
 
@@ -20,21 +21,18 @@ struct vpc_running {
 struct vpc_attempt {
     struct vpc_suite *suite;
     struct vpc_suite_run *run;
-    char *dir; /* of the run, temporary */
+    struct vpc_folder folder; /* of the run */
+    const char *dir;          /* its path */
     volatile struct vpc_running *running;
 };
 
-/* NULL with errno if the system can not.  running points to shared memory. */
+/* NULL with *error, the caller's, if the system can not.  running points to shared memory. */
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
                                       struct vpc_suite_run *run,
-                                      volatile struct vpc_running *running);
+                                      volatile struct vpc_running *running, char **error);
 /* Fills the run's result from what the job said; the attempt's folder is still there. */
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end);
 /* Removes the folder and frees the attempt. */
 void vpc_attempt_end(struct vpc_attempt *attempt);
-
-/* A new temporary folder, freed by the caller; NULL with errno. */
-char *vpc_temporary_dir(void);
-void vpc_remove_tree(const char *dir);
 
 #endif

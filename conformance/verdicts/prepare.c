@@ -13,7 +13,7 @@ struct preparation {
     const struct vpc_suite *suite;
     const struct vpc_backend_ops *backend;
     const struct vpc_implementation *implementation;
-    char *dir;
+    const char *dir;
 };
 
 /* Says "+" and what was made, or "-" and why not. */
@@ -42,12 +42,16 @@ static void prepare_one(struct vpc_suite *suite, struct vpc_jobs *jobs,
                         const struct vpc_implementation *implementation,
                         struct vpc_prepared *prepared)
 {
-    struct preparation preparation = {suite, backend, implementation, vpc_temporary_dir()};
+    struct vpc_folder folder;
+    struct preparation preparation = {suite, backend, implementation, NULL};
     struct vpc_job_result result = {0};
     char *said = NULL;
 
-    if (preparation.dir && vpc_jobs_start(jobs, prepare_in_child, &preparation) &&
-        vpc_jobs_next(jobs, &result) && vpc_buffer_size(&result.text) > 0)
+    if (!vpc_folder_begin(&folder, &prepared->error))
+        return;
+    preparation.dir = folder.path;
+    if (vpc_jobs_start(jobs, prepare_in_child, &preparation) && vpc_jobs_next(jobs, &result) &&
+        vpc_buffer_size(&result.text) > 0)
         said =
             vpc_copy_n((const char *)vpc_buffer_head(&result.text), vpc_buffer_size(&result.text));
     if (said && *said == '+')
@@ -58,9 +62,7 @@ static void prepare_one(struct vpc_suite *suite, struct vpc_jobs *jobs,
         prepared->error =
             vpc_format("%s can not be prepared for %s: %s", implementation->path, backend->name,
                        vpc_jobs_interrupted(jobs) ? "interrupted" : strerror(errno));
-    if (preparation.dir)
-        vpc_remove_tree(preparation.dir);
-    free(preparation.dir);
+    vpc_folder_end(&folder);
     vpc_buffer_free(&result.text);
     free(said);
 }

@@ -213,17 +213,16 @@ static char *missing_feature(const struct vpc_suite_run *run)
 static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run,
                   volatile struct vpc_running *running)
 {
-    char *missing = missing_feature(run);
+    char *missing = missing_feature(run), *error = NULL;
 
     if (missing)
         not_run(run, VPC_NOT_SUPPORTED, missing);
     else if (run->broken)
         not_run(run, VPC_HARNESS_ERROR, vpc_copy(run->broken));
-    else if (vpc_attempt_start(suite, jobs, run, running))
+    else if (vpc_attempt_start(suite, jobs, run, running, &error))
         return true;
     else
-        not_run(run, VPC_HARNESS_ERROR,
-                vpc_format("a run can not be started: %s", strerror(errno)));
+        not_run(run, VPC_HARNESS_ERROR, error);
     return false;
 }
 
@@ -309,10 +308,11 @@ void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
     struct vpc_suite_run run = *like;
     struct vpc_job_result end = {0};
     struct vpc_attempt *attempt;
+    char *error = NULL;
 
     run.script = script;
-    run.result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR};
-    attempt = vpc_attempt_start(suite, jobs, &run, running);
+    attempt = vpc_attempt_start(suite, jobs, &run, running, &error);
+    run.result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR, .got = error};
     if (attempt && vpc_jobs_next(jobs, &end)) {
         vpc_attempt_judge(attempt, &end);
         vpc_attempt_end(attempt);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The folder of a run.
+ *
+ * It is made where TMPDIR says, which may be any path.  A Unix socket's path holds 107 octets, and implementations put folders
+ * and names of their own behind ours; so what is handed out is always short and plain: the folder itself, or a link to it in a
+ * folder of our own, mode 0700, where nobody else can put something in its place.
+ */
+#ifndef VPC_CONFORM_FOLDER_H
+#define VPC_CONFORM_FOLDER_H
+
+#include <stdbool.h>
+
+struct vpc_folder {
+    char *path; /* at most VPC_FOLDER_MAX octets: letters, digits, and / . _ - */
+    char *real; /* where it is */
+    char *near; /* the folder of the link, or NULL */
+};
+
+#define VPC_FOLDER_MAX 23 /* "/tmp/vpc-conform-XXXXXX" */
+
+/* False: *error, one line that names the folder and what to do, the caller's. */
+bool vpc_folder_begin(struct vpc_folder *folder, char **error);
+/* Removes it with all that is in it; a zeroed one is allowed. */
+void vpc_folder_end(struct vpc_folder *folder);
+/* Follows no link. */
+void vpc_remove_tree(const char *path);
+
+#endif
