@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "backends/adapter.h"
+#include "clean.h"
 #include "cli/cli.h"
-#include "report/clean.h"
 #include "verdicts/coverage.h"
 
 /* ---- which scenarios ---------------------------------------------------------------------------------------------- */

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "backends/process.h"
+#include "clean.h"
 #include "interop/interop.h"
-#include "report/clean.h"
 #include "report/report.h"
 #include "verdicts/attempt.h"
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clean.h"
 #include "document/embedded.h"
-#include "report/clean.h"
 #include "report/document.h"
 #include "report/report.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/document.h"
 #include "report/report.h"
 

@@ -2,7 +2,7 @@
 /* JUnit's XML, in the form that Jenkins, GitLab and others read: one suite for each implementation, backend and split. */
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/report.h"
 
 static const char *or_empty(const char *text)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/report.h"
 #include "report/topics.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/report.h"
 
 /* A description may not hold what begins a directive. */

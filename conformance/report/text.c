@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 
 #define LAST_LINES 16 /* of a trace, where only its end is shown */
 

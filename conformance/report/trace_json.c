@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/document.h"
 
 struct line {

@@ -15,7 +15,7 @@
 #include "testers/monitor.h"
 #include "testers/tester.h"
 #include "testers/trace.h"
-#include "verdicts/verdict.h"
+#include "verdict.h"
 
 /* How what the harness sends on the bus is cut into pieces. */
 enum vpc_split { VPC_SPLIT_WHOLE, VPC_SPLIT_ONE, VPC_SPLIT_RANDOM, VPC_SPLIT_LARGEST };

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "document/embedded.h"
-#include "report/clean.h"
 #include "report/document.h"
 #include "report/report.h"
 

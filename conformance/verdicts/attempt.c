@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "report/clean.h"
+#include "clean.h"
 
 /* ---- results between child and parent ----------------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#include "verdicts/verdict.h"
+#include "verdict.h"
 
 struct vpc_expectation {
     char *scenario;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "report/clean.h"
+#include "clean.h"
 #include "report/report.h"
 #include "verdicts/attempt.h"
 

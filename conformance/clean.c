@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See clean.h. */
-#include "report/clean.h"
+#include "clean.h"
 
 #include <stdbool.h>
 #include <stdint.h>

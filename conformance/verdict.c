@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See verdict.h. */
-#include "verdicts/verdict.h"
+#include "verdict.h"
 
 #include <stdlib.h>
 #include <string.h>
