@@ -11,6 +11,7 @@
 
 #define VPC_LINE         64u /* octets of a line of the processor's cache */
 #define VPC_STAGING_SIZE (2 * VPC_FRAME_MAX)
+#define VPC_READIES_MAX  16u /* READY within a second; one more is a violation (SES-18) */
 #define VPC_REFUSALS_MIN                                                                           \
     64u /* refused OPENs that hold no pair and whose REFUSED waits (CHN-5): this or max_pairs */
 
@@ -82,8 +83,8 @@ struct vpc_session {
     uint64_t session_peer;              /* the peer epoch of the current session */
     vpc_frame peer;                     /* the last valid HELLO */
     bool peer_ready;                    /* its last READY */
-    unsigned readies;                   /* READY received since readies_since (SES-18) */
-    uint64_t readies_since;
+    uint64_t readies;                   /* READY received in this session (SES-18) */
+    uint64_t ready_at[VPC_READIES_MAX]; /* when the last of them came, the n-th at n modulo VPC_READIES_MAX */
     uint64_t slot; /* of the last frame received, counted from the session's begin (RDY-5) */
     uint32_t slots_heard;
     bool local_ready;

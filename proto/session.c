@@ -14,8 +14,7 @@
 
 #define STABLE_MS        1000u /* a session that lasted this long resets the backoff (SES-10) */
 #define FIRST_BACKOFF_MS 100u
-#define READIES_MAX      16u /* READY within READIES_MS; one more is a violation (SES-18) */
-#define READIES_MS       1000u
+#define READIES_MS       1000u /* in which VPC_READIES_MAX may come */
 
 static void step(vpc_session *session, enum vpc_lifecycle_event event);
 
@@ -270,13 +269,15 @@ static void hear(vpc_session *session)
         step(session, VPC_LC_HEARTBEAT_RESUMED);
 }
 
+/* Whether this READY and the VPC_READIES_MAX before it came within READIES_MS. */
 static bool too_many_readies(vpc_session *session)
 {
-    if (session->readies == 0 || session->now - session->readies_since >= READIES_MS) {
-        session->readies = 0;
-        session->readies_since = session->now;
-    }
-    return ++session->readies > READIES_MAX;
+    uint64_t *oldest = &session->ready_at[session->readies % VPC_READIES_MAX];
+    bool many = session->readies >= VPC_READIES_MAX && session->now - *oldest < READIES_MS;
+
+    *oldest = session->now;
+    session->readies++;
+    return many;
 }
 
 static void receive_sealed(vpc_session *session, const vpc_frame *frame)
