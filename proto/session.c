@@ -145,11 +145,11 @@ void vpc_action_end_session(vpc_session *session)
     session->refusal_count = 0;
     session->late = false;
     vpc_pairs_lose_session(session, cause);
+    emit_text(session, VPC_EV_SESSION_DOWN, cause, pairs);
     if (session->state == VPC_SESSION_READY) {
         session->not_ready_cause = cause;
         vpc_action_now_not_ready(session);
     }
-    emit_text(session, VPC_EV_SESSION_DOWN, cause, pairs);
     if (session->now - session->began >= STABLE_MS)
         session->backoff = 0;
     session->retry_at = session->now + session->backoff;

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "backends/backend.h"
+#include "document/entry_order.h"
 #include "record/record.h"
 #include "script/script.h"
 #include "testers/monitor.h"
@@ -119,6 +120,7 @@ struct vpc_run {
     struct vpc_tester tester;
     struct vpc_item *answers, *events, *logs;
     json_t *catalogue; /* of events */
+    struct vpc_log_order log_order;
     json_t *answer;    /* the last that a step took */
     struct vpc_conn *conns;
     struct vpc_client *clients;

@@ -157,6 +157,18 @@ static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
         on_answer(run, seen->id, json);
 }
 
+static void judge_entry(struct vpc_run *run, const json_t *entry)
+{
+    struct vpc_breach *breach = &run->monitor.breach;
+
+    if (breach->requirement == NULL)
+        breach->requirement = vpc_entry_breach(run->catalogue, entry, run->monitor.subject,
+                                               VPC_SUBJECT_VM, breach->text, sizeof(breach->text));
+    if (breach->requirement == NULL)
+        breach->requirement =
+            vpc_log_order_breach(&run->log_order, entry, breach->text, sizeof(breach->text));
+}
+
 static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
 {
     json_t *json = parse(run, seen, "an entry of the event log");
@@ -165,10 +177,7 @@ static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
     if (json == NULL)
         return;
     append(&run->logs, 0, true, json);
-    if (run->monitor.breach.requirement == NULL)
-        run->monitor.breach.requirement =
-            vpc_entry_breach(run->catalogue, json, run->monitor.subject, VPC_SUBJECT_VM,
-                             run->monitor.breach.text, sizeof(run->monitor.breach.text));
+    judge_entry(run, json);
 }
 
 static struct vpc_conn *conn_by_id(struct vpc_run *run, int id)

@@ -222,10 +222,18 @@ static void add_field(json_t *fields, const struct field *place, const vpc_frame
     }
 }
 
+/* The pair whose host-to-guest channel has this id, or NULL. */
+static const struct vpc_relay *pair_of(const vpc_endpoint *ep, uint32_t h2g)
+{
+    const struct vpc_relay *relay = vpc_relay_of_channel(ep, h2g);
+
+    return relay != NULL && relay->h2g == h2g ? relay : NULL;
+}
+
 static void write_entry(vpc_endpoint *ep, const vpc_frame *frame)
 {
     const struct vpc_log_kind *kind = vpc_log_kind_of(frame->event);
-    const struct vpc_relay *relay = frame->h2g != 0 ? vpc_relay_of_channel(ep, frame->h2g) : NULL;
+    const struct vpc_relay *relay = frame->h2g != 0 ? pair_of(ep, frame->h2g) : NULL;
     json_t *fields = json_pack("{s:o, s:s*}", "guest_time", vpc_json_count(frame->time), "pipe",
                                relay != NULL ? relay->pipe : NULL);
 

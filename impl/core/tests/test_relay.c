@@ -473,6 +473,26 @@ Test(relay, a_slow_reader_holds_up_nobody_else, .init = begin, .fini = end)
 
 /* ---- the session ends ---- */
 
+static size_t place_of(const json_t *logs, const char *name)
+{
+    for (size_t i = json_array_size(logs); i-- > 0;)
+        if (strcmp(json_string_value(json_object_get(json_array_get(logs, i), "name")), name) == 0)
+            return i;
+    cr_assert_fail("there is no %s", name);
+    return 0;
+}
+
+Test(relay, a_cause_is_logged_before_what_it_causes, .init = begin, .fini = end)
+{
+    static const char *const order[] = {"TRANSPORT_DOWN", "CHANNEL_CLOSED", "SESSION_LOST",
+                                        "CHANNEL_NOT_READY"};
+
+    rig_bus(&rig, false);
+    for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
+        cr_expect_lt(place_of(rig.host.logs, order[i - 1]), place_of(rig.host.logs, order[i]),
+                     "%s before %s", order[i - 1], order[i]);
+}
+
 Test(relay, the_machine_stops_in_mid_transfer, .init = begin, .fini = end)
 {
     server()->may_read = 0;
