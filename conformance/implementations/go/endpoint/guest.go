@@ -126,11 +126,11 @@ func (g *Guest) judge(p *Pair) uint32 {
 }
 
 func (g *Guest) logConnect(p *Pair, errno uint32) {
+	g.stats.failed++
 	g.log(idConnect, g.pairFields(p, Fields{"errno": errno, "cause": errnoText(errno)}))
 }
 
 func (g *Guest) refuse(p *Pair, errno uint32) {
-	g.stats.failed++
 	p.answerBy = never
 	p.send.Refused()
 	p.recv.Refused()
