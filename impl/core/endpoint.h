@@ -64,7 +64,8 @@ struct vpc_relay {
 /* How many of one kind came since the first of them. */
 struct vpc_flood {
     uint64_t since;
-    uint32_t written, left_out;
+    uint64_t left_out; /* with what EVENTs say that was lost: each may say 2^32 - 1 */
+    uint32_t written;
 };
 
 struct action_node;

@@ -50,7 +50,7 @@ static bool never_left_out(int id)
 
 static void end_window(vpc_endpoint *ep, size_t i)
 {
-    uint32_t left_out = ep->floods[i].left_out;
+    uint64_t left_out = ep->floods[i].left_out;
 
     ep->floods[i] = (struct vpc_flood){0};
     if (left_out > 0)

@@ -192,10 +192,10 @@ static uint64_t outbox_deadline(const vpc_endpoint *ep)
 
 /* ---- host: what came (LOG-7, LOG-8) --------------------------------------------------------------------- */
 
-static void log_lost(vpc_endpoint *ep, uint32_t count, const char *cause)
+static void log_lost(vpc_endpoint *ep, uint64_t count, const char *cause)
 {
     vpc_log(ep, VPC_LOG_EVENTS_LOST,
-            json_pack("{s:I, s:s}", "count", (json_int_t)count, "cause", cause));
+            json_pack("{s:o, s:s}", "count", vpc_json_count(count), "cause", cause));
 }
 
 static bool has_field(const struct vpc_log_kind *kind, const char *name)
@@ -217,7 +217,7 @@ static void add_field(json_t *fields, const struct field *place, const vpc_frame
     } else if (*text != '\0') {
         json_object_set_new(fields, place->name,
                             strcmp(place->name, "event_id") == 0
-                                ? json_integer((json_int_t)strtoul(text, NULL, 10))
+                                ? vpc_json_count(strtoull(text, NULL, 10))
                                 : json_string(text));
     }
 }
@@ -249,16 +249,11 @@ static void write_entry(vpc_endpoint *ep, const vpc_frame *frame)
 
 static void end_second(vpc_endpoint *ep)
 {
-    uint32_t left_out = ep->events.left_out;
+    uint64_t left_out = ep->events.left_out;
 
     ep->events = (struct vpc_flood){0};
     if (left_out > 0)
         log_lost(ep, left_out, "too many at once");
-}
-
-static uint32_t add_capped(uint32_t a, uint32_t b)
-{
-    return b > UINT32_MAX - a ? UINT32_MAX : a + b;
 }
 
 void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame)
@@ -270,7 +265,7 @@ void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame)
     if (events->written == 0)
         events->since = ep->now;
     if (events->written >= TAKEN_A_SECOND) {
-        events->left_out = add_capped(events->left_out, add_capped(frame->lost, 1));
+        events->left_out += (uint64_t)frame->lost + 1;
         return;
     }
     events->written++;

@@ -55,8 +55,8 @@ func (h *Host) writeRelayed(m *wire.Message) {
 		id, k = idGuestEvent, catalog[idGuestEvent]
 		values["event_id"] = m.Event
 		values["detail"] = m.Detail
-	} else if k.detail == "event_id" {
-		values["event_id"], _ = strconv.ParseUint(m.Detail, 10, 32)
+	} else if k.detail == "event_id" && m.Detail != "" {
+		values["event_id"], _ = strconv.ParseUint(m.Detail, 10, 64)
 	} else if k.detail != "" {
 		values[k.detail] = m.Detail
 	}
