@@ -220,6 +220,23 @@ Test(verdict, a_subject_that_a_step_starts)
     free(twice);
 }
 
+Test(verdict, an_entry_of_the_peer_is_no_scenario_of_its_event)
+{
+    char *text = NULL;
+    struct vpc_suite suite;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    setenv("VPC_FAKE_LIE", "", 1);
+    run(&suite, HEAD "bus up\nlog < 1002 source=host\nlog < 1003 source=guest\n", "");
+    vpc_coverage_events(&suite, "/no/such/file", out);
+    fclose(out);
+    cr_expect_not_null(strstr(text, "event 1002 TRANSPORT_UP has no scenario"));
+    cr_expect_null(strstr(text, "event 1003 "));
+    vpc_suite_free(&suite);
+    free(text);
+}
+
 Test(verdict, an_event_without_scenario_needs_a_reason)
 {
     struct vpc_suite suite;
