@@ -51,6 +51,8 @@ struct vpc_seen {
 /* How every subject's virtual machine is called. */
 #define VPC_SUBJECT_VM  "conform"
 #define VPC_SUBJECT_TAG "VPC-CONFORM"
+/* And another one beside it. */
+#define VPC_OTHER_VM "conform-other"
 
 typedef void vpc_sink_fn(void *user, const struct vpc_seen *seen);
 
@@ -60,8 +62,10 @@ struct vpc_backend_config {
     const char *tag;
     const struct vpc_arg *options; /* settings of section 10 */
     size_t option_count;
-    int descriptors;       /* as many as the subject may have open; 0: as the system says */
-    const char *dir;       /* for sockets and logs of this run */
+    int descriptors; /* as many as the subject may have open; 0: as the system says */
+    const char *dir; /* for sockets and logs of this run */
+    const char *
+        beside; /* behind the names of its own files in dir, when another subject runs there; or NULL */
     const char *build;     /* the folder of vpc-conform, for descriptors */
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
@@ -134,8 +138,10 @@ struct vpc_backend_ops {
     void (*control_close)(struct vpc_backend *backend, int client);
     /* Opens a pipe as a client; path is where StartCommunicationChannel said it is.  0 or an errno. */
     int (*pipe_open)(struct vpc_backend *backend, int conn, const char *name, const char *path);
-    /* In-process, else NULL: from now on no pipe server can be made, with EACCES. */
+    /* In-process, else NULL: from now on no pipe server can be made, with EACCES; or none of that full name, which another
+       virtual machine has. */
     void (*pipe_deny)(struct vpc_backend *backend);
+    void (*pipe_taken)(struct vpc_backend *backend, const char *name);
     bool (*tcp_mode)(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
                      char **error);
     /* The port that stands for a script's port. */

@@ -76,13 +76,13 @@ static void inproc_destroy(struct vpc_backend *backend)
     free(self->locals);
     free(self->ports);
     free(self->options);
+    free(self->taken);
     free(self);
 }
 
 static bool load_object(struct inproc *self, char **error)
 {
-    char *path =
-        vpc_implementation_object(self->config.implementation, self->config.build, error);
+    char *path = vpc_implementation_object(self->config.implementation, self->config.build, error);
 
     if (path == NULL)
         return false;
@@ -338,6 +338,14 @@ static void inproc_pipe_deny(struct vpc_backend *backend)
     self_of(backend)->pipes_denied = true;
 }
 
+static void inproc_pipe_taken(struct vpc_backend *backend, const char *name)
+{
+    struct inproc *self = self_of(backend);
+
+    free(self->taken);
+    self->taken = vpc_copy(name);
+}
+
 static bool inproc_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
                             char **error)
 {
@@ -455,6 +463,7 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .control_close = inproc_control_close,
     .pipe_open = inproc_pipe_open,
     .pipe_deny = inproc_pipe_deny,
+    .pipe_taken = inproc_pipe_taken,
     .tcp_mode = inproc_tcp_mode,
     .real_port = inproc_real_port,
     .local_send = inproc_local_send,

@@ -53,11 +53,12 @@ struct names {
 
 static struct names names_of(const struct vpc_socket_backend *self, const char *suffix)
 {
-    const char *dir = self->config.dir;
+    const char *dir = self->config.dir, *beside = self->config.beside ? self->config.beside : "";
 
-    return (struct names){vpc_format("%s/bus%s", dir, suffix), vpc_format("%s/run%s", dir, suffix),
-                          vpc_format("%s/subject%s.log", dir, suffix),
-                          vpc_format("%s/control%s", dir, suffix)};
+    return (struct names){vpc_format("%s/bus%s%s", dir, beside, suffix),
+                          vpc_format("%s/run%s", dir, suffix),
+                          vpc_format("%s/subject%s%s.log", dir, beside, suffix),
+                          vpc_format("%s/control%s%s", dir, beside, suffix)};
 }
 
 static void names_free(struct names *names)
@@ -511,9 +512,11 @@ static void socket_destroy(struct vpc_backend *backend)
 
 static bool prepare(struct vpc_socket_backend *self, char **error)
 {
-    self->bus_path = vpc_format("%s/bus", self->config.dir);
-    self->log_path = vpc_format("%s/subject.log", self->config.dir);
-    self->output_path = vpc_format("%s/subject.out", self->config.dir);
+    const char *beside = self->config.beside ? self->config.beside : "";
+
+    self->bus_path = vpc_format("%s/bus%s", self->config.dir, beside);
+    self->log_path = vpc_format("%s/subject%s.log", self->config.dir, beside);
+    self->output_path = vpc_format("%s/subject%s.out", self->config.dir, beside);
     self->command = instance(self, "", self->config.options, self->config.option_count, error);
     if (self->command)
         self->control_path = control_path(self, error);

@@ -13,7 +13,8 @@
 #include "document/table.h"
 #include "memory.h"
 
-const char *const vpc_features[] = {"control", "events", "wait-ready", "faults", "none", NULL};
+const char *const vpc_features[] = {"control",      "events", "wait-ready", "faults",
+                                    "two-machines", "none",   NULL};
 
 struct loader {
     struct vpc_implementation *result;
@@ -142,7 +143,8 @@ char *vpc_features_wrong(const char *list)
         if (vpc_features[known] == NULL)
             error = vpc_format("the feature \"%s\" is not known; known are control (a control "
                                "socket), events (its event stream), wait-ready (a program that "
-                               "waits for the ready event), faults (faults on demand), none",
+                               "waits for the ready event), faults (faults on demand), "
+                               "two-machines (of two virtual machines at once), none",
                                words[i]);
     }
     vpc_words_free(words);

@@ -10,6 +10,7 @@
 #include "backends/inproc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -67,14 +68,16 @@ static enum vpc_tcp_mode mode_of(const struct inproc *self, uint16_t number)
 
 static void on_listen(struct inproc *self, const vpc_action *action)
 {
-    struct local *local;
+    char *name = vpc_copy_n(action->text ? action->text : "", action->text_len);
+    bool taken = self->taken && strcasecmp(self->taken, name) == 0;
 
-    if (self->pipes_denied) {
-        SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, EACCES, ""));
+    if (self->pipes_denied || taken) {
+        SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream,
+                                                  taken ? EADDRINUSE : EACCES, ""));
+        free(name);
         return;
     }
-    local = add_local(self, action->stream, LOCAL_LISTENING);
-    local->name = vpc_copy_n(action->text ? action->text : "", action->text_len);
+    add_local(self, action->stream, LOCAL_LISTENING)->name = name;
     SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, ""));
 }
 

@@ -38,6 +38,7 @@ struct inproc {
     uint64_t random;
     uint64_t wakes; /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
+    char *taken;     /* the full name of a pipe that another virtual machine has, or NULL */
     size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
     bool listening, stop_asked, saw;
     struct local **locals;

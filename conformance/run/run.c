@@ -354,7 +354,7 @@ static void note_lenience(struct vpc_run *run, struct vpc_result *result)
     result->got = vpc_format("the one in line %d", run->lenient->line);
 }
 
-static void run_steps(struct vpc_run *run, struct vpc_result *result)
+void vpc_run_steps(struct vpc_run *run, struct vpc_result *result)
 {
     const struct vpc_script *script = run->config->script;
     const struct vpc_step *step = NULL;
@@ -439,12 +439,13 @@ static bool start(struct vpc_run *run, char **error)
     const struct vpc_run_config *config = run->config;
     struct vpc_backend_config backend = {
         .implementation = config->implementation,
-        .vm = VPC_SUBJECT_VM,
+        .vm = vpc_vm_of(config),
         .tag = VPC_SUBJECT_TAG,
         .descriptors = config->script->descriptors,
         .options = config->script->options,
         .option_count = config->script->option_count,
         .dir = config->dir,
+        .beside = config->beside,
         .build = config->build,
         .guest_dir = config->guest_dir,
         .initrd = config->initrd,
@@ -459,9 +460,34 @@ static bool start(struct vpc_run *run, char **error)
         return false;
     run->ops = run->backend->ops;
     run->trace->now = run->trace->start = vpc_now(run);
-    begin_record(run);
+    if (config->beside == NULL)
+        begin_record(run);
     run->killed = config->script->not_started;
     return config->script->not_started || run->ops->start(run->backend, error);
+}
+
+const char *vpc_vm_of(const struct vpc_run_config *config)
+{
+    return config->vm ? config->vm : VPC_SUBJECT_VM;
+}
+
+bool vpc_run_open(struct vpc_run *run, const struct vpc_run_config *config, char **error)
+{
+    set_up(run, config);
+    return start(run, error) && (config->script->not_started || vpc_run_connect(run));
+}
+
+void vpc_run_close(struct vpc_run *run)
+{
+    vpc_other_end(run->other);
+    vpc_waiters_forget(run);
+    end_record(run);
+    if (run->backend)
+        run->ops->destroy(run->backend);
+    vpc_tester_end(&run->tester);
+    vpc_monitor_end(&run->monitor);
+    vpc_trace_end(run->trace);
+    vpc_run_forget(run);
 }
 
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file)
@@ -471,23 +497,15 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
     uint64_t started = real_ms();
 
     *result = (struct vpc_result){.verdict = VPC_PASS};
-    set_up(&run, config);
-    if (start(&run, &error) && (config->script->not_started || vpc_run_connect(&run))) {
-        run_steps(&run, result);
+    if (vpc_run_open(&run, config, &error)) {
+        vpc_run_steps(&run, result);
     } else {
         result->verdict = error ? VPC_HARNESS_ERROR : VPC_FAIL;
         result->expected = vpc_copy("a subject that starts");
         result->got = vpc_copy(error ? error : run.got);
     }
     free(error);
-    vpc_waiters_forget(&run);
-    end_record(&run);
     write_trace(&run, result, trace_file);
-    if (run.backend)
-        run.ops->destroy(run.backend);
-    vpc_tester_end(&run.tester);
-    vpc_monitor_end(&run.monitor);
-    vpc_trace_end(run.trace);
-    vpc_run_forget(&run);
+    vpc_run_close(&run);
     result->ms = real_ms() - started;
 }

@@ -33,10 +33,13 @@ struct vpc_run_config {
     const char *build;
     const char *guest_dir;
     const char *initrd;
+    const char *vm;     /* of the subject; NULL: VPC_SUBJECT_VM */
+    const char *beside; /* of a run that goes on beside another one in the same dir; else NULL */
     volatile int *in_subject;
     volatile int *line; /* of the step that goes on, for whoever outlives the run; or NULL */
 };
 
+const char *vpc_vm_of(const struct vpc_run_config *config);
 /* Runs it and fills *result; the whole trace goes to trace_file when it is not NULL. */
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file);
 /* What a failure of the step is against: its own requirement, else all that the script covers; freed by the caller. */
@@ -130,13 +133,14 @@ struct vpc_run {
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
-    bool paused_heartbeat;        /* what auto heartbeat was when the VM was paused */
-    struct vpc_tester_kept *kept; /* the peer when its VM was saved, or NULL */
-    struct vpc_waiter *waiters;   /* run_waiter.c */
-    char *crash;                  /* how the subject ended without being told to */
-    char *broken;                 /* what of the harness or the machine failed in mid-run */
-    char *got;                    /* what stands in the way of the step */
-    struct vpc_progress own;      /* of a step that stands in no block */
+    bool paused_heartbeat;          /* what auto heartbeat was when the VM was paused */
+    struct vpc_tester_kept *kept;   /* the peer when its VM was saved, or NULL */
+    struct vpc_waiter *waiters;     /* run_waiter.c */
+    struct vpc_other *other;        /* run_other.c */
+    char *crash;                    /* how the subject ended without being told to */
+    char *broken;                   /* what of the harness or the machine failed in mid-run */
+    char *got;                      /* what stands in the way of the step */
+    struct vpc_progress own;        /* of a step that stands in no block */
     struct vpc_progress *progress;  /* of the step that is called */
     const struct vpc_step *lenient; /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
@@ -154,6 +158,14 @@ bool vpc_run_dead(const struct vpc_run *run);
 /* Whether a step of this kind is right when its time is over and nothing was wrong. */
 bool vpc_run_holds(const struct vpc_step *step);
 
+/* run.c: a run in parts.  False: *error is the harness's fault, else run->got the subject's. */
+bool vpc_run_open(struct vpc_run *run, const struct vpc_run_config *config, char **error);
+void vpc_run_steps(struct vpc_run *run, struct vpc_result *result);
+void vpc_run_close(struct vpc_run *run);
+
+/* run_other.c: ends what another virtual machine was begun for. */
+void vpc_other_end(struct vpc_other *other);
+
 /* run_block.c: the block that begins with the step at *at, which is then the next to be performed. */
 enum vpc_outcome vpc_run_either(struct vpc_run *run, size_t *at);
 enum vpc_outcome vpc_run_unordered(struct vpc_run *run, size_t *at);
@@ -165,6 +177,9 @@ enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const ch
 enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, const json_t *json);
 /* Gives what the tester wants to send to the backend, cut as asked. */
 void vpc_run_flush(struct vpc_run *run);
+#define VPC_PIPE_PREFIX "\\\\.\\pipe\\"
+/* The full name of a pipe that a script may write without its prefix; freed by the caller. */
+char *vpc_pipe_name(const char *value);
 /* The value of an argument, with a variable, or $NAME+N, resolved; NULL when the variable has no value yet. */
 const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg);
 void vpc_set_variable(struct vpc_run *run, const char *name, const char *value);

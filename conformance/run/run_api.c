@@ -10,13 +10,6 @@
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
 
-#define PIPE_PREFIX "\\\\.\\pipe\\"
-
-static char *pipe_name(const char *value)
-{
-    return value[0] == '\\' ? vpc_copy(value) : vpc_format(PIPE_PREFIX "%s", value);
-}
-
 static void set_default(json_t *arguments, const char *key, json_t *value)
 {
     if (json_object_get(arguments, key))
@@ -37,7 +30,7 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
         if (strcmp(arg->key, "times") == 0 || strcmp(arg->key, "id") == 0)
             continue;
         if (strcmp(arg->key, "pipe") == 0) {
-            char *name = pipe_name(value);
+            char *name = vpc_pipe_name(value);
 
             json_object_set_new(arguments, start ? "host-name" : "pipe", json_string(name));
             free(name);
@@ -271,7 +264,7 @@ static bool equal(struct vpc_run *run, const struct vpc_arg *arg, const json_t *
     bool same;
 
     if (strcmp(arg->key, "pipe") == 0 && json_is_string(wanted)) {
-        char *name = pipe_name(json_string_value(wanted));
+        char *name = vpc_pipe_name(json_string_value(wanted));
 
         json_string_set(wanted, name);
         free(name);
@@ -351,8 +344,8 @@ static void remember_path(struct vpc_run *run, const json_t *answer)
 {
     const char *pipe = json_string_value(json_object_get(answer, "pipe"));
     const char *path = json_string_value(json_object_get(answer, "path"));
-    char *name = pipe && path && strlen(pipe) > strlen(PIPE_PREFIX)
-                     ? vpc_format("path of %s", pipe + strlen(PIPE_PREFIX))
+    char *name = pipe && path && strlen(pipe) > strlen(VPC_PIPE_PREFIX)
+                     ? vpc_format("path of %s", pipe + strlen(VPC_PIPE_PREFIX))
                      : NULL;
 
     for (char *at = name; at && *at; at++)

@@ -42,10 +42,8 @@ static void take_label(struct vpc_run *run, struct vpc_conn *conn, const char *l
 
 static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
 {
-    const char *given = step->args[0].value;
-    const char *name = strncmp(given, "\\\\.\\pipe\\", 9) == 0 ? given + 9 : given;
-    char *full = vpc_format("\\\\.\\pipe\\%s", name);
-    char *variable = vpc_format("path of %s", name);
+    char *full = vpc_pipe_name(vpc_value(run, &step->args[0]));
+    char *variable = vpc_format("path of %s", full + strlen(VPC_PIPE_PREFIX));
     const char *path = "";
     int error;
 
@@ -55,7 +53,7 @@ static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
         if (strcmp(known->name, variable) == 0)
             path = known->value;
     error = run->ops->pipe_open(run->backend, id, full, path);
-    vpc_trace_add(run->trace, "pipe open %s: %s", name, error ? strerror(error) : "connected");
+    vpc_trace_add(run->trace, "pipe open %s: %s", full, error ? strerror(error) : "connected");
     free(full);
     free(variable);
     return error;

@@ -163,7 +163,7 @@ static void judge_entry(struct vpc_run *run, const json_t *entry)
 
     if (breach->requirement == NULL)
         breach->requirement = vpc_entry_breach(run->catalogue, entry, run->monitor.subject,
-                                               VPC_SUBJECT_VM, breach->text, sizeof(breach->text));
+                                               vpc_vm_of(run->config), breach->text, sizeof(breach->text));
     if (breach->requirement == NULL)
         breach->requirement =
             vpc_log_order_breach(&run->log_order, entry, breach->text, sizeof(breach->text));

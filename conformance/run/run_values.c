@@ -7,6 +7,11 @@
 
 #include "run/run.h"
 
+char *vpc_pipe_name(const char *value)
+{
+    return value[0] == '\\' ? vpc_copy(value) : vpc_format(VPC_PIPE_PREFIX "%s", value);
+}
+
 bool vpc_number(const char *text, uint64_t *value)
 {
     char *end;

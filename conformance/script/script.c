@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "memory.h"
 #include "script/script_forms.h"
@@ -210,11 +211,32 @@ static bool set_role(struct loader *loader, const struct vpc_step *step)
            wrong(loader, step->args[1].column, "not-started, or nothing");
 }
 
+static void add_need(struct vpc_script *script, const char *feature)
+{
+    for (size_t i = 0; i < script->need_count; i++)
+        if (strcmp(script->needs[i], feature) == 0)
+            return;
+    add_name(&script->needs, &script->need_count, feature);
+}
+
 static bool set_needs(struct loader *loader, const struct vpc_step *step)
 {
     for (size_t i = 0; i < step->arg_count; i++)
-        add_name(&loader->script->needs, &loader->script->need_count, step->args[i].value);
+        add_need(loader->script, step->args[i].value);
     return true;
+}
+
+/* What a step can't do without. */
+static void note_needs(struct vpc_script *script, const struct vpc_step *step)
+{
+    static const char *const needs[][2] = {
+        {"api", "control"}, {"event", "control"}, {"event", "events"}, {"waiter", "wait-ready"}};
+
+    for (size_t i = 0; i < COUNT(needs); i++)
+        if (strcmp(step->who, needs[i][0]) == 0)
+            add_need(script, needs[i][1]);
+    if (step->op == VPC_OP_PIPE_TAKEN)
+        add_need(script, VPC_TWO_MACHINES);
 }
 
 static bool set_backends(struct loader *loader, const struct vpc_step *step)
@@ -329,6 +351,15 @@ static bool check_result(struct loader *loader, const struct vpc_step *step)
            wrong(loader, step->args[0].column, "a result of section 8 such as S_OK");
 }
 
+/* With its prefix, or without any. */
+static bool check_pipe(struct loader *loader, const struct vpc_step *step)
+{
+    const char *name = step->args[0].value;
+
+    return *name != '\\' || (strncasecmp(name, "\\\\.\\pipe\\", 9) == 0 && name[9]) ||
+           wrong(loader, step->args[0].column, step->form->words);
+}
+
 typedef bool check_fn(struct loader *loader, const struct vpc_step *step);
 
 static check_fn *const checks[VPC_OP_COUNT] = {
@@ -410,6 +441,7 @@ bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *t
     }
     script->steps = vpc_grow_by_one(script->steps, script->step_count, sizeof(*script->steps));
     script->steps[script->step_count++] = step;
+    note_needs(script, &step);
     return true;
 }
 

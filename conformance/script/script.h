@@ -15,6 +15,9 @@
 #include "document/spec.h"
 #include "document/table.h"
 
+/* The feature that `pipe taken` needs, with processes only. */
+#define VPC_TWO_MACHINES "two-machines"
+
 enum vpc_backend_bit { VPC_INPROC = 1, VPC_SOCKET = 2, VPC_QEMU = 4, VPC_ANY_BACKEND = 7 };
 
 /* What a line does: VPC_OP_SESSION, VPC_OP_BUS_UP ... as steps.def lists them. */
@@ -70,7 +73,7 @@ struct vpc_script {
     size_t cover_count;
     int role;         /* of the subject: enum vpc_role_bit */
     bool not_started; /* `start subject` is a step */
-    char **needs;
+    char **needs; /* those of its steps too */
     size_t need_count;
     unsigned backends; /* enum vpc_backend_bit */
     struct vpc_arg *options;

@@ -101,6 +101,7 @@ static const struct {
     {HEAD "waiter < done\n", "4:10", "one of: ready, timeout"},
     {HEAD "waiter none eof\n", "4:13", "ready"},
     {HEAD "api pause bytes=1\n", "4:11", "one of: "},
+    {HEAD "pipe taken \\other\n", "4:12", "a pipe name"},
     {HEAD "api pause now\n", "4:11", "nothing more"},
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},

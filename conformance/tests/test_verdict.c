@@ -215,7 +215,7 @@ Test(verdict, a_subject_that_a_step_starts)
 
     expect("", good, VPC_PASS, NULL);
     expect("", twice, VPC_HARNESS_ERROR, NULL);
-    expect("", HEAD "waiter wait 1s\n", VPC_HARNESS_ERROR, NULL);
+    expect_of("", HEAD "waiter wait 1s\n", "wait-ready", VPC_HARNESS_ERROR, NULL);
     free(good);
     free(twice);
 }
@@ -345,6 +345,10 @@ Test(verdict, a_step_without_sense_is_the_harness_s_fault)
 Test(verdict, what_is_not_claimed_is_not_supported)
 {
     expect("", HEAD "needs antigravity\n" MAIN_PART, VPC_NOT_SUPPORTED, NULL);
+    expect("", HEAD "api > query-vm\n", VPC_NOT_SUPPORTED, NULL);
+    expect_of("", HEAD "event none HEARTBEAT\n", "control", VPC_NOT_SUPPORTED, NULL);
+    expect_of("", HEAD "event none HEARTBEAT\n", "control events", VPC_PASS, NULL);
+    expect_of("", HEAD "waiter wait 1s\n", "control", VPC_NOT_SUPPORTED, NULL);
 }
 
 Test(verdict, silence_that_is_broken_and_a_limit_that_passes)
