@@ -35,6 +35,9 @@ bool vpc_split_by_name(const char *name, enum vpc_split *split);
 /* Adds an implementation's description to the suite. */
 bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **error);
 void vpc_usage(FILE *out);
+/* Whether the machine has what the suite's runs need; processes: whether they are in real time.  False: it was said what is
+ * missing. */
+bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes);
 /* Says the error on standard error and frees it; VPC_EXIT_USAGE. */
 int vpc_complain(char *error);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/machine.h"
 #include "cli/cli.h"
 
 const struct vpc_backend_ops *const vpc_backends[3] = {&vpc_backend_inproc, &vpc_backend_socket,
@@ -53,6 +54,21 @@ bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **er
                                              sizeof(struct vpc_implementation *));
     suite->implementations[suite->implementation_count++] = one;
     return *error == NULL;
+}
+
+bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes)
+{
+    struct vpc_machine_need need = {.jobs = suite->jobs ? suite->jobs : 1, .processes = processes};
+    char *missing;
+
+    for (size_t i = 0; i < suite->backend_count; i++) {
+        need.processes |= suite->backends[i]->bit != VPC_INPROC;
+        need.machines |= suite->backends[i]->bit == VPC_QEMU;
+    }
+    missing = vpc_machine_missing(&need);
+    if (missing)
+        vpc_complain(missing);
+    return missing == NULL;
 }
 
 /* ---- setters ------------------------------------------------------------------------------------------------------ */

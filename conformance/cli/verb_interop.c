@@ -76,6 +76,8 @@ int vpc_verb_interop(struct vpc_settings *settings, char **words)
 
     if (wrong)
         return vpc_complain(vpc_copy(wrong));
+    if (!vpc_machine_suffices(suite, true))
+        return VPC_EXIT_HARNESS;
     for (size_t i = 0; i < suite->implementation_count; i++)
         if (!vpc_adapter_probe(suite->implementations[i], suite->build, &error)) {
             vpc_complain(error);

@@ -105,6 +105,8 @@ int vpc_verb_run(struct vpc_settings *settings, char **words)
         return vpc_complain(vpc_copy("run needs --implementation FILE"));
     if (suite->backend_count == 0)
         suite->backends[suite->backend_count++] = &vpc_backend_inproc;
+    if (!vpc_machine_suffices(suite, false))
+        return VPC_EXIT_HARNESS;
     for (size_t i = 0; i < suite->implementation_count; i++)
         if (!vpc_adapter_probe(suite->implementations[i], suite->build, &error)) {
             vpc_complain(error);

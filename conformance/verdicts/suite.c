@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backends/machine.h"
 #include "verdicts/attempt.h"
 #include "verdicts/failure.h"
 #include "verdicts/meter.h"
@@ -231,6 +232,21 @@ static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_sui
     return false;
 }
 
+/* A machine that has run short tells nothing of the subject. */
+static void excuse(struct vpc_attempt *attempt)
+{
+    struct vpc_result *result = &attempt->run->result;
+    char *why = result->verdict == VPC_FAIL ? vpc_machine_excuse(attempt->dir) : NULL, *got;
+
+    if (why == NULL)
+        return;
+    result->verdict = VPC_INCONCLUSIVE;
+    got = vpc_format("%s (%s)", why, result->got ? result->got : "nothing");
+    free(result->got);
+    result->got = got;
+    free(why);
+}
+
 static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_meter *meter)
 {
     struct vpc_job_result end = {0};
@@ -243,6 +259,7 @@ static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_me
         not_run(attempt->run, VPC_HARNESS_ERROR, vpc_copy("interrupted"));
     else
         vpc_attempt_judge(attempt, &end);
+    excuse(attempt);
     vpc_meter_ended(meter, attempt->run);
     if (attempt->run->result.verdict != VPC_PASS && !vpc_jobs_interrupted(jobs))
         vpc_failure_keep(suite, attempt->run, attempt->dir);
