@@ -23,8 +23,6 @@ static const char *what_is_wrong(const struct vpc_settings *settings, char **wor
             return "interop writes --report and --json only";
     if (*words)
         return "interop takes no scenario: its conversations are its own";
-    if (suite->split_count > 1)
-        return "interop takes one --split";
     return roles == (VPC_FROM_HOST | VPC_FROM_GUEST)
                ? NULL
                : "interop needs --implementation FILE of a host and of a guest";

@@ -163,9 +163,10 @@ json_t *vpc_pairing_hold_all(const struct vpc_pairing_config *config);
 
 struct vpc_suite;
 
-/* Each host of the suite with each guest, as many at once as its jobs say: "hosts", "guests", and "pairings" row by row. */
+/* Each host of the suite with each guest, and with each split, as many at once as its jobs say: "hosts", "guests", and "pairings"
+ * split by split and row by row, each with its "split". */
 json_t *vpc_interop_run(struct vpc_suite *suite);
-/* The matrix for people, and what failed below it. */
+/* The matrix for people, of each split one, and what failed below. */
 void vpc_interop_write(const json_t *matrix, FILE *out);
 /* 0, VPC_EXIT_FAIL or VPC_EXIT_HARNESS. */
 int vpc_interop_exit(const json_t *matrix);

@@ -51,14 +51,23 @@ static char *folder_name(const char *host, const char *guest)
     return name;
 }
 
-static bool make_folders(struct cell *cell, const char *out)
+/* Of several splits each has its own. */
+static char *folder_of(const struct vpc_suite *suite, const struct cell *cell)
 {
-    char *name = folder_name(cell->config.host->name, cell->config.guest->name), *why = NULL;
+    char *name = folder_name(cell->config.host->name, cell->config.guest->name);
+    char *path = vpc_format("%s/%s%s%s", suite->out, name, suite->split_count > 1 ? ".split-" : "",
+                            suite->split_count > 1 ? vpc_split_name(cell->config.split) : "");
 
-    cell->out = vpc_format("%s/%s", out, name);
-    cell->config.out = cell->out;
     free(name);
-    if ((mkdir(out, 0777) != 0 && errno != EEXIST) ||
+    return path;
+}
+
+static bool make_folders(struct cell *cell, const struct vpc_suite *suite)
+{
+    char *why = NULL;
+
+    cell->config.out = cell->out = folder_of(suite, cell);
+    if ((mkdir(suite->out, 0777) != 0 && errno != EEXIST) ||
         (mkdir(cell->out, 0777) != 0 && errno != EEXIST))
         why = vpc_format("%s: can not be made: %s", cell->out, strerror(errno));
     else if (vpc_folder_begin(&cell->folder, &why))
@@ -109,7 +118,7 @@ static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t c
     for (size_t i = 0; i < count && !vpc_jobs_interrupted(jobs); i++) {
         while (vpc_jobs_full(jobs) && !vpc_jobs_interrupted(jobs))
             next(jobs);
-        if (vpc_jobs_interrupted(jobs) || !make_folders(&cells[i], suite->out))
+        if (vpc_jobs_interrupted(jobs) || !make_folders(&cells[i], suite))
             continue;
         if (!vpc_jobs_start(jobs, hold_in_child, &cells[i]))
             cells[i].result = troubled(&cells[i], strerror(errno));
@@ -122,49 +131,58 @@ static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t c
     return signal;
 }
 
-static size_t fill_cells(const struct vpc_suite *suite, struct cell *cells, json_t *hosts,
-                         json_t *guests)
+/* The cells of each host with each guest, cut so; how many. */
+static size_t fill_cells(const struct vpc_suite *suite, enum vpc_split split, struct cell *cells)
 {
     size_t count = 0, n = suite->implementation_count;
 
-    for (size_t h = 0; h < n; h++) {
-        const struct vpc_implementation *host = suite->implementations[h];
-
-        if (host->role == VPC_FROM_GUEST)
-            json_array_append_new(guests, vpc_json_text(host->name));
-        if (host->role != VPC_FROM_HOST)
-            continue;
-        json_array_append_new(hosts, vpc_json_text(host->name));
+    for (size_t h = 0; h < n; h++)
         for (size_t g = 0; g < n; g++)
-            if (suite->implementations[g]->role == VPC_FROM_GUEST)
+            if (suite->implementations[h]->role == VPC_FROM_HOST &&
+                suite->implementations[g]->role == VPC_FROM_GUEST)
                 cells[count++].config = (struct vpc_pairing_config){
                     .table = suite->table,
-                    .host = host,
+                    .host = suite->implementations[h],
                     .guest = suite->implementations[g],
-                    .split = suite->split_count ? suite->splits[0] : VPC_SPLIT_WHOLE,
+                    .split = split,
                     .seed = suite->seed,
                     .limit_ms = suite->limit_ms ? (uint64_t)suite->limit_ms : LIMIT_MS,
                     .build = suite->build};
-    }
     return count;
+}
+
+static json_t *names_of(const struct vpc_suite *suite, int role)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < suite->implementation_count; i++)
+        if (suite->implementations[i]->role == role)
+            json_array_append_new(names, vpc_json_text(suite->implementations[i]->name));
+    return names;
 }
 
 json_t *vpc_interop_run(struct vpc_suite *suite)
 {
-    size_t n = suite->implementation_count, count;
-    struct cell *cells = vpc_alloc((n * n + 1) * sizeof(*cells));
-    json_t *hosts = json_array(), *guests = json_array(), *pairings = json_array();
+    size_t n = suite->implementation_count, count = 0;
+    struct cell *cells = vpc_alloc((n * n * VPC_SPLITS + 1) * sizeof(*cells));
+    json_t *pairings = json_array();
 
-    count = fill_cells(suite, cells, hosts, guests);
+    if (suite->split_count == 0)
+        suite->splits[suite->split_count++] = VPC_SPLIT_WHOLE;
+    for (size_t i = 0; i < suite->split_count; i++)
+        count += fill_cells(suite, suite->splits[i], cells + count);
     suite->interrupted = run_cells(suite, cells, count);
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(pairings,
-                              cells[i].result ? cells[i].result : troubled(&cells[i], "not run"));
+        json_t *result = cells[i].result ? cells[i].result : troubled(&cells[i], "not run");
+
+        json_object_set_new(result, "split", json_string(vpc_split_name(cells[i].config.split)));
+        json_array_append_new(pairings, result);
         vpc_folder_end(&cells[i].folder);
         free(cells[i].out);
     }
     free(cells);
-    return json_pack("{s:o, s:o, s:o}", "hosts", hosts, "guests", guests, "pairings", pairings);
+    return json_pack("{s:o, s:o, s:o}", "hosts", names_of(suite, VPC_FROM_HOST), "guests",
+                     names_of(suite, VPC_FROM_GUEST), "pairings", pairings);
 }
 
 /* ---- the matrix ------------------------------------------------------------------------------------------------------- */
@@ -237,12 +255,14 @@ static void write_failure(const json_t *pairing, FILE *out)
     vpc_write_clean(text_of(pairing, "host"), out);
     fputs(", ", out);
     vpc_write_clean(text_of(pairing, "guest"), out);
-    fprintf(out, ": %s: ", trouble ? "harness error" : text_of(failing, "name"));
+    fprintf(out, ", split %s: %s: ", text_of(pairing, "split"),
+            trouble ? "harness error" : text_of(failing, "name"));
     vpc_write_clean(trouble ? trouble : text_of(failing, "why"), out);
     fputc('\n', out);
 }
 
-void vpc_interop_write(const json_t *matrix, FILE *out)
+/* The pairings from the one at `first` on, row by row. */
+static void write_matrix(const json_t *matrix, size_t first, FILE *out)
 {
     const json_t *hosts = json_object_get(matrix, "hosts"),
                  *guests = json_object_get(matrix, "guests"),
@@ -261,11 +281,26 @@ void vpc_interop_write(const json_t *matrix, FILE *out)
     {
         write_name(json_string_value(one), left, out);
         for (g = 0; g < json_array_size(guests); g++)
-            write_cell(json_array_get(pairings, h * json_array_size(guests) + g),
-                       width_of(json_array_get(guests, g), 9), out);
+            write_cell(json_array_get(pairings, first++), width_of(json_array_get(guests, g), 9),
+                       out);
         fputc('\n', out);
     }
-    json_array_foreach(pairings, g, one) write_failure(one, out);
+}
+
+void vpc_interop_write(const json_t *matrix, FILE *out)
+{
+    const json_t *pairings = json_object_get(matrix, "pairings"), *one;
+    size_t size = json_array_size(json_object_get(matrix, "hosts")) *
+                  json_array_size(json_object_get(matrix, "guests")),
+           i;
+
+    for (i = 0; i < json_array_size(pairings); i += size) {
+        if (json_array_size(pairings) > size)
+            fprintf(out, "%ssplit %s\n", i ? "\n" : "",
+                    text_of(json_array_get(pairings, i), "split"));
+        write_matrix(matrix, i, out);
+    }
+    json_array_foreach(pairings, i, one) write_failure(one, out);
 }
 
 int vpc_interop_exit(const json_t *matrix)

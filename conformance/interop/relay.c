@@ -13,7 +13,6 @@
 #include "interop/interop.h"
 
 #define WAITING_MAX (256u << 10) /* of octets that the other has not taken */
-#define PIECE_MAX   97
 
 static struct vpc_endpoint *other_of(const struct vpc_endpoint *end)
 {
@@ -22,21 +21,11 @@ static struct vpc_endpoint *other_of(const struct vpc_endpoint *end)
 
 /* ---- octets ----------------------------------------------------------------------------------------------------------- */
 
-static size_t piece(struct vpc_pairing *pairing, size_t left)
-{
-    size_t n = left;
-
-    if (pairing->split == VPC_SPLIT_ONE)
-        n = 1;
-    else if (pairing->split == VPC_SPLIT_RANDOM)
-        n = 1 + (size_t)nrand48(pairing->random) % PIECE_MAX;
-    return n < left ? n : left;
-}
-
 static void pass_on(struct vpc_endpoint *to, const char *octets, size_t n)
 {
     for (size_t done = 0, part; done < n && to->up; done += part) {
-        part = piece(to->pairing, n - done);
+        part = vpc_split_piece(to->pairing->split, true, (uint64_t)nrand48(to->pairing->random),
+                               done, n - done);
         to->backend->ops->bus_send(to->backend, octets + done, part);
     }
 }

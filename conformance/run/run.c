@@ -57,26 +57,28 @@ uint64_t vpc_now(struct vpc_run *run)
 
 /* ---- going on ---------------------------------------------------------------------------------------------------------- */
 
-/* In real time the middle of a burst goes faster: some 100,000 writes, a system call each, would hold up the harness. */
-static size_t single(const struct vpc_run *run, size_t sent, size_t left)
+size_t vpc_split_piece(enum vpc_split split, bool real_time, uint64_t random, size_t sent,
+                       size_t left)
 {
-    bool middle = sent >= EDGE && left > EDGE;
+    bool middle = real_time && sent >= EDGE && left > EDGE;
 
-    return run->ops->real_time && middle ? (left - EDGE < 1009 ? left - EDGE : 1009) : 1;
-}
-
-static size_t piece(struct vpc_run *run, size_t sent, size_t left)
-{
-    switch (run->config->split) {
+    switch (split) {
     case VPC_SPLIT_ONE:
-        return single(run, sent, left);
+        return middle ? (left - EDGE < 1009 ? left - EDGE : 1009) : 1;
     case VPC_SPLIT_RANDOM:
-        return 1 + vpc_tester_random(&run->tester) % 97 % left;
+        return 1 + random % 97 % left;
     case VPC_SPLIT_LARGEST:
         return left < 65536 ? left : 65536;
     default:
         return left;
     }
+}
+
+static size_t piece(struct vpc_run *run, size_t sent, size_t left)
+{
+    uint64_t random = run->config->split == VPC_SPLIT_RANDOM ? vpc_tester_random(&run->tester) : 0;
+
+    return vpc_split_piece(run->config->split, run->ops->real_time, random, sent, left);
 }
 
 void vpc_run_flush(struct vpc_run *run)

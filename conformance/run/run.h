@@ -21,6 +21,13 @@
 /* How what the harness sends on the bus is cut into pieces. */
 enum vpc_split { VPC_SPLIT_WHOLE, VPC_SPLIT_ONE, VPC_SPLIT_RANDOM, VPC_SPLIT_LARGEST };
 
+/*
+ * How many of the octets that are left of a burst go in one piece; left is at least 1, and random is used by the split of that
+ * name.  In real time the middle of a burst goes faster: some 100,000 writes, a system call each, would hold up the harness.
+ */
+size_t vpc_split_piece(enum vpc_split split, bool real_time, uint64_t random, size_t sent,
+                       size_t left);
+
 struct vpc_run_config {
     const struct vpc_script *script;
     const struct vpc_table *table;
