@@ -177,6 +177,14 @@ static void take_signal(struct vpc_jobs *jobs)
             kill(-jobs->jobs[i].pid, SIGKILL);
 }
 
+static bool any_runs(const struct vpc_jobs *jobs)
+{
+    for (size_t i = 0; i < jobs->room; i++)
+        if (jobs->jobs[i].pid)
+            return true;
+    return false;
+}
+
 /* Waits until something may have happened; sets fds, one for each place and one for the signals. */
 static void wait_for_any(const struct vpc_jobs *jobs, struct pollfd *fds)
 {
@@ -199,17 +207,14 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
 {
     struct pollfd *fds = vpc_alloc((jobs->room + 1) * sizeof(*fds));
     struct job *ended = NULL;
-    bool any = true;
 
-    while (ended == NULL && any) {
-        any = false;
+    while (ended == NULL && any_runs(jobs)) {
         wait_for_any(jobs, fds);
         if (fds[jobs->room].revents)
             take_signal(jobs);
         for (size_t i = 0; i < jobs->room && ended == NULL; i++) {
             struct job *job = &jobs->jobs[i];
 
-            any |= job->pid != 0;
             if (job->pid == 0)
                 continue;
             job->late = real_ms() >= job->end;
