@@ -134,6 +134,10 @@ static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
         vpc_buffer_add(&ep->out, "noise", 5);
 }
 
+#define COMMON(id, name)                                                                           \
+    "{\"time\": 7, \"id\": " id ", \"name\": \"" name "\", \"message\": \"!\", "
+#define ORIGIN "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\""
+
 static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 {
     vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
@@ -144,6 +148,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
     ep->random = config->random;
     ep->user = config->user;
+    ep->entry = COMMON("1000", "ENDPOINT_STARTED") ORIGIN "}";
     return ep;
 }
 
@@ -167,10 +172,6 @@ static uint64_t deadline(const vpc_endpoint *ep)
         return ep->now + 2;
     return lies("spin") ? 0 : VPC_NEVER;
 }
-
-#define COMMON(id, name)                                                                           \
-    "{\"time\": 7, \"id\": " id ", \"name\": \"" name "\", \"message\": \"!\", "
-#define ORIGIN "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\""
 
 static const char *entry(void)
 {
@@ -196,6 +197,7 @@ static void bus_up(vpc_endpoint *ep)
 
 static void bus_down(vpc_endpoint *ep)
 {
+    ep->entry = COMMON("1003", "TRANSPORT_DOWN") ORIGIN "}";
     vpc_buffer_free(&ep->out);
     vpc_decoder_end(&ep->in);
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
