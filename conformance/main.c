@@ -17,6 +17,7 @@ static const struct {
     {"run", vpc_verb_run},           {"check", vpc_verb_check},     {"list", vpc_verb_list},
     {"coverage", vpc_verb_coverage}, {"new", vpc_verb_new},         {"shrink", vpc_verb_shrink},
     {"generate", vpc_verb_generate}, {"interop", vpc_verb_interop}, {"steps", vpc_verb_steps},
+    {"fields", vpc_verb_fields},
 };
 
 static int dispatch(struct vpc_settings *settings, const char *name, char **words)
@@ -25,7 +26,8 @@ static int dispatch(struct vpc_settings *settings, const char *name, char **word
         if (strcmp(verbs[i].name, name) == 0)
             return verbs[i].fn(settings, words);
     return vpc_complain(vpc_format(
-        "%s: the verbs are run, check, list, coverage, new, shrink, generate, interop and steps",
+        "%s: the verbs are run, check, list, coverage, fields, new, shrink, generate, interop and "
+        "steps",
         name));
 }
 

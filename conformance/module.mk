@@ -3,7 +3,7 @@
 CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
-CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record interop
+CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record interop alter
 CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c verdict.c clean.c) $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
@@ -23,7 +23,7 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
-$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.* $(CONFORM)/cli/templates/*)
+$(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/control.schema.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.* $(CONFORM)/cli/templates/*)
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
@@ -37,7 +37,7 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec vectors entry_order script language generate descriptor verdict report record shrink)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec fields vectors entry_order script language generate descriptor verdict report record shrink)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
@@ -52,7 +52,7 @@ $(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/document/embedded.o
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -fPIC -shared -Wl,-Bsymbolic -o $@ $^ -ljansson
 
-$(CONFORM_OBJ)/tests/test_verdict $(CONFORM_OBJ)/tests/test_shrink: | $(CONFORM_OBJ)/tests/fake.so
+$(CONFORM_OBJ)/tests/test_verdict $(CONFORM_OBJ)/tests/test_shrink $(CONFORM_OBJ)/tests/test_fields: | $(CONFORM_OBJ)/tests/fake.so
 
 $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ $(CONFORM_LIBS) -lcriterion
@@ -103,6 +103,14 @@ check-stall: $(BUILD)/vpc-conform $(BUILD)/vpc-host
 # Machines that lack something: room, paths, descriptors, processor time.
 check-machine: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest
 	@$(CONFORM)/tests/check-machine $(BUILD)
+
+# Every field that the specification knows has a scenario that fails when it is wrong, or a reason; a minute and a half.
+.PHONY: check-fields
+check-fields: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so ## each field with the scenario that notices when it is wrong; red when one has none
+	@$< fields --gate --jobs "$$(nproc)" --implementation $(CONFORM)/implementations/reference-host.ini \
+		--implementation $(CONFORM)/implementations/reference-guest.ini >$(BUILD)/fields.txt || \
+		{ grep GAP $(BUILD)/fields.txt; exit 1; }
+	@tail -n 1 $(BUILD)/fields.txt
 
 coverage-spec: $(BUILD)/vpc-conform ## each requirement with its scenarios; red when a MUST or an event has none
 	@$< coverage --gate

@@ -159,6 +159,7 @@ struct vpc_backend_ops {
 /* The first member of every backend. */
 struct vpc_backend {
     const struct vpc_backend_ops *ops;
+    struct vpc_altering *altering; /* what stands before it (alter/alter.h), or NULL */
 };
 
 extern const struct vpc_backend_ops vpc_backend_inproc;

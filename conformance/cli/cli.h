@@ -45,6 +45,6 @@ int vpc_complain(char *error);
 typedef int vpc_verb_fn(struct vpc_settings *settings, char **words);
 
 vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage, vpc_verb_new,
-    vpc_verb_shrink, vpc_verb_generate, vpc_verb_interop, vpc_verb_steps;
+    vpc_verb_shrink, vpc_verb_generate, vpc_verb_interop, vpc_verb_steps, vpc_verb_fields;
 
 #endif

@@ -257,7 +257,7 @@ static const struct {
      "qemu: where guest images are (default: guest beside vpc-conform)"},
     {"guest-image", "PROGRAM", set_guest_image,
      "qemu: what makes them (default: tools/guest-image)"},
-    {"gate", NULL, set_gate, "coverage: red when a MUST or an event has no scenario"},
+    {"gate", NULL, set_gate, "coverage, fields: red when a MUST, an event or a field has no scenario"},
     {"role", "ROLE", set_role, "new: host or guest"},
     {"help", NULL, set_help, "this text"},
 };
@@ -289,6 +289,7 @@ void vpc_usage(FILE *out)
           "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
           "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
           "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+          "       vpc-conform fields [--gate] [OPTION]...     which scenario notices a wrong field\n"
           "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
           "       vpc-conform shrink FOLDER                   make a failing script small\n"
           "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n"

@@ -9,6 +9,7 @@
 #include "clean.h"
 #include "cli/cli.h"
 #include "verdicts/coverage.h"
+#include "verdicts/field_coverage.h"
 
 /* ---- which scenarios ---------------------------------------------------------------------------------------------- */
 
@@ -141,6 +142,27 @@ int vpc_verb_list(struct vpc_settings *settings, char **words)
                settings->suite.scripts[i]->role == VPC_FROM_HOST ? "host" : "guest",
                settings->suite.scripts[i]->name, settings->suite.scripts[i]->title);
     return code;
+}
+
+int vpc_verb_fields(struct vpc_settings *settings, char **words)
+{
+    struct vpc_suite *suite = &settings->suite;
+    char *list = vpc_format("%s/unjudged-fields.txt", settings->scenarios), *error = NULL;
+    size_t gaps = 0;
+
+    if (suite->implementation_count == 0)
+        error = vpc_copy("fields needs --implementation FILE, with an object in [abi]");
+    suite->progress = isatty(STDERR_FILENO);
+    if (error == NULL && add_scenarios(settings, words, &error))
+        gaps = vpc_field_coverage(suite, list, stdout, &error);
+    free(list);
+    if (error) {
+        vpc_complain(error);
+        return gaps == SIZE_MAX ? VPC_EXIT_HARNESS : VPC_EXIT_USAGE;
+    }
+    if (suite->interrupted)
+        return 128 + suite->interrupted;
+    return settings->gate && gaps ? VPC_EXIT_FAIL : VPC_EXIT_PASS;
 }
 
 int vpc_verb_coverage(struct vpc_settings *settings, char **words)

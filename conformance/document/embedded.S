@@ -10,6 +10,7 @@
 
     embed vpc_embedded_messages, "spec/messages.json"
     embed vpc_embedded_events, "spec/events.json"
+    embed vpc_embedded_control, "spec/control.schema.json"
     embed vpc_embedded_document, "spec/VPCBUS.md"
     embed vpc_embedded_page, "conformance/report/page.html"
     embed vpc_embedded_style, "conformance/report/page.css"

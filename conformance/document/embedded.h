@@ -5,6 +5,7 @@
 
 extern const char vpc_embedded_messages[];    /* spec/messages.json */
 extern const char vpc_embedded_events[];      /* spec/events.json */
+extern const char vpc_embedded_control[];     /* spec/control.schema.json */
 extern const char vpc_embedded_document[];    /* spec/VPCBUS.md */
 extern const char vpc_embedded_page[];        /* conformance/report/page.html */
 extern const char vpc_embedded_style[];       /* conformance/report/page.css */

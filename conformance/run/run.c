@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alter/alter.h"
 #include "document/entry.h"
 #include "script/script_forms.h"
 
@@ -457,7 +458,9 @@ static bool start(struct vpc_run *run, char **error)
         .user = run,
     };
 
-    run->backend = run->ops->create(&backend, error);
+    run->backend = config->altering
+                       ? vpc_altered_create(config->altering, run->ops, &backend, error)
+                       : run->ops->create(&backend, error);
     if (run->backend == NULL)
         return false;
     run->ops = run->backend->ops;

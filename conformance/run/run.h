@@ -44,6 +44,7 @@ struct vpc_run_config {
     const char *beside; /* of a run that goes on beside another one in the same dir; else NULL */
     volatile int *in_subject;
     volatile int *line; /* of the step that goes on, for whoever outlives the run; or NULL */
+    struct vpc_altering *altering; /* a field that is wrong (alter/alter.h), or NULL */
 };
 
 const char *vpc_vm_of(const struct vpc_run_config *config);
