@@ -120,6 +120,7 @@ static bool inproc_start(struct vpc_backend *backend, char **error)
 
     (void)error;
     self->endpoint = make_endpoint(self, self->options);
+    self->told = self->now;
     if (self->endpoint == NULL) {
         vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "create() gave NULL", 18);
         return true;
@@ -150,6 +151,7 @@ static void inproc_stop(struct vpc_backend *backend)
 {
     struct inproc *self = self_of(backend);
 
+    vpc_inproc_wake(self);
     SUBJECT(self, self->abi->stop(self->endpoint, 1000));
     vpc_inproc_settle(self);
 }
@@ -174,19 +176,21 @@ static uint64_t inproc_now(struct vpc_backend *backend)
     return self_of(backend)->now;
 }
 
-static uint64_t next_deadline(struct inproc *self, uint64_t until)
+/* When something is due by itself: a timer of the endpoint, the answer to a connect. */
+static uint64_t next_deadline(struct inproc *self)
 {
     uint64_t due;
 
-    if (self->clock_stopped)
-        return until;
+    if (self->endpoint == NULL || self->clock_stopped)
+        return VPC_NEVER;
     SUBJECT(self, due = self->abi->deadline(self->endpoint));
     for (size_t i = 0; i < self->local_count; i++)
         if (self->locals[i]->state == LOCAL_CONNECTING && self->locals[i]->deadline < due)
             due = self->locals[i]->deadline;
-    return due < until ? due : until;
+    return due;
 }
 
+/* The clock is called when it is due, and not because time was looked at. */
 static void inproc_step(struct vpc_backend *backend, uint64_t until)
 {
     struct inproc *self = self_of(backend);
@@ -195,19 +199,21 @@ static void inproc_step(struct vpc_backend *backend, uint64_t until)
     if (self->endpoint)
         vpc_inproc_settle(self);
     while (!self->saw && self->now < until) {
-        uint64_t next = self->endpoint ? next_deadline(self, until) : until;
+        uint64_t due = next_deadline(self);
 
-        still = next > self->now ? 0 : still + 1;
+        if (due > until) {
+            self->now = until;
+            break;
+        }
+        still = due > self->now ? 0 : still + 1;
         if (still > 1000) {
             vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "deadline() stays in the past: it spins",
                             38);
             return;
         }
-        self->now = next > self->now ? next : self->now;
-        if (self->endpoint == NULL || self->clock_stopped)
-            continue;
-        self->wakes += next < until;
-        SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+        self->now = due > self->now ? due : self->now;
+        self->wakes += due < until;
+        vpc_inproc_clock(self);
         vpc_inproc_settle(self);
     }
     self->saw = false;
@@ -225,9 +231,7 @@ static void inproc_clock(struct vpc_backend *backend, bool goes)
     struct inproc *self = self_of(backend);
 
     self->clock_stopped = !goes;
-    if (!goes || self->endpoint == NULL)
-        return;
-    SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+    vpc_inproc_clock(self);
     vpc_inproc_settle(self);
 }
 
@@ -241,6 +245,7 @@ static bool inproc_bus_listen(struct vpc_backend *backend, bool on, char **error
     self->listening = on;
     if (self->endpoint == NULL)
         return true;
+    vpc_inproc_wake(self);
     vpc_inproc_tell(self, on ? VPC_SEEN_BUS_UP : VPC_SEEN_BUS_DOWN, 0, 0, NULL, 0);
     SUBJECT(self, on ? self->abi->bus_up(self->endpoint) : self->abi->bus_down(self->endpoint));
     vpc_inproc_settle(self);
@@ -253,6 +258,7 @@ static void inproc_bus_send(struct vpc_backend *backend, const void *octets, siz
 
     if (self->endpoint == NULL || !self->listening)
         return;
+    vpc_inproc_wake(self);
     SUBJECT(self, self->abi->bus_input(self->endpoint, octets, n));
     vpc_inproc_settle(self);
 }
@@ -265,6 +271,7 @@ static size_t inproc_bus_unsent(struct vpc_backend *backend)
 
 static void inproc_bus_take(struct vpc_backend *backend, size_t octets)
 {
+    vpc_inproc_wake(self_of(backend));
     self_of(backend)->bus_left = octets;
     vpc_inproc_settle(self_of(backend));
 }
@@ -280,6 +287,7 @@ static bool inproc_control_open(struct vpc_backend *backend, int client)
 
     if (self->endpoint == NULL)
         return false;
+    vpc_inproc_wake(self);
     SUBJECT(self, self->abi->control_open(self->endpoint, (uint32_t)client));
     vpc_inproc_settle(self);
     return true;
@@ -291,6 +299,7 @@ static void inproc_control_line(struct vpc_backend *backend, int client, const c
 
     if (self->endpoint == NULL)
         return;
+    vpc_inproc_wake(self);
     SUBJECT(self, self->abi->control_line(self->endpoint, (uint32_t)client, line, n));
     vpc_inproc_settle(self);
 }
@@ -309,6 +318,7 @@ static void inproc_control_close(struct vpc_backend *backend, int client)
 
     if (self->endpoint == NULL)
         return;
+    vpc_inproc_wake(self);
     SUBJECT(self, self->abi->control_close(self->endpoint, (uint32_t)client));
     vpc_inproc_settle(self);
 }
@@ -319,6 +329,7 @@ static int inproc_pipe_open(struct vpc_backend *backend, int conn, const char *n
     struct inproc *self = self_of(backend);
 
     (void)path;
+    vpc_inproc_wake(self);
     for (size_t i = 0; i < self->local_count; i++) {
         struct local *local = self->locals[i];
 
@@ -369,9 +380,16 @@ static uint16_t inproc_real_port(struct vpc_backend *backend, uint16_t port)
     return port;
 }
 
+/* A connection of which the endpoint is about to hear, or NULL. */
+static struct local *woken(struct inproc *self, int conn)
+{
+    vpc_inproc_wake(self);
+    return vpc_inproc_conn(self, conn);
+}
+
 static void inproc_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n)
 {
-    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+    struct local *local = woken(self_of(backend), conn);
 
     if (local == NULL || local->hung_up)
         return;
@@ -381,7 +399,7 @@ static void inproc_local_send(struct vpc_backend *backend, int conn, const void 
 
 static void inproc_local_shutdown(struct vpc_backend *backend, int conn)
 {
-    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+    struct local *local = woken(self_of(backend), conn);
 
     if (local == NULL)
         return;
@@ -392,7 +410,7 @@ static void inproc_local_shutdown(struct vpc_backend *backend, int conn)
 static void inproc_local_close(struct vpc_backend *backend, int conn)
 {
     struct inproc *self = self_of(backend);
-    struct local *local = vpc_inproc_conn(self, conn);
+    struct local *local = woken(self, conn);
 
     if (local == NULL)
         return;
@@ -407,7 +425,7 @@ static void inproc_local_close(struct vpc_backend *backend, int conn)
 static void inproc_local_abort(struct vpc_backend *backend, int conn)
 {
     struct inproc *self = self_of(backend);
-    struct local *local = vpc_inproc_conn(self, conn);
+    struct local *local = woken(self, conn);
 
     if (local == NULL)
         return;
@@ -418,7 +436,7 @@ static void inproc_local_abort(struct vpc_backend *backend, int conn)
 
 static void inproc_local_take(struct vpc_backend *backend, int conn, size_t octets)
 {
-    struct local *local = vpc_inproc_conn(self_of(backend), conn);
+    struct local *local = woken(self_of(backend), conn);
 
     if (local == NULL)
         return;

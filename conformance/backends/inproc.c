@@ -6,6 +6,9 @@
  * step() moves it, ports and pipes are entries of a list, and what a local program writes waits here until stream_room()
  * takes it.  settle() carries octets and actions until nothing moves; then, and only then, time may pass.  So every run
  * with the same seed is the same run.  What may never happen: an endless settle(), hence the bound on its rounds.
+ *
+ * It is no kinder than a kernel may be.  The endpoint is told the time when its own deadline() is due or something comes
+ * from outside, and at no other moment: a timer that deadline() forgets is late.
  */
 #include "backends/inproc.h"
 
@@ -305,6 +308,22 @@ static bool settle_local(struct inproc *self, struct local *local)
         }
     }
     return moved;
+}
+
+void vpc_inproc_clock(struct inproc *self)
+{
+    if (self->clock_stopped || self->endpoint == NULL)
+        return;
+    self->told = self->now;
+    SUBJECT(self, self->abi->clock(self->endpoint, self->now));
+}
+
+void vpc_inproc_wake(struct inproc *self)
+{
+    if (self->endpoint == NULL || self->told == self->now)
+        return;
+    vpc_inproc_clock(self);
+    vpc_inproc_settle(self);
 }
 
 void vpc_inproc_settle(struct inproc *self)

@@ -35,6 +35,7 @@ struct inproc {
     vpc_endpoint *endpoint;
     char *options;
     uint64_t now;
+    uint64_t told; /* the time that the endpoint knows */
     uint64_t random;
     uint64_t wakes; /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
@@ -62,6 +63,10 @@ void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint3
 struct local *vpc_inproc_conn(struct inproc *self, int conn);
 /* The subject ends the connection; the local program sees a reset or an orderly end. */
 void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset);
+/* Tells the endpoint the time, unless the script has stopped its clock; then vpc_inproc_settle() is due. */
+void vpc_inproc_clock(struct inproc *self);
+/* Something is about to be given to the endpoint: as a program that wakes, it looks at the time first. */
+void vpc_inproc_wake(struct inproc *self);
 /* Carries octets and actions until nothing moves. */
 void vpc_inproc_settle(struct inproc *self);
 

@@ -24,7 +24,9 @@ struct vpc_endpoint {
     uint64_t (*random)(void *user);
     void *user;
     uint64_t now;
-    const char *entry; /* of the log, not taken yet */
+    struct vpc_buffer entries; /* of the log, not taken yet: each ends with a NUL */
+    struct vpc_buffer taken;
+    uint64_t due; /* when it logs the next; 0: never */
     struct vpc_buffer reply;
     uint32_t client; /* to whom the reply goes; 0: there is none */
 };
@@ -35,6 +37,36 @@ static bool lies(const char *lie)
 
     return told && strcmp(told, lie) == 0;
 }
+
+/* ---- the log --------------------------------------------------------------------------------------------------------- */
+
+#define ORIGIN "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\""
+
+static void note(vpc_endpoint *ep, int id, const char *name, const char *more)
+{
+    char *entry =
+        vpc_format("{\"time\": %llu, \"id\": %d, \"name\": \"%s\", \"message\": \"!\", %s}",
+                   (unsigned long long)ep->now, id, name, more);
+
+    vpc_buffer_add(&ep->entries, entry, strlen(entry) + 1);
+    free(entry);
+}
+
+static void note_transport(vpc_endpoint *ep)
+{
+    if (lies("log-common"))
+        note(ep, 1002, "TRANSPORT_UP", "\"level\": \"info\"");
+    else if (lies("log-name"))
+        note(ep, 1002, "TRANSPORT_DOWN", ORIGIN);
+    else if (lies("log-stranger"))
+        note(ep, 1002, "TRANSPORT_UP", ORIGIN ", \"weather\": 1");
+    else if (lies("log-port"))
+        note(ep, 1020, "CHANNEL_OPENED", ORIGIN);
+    else
+        note(ep, 1002, "TRANSPORT_UP", ORIGIN);
+}
+
+/* ---- the bus --------------------------------------------------------------------------------------------------------- */
 
 static struct vpc_frame make(vpc_endpoint *ep, const char *name, uint32_t channel)
 {
@@ -148,7 +180,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
     ep->random = config->random;
     ep->user = config->user;
-    ep->entry = COMMON("1000", "ENDPOINT_STARTED") ORIGIN "}";
+    note(ep, 1000, "ENDPOINT_STARTED", ORIGIN);
     return ep;
 }
 
@@ -157,6 +189,8 @@ static void destroy(vpc_endpoint *ep)
     vpc_decoder_end(&ep->in);
     vpc_buffer_free(&ep->out);
     vpc_buffer_free(&ep->reply);
+    vpc_buffer_free(&ep->entries);
+    vpc_buffer_free(&ep->taken);
     vpc_table_free(ep->table);
     free(ep);
 }
@@ -164,26 +198,19 @@ static void destroy(vpc_endpoint *ep)
 static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
 {
     ep->now = now_ms;
+    if (ep->due && now_ms >= ep->due) {
+        ep->due = 0;
+        note(ep, 1016, "HEARTBEAT_RESUMED", ORIGIN);
+    }
 }
 
 static uint64_t deadline(const vpc_endpoint *ep)
 {
     if (lies("restless"))
         return ep->now + 2;
+    if (lies("timer") && ep->due)
+        return ep->due;
     return lies("spin") ? 0 : VPC_NEVER;
-}
-
-static const char *entry(void)
-{
-    if (lies("log-common"))
-        return COMMON("1002", "TRANSPORT_UP") "\"level\": \"info\"}";
-    if (lies("log-name"))
-        return COMMON("1002", "TRANSPORT_DOWN") ORIGIN "}";
-    if (lies("log-stranger"))
-        return COMMON("1002", "TRANSPORT_UP") ORIGIN ", \"weather\": 1}";
-    if (lies("log-port"))
-        return COMMON("1020", "CHANNEL_OPENED") ORIGIN "}";
-    return COMMON("1002", "TRANSPORT_UP") ORIGIN "}";
 }
 
 static void bus_up(vpc_endpoint *ep)
@@ -192,7 +219,8 @@ static void bus_up(vpc_endpoint *ep)
         ep->epoch = ep->random(ep->user) | 1;
     ep->peer = ep->session = ep->number = 0;
     greet(ep);
-    ep->entry = entry();
+    note_transport(ep);
+    ep->due = lies("timer") || lies("forgotten-timer") ? ep->now + 300 : 0;
 }
 
 static void bus_down(vpc_endpoint *ep)
@@ -201,6 +229,7 @@ static void bus_down(vpc_endpoint *ep)
     vpc_buffer_free(&ep->out);
     vpc_decoder_end(&ep->in);
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
+    note(ep, 1003, "TRANSPORT_DOWN", ORIGIN);
 }
 
 static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
@@ -281,8 +310,10 @@ static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, si
 
 static int next_action(vpc_endpoint *ep, vpc_action *action)
 {
+    size_t n;
+
     if (lies("log-flood"))
-        ep->entry = entry();
+        note(ep, 1016, "HEARTBEAT_RESUMED", ORIGIN);
     if (ep->client) {
         *action = (vpc_action){.kind = VPC_ACTION_REPLY,
                                .client = ep->client,
@@ -291,11 +322,15 @@ static int next_action(vpc_endpoint *ep, vpc_action *action)
         ep->client = 0;
         return 1;
     }
-    if (ep->entry == NULL)
+    if (vpc_buffer_size(&ep->entries) == 0)
         return 0;
-    *action =
-        (vpc_action){.kind = VPC_ACTION_LOG, .text = ep->entry, .text_len = strlen(ep->entry)};
-    ep->entry = NULL;
+    n = strlen((const char *)vpc_buffer_head(&ep->entries)) + 1;
+    vpc_buffer_free(&ep->taken);
+    vpc_buffer_add(&ep->taken, vpc_buffer_head(&ep->entries), n);
+    vpc_buffer_drop(&ep->entries, n);
+    *action = (vpc_action){.kind = VPC_ACTION_LOG,
+                           .text = (const char *)vpc_buffer_head(&ep->taken),
+                           .text_len = n - 1};
     return 1;
 }
 
