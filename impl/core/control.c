@@ -149,12 +149,22 @@ static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t
     vpc_answer(ep, &asker, json_pack("{s:o}", "devices", devices));
 }
 
+/* Those that query_devices() lists. */
+static unsigned pairs_open(const vpc_endpoint *ep)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ep->options.max_pairs; i++)
+        n += ep->relays[i].stream != 0 && ep->relays[i].pair != NULL;
+    return n;
+}
+
 static void query_stats(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     (void)arguments;
     vpc_answer(ep, &asker,
                json_pack("{s:I, s:I, s:I, s:I}", "sessions", (json_int_t)ep->sessions, "pairs_open",
-                         (json_int_t)vpc_relay_count(ep), "pairs_opened", (json_int_t)ep->opened,
+                         (json_int_t)pairs_open(ep), "pairs_opened", (json_int_t)ep->opened,
                          "pairs_failed", (json_int_t)ep->failed));
 }
 

@@ -155,6 +155,8 @@ void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_sessio
     if (event->value == 0 && event->channel == sending.id)
         return;
     vpc_relay_abort(ep, relay, cause, event->value != 0 ? (uint32_t)event->value : ECONNRESET);
+    if (ep->role == VPC_ROLE_HOST)
+        vpc_host_start_lost(ep, relay, ""); /* it is the answer, if none came before (API-9) */
 }
 
 static json_t *closed_fields(const struct vpc_relay *relay)

@@ -197,7 +197,7 @@ func (e *Endpoint) device(p *Pair, id uint32, state string, count, credit uint64
 }
 
 func (e *Endpoint) queryStats(r *request) {
-	e.answer(r, Fields{"sessions": e.stats.sessions, "pairs_open": e.stats.open,
+	e.answer(r, Fields{"sessions": e.stats.sessions, "pairs_open": e.inUse(),
 		"pairs_opened": e.stats.opened, "pairs_failed": e.stats.failed})
 }
 

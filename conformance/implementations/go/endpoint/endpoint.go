@@ -73,7 +73,6 @@ type side interface {
 	nextControl() *wire.Message
 	commands() map[string]command
 	stopping()
-	stopPair(p *Pair)
 	unsaid() bool
 	level() (level, missing string)
 	pairOver(p *Pair)
@@ -109,7 +108,7 @@ type Endpoint struct {
 	peerPairs int64
 	tagHeard  bool // host: the tag is the one of the last HELLO
 	heartbeat int // percent, as last told
-	stats     struct{ sessions, open, opened, failed int }
+	stats     struct{ sessions, opened, failed int }
 }
 
 func newEndpoint(role wire.Role, config Config) *Endpoint {
@@ -215,8 +214,8 @@ func (e *Endpoint) Stop(limit int64) {
 	e.stopBy = e.now + limit
 	e.side.stopping()
 	for _, p := range e.pairs {
-		if p.opened && !p.over && !p.aborted() {
-			e.side.stopPair(p)
+		if p.opened && !p.over && !p.aborted() && !p.finished {
+			e.finishWriting(p)
 			e.advance(p)
 		}
 	}
@@ -322,7 +321,7 @@ func (o *owner) SessionLost(cause string) {
 	if cause == session.CauseTransport {
 		e.peer = ""
 	}
-	pairs := e.lose()
+	pairs := e.lose(cause)
 	level := warning
 	if cause == session.CauseStopped {
 		level = info

@@ -55,13 +55,6 @@ func (g *Guest) stopping() { g.SetReady(false) }
 
 func (g *Guest) unsaid() bool { return g.readyDue }
 
-// stopPair ends this side of a pair in an orderly way.
-func (g *Guest) stopPair(p *Pair) {
-	if !p.finished {
-		g.finishWriting(p)
-	}
-}
-
 func (g *Guest) pairOver(*Pair) {}
 
 func (g *Guest) closed(*Pair) {}

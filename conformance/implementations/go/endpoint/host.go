@@ -163,6 +163,9 @@ func (h *Host) receiveRefused(p *Pair, m *wire.Message) *session.Violation {
 }
 
 func (h *Host) peerReset(p *Pair, _ bool, errno uint32) {
+	if errno == 0 {
+		errno = errnoReset
+	}
 	if p.start != nil {
 		h.startFailed(p, eException, "the guest reset the channel", errno)
 	}

@@ -4,6 +4,7 @@ package endpoint
 
 import (
 	"vpcbus/channel"
+	"vpcbus/session"
 	"vpcbus/wire"
 )
 
@@ -19,7 +20,7 @@ type Pair struct {
 	opened   bool // CHANNEL_OPENED was logged
 	attached bool // the local stream is there
 	finished bool // the local program has finished writing
-	stopped  bool // host: it counts as gone because it was told to end
+	stopped  bool // it was told to end, or its endpoint was
 	gone     bool // the local program is wholly gone, or counts as such
 	detached bool // the local stream was given up
 	over     bool // both channels are released, and that was logged
@@ -109,7 +110,6 @@ func (e *Endpoint) finish(p *Pair) {
 	e.detach(p, Close)
 	e.side.pairOver(p)
 	if p.opened {
-		e.stats.open--
 		e.logClosed(p)
 	}
 	e.act(Action{Kind: Forget, Stream: p.stream})
@@ -135,9 +135,11 @@ func (e *Endpoint) logClosed(p *Pair) {
 
 func (e *Endpoint) logOpened(p *Pair) {
 	p.opened = true
-	e.stats.open++
 	e.stats.opened++
 	p.progress = e.now
+	if e.stopBy != never {
+		e.finishWriting(p) // it opened while the endpoint stops (SES-17)
+	}
 	e.log(idOpened, e.pairFields(p, nil))
 	e.broadcast("CHANNEL_OPENED", e.pairFields(p, nil))
 }
@@ -175,8 +177,8 @@ func (e *Endpoint) addPair(p *Pair) {
 	}
 }
 
-// lose releases every pair of a lost session, and tells how many there were (SES-11).
-func (e *Endpoint) lose() (count int) {
+// lose releases every pair of a session that ended for this cause, and tells how many there were (SES-11).
+func (e *Endpoint) lose(cause string) (count int) {
 	pairs := e.pairs
 	for _, p := range pairs {
 		p.answer = nil
@@ -184,7 +186,9 @@ func (e *Endpoint) lose() (count int) {
 			continue
 		}
 		count++
-		if p.cause == "" {
+		if p.cause == "" && cause == session.CauseStopped {
+			p.stopped = true
+		} else if p.cause == "" {
 			p.cause = "session lost"
 		}
 		p.send.Lost()
