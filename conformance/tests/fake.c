@@ -225,7 +225,6 @@ static void bus_up(vpc_endpoint *ep)
 
 static void bus_down(vpc_endpoint *ep)
 {
-    ep->entry = COMMON("1003", "TRANSPORT_DOWN") ORIGIN "}";
     vpc_buffer_free(&ep->out);
     vpc_decoder_end(&ep->in);
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
