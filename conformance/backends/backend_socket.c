@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
 
@@ -33,6 +34,17 @@ void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind
 
     self->saw = true;
     self->config.sink(self->config.user, &seen);
+}
+
+void vpc_socket_backend_short(struct vpc_socket_backend *self, const char *what, int error)
+{
+    char *text;
+
+    if (!vpc_machine_is_short(error))
+        return;
+    text = vpc_machine_words(what, error);
+    vpc_socket_backend_tell(self, VPC_SEEN_BROKEN, 0, text, strlen(text));
+    free(text);
 }
 
 static uint64_t socket_now(struct vpc_backend *backend)
@@ -230,10 +242,15 @@ static void look_at_log(struct vpc_socket_backend *self)
     char part[8192];
     ssize_t n;
 
-    if (self->log < 0)
-        self->log = open(self->log_path, O_RDONLY | O_CLOEXEC);
-    while (self->log >= 0 && (n = read(self->log, part, sizeof(part))) > 0)
+    if (self->log < 0 && (self->log = open(self->log_path, O_RDONLY | O_CLOEXEC)) < 0)
+        vpc_socket_backend_short(self, "open the log", errno);
+    while (self->log >= 0 && (n = read(self->log, part, sizeof(part))) != 0) {
+        if (n < 0) {
+            vpc_socket_backend_short(self, "read the log", errno);
+            break;
+        }
         vpc_buffer_add(&self->log_in, part, (size_t)n);
+    }
     vpc_socket_take_lines(self, &self->log_in, VPC_SEEN_LOG, 0);
 }
 
@@ -262,8 +279,10 @@ static void accept_bus(struct vpc_socket_backend *self)
 {
     int fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    if (fd < 0)
+    if (fd < 0) {
+        vpc_socket_backend_short(self, "accept the bus", errno);
         return;
+    }
     drop_bus(self);
     self->bus = fd;
     vpc_socket_backend_tell(self, VPC_SEEN_BUS_UP, 0, NULL, 0);
@@ -277,8 +296,10 @@ static void write_bus(struct vpc_socket_backend *self)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (n < 0) {
+            vpc_socket_backend_short(self, "send on the bus", errno);
             return;
+        }
         vpc_buffer_drop(&self->bus_out, (size_t)n);
     }
 }
@@ -311,6 +332,8 @@ static void read_bus(struct vpc_socket_backend *self)
     if (n > 0) {
         vpc_read_note((size_t)n, &self->bus_left);
         vpc_socket_backend_tell(self, VPC_SEEN_BUS_OCTETS, 0, part, (size_t)n);
+    } else if (n < 0 && vpc_machine_is_short(errno)) {
+        vpc_socket_backend_short(self, "read the bus", errno);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         drop_bus(self);
     }
@@ -339,7 +362,7 @@ static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, siz
         read_bus(self);
     for (size_t i = 0; i < controls; i++) {
         if (fds[2 + i].revents & POLLOUT)
-            vpc_socket_control_write(&self->controls[i]);
+            vpc_socket_control_write(self, &self->controls[i]);
         if (self->controls[i].fd >= 0 && !self->controls[i].paused &&
             fds[2 + i].revents & (POLLIN | POLLHUP | POLLERR))
             vpc_socket_control_take(self, &self->controls[i]);
@@ -347,11 +370,10 @@ static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, siz
     vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
 }
 
-static void turn(struct vpc_socket_backend *self, int timeout)
+/* Fills in what is to be polled: listener, bus, control clients, local connections, and one more; how many are local. */
+static size_t to_poll(const struct vpc_socket_backend *self, struct pollfd *fds)
 {
     size_t controls = self->control_count, locals;
-    struct pollfd *fds =
-        vpc_alloc((3 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
     bool writes = vpc_buffer_size(&self->bus_out) > 0;
 
     fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
@@ -365,8 +387,24 @@ static void turn(struct vpc_socket_backend *self, int timeout)
                               (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
     locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
     fds[2 + controls + locals] = (struct pollfd){.fd = self->extra_fd, .events = POLLIN};
-    if (poll(fds, 3 + controls + locals, timeout) > 0)
+    return locals;
+}
+
+static void turn(struct vpc_socket_backend *self, int timeout)
+{
+    struct pollfd *fds;
+    size_t controls, locals;
+    int ready;
+
+    vpc_socket_controls_tidy(self);
+    controls = self->control_count;
+    fds = vpc_alloc((3 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
+    locals = to_poll(self, fds);
+    ready = poll(fds, 3 + controls + locals, timeout);
+    if (ready > 0)
         serve(self, fds, controls, locals);
+    else if (ready < 0 && errno != EINTR) /* EINVAL: more than RLIMIT_NOFILE */
+        vpc_socket_backend_short(self, "wait", errno == EINVAL ? EMFILE : errno);
     if (self->serve_extra)
         self->serve_extra(self);
     free(fds);
@@ -424,7 +462,7 @@ static void socket_local_send(struct vpc_backend *backend, int conn, const void 
     if (one == NULL)
         return;
     vpc_buffer_add(&one->out, octets, n);
-    vpc_socket_write(one);
+    vpc_socket_write(&self_of(backend)->locals, one);
 }
 
 static void socket_local_shutdown(struct vpc_backend *backend, int conn)
@@ -434,7 +472,7 @@ static void socket_local_shutdown(struct vpc_backend *backend, int conn)
     if (one == NULL)
         return;
     one->shut = true;
-    vpc_socket_write(one);
+    vpc_socket_write(&self_of(backend)->locals, one);
 }
 
 static void socket_local_close(struct vpc_backend *backend, int conn)
@@ -444,7 +482,7 @@ static void socket_local_close(struct vpc_backend *backend, int conn)
     if (one == NULL)
         return;
     one->close_after = true;
-    vpc_socket_write(one);
+    vpc_socket_write(&self_of(backend)->locals, one);
 }
 
 static void socket_local_abort(struct vpc_backend *backend, int conn)
@@ -452,7 +490,7 @@ static void socket_local_abort(struct vpc_backend *backend, int conn)
     struct vpc_socket *one = vpc_sockets_find(&self_of(backend)->locals, conn);
 
     if (one)
-        vpc_socket_abort(one);
+        vpc_socket_abort(&self_of(backend)->locals, one);
 }
 
 static void socket_local_take(struct vpc_backend *backend, int conn, size_t octets)

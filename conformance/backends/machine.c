@@ -53,6 +53,19 @@ bool vpc_machine_is_short(int error)
     return false;
 }
 
+char *vpc_machine_words(const char *what, int error)
+{
+    const char *remedy = "";
+
+    if (error == EMFILE)
+        remedy = ": raise \"ulimit -n\"";
+    else if (error == ENFILE || error == ENOMEM || error == ENOBUFS)
+        remedy = ": end other programs, or give fewer --jobs";
+    else if (error == ENOSPC || error == EDQUOT)
+        remedy = ": make room, or set TMPDIR to another folder";
+    return vpc_format("the harness can not %s: %s%s", what, strerror(error), remedy);
+}
+
 /* ---- what the kernel tells ------------------------------------------------------------------------------------------ */
 
 /* The number behind a name in a file of lines (name NULL: the first); UINT64_MAX: there is none. */

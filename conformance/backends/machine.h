@@ -30,5 +30,7 @@ char *vpc_machine_excuse(const char *folder);
 
 /* Whether an errno is the machine's and not that of whoever is at the other end: no memory, room or descriptor left. */
 bool vpc_machine_is_short(int error);
+/* What the harness could not do, why, and what to do. */
+char *vpc_machine_words(const char *what, int error);
 
 #endif

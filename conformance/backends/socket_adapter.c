@@ -58,6 +58,8 @@ static int join(struct vpc_socket_backend *self, const char *const *more)
             vpc_grow_by_one(self->adapters, self->adapter_count, sizeof(*self->adapters));
         self->adapters[self->adapter_count++] = process;
     }
+    if (error) /* it was there when it was probed */
+        vpc_socket_backend_tell(self, VPC_SEEN_BROKEN, 0, error, strlen(error));
     vpc_words_free(words);
     free(error);
     errno = fd < 0 ? EPROTO : 0;

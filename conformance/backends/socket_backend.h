@@ -57,6 +57,9 @@ char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *k
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);
 
+/* Tells that the harness can not do something, and why, when that is the machine's fault; else nothing. */
+void vpc_socket_backend_short(struct vpc_socket_backend *self, const char *what, int error);
+
 /* socket_control.c: control clients; the first five are ops. */
 bool vpc_socket_control_open(struct vpc_backend *backend, int client);
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);
@@ -64,7 +67,9 @@ void vpc_socket_control_octets(struct vpc_backend *backend, int client, const ch
                                size_t n);
 void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on);
 void vpc_socket_control_close(struct vpc_backend *backend, int client);
-void vpc_socket_control_write(struct vpc_control *one);
+void vpc_socket_control_write(struct vpc_socket_backend *self, struct vpc_control *one);
+/* Forgets those that are closed. */
+void vpc_socket_controls_tidy(struct vpc_socket_backend *self);
 void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one);
 /* For poll(); -1 when there is nothing to wait for. */
 int vpc_socket_control_fd(const struct vpc_control *one);

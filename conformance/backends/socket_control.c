@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backends/machine.h"
 #include "backends/socket_backend.h"
 
 void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
@@ -25,8 +26,10 @@ bool vpc_socket_control_open(struct vpc_backend *backend, int client)
     int fd = self->config.implementation->adapter ? vpc_socket_adapter_control(self)
                                                   : vpc_unix_connect(self->control_path);
 
-    if (fd < 0)
+    if (fd < 0) {
+        vpc_socket_backend_short(self, "connect to the control socket", errno);
         return false;
+    }
     self->controls = vpc_grow_by_one(self->controls, self->control_count, sizeof(*self->controls));
     self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
     return true;
@@ -40,7 +43,24 @@ static struct vpc_control *control_of(struct vpc_socket_backend *self, int clien
     return NULL;
 }
 
-void vpc_socket_control_write(struct vpc_control *one)
+void vpc_socket_controls_tidy(struct vpc_socket_backend *self)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < self->control_count; i++) {
+        struct vpc_control *one = &self->controls[i];
+
+        if (one->fd >= 0) {
+            self->controls[kept++] = *one;
+            continue;
+        }
+        vpc_buffer_free(&one->in);
+        vpc_buffer_free(&one->out);
+    }
+    self->control_count = kept;
+}
+
+void vpc_socket_control_write(struct vpc_socket_backend *self, struct vpc_control *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
         ssize_t n =
@@ -48,37 +68,41 @@ void vpc_socket_control_write(struct vpc_control *one)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (n < 0) {
+            vpc_socket_backend_short(self, "send to the control socket", errno);
             return;
+        }
         vpc_buffer_drop(&one->out, (size_t)n);
     }
-    if (one->shut)
-        shutdown(one->fd, SHUT_WR);
+    if (one->shut && shutdown(one->fd, SHUT_WR) != 0)
+        vpc_socket_backend_short(self, "end a control client", errno);
     one->shut = false;
 }
 
 void vpc_socket_control_octets(struct vpc_backend *backend, int client, const char *octets,
                                size_t n)
 {
-    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    struct vpc_control *one = control_of(self, client);
 
     if (one == NULL)
         return;
     if (octets)
         vpc_buffer_add(&one->out, octets, n);
     one->shut |= octets == NULL;
-    vpc_socket_control_write(one);
+    vpc_socket_control_write(self, one);
 }
 
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
 {
-    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+    struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    struct vpc_control *one = control_of(self, client);
 
     if (one == NULL)
         return;
     vpc_buffer_add(&one->out, line, n);
     vpc_buffer_add(&one->out, "\n", 1);
-    vpc_socket_control_write(one);
+    vpc_socket_control_write(self, one);
 }
 
 void vpc_socket_control_close(struct vpc_backend *backend, int client)
@@ -107,6 +131,8 @@ void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control
     if (n > 0) {
         vpc_buffer_add(&one->in, part, (size_t)n);
         vpc_socket_take_lines(self, &one->in, VPC_SEEN_CONTROL_LINE, one->client);
+    } else if (n < 0 && vpc_machine_is_short(errno)) {
+        vpc_socket_backend_short(self, "read from the control socket", errno);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         const char *how = n == 0 ? "" : strerror(errno);
 

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "backends/machine.h"
+
 #define FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
 static bool unix_address(const char *path, struct sockaddr_un *address)
@@ -80,6 +82,14 @@ static void tell(struct vpc_sockets *all, enum vpc_seen_kind kind, int id, uint3
     all->sink(all->user, &seen);
 }
 
+static void tell_broken(struct vpc_sockets *all, const char *what, int error)
+{
+    char *text = vpc_machine_words(what, error);
+
+    tell(all, VPC_SEEN_BROKEN, 0, 0, text, strlen(text));
+    free(text);
+}
+
 static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain)
 {
     all->sockets = vpc_grow_by_one(all->sockets, all->socket_count, sizeof(*all->sockets));
@@ -89,10 +99,13 @@ static void add_socket(struct vpc_sockets *all, int id, int fd, bool unix_domain
 
 int vpc_sockets_join(struct vpc_sockets *all, int id, int fd)
 {
-    if (fd < 0)
-        return errno;
-    add_socket(all, id, fd, true);
-    return 0;
+    int failed = fd < 0 ? errno : 0;
+
+    if (failed == 0)
+        add_socket(all, id, fd, true);
+    else if (vpc_machine_is_short(failed))
+        tell_broken(all, "open a pipe", failed);
+    return failed;
 }
 
 struct vpc_socket *vpc_sockets_find(struct vpc_sockets *all, int id)
@@ -110,15 +123,17 @@ static void close_socket(struct vpc_socket *one)
     vpc_buffer_free(&one->out);
 }
 
-void vpc_socket_abort(struct vpc_socket *one)
+void vpc_socket_abort(struct vpc_sockets *all, struct vpc_socket *one)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
-    setsockopt(one->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    if (setsockopt(one->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) != 0)
+        tell_broken(all, "reset a connection", errno);
     close_socket(one);
 }
 
-void vpc_socket_write(struct vpc_socket *one)
+/* What can't go out any more, since the other side is gone, is given up; its end is read. */
+void vpc_socket_write(struct vpc_sockets *all, struct vpc_socket *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
         ssize_t n =
@@ -128,12 +143,15 @@ void vpc_socket_write(struct vpc_socket *one)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
+        if (n < 0 && vpc_machine_is_short(errno))
+            tell_broken(all, "send to a connection", errno);
         vpc_buffer_drop(&one->out, n < 0 ? vpc_buffer_size(&one->out) : (size_t)n);
     }
     if (one->close_after) {
         close_socket(one);
     } else if (one->shut) {
-        shutdown(one->fd, SHUT_WR);
+        if (shutdown(one->fd, SHUT_WR) != 0 && errno != ENOTCONN)
+            tell_broken(all, "end a connection", errno);
         one->shut = false;
     }
 }
@@ -151,6 +169,8 @@ static void read_socket(struct vpc_sockets *all, struct vpc_socket *one)
         one->eof = true;
         one->over = one->unix_domain;
         tell(all, VPC_SEEN_LOCAL_EOF, one->id, 0, NULL, 0);
+    } else if (vpc_machine_is_short(errno)) {
+        tell_broken(all, "read from a connection", errno);
     } else if (errno != EAGAIN && errno != EINTR) {
         one->eof = one->over = true;
         tell(all, VPC_SEEN_LOCAL_RESET, one->id, 0, NULL, 0);
@@ -163,7 +183,8 @@ static void look_after_end(struct vpc_sockets *all, struct vpc_socket *one, shor
     int error = 0;
     socklen_t size = sizeof(error);
 
-    getsockopt(one->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (getsockopt(one->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        tell_broken(all, "look at a connection", errno);
     one->over = (events & (POLLHUP | POLLERR)) != 0;
     if (error)
         tell(all, VPC_SEEN_LOCAL_RESET, one->id, 0, NULL, 0);
@@ -176,14 +197,16 @@ static int bound(uint16_t *port)
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | FLAGS, 0), yes = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | FLAGS, 0), yes = 1, failed;
 
     if (fd < 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+        bind(fd, (struct sockaddr *)&address, size) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        failed = errno;
         close(fd);
+        errno = failed;
         return -1;
     }
     *port = ntohs(address.sin_port);
@@ -201,6 +224,8 @@ static struct vpc_server *server_of(struct vpc_sockets *all, uint16_t port)
     server = &all->servers[all->server_count++];
     *server = (struct vpc_server){.port = port, .fillers = {-1, -1, -1, -1}};
     server->fd = bound(&server->real);
+    if (server->fd < 0)
+        tell_broken(all, "have a port of its own", errno);
     return server;
 }
 
@@ -219,7 +244,7 @@ static void empty(struct vpc_server *server)
 }
 
 /* A queue of none is full after one connection or two; from then on the kernel drops every SYN. */
-static void fill(struct vpc_server *server)
+static bool fill(struct vpc_server *server)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(server->real),
@@ -227,10 +252,13 @@ static void fill(struct vpc_server *server)
 
     for (size_t i = 0; i < 4; i++) {
         server->fillers[i] = socket(AF_INET, SOCK_STREAM | FLAGS, 0);
+        if (server->fillers[i] < 0)
+            return false;
         if (connect(server->fillers[i], (struct sockaddr *)&address, sizeof(address)) != 0 &&
             errno != EINPROGRESS)
-            return;
+            return true;
     }
+    return true;
 }
 
 bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode mode, char **error)
@@ -238,25 +266,26 @@ bool vpc_sockets_mode(struct vpc_sockets *all, uint16_t port, enum vpc_tcp_mode 
     struct vpc_server *server = server_of(all, port);
 
     empty(server);
-    if (server->mode != VPC_TCP_CLOSED) {
-        close(server->fd);
+    if (server->mode != VPC_TCP_CLOSED || server->fd < 0) {
+        if (server->fd >= 0)
+            close(server->fd);
         server->fd = bound(&server->real);
     }
     server->mode = mode;
-    if (server->fd < 0 ||
-        (mode != VPC_TCP_CLOSED && listen(server->fd, mode == VPC_TCP_DEAF ? 0 : 64) != 0)) {
-        *error = vpc_format("port %u (%u here): %s", port, server->real, strerror(errno));
-        return false;
-    }
-    if (mode == VPC_TCP_DEAF)
-        fill(server);
-    return true;
+    if (server->fd >= 0 &&
+        (mode == VPC_TCP_CLOSED || listen(server->fd, mode == VPC_TCP_DEAF ? 0 : 64) == 0) &&
+        (mode != VPC_TCP_DEAF || fill(server)))
+        return true;
+    *error = vpc_format("port %u (%u here): %s", port, server->real, strerror(errno));
+    return false;
 }
 
 static void accept_one(struct vpc_sockets *all, const struct vpc_server *server)
 {
     int fd = accept4(server->fd, NULL, NULL, FLAGS);
 
+    if (fd < 0 && vpc_machine_is_short(errno))
+        tell_broken(all, "accept a connection", errno);
     if (fd < 0)
         return;
     add_socket(all, all->next_id, fd, false);
@@ -265,8 +294,14 @@ static void accept_one(struct vpc_sockets *all, const struct vpc_server *server)
 
 /* ---- all --------------------------------------------------------------------------------------------------------------------- */
 
-size_t vpc_sockets_room(const struct vpc_sockets *all)
+size_t vpc_sockets_room(struct vpc_sockets *all)
 {
+    size_t kept = 0;
+
+    for (size_t i = 0; i < all->socket_count; i++)
+        if (all->sockets[i].fd >= 0)
+            all->sockets[kept++] = all->sockets[i];
+    all->socket_count = kept;
     return all->socket_count + all->server_count;
 }
 
@@ -303,7 +338,7 @@ void vpc_sockets_serve(struct vpc_sockets *all, const struct pollfd *fds, size_t
             continue;
         }
         if (one->fd >= 0 && fds[i].revents & POLLOUT)
-            vpc_socket_write(one);
+            vpc_socket_write(all, one);
         if (one->fd >= 0 && one->eof && !one->over)
             look_after_end(all, one, fds[i].revents);
         if (one->fd >= 0 && one->left > 0 && !one->eof &&
