@@ -153,15 +153,25 @@ static enum vpc_decoded decode(struct vpc_decoder *decoder, const struct vec_oct
     return got;
 }
 
+/* In the session and at the number of the vector's own receiver, or of the file's. */
+static void begin_as_told(struct vpc_decoder *decoder, enum vpc_role_bit from, const json_t *vector)
+{
+    const json_t *receiver = json_object_get(vector, "receiver");
+
+    if (receiver == NULL)
+        receiver = json_object_get(file, "receiver");
+    begin_in_session(decoder, from, vec_number(receiver, "session"),
+                     vec_number(receiver, "number"));
+}
+
 static void decode_valid(const json_t *vector, const struct vec_octets *octets, size_t split,
                          enum vpc_role_bit from)
 {
-    const json_t *seal = json_object_get(vector, "seal");
     const char *id = vec_text(vector, "id");
     struct vpc_decoder decoder;
     struct vpc_frame frame;
 
-    begin_in_session(&decoder, from, vec_number(seal, "session"), vec_number(seal, "number"));
+    begin_as_told(&decoder, from, vector);
     cr_assert_eq(decode(&decoder, octets, split, &frame), VPC_DECODED_FRAME, "%s split at %zu", id,
                  split);
     expect_frame(vector, &frame, id);
@@ -203,15 +213,13 @@ Test(vectors, frames_passed_over)
 static void decode_invalid(const json_t *vector, const struct vec_octets *octets, size_t split,
                            enum vpc_role_bit from)
 {
-    const json_t *receiver = json_object_get(file, "receiver");
     const char *id = vec_text(vector, "id");
     size_t at = vec_number(vector, "at");
     struct vpc_decoder decoder;
     struct vpc_frame frame;
     enum vpc_decoded got;
 
-    begin_in_session(&decoder, from, vec_number(receiver, "session"),
-                     vec_number(receiver, "number"));
+    begin_as_told(&decoder, from, vector);
     got = give(&decoder, octets->octets, split, &frame);
     cr_assert(got == VPC_DECODED_NONE || (got == VPC_DECODED_BAD && split > at),
               "%s split at %zu: known before octet %zu came", id, split, at);

@@ -139,8 +139,15 @@ def valid():
         who = senders(frame.message)
         if frame.message == "HELLO":
             who = ["host"] if frame.value("role") == 1 else ["guest"]
-        yield dict(id=name, doc=doc, requirements=requirements.split(), senders=who, send=send,
+        yield dict(id=name, doc=doc, requirements=requirements.split(), senders=who, send=send, **own_receiver(frame),
                    octets=wire.items(frame.octets()), **wire.shown(frame))
+
+
+def own_receiver(frame):
+    """The receiver that takes the frame, where it is not the file's."""
+    if frame.message == "HELLO" or (frame.session, frame.number) == (SESSION, 1):
+        return {}
+    return {"receiver": {"session": u64(frame.session), "number": u64(frame.number)}}
 
 
 # ---- invalid ----------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ type Endpoint struct {
 	peer      string
 	peerPairs int64
 	tagHeard  bool // host: the tag is the one of the last HELLO
-	heartbeat int // percent, as last told
+	heartbeat int  // percent, as last told
 	stats     struct{ sessions, opened, failed int }
 }
 

@@ -92,6 +92,7 @@ type Vector struct {
 	Session    Number                 `json:"session"`
 	Endpoint   map[string]interface{} `json:"endpoint"`
 	Steps      []json.RawMessage
+	Receiver   *Receiver // of its own, where it has one
 }
 
 // Load reads one file, of the folder VPC_VECTORS or of spec/vectors.

@@ -86,9 +86,9 @@ func TestValidFrames(t *testing.T) {
 		octets := v.Octets.Octets(t)
 		for _, sender := range v.Senders {
 			for _, piece := range pieces {
-				r := inSession(vectors.Receiver{Session: v.Seal.Session, Number: v.Seal.Number}, sender)
-				if v.Message == "HELLO" {
-					r = inSession(state, sender)
+				r := inSession(state, sender)
+				if v.Receiver != nil {
+					r = inSession(*v.Receiver, sender)
 				}
 				found, _, lost := receive(r, octets, piece)
 				if len(found) != 1 || lost >= 0 {
