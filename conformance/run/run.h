@@ -11,6 +11,7 @@
 
 #include "backends/backend.h"
 #include "document/entry_order.h"
+#include "document/entry_relay.h"
 #include "record/record.h"
 #include "script/script.h"
 #include "testers/monitor.h"
@@ -132,6 +133,7 @@ struct vpc_run {
     struct vpc_item *answers, *events, *logs;
     json_t *catalogue; /* of events */
     struct vpc_log_order log_order;
+    struct vpc_log_relay log_relay; /* of a guest */
     json_t *answer;    /* the last that a step took */
     struct vpc_conn *conns;
     struct vpc_client *clients;

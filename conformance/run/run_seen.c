@@ -169,6 +169,58 @@ static void judge_entry(struct vpc_run *run, const json_t *entry)
             vpc_log_order_breach(&run->log_order, entry, breach->text, sizeof(breach->text));
 }
 
+/* LOG-6.  In a virtual machine octets of the bus may be lost, and the log goes back with it. */
+static void judge_relay(struct vpc_run *run)
+{
+    struct vpc_breach *breach = &run->monitor.breach;
+
+    if (breach->requirement == NULL)
+        breach->requirement = vpc_log_relay_breach(&run->log_relay, !run->ops->real_time,
+                                                   breach->text, sizeof(breach->text));
+}
+
+static bool relays(const struct vpc_run *run)
+{
+    return run->monitor.subject == VPC_FROM_GUEST && !run->ops->late_reader;
+}
+
+static struct vpc_relayed relayed(const struct vpc_frame *frame)
+{
+    struct vpc_relayed event = {.session = frame->session};
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } fields[] = {
+        {"event", &event.event},       {"lost", &event.lost},    {"time", &event.time},
+        {"level", &event.level},       {"h2g", &event.h2g},      {"g2h", &event.g2h},
+        {"port", &event.port},         {"errno", &event.errno_}, {"sent", &event.sent},
+        {"received", &event.received}, {"value", &event.value},
+    };
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        vpc_frame_get(frame, fields[i].name, fields[i].value);
+    vpc_frame_get_text(frame, "cause", event.cause);
+    vpc_frame_get_text(frame, "detail", event.detail);
+    return event;
+}
+
+static void on_octets(struct vpc_run *run, const struct vpc_seen *seen)
+{
+    struct vpc_received **since = run->tester.last;
+
+    vpc_record_octets(run->record, run->monitor.subject, seen->text, seen->size,
+                      run->trace->now - run->trace->start);
+    vpc_tester_input(&run->tester, seen->text, seen->size);
+    for (struct vpc_received *at = relays(run) ? *since : NULL; at; at = at->next) {
+        if (strcmp(at->frame.message->name, "EVENT") == 0) {
+            struct vpc_relayed event = relayed(&at->frame);
+
+            vpc_log_relay_event(&run->log_relay, &event);
+        }
+    }
+    judge_relay(run);
+}
+
 static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
 {
     json_t *json = parse(run, seen, "an entry of the event log");
@@ -178,6 +230,9 @@ static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
         return;
     append(&run->logs, 0, true, json);
     judge_entry(run, json);
+    if (relays(run))
+        vpc_log_relay_entry(&run->log_relay, json);
+    judge_relay(run);
 }
 
 static struct vpc_conn *conn_by_id(struct vpc_run *run, int id)
@@ -274,9 +329,7 @@ void vpc_on_seen(void *user, const struct vpc_seen *seen)
         on_bus(run, seen->kind == VPC_SEEN_BUS_UP);
         break;
     case VPC_SEEN_BUS_OCTETS:
-        vpc_record_octets(run->record, run->monitor.subject, seen->text, seen->size,
-                          run->trace->now - run->trace->start);
-        vpc_tester_input(&run->tester, seen->text, seen->size);
+        on_octets(run, seen);
         break;
     case VPC_SEEN_BUS_GAP:
         vpc_trace_add(run->trace, "bus: octets of the subject may be missing here");
@@ -355,6 +408,7 @@ void vpc_run_forget(struct vpc_run *run)
     }
     vpc_tester_kept_free(run->kept);
     json_decref(run->catalogue);
+    vpc_log_relay_end(&run->log_relay);
     vpc_progress_clear(&run->own);
     free(run->got);
     free(run->crash);
