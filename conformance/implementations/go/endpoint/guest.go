@@ -62,7 +62,10 @@ func (g *Guest) closed(*Pair) {}
 func (g *Guest) clock() {}
 
 func (g *Guest) level() (level, missing string) {
-	if g.ready {
+	switch {
+	case g.session.Late():
+		return "components", "the host endpoint is not heard: heartbeats are late"
+	case g.ready:
 		return "ready", ""
 	}
 	return "components", "this endpoint takes no channels"
