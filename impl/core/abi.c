@@ -143,6 +143,14 @@ static uint64_t flush_by(const vpc_endpoint *ep)
     return ep->stop_at < VPC_NEVER - STOP_FLUSH_MS ? ep->stop_at + STOP_FLUSH_MS : VPC_NEVER;
 }
 
+/* Nothing is left to do before GOODBYE: no pair drains, and the host has the entries that may go now (LOG-6). */
+static bool drained(const vpc_endpoint *ep)
+{
+    bool in_session = vpc_endpoint_level(ep) >= VPC_LEVEL_COMPONENTS;
+
+    return vpc_relay_count(ep) == 0 && !(in_session && vpc_outbox_due(ep));
+}
+
 /* Pairs drain until the limit; then GOODBYE, and when it was sent, or there is no one who takes it,
  * STOPPED. */
 static void advance_stop(vpc_endpoint *ep)
@@ -151,7 +159,7 @@ static void advance_stop(vpc_endpoint *ep)
 
     if (!ep->stopping || ep->stopped)
         return;
-    if (vpc_relay_count(ep) == 0 || ep->now >= ep->stop_at)
+    if (drained(ep) || ep->now >= ep->stop_at)
         vpc_session_stop(ep->session);
     if (vpc_session_state(ep->session) != VPC_SESSION_STOPPED ||
         (vpc_session_output(ep->session, &octets) > 0 && ep->now < flush_by(ep)))

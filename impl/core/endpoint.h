@@ -137,6 +137,8 @@ void vpc_outbox_add(vpc_endpoint *ep, const struct vpc_log_kind *kind, const cha
                     const json_t *fields);
 /* Guest: the next entry that may be sent now; false: there is none. */
 bool vpc_outbox_take(vpc_endpoint *ep, vpc_frame *entry);
+/* Whether there is one. */
+bool vpc_outbox_due(const vpc_endpoint *ep);
 /* Host: an EVENT came. */
 void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame);
 /* Host: tells what was left out and is due (LOG-8); at_once: whatever there is. */

@@ -120,8 +120,9 @@ static void put_text(char *out, const char *text)
 {
     size_t n = 0;
 
-    for (; n < VPC_TEXT_MAX && text[n] != '\0'; n++)
-        out[n] = text[n] >= 0x20 && text[n] <= 0x7e ? text[n] : '?';
+    for (; n < VPC_TEXT_MAX && *text != '\0'; text++)
+        if ((*text & 0xc0) != 0x80) /* a character of UTF-8 begins */
+            out[n++] = *text >= 0x20 && *text <= 0x7e ? *text : '?';
     out[n] = '\0';
 }
 
@@ -165,11 +166,16 @@ static bool may_send(const vpc_endpoint *ep)
     return outbox->sent < SENT_A_SECOND || ep->now - outbox->sent_at[outbox->oldest] >= SECOND_MS;
 }
 
+bool vpc_outbox_due(const vpc_endpoint *ep)
+{
+    return ep->outbox->count > 0 && may_send(ep);
+}
+
 bool vpc_outbox_take(vpc_endpoint *ep, vpc_frame *entry)
 {
     struct vpc_outbox *outbox = ep->outbox;
 
-    if (outbox->count == 0 || !may_send(ep))
+    if (!vpc_outbox_due(ep))
         return false;
     *entry = outbox->entries[outbox->first];
     entry->lost = outbox->lost;
