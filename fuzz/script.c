@@ -23,19 +23,23 @@ static void require(bool condition)
         abort();
 }
 
-static bool timer(const void *user, const char *name, uint64_t *ms)
+static uint64_t timer_of(const void *user, const struct vpc_setting *timer)
 {
     (void)user;
-    *ms = 1000;
-    return strcmp(name, "heartbeat_late") == 0;
+    return timer->value;
 }
 
-static void check_duration(const char *text)
+static void check_duration(const struct vpc_span *span)
 {
-    uint64_t ms;
+    if (span != NULL)
+        require(vpc_span_ms(span, timer_of, NULL) <= (uint64_t)FUZZ_LARGEST * 100000000000u);
+}
 
-    if (text != NULL && vpc_duration(text, timer, NULL, &ms))
-        require(ms <= (uint64_t)FUZZ_LARGEST * 100000000000u);
+static void check_arg(const struct vpc_script *script, const struct vpc_arg *arg)
+{
+    require(arg->value != NULL && strlen(arg->value) <= arg->size);
+    require(arg->kind != VPC_VALUE_VARIABLE || arg->variable < script->variable_count);
+    require((arg->name == VPC_KEY_FIELD) == (arg->field != NULL));
 }
 
 static void check_script(const struct vpc_script *script)
@@ -49,8 +53,7 @@ static void check_script(const struct vpc_script *script)
         check_duration(step->within);
         check_duration(step->during);
         for (size_t k = 0; k < step->arg_count; k++)
-            require(step->args[k].value != NULL &&
-                    strlen(step->args[k].value) <= step->args[k].size);
+            check_arg(script, &step->args[k]);
     }
 }
 

@@ -73,55 +73,70 @@ void vpc_frame_clear(struct vpc_frame *frame)
     frame->body_size = 0;
 }
 
-static const struct vpc_field *field_of(const struct vpc_frame *frame, const char *name,
-                                        enum vpc_field_kind kind)
+static const struct vpc_field *field_of(const struct vpc_frame *frame, const char *name)
 {
-    const struct vpc_field *field = frame->message ? vpc_message_field(frame->message, name) : NULL;
+    return frame->message ? vpc_message_field(frame->message, name) : NULL;
+}
 
-    return field && field->kind == kind && field->offset + field->size <= frame->body_size ? field
-                                                                                           : NULL;
+/* Whether there is such a field, and the body is not too short for it. */
+static bool has(const struct vpc_frame *frame, const struct vpc_field *field,
+                enum vpc_field_kind kind)
+{
+    return field && field->kind == kind && field->offset + field->size <= frame->body_size;
+}
+
+bool vpc_field_set(struct vpc_frame *frame, const struct vpc_field *field, uint64_t value)
+{
+    if (!has(frame, field, VPC_FIELD_INT) && !has(frame, field, VPC_FIELD_ZERO))
+        return false;
+    put(frame->body + field->offset, value, field->size < 8 ? field->size : 8);
+    return true;
 }
 
 bool vpc_frame_set(struct vpc_frame *frame, const char *name, uint64_t value)
 {
-    const struct vpc_field *field = field_of(frame, name, VPC_FIELD_INT);
-
-    if (field == NULL)
-        field = field_of(frame, name, VPC_FIELD_ZERO);
-    if (field)
-        put(frame->body + field->offset, value, field->size < 8 ? field->size : 8);
-    return field != NULL;
+    return vpc_field_set(frame, field_of(frame, name), value);
 }
 
-bool vpc_frame_set_text(struct vpc_frame *frame, const char *name, const char *text)
+bool vpc_field_set_text(struct vpc_frame *frame, const struct vpc_field *field, const char *text)
 {
-    const struct vpc_field *field = field_of(frame, name, VPC_FIELD_TEXT);
-
-    if (field == NULL)
+    if (!has(frame, field, VPC_FIELD_TEXT))
         return false;
     memset(frame->body + field->offset, 0, field->size);
     memcpy(frame->body + field->offset, text, strnlen(text, field->size));
     return true;
 }
 
-bool vpc_frame_get(const struct vpc_frame *frame, const char *name, uint64_t *value)
+bool vpc_frame_set_text(struct vpc_frame *frame, const char *name, const char *text)
 {
-    const struct vpc_field *field = field_of(frame, name, VPC_FIELD_INT);
-
-    if (field)
-        *value = get(frame->body + field->offset, field->size);
-    return field != NULL;
+    return vpc_field_set_text(frame, field_of(frame, name), text);
 }
 
-bool vpc_frame_get_text(const struct vpc_frame *frame, const char *name, char *out)
+bool vpc_field_get(const struct vpc_frame *frame, const struct vpc_field *field, uint64_t *value)
 {
-    const struct vpc_field *field = field_of(frame, name, VPC_FIELD_TEXT);
+    if (!has(frame, field, VPC_FIELD_INT))
+        return false;
+    *value = get(frame->body + field->offset, field->size);
+    return true;
+}
 
-    if (field == NULL || field->size > 32)
+bool vpc_frame_get(const struct vpc_frame *frame, const char *name, uint64_t *value)
+{
+    return vpc_field_get(frame, field_of(frame, name), value);
+}
+
+bool vpc_field_get_text(const struct vpc_frame *frame, const struct vpc_field *field, char *out)
+{
+    if (!has(frame, field, VPC_FIELD_TEXT) || field->size > 32)
         return false;
     memcpy(out, frame->body + field->offset, field->size);
     out[field->size] = '\0';
     return true;
+}
+
+bool vpc_frame_get_text(const struct vpc_frame *frame, const char *name, char *out)
+{
+    return vpc_field_get_text(frame, field_of(frame, name), out);
 }
 
 static const struct vpc_field *octets_of(const struct vpc_frame *frame)

@@ -40,6 +40,11 @@ bool vpc_frame_set_text(struct vpc_frame *frame, const char *field, const char *
 bool vpc_frame_get(const struct vpc_frame *frame, const char *field, uint64_t *value);
 /* The field as a text of at most 32 octets and a NUL; out has room for 33. */
 bool vpc_frame_get_text(const struct vpc_frame *frame, const char *field, char *out);
+/* The same, of a field of the frame's message. */
+bool vpc_field_set(struct vpc_frame *frame, const struct vpc_field *field, uint64_t value);
+bool vpc_field_set_text(struct vpc_frame *frame, const struct vpc_field *field, const char *text);
+bool vpc_field_get(const struct vpc_frame *frame, const struct vpc_field *field, uint64_t *value);
+bool vpc_field_get_text(const struct vpc_frame *frame, const struct vpc_field *field, char *out);
 /* The payload of a DATA. */
 void vpc_frame_set_payload(struct vpc_frame *frame, const void *octets, size_t n);
 const uint8_t *vpc_frame_payload(const struct vpc_frame *frame, size_t *n);

@@ -152,41 +152,31 @@ bool vpc_run_connect(struct vpc_run *run)
 
 /* ---- one step ------------------------------------------------------------------------------------------------------------- */
 
-static bool timer(const void *user, const char *name, uint64_t *ms)
+/* A timer has the value of the script's option, else of the descriptor, else its default. */
+static uint64_t timer_of(const void *user, const struct vpc_setting *timer)
 {
     const struct vpc_run *run = user;
     const struct vpc_script *script = run->config->script;
-    char full[64];
-    const struct vpc_setting *setting;
+    uint64_t ms = vpc_implementation_pixit(run->config->implementation, timer->name, timer->value);
 
-    snprintf(full, sizeof(full), "%s_ms", name);
-    setting = vpc_spec_setting(run->config->spec, full);
-    if (setting == NULL)
-        return false;
-    *ms = vpc_implementation_pixit(run->config->implementation, full, setting->value);
     for (size_t i = 0; i < script->option_count; i++)
-        if (strcmp(script->options[i].key, full) == 0)
-            *ms = strtoull(script->options[i].value, NULL, 10);
-    return true;
+        if (strcmp(script->options[i].key, timer->name) == 0)
+            ms = strtoull(script->options[i].value, NULL, 10);
+    return ms;
 }
 
-uint64_t vpc_duration_of(const struct vpc_run *run, const char *text)
+uint64_t vpc_span_of(const struct vpc_run *run, const struct vpc_span *span)
 {
-    uint64_t ms = 0;
-
-    vpc_duration(text, timer, run, &ms);
-    return ms;
+    return vpc_span_ms(span, timer_of, run);
 }
 
 static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool holds)
 {
-    const char *text = holds ? step->during : step->within;
+    const struct vpc_span *span = holds ? step->during : step->within;
     uint64_t ms = holds ? 0 : DEFAULT_LIMIT_MS;
 
-    if (step->op == VPC_OP_WAIT)
-        text = step->args[0].value;
-    if (text)
-        ms = vpc_duration_of(run, text);
+    if (span)
+        ms = vpc_span_of(run, span);
     if (run->ops->real_time && !holds)
         ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
     return vpc_now(run) + ms;
@@ -403,6 +393,7 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
 
     *run = (struct vpc_run){.config = config, .ops = config->backend, .ready = -1};
     run->progress = &run->own;
+    run->variables = vpc_alloc(config->script->variable_count * sizeof(*run->variables));
     run->catalogue = vpc_catalogue_load();
     run->trace = vpc_trace_begin();
     vpc_monitor_begin(&run->monitor, config->table, subject);

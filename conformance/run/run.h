@@ -102,11 +102,18 @@ struct vpc_client {
     bool reset; /* and not ended in order */
 };
 
+/* What a variable of the script has: a number, a JSON value, both or nothing yet. */
 struct vpc_variable {
-    struct vpc_variable *next;
-    char *name;
-    char *value;
-    json_t *json; /* NULL: the value is a number of the bus, or a text of the harness's own */
+    bool is_number;
+    uint64_t number;
+    json_t *json; /* NULL: a number of the bus */
+};
+
+/* Where a pipe is that an answer told of. */
+struct vpc_pipe_path {
+    struct vpc_pipe_path *next;
+    char *name; /* in full */
+    char *path;
 };
 
 /* How far a step has come: each has its own, so that several can be tried beside each other. */
@@ -137,7 +144,8 @@ struct vpc_run {
     json_t *answer;    /* the last that a step took */
     struct vpc_conn *conns;
     struct vpc_client *clients;
-    struct vpc_variable *variables;
+    struct vpc_variable *variables; /* as many as the script has */
+    struct vpc_pipe_path *paths;
     int next_id;
     int event_client; /* whose events count: each client gets them all */
     int ready;        /* the ready event: -1 unknown */
@@ -188,17 +196,21 @@ enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, con
 /* Gives what the tester wants to send to the backend, cut as asked. */
 void vpc_run_flush(struct vpc_run *run);
 #define VPC_PIPE_PREFIX "\\\\.\\pipe\\"
+/* Where a pipe of that full name is, as an answer told; "" if none has. */
+const char *vpc_pipe_path(const struct vpc_run *run, const char *name);
+void vpc_set_pipe_path(struct vpc_run *run, const char *name, const char *path);
 /* The full name of a pipe that a script may write without its prefix; freed by the caller. */
 char *vpc_pipe_name(const char *value);
-/* The value of an argument, with a variable, or $NAME+N, resolved; NULL when the variable has no value yet. */
-const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg);
-void vpc_set_variable(struct vpc_run *run, const char *name, const char *value);
+/* Whether the value is there: a variable may have none yet. */
+bool vpc_known(const struct vpc_run *run, const struct vpc_arg *arg);
+void vpc_set_variable(struct vpc_run *run, size_t variable, uint64_t value);
 /* The same, of a JSON value, which keeps its type. */
-void vpc_set_json_variable(struct vpc_run *run, const char *name, const json_t *json);
+void vpc_set_json_variable(struct vpc_run *run, size_t variable, const json_t *json);
 /* What an argument stands for in JSON: 42 is a number, "42" a text, null is null, a variable what it was set by.  The
-   caller's; NULL when a variable has no value yet. */
-json_t *vpc_json_of(struct vpc_run *run, const struct vpc_arg *arg);
-bool vpc_number(const char *text, uint64_t *value);
+   caller's, who does not change it; NULL when a variable has no value yet.  Of a step that takes any NAME. */
+json_t *vpc_json_of(const struct vpc_run *run, const struct vpc_arg *arg);
+/* The value as text, the caller's; NULL with run->got set when it has none. */
+char *vpc_text_of(struct vpc_run *run, const struct vpc_arg *arg);
 /* The value as a number; false with run->got set if it is none. */
 bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value);
 /* Whether a JSON object has what the arguments from the first'th on ask for. */
@@ -217,8 +229,8 @@ uint64_t vpc_now(struct vpc_run *run);
 struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
 /* A line of the client has gone out, with that id (taken over; NULL: none). */
 void vpc_client_asks(struct vpc_client *client, json_t *id, bool object);
-/* The milliseconds of a duration that the script's check has passed, with this run's timers. */
-uint64_t vpc_duration_of(const struct vpc_run *run, const char *text);
+/* In milliseconds, with this run's timers. */
+uint64_t vpc_span_of(const struct vpc_run *run, const struct vpc_span *span);
 void vpc_waiters_forget(struct vpc_run *run);
 /* Waits until a started subject can be talked to; false: run->got says why. */
 bool vpc_run_connect(struct vpc_run *run);

@@ -10,44 +10,65 @@
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
 
-static void set_default(json_t *arguments, const char *key, json_t *value)
+/* `pipe` and `port` of start are short for host-name and guest-name. */
+static const char *argument_name(const char *key, bool start)
 {
-    if (json_object_get(arguments, key))
-        json_decref(value);
-    else
-        json_object_set_new(arguments, key, value);
+    if (start && strcmp(key, "pipe") == 0)
+        return "host-name";
+    return start && strcmp(key, "port") == 0 ? "guest-name" : key;
 }
 
-/* `pipe` and `port` of start are short for host-name and guest-name; a name given as null is left out. */
+/* A pipe's name is one in full, and a port of start a text.  NULL: run->got says why not. */
+static json_t *argument_of(struct vpc_run *run, const struct vpc_arg *arg, bool start)
+{
+    bool pipe = strcmp(arg->key, "pipe") == 0;
+    char *text, *name;
+    json_t *json;
+
+    if (!pipe && !(start && strcmp(arg->key, "port") == 0)) {
+        json = vpc_json_of(run, arg);
+        if (json == NULL)
+            vpc_say(run, VPC_BROKEN, "%s is a variable without a value", arg->key);
+        return json;
+    }
+    text = vpc_text_of(run, arg);
+    name = text && pipe ? vpc_pipe_name(text) : vpc_copy(text);
+    json = name ? json_string(name) : NULL;
+    free(name);
+    free(text);
+    return json;
+}
+
+static bool is_argument(const struct vpc_arg *arg)
+{
+    return strcmp(arg->key, "times") != 0 && strcmp(arg->key, "id") != 0;
+}
+
+/* NULL: run->got says why not.  What is `absent` is left out, a default too. */
 static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bool start)
 {
     json_t *arguments = json_object();
 
+    if (start) {
+        json_object_set_new(arguments, "host-type", json_integer(0));
+        json_object_set_new(arguments, "guest-type", json_integer(1));
+        json_object_set_new(arguments, "guest-name", json_string("6174"));
+    }
     for (size_t i = 1; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
-        const char *value = vpc_value(run, arg);
+        json_t *json;
 
-        if (strcmp(arg->key, "times") == 0 || strcmp(arg->key, "id") == 0)
-            continue;
-        if (strcmp(arg->key, "pipe") == 0) {
-            char *name = vpc_pipe_name(value);
-
-            json_object_set_new(arguments, start ? "host-name" : "pipe", json_string(name));
-            free(name);
-        } else if (start && strcmp(arg->key, "port") == 0) {
-            json_object_set_new(arguments, "guest-name", json_string(value));
-        } else {
-            json_object_set_new(arguments, arg->key, vpc_json_of(run, arg));
+        if (arg->kind == VPC_VALUE_ABSENT) {
+            json_object_del(arguments, argument_name(arg->key, start));
+        } else if (is_argument(arg)) {
+            json = argument_of(run, arg, start);
+            if (json == NULL) {
+                json_decref(arguments);
+                return NULL;
+            }
+            json_object_set_new(arguments, argument_name(arg->key, start), json);
         }
     }
-    if (start) {
-        set_default(arguments, "host-type", json_integer(0));
-        set_default(arguments, "guest-type", json_integer(1));
-        set_default(arguments, "guest-name", json_string("6174"));
-    }
-    for (size_t i = 1; i < step->arg_count; i++)
-        if (strcmp(step->args[i].value, "absent") == 0 && !step->args[i].quoted)
-            json_object_del(arguments, step->args[i].key);
     return arguments;
 }
 
@@ -100,18 +121,20 @@ static json_t *id_of(struct vpc_run *run, const struct vpc_step *step,
 
     if (arg == NULL)
         return id_of_turn(client, client->requests + 1);
-    return !arg->quoted && strcmp(arg->value, "absent") == 0 ? NULL : vpc_json_of(run, arg);
+    return arg->kind == VPC_VALUE_ABSENT ? NULL : vpc_json_of(run, arg);
 }
 
-static void send_request(struct vpc_run *run, const struct vpc_step *step,
+static bool send_request(struct vpc_run *run, const struct vpc_step *step,
                          struct vpc_client *client)
 {
     const char *command = step->args[0].value;
-    json_t *id = id_of(run, step, client), *request;
+    json_t *arguments = arguments_of(run, step, strcmp(command, "start") == 0), *id, *request;
     char *line;
 
-    request = json_pack("{s:s, s:o}", "execute", command, "arguments",
-                        arguments_of(run, step, strcmp(command, "start") == 0));
+    if (arguments == NULL)
+        return false;
+    id = id_of(run, step, client);
+    request = json_pack("{s:s, s:o}", "execute", command, "arguments", arguments);
     if (id)
         json_object_set(request, "id", id);
     vpc_client_asks(client, id, true);
@@ -121,6 +144,7 @@ static void send_request(struct vpc_run *run, const struct vpc_step *step,
     run->ops->control_line(run->backend, client->id, line, strlen(line));
     free(line);
     json_decref(request);
+    return true;
 }
 
 enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *step)
@@ -134,7 +158,8 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
     if (arg && !vpc_number_of(run, arg, &times))
         return VPC_BROKEN;
     while (times-- > 0)
-        send_request(run, step, client);
+        if (!send_request(run, step, client))
+            return VPC_BROKEN;
     return VPC_DONE;
 }
 
@@ -161,7 +186,7 @@ static void note_octets(struct vpc_client *client, const char *octets, size_t n)
 enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_client *client = connected(run, step);
-    const struct vpc_arg *bytes = vpc_step_arg(step, "bytes");
+    const struct vpc_arg *bytes = vpc_step_key(step, VPC_KEY_BYTES);
     struct vpc_buffer line = {0};
     uint64_t n;
 
@@ -248,59 +273,52 @@ enum vpc_outcome vpc_step_api_resume(struct vpc_run *run, const struct vpc_step 
 /* A port that a script writes is a symbol; in a variable stands what an endpoint said. */
 static json_t *wanted_json(struct vpc_run *run, const struct vpc_arg *arg)
 {
-    json_t *wanted = vpc_json_of(run, arg);
+    if (arg->kind == VPC_VALUE_NUMBER && strcmp(arg->key, "port") == 0)
+        return json_integer(run->ops->real_port(run->backend, (uint16_t)arg->number));
+    if (arg->kind != VPC_VALUE_VARIABLE && strcmp(arg->key, "pipe") == 0 &&
+        json_is_string(arg->json)) {
+        char *name = vpc_pipe_name(arg->value);
+        json_t *json = json_string(name);
 
-    if (arg->quoted || arg->value[0] == '$')
-        return wanted;
-    if (strcmp(arg->key, "port") == 0 && json_is_integer(wanted))
-        json_integer_set(wanted,
-                         run->ops->real_port(run->backend, (uint16_t)json_integer_value(wanted)));
-    return wanted;
-}
-
-static bool equal(struct vpc_run *run, const struct vpc_arg *arg, const json_t *actual)
-{
-    json_t *wanted = wanted_json(run, arg);
-    bool same;
-
-    if (strcmp(arg->key, "pipe") == 0 && json_is_string(wanted)) {
-        char *name = vpc_pipe_name(json_string_value(wanted));
-
-        json_string_set(wanted, name);
         free(name);
+        return json;
     }
-    same = json_equal(wanted, actual);
-    json_decref(wanted);
-    return same;
+    return vpc_json_of(run, arg);
 }
 
-/* `key=*` asks for any value, `key=absent` for none. */
+/* `key=*` asks for any value, `key=absent` for none.  What a variable will be set by matches. */
 static bool field_matches(struct vpc_run *run, const json_t *object, const struct vpc_arg *arg)
 {
     const json_t *value = json_object_get(object, arg->key);
-    bool known;
+    json_t *wanted;
+    bool same;
 
-    if (!arg->quoted && strcmp(arg->value, "absent") == 0)
+    if (arg->kind == VPC_VALUE_ABSENT)
         return (value == NULL) != arg->differs;
     if (value == NULL)
         return false;
-    if (!arg->quoted && strcmp(arg->value, "*") == 0)
+    if (arg->kind == VPC_VALUE_ANY)
         return true;
-    known = vpc_value(run, arg) != NULL;
-    if (!known && strpbrk(arg->value, "+-"))
-        return false;
-    if (!known) {
-        vpc_set_json_variable(run, arg->value + 1, value);
-        return true;
-    }
-    return equal(run, arg, value) != arg->differs;
+    if (!vpc_known(run, arg))
+        return !arg->sum;
+    wanted = wanted_json(run, arg);
+    same = json_equal(wanted, value);
+    json_decref(wanted);
+    return same != arg->differs;
 }
 
+/* Only what has all that is asked for sets variables: what nearly matched must not. */
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first)
 {
-    for (size_t i = first; i < run->progress->step->arg_count; i++)
-        if (!field_matches(run, object, &run->progress->step->args[i]))
+    const struct vpc_step *step = run->progress->step;
+
+    for (size_t i = first; i < step->arg_count; i++)
+        if (!field_matches(run, object, &step->args[i]))
             return false;
+    for (size_t i = first; i < step->arg_count; i++)
+        if (!vpc_known(run, &step->args[i]))
+            vpc_set_json_variable(run, step->args[i].variable,
+                                  json_object_get(object, step->args[i].key));
     return true;
 }
 
@@ -344,15 +362,9 @@ static void remember_path(struct vpc_run *run, const json_t *answer)
 {
     const char *pipe = json_string_value(json_object_get(answer, "pipe"));
     const char *path = json_string_value(json_object_get(answer, "path"));
-    char *name = pipe && path && strlen(pipe) > strlen(VPC_PIPE_PREFIX)
-                     ? vpc_format("path of %s", pipe + strlen(VPC_PIPE_PREFIX))
-                     : NULL;
 
-    for (char *at = name; at && *at; at++)
-        *at = (char)tolower((unsigned char)*at);
-    if (name)
-        vpc_set_variable(run, name, path);
-    free(name);
+    if (pipe && path)
+        vpc_set_pipe_path(run, pipe, path);
 }
 
 /* CTL-2: an error tells its result twice, as its class and as a number; a return tells S_OK, if it tells any. */

@@ -6,7 +6,8 @@
 
 #include "run/run.h"
 
-#define HELLO_MS 1000
+#define HELLO_MS     1000
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static bool is(const struct vpc_frame *frame, const char *name)
 {
@@ -61,22 +62,38 @@ enum vpc_outcome vpc_step_bus_resume(struct vpc_run *run, const struct vpc_step 
 
 /* ---- session ----------------------------------------------------------------------------------------------------------- */
 
-static void greet(struct vpc_run *run, const struct vpc_step *step)
+/* Sets a field of the frame; false: run->got says why not. */
+static bool set_field(struct vpc_run *run, struct vpc_frame *frame, const struct vpc_arg *arg)
+{
+    uint64_t value;
+
+    if (arg->field->kind == VPC_FIELD_TEXT)
+        return vpc_field_set_text(frame, arg->field, arg->value);
+    if (arg->kind == VPC_VALUE_WORD) { /* fresh */
+        vpc_tester_new_epoch(&run->tester);
+        return vpc_field_set(frame, arg->field, run->tester.peer.epoch);
+    }
+    if (!vpc_number_of(run, arg, &value))
+        return false;
+    if (strcmp(arg->key, "port") == 0)
+        value = run->ops->real_port(run->backend, (uint16_t)value);
+    return vpc_field_set(frame, arg->field, value);
+}
+
+static bool greet(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_frame frame;
-    uint64_t value;
 
     vpc_tester_prepare(&run->tester, &frame, vpc_table_by_name(run->config->table, "HELLO"), 0);
     for (size_t i = 0; i < step->arg_count; i++) {
-        const struct vpc_arg *arg = &step->args[i];
-
-        if (arg->key && vpc_number(arg->value, &value))
-            vpc_frame_set(&frame, arg->key, value);
-        if (arg->key)
-            vpc_frame_set_text(&frame, arg->key, arg->value);
+        if (step->args[i].field && !set_field(run, &frame, &step->args[i])) {
+            vpc_frame_clear(&frame);
+            return false;
+        }
     }
     vpc_tester_seal(&run->tester, &frame);
     vpc_tester_send(&run->tester, &frame, run->config->table->preamble_min, SIZE_MAX);
+    return true;
 }
 
 static void drop_hellos(struct vpc_run *run)
@@ -150,15 +167,11 @@ static enum vpc_outcome await_ready(struct vpc_run *run)
 /* What later steps may want to compare with. */
 static void set_session_variables(struct vpc_run *run)
 {
-    const struct vpc_tester *tester = &run->tester;
-    char number[24];
+    const struct vpc_peer *peer = &run->tester.peer;
 
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.subject_epoch);
-    vpc_set_variable(run, "subject_epoch", number);
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.epoch);
-    vpc_set_variable(run, "tester_epoch", number);
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)tester->peer.session);
-    vpc_set_variable(run, "session_id", number);
+    vpc_set_variable(run, VPC_VARIABLE_SUBJECT_EPOCH, peer->subject_epoch);
+    vpc_set_variable(run, VPC_VARIABLE_TESTER_EPOCH, peer->epoch);
+    vpc_set_variable(run, VPC_VARIABLE_SESSION_ID, peer->session);
 }
 
 /* Phases: 0 the transport, 1 the greeting, 2 READY of a guest. */
@@ -176,7 +189,8 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         vpc_tester_new_epoch(tester);
         drop_hellos(run);
         tester->peer.subject_epoch = tester->peer.subject_echo = tester->peer.told = 0;
-        greet(run, step);
+        if (!greet(run, step))
+            return VPC_BROKEN;
         run->progress->sent_mark = vpc_now(run);
     }
     if (run->progress->phase == 1) {
@@ -191,7 +205,8 @@ enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *st
         } else if ((tester->peer.subject_epoch &&
                     tester->peer.told != tester->peer.subject_epoch) ||
                    vpc_now(run) >= run->progress->sent_mark + HELLO_MS) {
-            greet(run, step);
+            if (!greet(run, step))
+                return VPC_BROKEN;
             run->progress->sent_mark = vpc_now(run);
             vpc_run_flush(run);
             return vpc_step_session(run, step);
@@ -215,10 +230,8 @@ enum vpc_outcome vpc_step_auto(struct vpc_run *run, const struct vpc_step *step)
             run->tester.auto_heartbeat = on;
         else if (strcmp(what, "credit") == 0)
             run->tester.auto_credit = on;
-        else if (strcmp(what, "released") == 0)
-            run->tester.auto_released = on;
         else
-            return vpc_say(run, VPC_BROKEN, "auto knows heartbeat, credit and released");
+            run->tester.auto_released = on;
     }
     return VPC_DONE;
 }
@@ -231,15 +244,10 @@ enum vpc_outcome vpc_step_bus_raw(struct vpc_run *run, const struct vpc_step *st
 
     for (size_t i = 0; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
-        char *end;
-        uint8_t octet = (uint8_t)strtoul(arg->value, &end, 16);
+        uint8_t octet = (uint8_t)arg->number;
 
-        if (arg->quoted)
-            vpc_buffer_add(&octets, arg->value, arg->size);
-        else if (*end || strlen(arg->value) > 2)
-            return vpc_say(run, VPC_BROKEN, "\"%s\" is no octet", arg->value);
-        else
-            vpc_buffer_add(&octets, &octet, 1);
+        vpc_buffer_add(&octets, arg->quoted ? arg->value : (const char *)&octet,
+                       arg->quoted ? arg->size : 1);
     }
     vpc_trace_add(run->trace, "  > raw, %zu octets", octets.end);
     vpc_buffer_add(&run->tester.out, octets.data, octets.end);
@@ -261,66 +269,57 @@ enum vpc_outcome vpc_step_bus_pad(struct vpc_run *run, const struct vpc_step *st
     return VPC_DONE;
 }
 
-struct header_key {
-    const char *name;
-    size_t offset;
-    size_t size;
+static const struct {
+    size_t offset, size;
+} header_keys[] = {
+    [VPC_KEY_MAGIC] = {offsetof(struct vpc_frame, magic), 2},
+    [VPC_KEY_TYPE] = {offsetof(struct vpc_frame, type), 1},
+    [VPC_KEY_FLAGS] = {offsetof(struct vpc_frame, flags), 1},
+    [VPC_KEY_LENGTH] = {offsetof(struct vpc_frame, length), 4},
+    [VPC_KEY_CHANNEL] = {offsetof(struct vpc_frame, channel), 4},
+    [VPC_KEY_SESSION] = {offsetof(struct vpc_frame, session), 8},
+    [VPC_KEY_NUMBER] = {offsetof(struct vpc_frame, number), 8},
 };
 
-static const struct header_key header_keys[] = {
-    {"header.type", offsetof(struct vpc_frame, type), 1},
-    {"header.flags", offsetof(struct vpc_frame, flags), 1},
-    {"header.length", offsetof(struct vpc_frame, length), 4},
-    {"channel", offsetof(struct vpc_frame, channel), 4},
-    {"seal.session", offsetof(struct vpc_frame, session), 8},
-    {"seal.number", offsetof(struct vpc_frame, number), 8},
-};
-
-static void set_header(struct vpc_frame *frame, const char *key, uint64_t value)
+/* Writes a part of the header or the seal, if the argument is one, lowest octet first. */
+static bool set_part(struct vpc_run *run, struct vpc_frame *frame, const struct vpc_arg *arg)
 {
-    for (size_t i = 0; i < sizeof(header_keys) / sizeof(header_keys[0]); i++)
-        if (strcmp(header_keys[i].name, key) == 0)
-            memcpy((char *)frame + header_keys[i].offset, &value, header_keys[i].size);
-    if (strcmp(key, "header.magic") == 0) {
-        frame->magic[0] = (uint8_t)value;
-        frame->magic[1] = (uint8_t)(value >> 8);
-    }
+    size_t size = arg->name < COUNT(header_keys) ? header_keys[arg->name].size : 0;
+    uint64_t value;
+
+    if (size == 0)
+        return true;
+    if (!vpc_number_of(run, arg, &value))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        ((uint8_t *)frame + header_keys[arg->name].offset)[i] = (uint8_t)(value >> 8 * i);
+    return true;
 }
 
-/* before: header and fields, which the seal covers; after: the seal itself. */
+static bool is_of_seal(const struct vpc_arg *arg)
+{
+    return arg->name == VPC_KEY_SESSION || arg->name == VPC_KEY_NUMBER;
+}
+
+/* First header and fields, which the seal covers; then the seal itself. */
 static bool apply_args(struct vpc_run *run, const struct vpc_step *step, struct vpc_frame *frame,
                        bool seal)
 {
     for (size_t i = 1; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
-        uint64_t value;
 
-        if (strncmp(arg->key, "seal.", 5) == 0) {
-            if (seal && !vpc_number_of(run, arg, &value))
-                return false;
-            if (seal)
-                set_header(frame, arg->key, value);
-        } else if (!seal && arg->quoted) {
-            vpc_frame_set_text(frame, arg->key, arg->value);
-        } else if (!seal && strcmp(arg->value, "fresh") == 0) {
-            vpc_tester_new_epoch(&run->tester);
-            vpc_frame_set(frame, arg->key, run->tester.peer.epoch);
-        } else if (!seal) {
-            if (!vpc_number_of(run, arg, &value))
-                return false;
-            set_header(frame, arg->key, value);
-            if (strcmp(arg->key, "port") == 0)
-                value = run->ops->real_port(run->backend, (uint16_t)value);
-            vpc_frame_set(frame, arg->key, value);
-        }
+        if (is_of_seal(arg) != seal)
+            continue;
+        if (!(arg->field ? set_field(run, frame, arg) : set_part(run, frame, arg)))
+            return false;
     }
     return true;
 }
 
-static uint64_t number_or(struct vpc_run *run, const struct vpc_step *step, const char *key,
+static uint64_t number_or(struct vpc_run *run, const struct vpc_step *step, enum vpc_key key,
                           uint64_t otherwise)
 {
-    const struct vpc_arg *arg = vpc_step_arg(step, key);
+    const struct vpc_arg *arg = vpc_step_key(step, key);
     uint64_t value;
 
     return arg && vpc_number_of(run, arg, &value) ? value : otherwise;
@@ -330,12 +329,13 @@ static enum vpc_outcome send_frame(struct vpc_run *run, const struct vpc_step *s
                                    const struct vpc_buffer *payload)
 {
     bool hello = strcmp(step->message->name, "HELLO") == 0;
-    size_t pads = number_or(run, step, "preamble", hello ? run->config->table->preamble_min : 0);
-    size_t cut = number_or(run, step, "cut", SIZE_MAX);
+    size_t pads =
+        number_or(run, step, VPC_KEY_PREAMBLE, hello ? run->config->table->preamble_min : 0);
+    size_t cut = number_or(run, step, VPC_KEY_CUT, SIZE_MAX);
     struct vpc_frame frame;
 
     vpc_tester_prepare(&run->tester, &frame, step->message,
-                       (uint32_t)number_or(run, step, "channel", 0));
+                       (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0));
     if (is(&frame, "OPEN"))
         vpc_frame_set(&frame, "port", run->ops->real_port(run->backend, 6174));
     if (payload)
@@ -353,19 +353,26 @@ static enum vpc_outcome send_frame(struct vpc_run *run, const struct vpc_step *s
 /* Whether the step changes nothing about the frames, so that a DATA may be split and wait for credit. */
 static bool plain(const struct vpc_step *step)
 {
+    static const bool harmless[] = {
+        [VPC_KEY_TEXT] = true, [VPC_KEY_BYTES] = true,   [VPC_KEY_PATTERN] = true,
+        [VPC_KEY_FROM] = true, [VPC_KEY_CHANNEL] = true, [VPC_KEY_FRAME] = true};
+
     for (size_t i = 1; i < step->arg_count; i++)
-        if (!strstr(" channel text bytes pattern from frame ", step->args[i].key))
+        if (step->args[i].name >= COUNT(harmless) || !harmless[step->args[i].name])
             return false;
     return !step->ignoring_credit;
 }
 
 static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *step)
 {
-    uint32_t id = (uint32_t)number_or(run, step, "channel", 0);
+    uint32_t id = (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0);
     struct vpc_channel *channel = vpc_tester_channel(&run->tester, id);
     struct vpc_buffer bytes = {0};
     enum vpc_outcome outcome = VPC_DONE;
 
+    if (!run->progress->first && channel == NULL)
+        return vpc_say(run, VPC_BROKEN, "channel %u went with its session, bytes waited for credit",
+                       (unsigned)id);
     if (!run->progress->first)
         return vpc_buffer_size(&channel->waiting) == 0
                    ? VPC_DONE
@@ -374,7 +381,7 @@ static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *st
     if (!vpc_bytes_of(run, &bytes))
         return VPC_BROKEN;
     if (plain(step) && channel && channel->tester_sends) {
-        channel->frame_max = number_or(run, step, "frame", 65528);
+        channel->frame_max = number_or(run, step, VPC_KEY_FRAME, 65528);
         vpc_tester_queue(&run->tester, channel, bytes.data, bytes.end);
         outcome =
             step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE : VPC_PENDING;
@@ -389,7 +396,7 @@ static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *st
 static bool fin_must_wait(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_channel *channel =
-        vpc_tester_channel(&run->tester, (uint32_t)number_or(run, step, "channel", 0));
+        vpc_tester_channel(&run->tester, (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0));
 
     if (strcmp(step->message->name, "FIN") != 0 || channel == NULL || step->arg_count > 2 ||
         vpc_buffer_size(&channel->waiting) == 0)

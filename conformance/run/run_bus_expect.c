@@ -10,66 +10,75 @@ static bool is(const struct vpc_frame *frame, const char *name)
     return strcmp(frame->message->name, name) == 0;
 }
 
-/* 1: equal, 0: not, -1: the value is a variable that this frame sets. */
-static int compare(struct vpc_run *run, const struct vpc_arg *arg, uint64_t actual)
+static bool actual_of(const struct vpc_received *received, const struct vpc_arg *arg,
+                      uint64_t *actual)
 {
-    const char *text = vpc_value(run, arg);
-    uint64_t wanted;
-
-    if (text == NULL)
-        return strpbrk(arg->value, "+-") ? 0 : -1;
-    return vpc_number(text, &wanted) && (wanted == actual) != arg->differs;
+    *actual = arg->name == VPC_KEY_CHANNEL ? received->frame.channel : received->frame.pads;
+    return arg->name != VPC_KEY_FIELD || vpc_field_get(&received->frame, arg->field, actual);
 }
 
-static bool actual_of(const struct vpc_received *received, const char *key, uint64_t *actual)
+/* What the step asks of the frame itself, and not of its bytes or its place. */
+static bool asks_frame(const struct vpc_arg *arg)
 {
-    if (strcmp(key, "channel") == 0)
-        *actual = received->frame.channel;
-    else if (strcmp(key, "preamble") == 0)
-        *actual = received->frame.pads;
-    else
-        return vpc_frame_get(&received->frame, key, actual);
-    return true;
+    return arg->name == VPC_KEY_FIELD || arg->name == VPC_KEY_CHANNEL ||
+           arg->name == VPC_KEY_PREAMBLE;
+}
+
+/* What a variable without a value will be set by matches; a sum has none to set. */
+static bool number_matches(struct vpc_run *run, const struct vpc_arg *arg, uint64_t actual)
+{
+    uint64_t wanted;
+
+    if (!vpc_known(run, arg))
+        return !arg->sum;
+    return vpc_number_of(run, arg, &wanted) && (wanted == actual) != arg->differs;
+}
+
+static bool arg_matches(struct vpc_run *run, const struct vpc_arg *arg,
+                        const struct vpc_received *received)
+{
+    char text[33];
+    uint64_t actual = 0;
+
+    if (arg->field && vpc_field_get_text(&received->frame, arg->field, text))
+        return (strcmp(text, arg->value) == 0) != arg->differs;
+    if (!actual_of(received, arg, &actual))
+        return false;
+    if (run->tester.role == VPC_FROM_HOST && arg->field && strcmp(arg->key, "port") == 0)
+        return true;
+    return number_matches(run, arg, actual);
 }
 
 static bool frame_matches(struct vpc_run *run, const struct vpc_step *step,
-                          const struct vpc_received *received, bool capture)
+                          const struct vpc_received *received)
+{
+    for (size_t i = 1; i < step->arg_count; i++)
+        if (asks_frame(&step->args[i]) && !arg_matches(run, &step->args[i], received))
+            return false;
+    return true;
+}
+
+/* A frame that matches sets the variables that have no value yet. */
+static void take_variables(struct vpc_run *run, const struct vpc_step *step,
+                           const struct vpc_received *received)
 {
     for (size_t i = 1; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
-        char text[33], number[24];
-        uint64_t actual = 0;
-        int equal;
+        uint64_t actual;
 
-        if (arg->key == NULL || strstr(" text bytes pattern from behind ", arg->key))
-            continue;
-        if (vpc_frame_get_text(&received->frame, arg->key, text)) {
-            if ((strcmp(text, arg->value) == 0) == arg->differs)
-                return false;
-            continue;
-        }
-        if (!actual_of(received, arg->key, &actual))
-            return false;
-        if (strcmp(arg->key, "port") == 0 && run->tester.role == VPC_FROM_HOST)
-            continue;
-        equal = compare(run, arg, actual);
-        snprintf(number, sizeof(number), "%llu", (unsigned long long)actual);
-        if (equal < 0 && capture)
-            vpc_set_variable(run, arg->value + 1, number);
-        if (equal == 0)
-            return false;
+        if (asks_frame(arg) && !vpc_known(run, arg) && actual_of(received, arg, &actual))
+            vpc_set_variable(run, arg->variable, actual);
     }
-    return true;
 }
 
 /* A step looks for the next EVENT with its id: others are of things that the scenario is not about. */
 static bool other_event(const struct vpc_frame *frame, const struct vpc_step *step)
 {
     const struct vpc_arg *id = vpc_step_arg(step, "event");
-    uint64_t wanted, actual;
+    uint64_t actual;
 
-    return id && vpc_number(id->value, &wanted) && vpc_frame_get(frame, "event", &actual) &&
-           actual != wanted;
+    return id && id->kind == VPC_VALUE_NUMBER && vpc_field_get(frame, id->field, &actual) &&
+           actual != id->number;
 }
 
 static bool ambient(const struct vpc_received *received, const struct vpc_step *step)
@@ -88,7 +97,7 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
 
 static bool queues(const struct vpc_step *step)
 {
-    return vpc_step_arg(step, "behind") != NULL;
+    return vpc_step_key(step, VPC_KEY_BEHIND) != NULL;
 }
 
 /* `behind=N`: whether at most N octets of other DATA came before the frame and still wait to be judged. */
@@ -98,7 +107,7 @@ static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
     uint64_t limit = 0, before = 0;
     size_t n;
 
-    if (!queues(step) || !vpc_number_of(run, vpc_step_arg(step, "behind"), &limit))
+    if (!queues(step) || !vpc_number_of(run, vpc_step_key(step, VPC_KEY_BEHIND), &limit))
         return true;
     for (const struct vpc_received *at = run->tester.first; at != received; at = at->next) {
         if (!is(&at->frame, "DATA"))
@@ -113,10 +122,10 @@ static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
 /* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */
 static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step *step)
 {
-    const struct vpc_arg *channel = vpc_step_arg(step, "channel");
-    const char *id = channel ? vpc_value(run, channel) : NULL;
+    const struct vpc_arg *channel = vpc_step_key(step, VPC_KEY_CHANNEL);
     uint64_t wanted = 0;
-    bool by_channel = id && !channel->differs && vpc_number(id, &wanted);
+    bool by_channel = channel && !channel->differs && vpc_known(run, channel) &&
+                      vpc_number_of(run, channel, &wanted);
 
     for (struct vpc_received *at = run->tester.first; at; at = at->next) {
         if (at->frame.message->of_session != step->message->of_session || ambient(at, step))
@@ -174,10 +183,11 @@ static enum vpc_outcome expect_data(struct vpc_run *run, const struct vpc_step *
                               run->progress->want.end);
             break;
         }
-        if (!is(&received->frame, "DATA") || !frame_matches(run, step, received, true)) {
+        if (!is(&received->frame, "DATA") || !frame_matches(run, step, received)) {
             outcome = wrong_frame(run, received);
             break;
         }
+        take_variables(run, step, received);
         if (!in_turn(run, step, received))
             return VPC_WRONG;
         outcome = match_payload(run, received);
@@ -197,11 +207,11 @@ enum vpc_outcome vpc_step_bus_expect(struct vpc_run *run, const struct vpc_step 
     received = candidate(run, step);
     if (received == NULL)
         return vpc_say(run, VPC_PENDING, "no such frame");
-    if (received->frame.message != step->message || !frame_matches(run, step, received, false))
+    if (received->frame.message != step->message || !frame_matches(run, step, received))
         return wrong_frame(run, received);
     if (!in_turn(run, step, received))
         return VPC_WRONG;
-    frame_matches(run, step, received, true);
+    take_variables(run, step, received);
     vpc_tester_drop(&run->tester, received);
     return VPC_DONE;
 }
@@ -209,7 +219,7 @@ enum vpc_outcome vpc_step_bus_expect(struct vpc_run *run, const struct vpc_step 
 enum vpc_outcome vpc_step_bus_none(struct vpc_run *run, const struct vpc_step *step)
 {
     for (struct vpc_received *at = run->tester.first; at; at = at->next)
-        if (at->frame.message == step->message && frame_matches(run, step, at, false))
+        if (at->frame.message == step->message && frame_matches(run, step, at))
             return wrong_frame(run, at);
     return VPC_PENDING;
 }

@@ -42,20 +42,15 @@ static void take_label(struct vpc_run *run, struct vpc_conn *conn, const char *l
 
 static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
 {
-    char *full = vpc_pipe_name(vpc_value(run, &step->args[0]));
-    char *variable = vpc_format("path of %s", full + strlen(VPC_PIPE_PREFIX));
-    const char *path = "";
-    int error;
+    char *name = vpc_text_of(run, &step->args[0]), *full = name ? vpc_pipe_name(name) : NULL;
+    int error = EINVAL;
 
-    for (char *at = variable; *at; at++)
-        *at = (char)tolower((unsigned char)*at);
-    for (struct vpc_variable *known = run->variables; known; known = known->next)
-        if (strcmp(known->name, variable) == 0)
-            path = known->value;
-    error = run->ops->pipe_open(run->backend, id, full, path);
-    vpc_trace_add(run->trace, "pipe open %s: %s", full, error ? strerror(error) : "connected");
+    if (full)
+        error = run->ops->pipe_open(run->backend, id, full, vpc_pipe_path(run, full));
+    vpc_trace_add(run->trace, "pipe open %s: %s", full ? full : step->args[0].value,
+                  error ? strerror(error) : "connected");
     free(full);
-    free(variable);
+    free(name);
     return error;
 }
 

@@ -397,15 +397,17 @@ void vpc_run_forget(struct vpc_run *run)
         free(run->clients);
         run->clients = next;
     }
-    while (run->variables) {
-        struct vpc_variable *next = run->variables->next;
+    while (run->paths) {
+        struct vpc_pipe_path *next = run->paths->next;
 
-        free(run->variables->name);
-        free(run->variables->value);
-        json_decref(run->variables->json);
-        free(run->variables);
-        run->variables = next;
+        free(run->paths->name);
+        free(run->paths->path);
+        free(run->paths);
+        run->paths = next;
     }
+    for (size_t i = 0; i < run->config->script->variable_count; i++)
+        json_decref(run->variables[i].json);
+    free(run->variables);
     vpc_tester_kept_free(run->kept);
     json_decref(run->catalogue);
     vpc_log_relay_end(&run->log_relay);

@@ -86,7 +86,7 @@ static enum vpc_outcome busy_of(struct vpc_run *run, uint64_t *us)
 /* Holds; its last call, when its time is over, judges. */
 enum vpc_outcome vpc_step_idle(struct vpc_run *run, const struct vpc_step *step)
 {
-    const struct vpc_arg *arg = vpc_step_arg(step, "share");
+    const struct vpc_arg *arg = vpc_step_key(step, VPC_KEY_SHARE);
     uint64_t share = IDLE_SHARE, now = vpc_now(run), busy, used, passed;
 
     if (arg && !vpc_number_of(run, arg, &share))

@@ -1,137 +1,147 @@
 /* SPDX-License-Identifier: MIT */
 /* The values of steps: numbers, variables, bytes. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "run/run.h"
+
+/* ---- variables ----------------------------------------------------------------------------------------------------- */
+
+static const struct vpc_variable *variable_of(const struct vpc_run *run, const struct vpc_arg *arg)
+{
+    return &run->variables[arg->variable];
+}
+
+bool vpc_known(const struct vpc_run *run, const struct vpc_arg *arg)
+{
+    const struct vpc_variable *variable;
+
+    if (arg->kind != VPC_VALUE_VARIABLE)
+        return true;
+    variable = variable_of(run, arg);
+    return arg->sum ? variable->is_number : variable->is_number || variable->json != NULL;
+}
+
+void vpc_set_variable(struct vpc_run *run, size_t variable, uint64_t value)
+{
+    json_decref(run->variables[variable].json);
+    run->variables[variable] = (struct vpc_variable){.is_number = true, .number = value};
+}
+
+void vpc_set_json_variable(struct vpc_run *run, size_t variable, const json_t *json)
+{
+    struct vpc_variable *at = &run->variables[variable];
+
+    json_decref(at->json);
+    *at = (struct vpc_variable){.json = json_incref((json_t *)json)};
+    if (json_is_string(json)) {
+        at->is_number = vpc_number(json_string_value(json), &at->number);
+    } else if (json_is_integer(json) && json_integer_value(json) >= 0) {
+        at->is_number = true;
+        at->number = (uint64_t)json_integer_value(json);
+    }
+}
+
+/* ---- values -------------------------------------------------------------------------------------------------------- */
+
+/* False: it is none, or a variable without a value. */
+static bool number_in(const struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value)
+{
+    const struct vpc_variable *variable;
+
+    *value = arg->number;
+    if (arg->kind != VPC_VALUE_VARIABLE)
+        return arg->kind == VPC_VALUE_NUMBER;
+    variable = variable_of(run, arg);
+    *value += variable->number;
+    return variable->is_number;
+}
+
+bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value)
+{
+    if (number_in(run, arg, value))
+        return true;
+    vpc_say(run, VPC_BROKEN, "%s is %s, a number is needed", arg->key ? arg->key : "the word",
+            vpc_known(run, arg) ? arg->value : "a variable without a value");
+    return false;
+}
+
+static json_t *number_json(uint64_t number)
+{
+    char text[24];
+
+    if (number <= INT64_MAX)
+        return json_integer((json_int_t)number);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+    return json_string(text);
+}
+
+json_t *vpc_json_of(const struct vpc_run *run, const struct vpc_arg *arg)
+{
+    const struct vpc_variable *variable;
+    uint64_t number;
+
+    if (arg->kind != VPC_VALUE_VARIABLE)
+        return json_incref(arg->json);
+    variable = variable_of(run, arg);
+    if (!arg->sum && variable->json)
+        return json_incref(variable->json);
+    return number_in(run, arg, &number) ? number_json(number) : NULL;
+}
+
+char *vpc_text_of(struct vpc_run *run, const struct vpc_arg *arg)
+{
+    const struct vpc_variable *variable;
+    uint64_t number;
+
+    if (arg->kind != VPC_VALUE_VARIABLE)
+        return vpc_copy(arg->value);
+    variable = variable_of(run, arg);
+    if (!arg->sum && json_is_string(variable->json))
+        return vpc_copy(json_string_value(variable->json));
+    return vpc_number_of(run, arg, &number) ? vpc_format("%llu", (unsigned long long)number) : NULL;
+}
+
+/* ---- pipes --------------------------------------------------------------------------------------------------------- */
+
+static struct vpc_pipe_path *path_of(const struct vpc_run *run, const char *name)
+{
+    struct vpc_pipe_path *at = run->paths;
+
+    while (at && strcasecmp(at->name, name) != 0)
+        at = at->next;
+    return at;
+}
+
+const char *vpc_pipe_path(const struct vpc_run *run, const char *name)
+{
+    const struct vpc_pipe_path *path = path_of(run, name);
+
+    return path ? path->path : "";
+}
+
+void vpc_set_pipe_path(struct vpc_run *run, const char *name, const char *path)
+{
+    struct vpc_pipe_path *at = path_of(run, name);
+
+    if (at == NULL) {
+        at = vpc_alloc(sizeof(*at));
+        at->name = vpc_copy(name);
+        at->next = run->paths;
+        run->paths = at;
+    }
+    free(at->path);
+    at->path = vpc_copy(path);
+}
 
 char *vpc_pipe_name(const char *value)
 {
     return value[0] == '\\' ? vpc_copy(value) : vpc_format(VPC_PIPE_PREFIX "%s", value);
 }
 
-bool vpc_number(const char *text, uint64_t *value)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *value = strtoull(text, &end, 0);
-    return *end == '\0' && errno == 0;
-}
-
-static const struct vpc_variable *variable_of(const struct vpc_run *run, const char *name, size_t n)
-{
-    struct vpc_variable *at = run->variables;
-
-    while (at && (strncmp(at->name, name, n) != 0 || at->name[n]))
-        at = at->next;
-    return at;
-}
-
-/* `$NAME+N`: the sum is kept as a variable of that name. */
-static const char *sum_of(struct vpc_run *run, const char *text, size_t name_size)
-{
-    const struct vpc_variable *base = variable_of(run, text, name_size);
-    uint64_t number, other;
-    char sum[24];
-
-    if (base == NULL || !vpc_number(base->value, &number) ||
-        !vpc_number(text + name_size + 1, &other))
-        return NULL;
-    number = text[name_size] == '+' ? number + other : number - other;
-    snprintf(sum, sizeof(sum), "%llu", (unsigned long long)number);
-    vpc_set_variable(run, text, sum);
-    return variable_of(run, text, strlen(text))->value;
-}
-
-/* What an unquoted word of a script is as JSON. */
-static json_t *word_json(const char *word)
-{
-    uint64_t number;
-
-    if (vpc_number(word, &number) && number <= INT64_MAX)
-        return json_integer((json_int_t)number);
-    if (strcmp(word, "null") == 0)
-        return json_null();
-    if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
-        return json_boolean(word[0] == 't');
-    return json_string(word);
-}
-
-json_t *vpc_json_of(struct vpc_run *run, const struct vpc_arg *arg)
-{
-    const char *name = arg->value + 1;
-    const struct vpc_variable *variable;
-    const char *text = vpc_value(run, arg);
-
-    if (text == NULL || arg->quoted)
-        return text ? json_stringn(text, arg->size) : NULL;
-    variable = arg->value[0] == '$' ? variable_of(run, name, strlen(name)) : NULL;
-    return variable && variable->json ? json_incref(variable->json) : word_json(text);
-}
-
-const char *vpc_value(struct vpc_run *run, const struct vpc_arg *arg)
-{
-    const char *name = arg->value + 1;
-    const struct vpc_variable *variable;
-    size_t n;
-
-    if (arg->quoted || arg->value[0] != '$')
-        return arg->value;
-    n = strcspn(name, "+-");
-    if (name[n])
-        return sum_of(run, name, n);
-    variable = variable_of(run, name, n);
-    return variable ? variable->value : NULL;
-}
-
-static struct vpc_variable *set_variable(struct vpc_run *run, const char *name, const char *value)
-{
-    struct vpc_variable *at = run->variables;
-
-    while (at && strcmp(at->name, name) != 0)
-        at = at->next;
-    if (at == NULL) {
-        at = vpc_alloc(sizeof(*at));
-        at->name = vpc_copy(name);
-        at->next = run->variables;
-        run->variables = at;
-    }
-    free(at->value);
-    at->value = vpc_copy(value);
-    json_decref(at->json);
-    at->json = NULL;
-    return at;
-}
-
-void vpc_set_variable(struct vpc_run *run, const char *name, const char *value)
-{
-    set_variable(run, name, value);
-}
-
-void vpc_set_json_variable(struct vpc_run *run, const char *name, const json_t *json)
-{
-    char *dump = json_is_string(json) ? vpc_copy(json_string_value(json))
-                                      : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
-
-    set_variable(run, name, dump ? dump : "?")->json = json_incref((json_t *)json);
-    free(dump);
-}
-
-bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *value)
-{
-    const char *text = vpc_value(run, arg);
-
-    if (text && vpc_number(text, value))
-        return true;
-    vpc_say(run, VPC_BROKEN, "%s is %s, a number is needed", arg->key ? arg->key : "the word",
-            text ? text : "a variable without a value");
-    return false;
-}
+/* ---- bytes --------------------------------------------------------------------------------------------------------- */
 
 static uint8_t pattern_octet(uint64_t pattern, uint64_t at)
 {
@@ -144,9 +154,10 @@ static uint8_t pattern_octet(uint64_t pattern, uint64_t at)
 
 static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 {
-    const struct vpc_arg *size = vpc_step_arg(run->progress->step, "bytes");
-    const struct vpc_arg *pattern = vpc_step_arg(run->progress->step, "pattern");
-    const struct vpc_arg *from = vpc_step_arg(run->progress->step, "from");
+    const struct vpc_step *step = run->progress->step;
+    const struct vpc_arg *size = vpc_step_key(step, VPC_KEY_BYTES);
+    const struct vpc_arg *pattern = vpc_step_key(step, VPC_KEY_PATTERN);
+    const struct vpc_arg *from = vpc_step_key(step, VPC_KEY_FROM);
     uint64_t n, seed = 0, start = 0;
 
     if (!vpc_number_of(run, size, &n) || (pattern && !vpc_number_of(run, pattern, &seed)) ||
@@ -164,25 +175,17 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
 {
-    const struct vpc_arg *text = vpc_step_arg(run->progress->step, "text");
+    const struct vpc_arg *text = vpc_step_key(run->progress->step, VPC_KEY_TEXT);
 
-    for (size_t i = 0; i < run->progress->step->arg_count; i++) {
-        if (run->progress->step->args[i].key == NULL && run->progress->step->args[i].quoted)
-            text = &run->progress->step->args[i];
-    }
-    if (text == NULL && vpc_step_arg(run->progress->step, "bytes"))
+    if (text == NULL)
         return add_pattern(run, bytes);
-    if (text == NULL) {
-        vpc_say(run, VPC_BROKEN, "the step has neither text nor bytes=");
-        return false;
-    }
     vpc_buffer_add(bytes, text->value, text->size);
     return true;
 }
 
 bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets)
 {
-    const struct vpc_arg *arg = vpc_step_arg(step, "bytes");
+    const struct vpc_arg *arg = vpc_step_key(step, VPC_KEY_BYTES);
     uint64_t n = 0;
 
     if (arg && !can) {

@@ -27,7 +27,7 @@ static struct vpc_waiter *waiter_of(struct vpc_run *run, const char *label)
 
 enum vpc_outcome vpc_step_waiter_wait(struct vpc_run *run, const struct vpc_step *step)
 {
-    uint64_t limit = vpc_duration_of(run, step->args[0].value);
+    uint64_t limit = vpc_span_of(run, step->during);
     struct vpc_waiter *waiter;
     char *error = NULL;
     enum vpc_outcome outcome = VPC_DONE;

@@ -59,25 +59,13 @@ static bool no_form(struct loader *loader, const struct vpc_line *line)
 
 /* ---- modifiers: within T, for T, by ID, ignoring credit, in background ------------------------------------- */
 
-static bool any_timer(const void *user, const char *name, uint64_t *ms)
+static bool take_duration(struct loader *loader, const struct vpc_arg *arg, struct vpc_span **span)
 {
-    const struct vpc_spec *spec = user;
-    char full[64];
-    const struct vpc_setting *setting;
-
-    snprintf(full, sizeof(full), "%s_ms", name);
-    setting = vpc_spec_setting(spec, full);
-    *ms = setting ? setting->value : 0;
-    return setting != NULL;
-}
-
-static bool check_duration(struct loader *loader, const struct vpc_arg *arg)
-{
-    uint64_t ms;
-
-    if (vpc_duration(arg->value, any_timer, loader->spec, &ms))
-        return true;
-    return wrong(loader, arg->column,
+    if (*span)
+        return wrong(loader, arg->column, "one length of time");
+    *span = vpc_alloc(sizeof(**span));
+    return vpc_span_parse(arg->value, loader->spec, *span) ||
+           wrong(loader, arg->column,
                  "a duration: 500ms, 2s, or a timer of section 10 such as heartbeat_late+500ms");
 }
 
@@ -88,13 +76,10 @@ static bool take_modifier(struct loader *loader, struct vpc_step *step, struct v
     if (left < 2)
         return vpc_loader_wrong(loader, args[0].column + (int)strlen(args[0].value) + 1,
                                 "a word behind \"%s\"", args[0].value);
-    if (is_word(&args[0], "within") || is_word(&args[0], "for")) {
-        char **place = args[0].value[0] == 'w' ? &step->within : &step->during;
-
-        free(*place);
-        *place = vpc_copy(args[1].value);
-        return check_duration(loader, &args[1]);
-    }
+    if (is_word(&args[0], "within"))
+        return take_duration(loader, &args[1], &step->within);
+    if (is_word(&args[0], "for"))
+        return take_duration(loader, &args[1], &step->during);
     if (is_word(&args[0], "by")) {
         free(step->by);
         step->by = vpc_copy(args[1].value);
@@ -157,12 +142,11 @@ static bool check_words(struct loader *loader, const struct vpc_step *step)
 
     for (size_t i = 0; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
-        bool field = arg->key && step->message && vpc_message_field(step->message, arg->key);
 
         if (arg->key == NULL && ++words > form->max_words)
             return vpc_loader_wrong(loader, arg->column, "%s",
                                     *form->words ? form->words : "nothing more here");
-        if (arg->key && !field && !vpc_form_takes(form, arg->key))
+        if (arg->key && !arg->field && !vpc_form_takes(form, arg->key))
             return wrong_key(loader, step, arg);
     }
     if (words < form->min_words)
@@ -188,7 +172,7 @@ static void add_name(char ***list, size_t *count, const char *name)
     (*list)[(*count)++] = vpc_copy(name);
 }
 
-static bool set_covers(struct loader *loader, const struct vpc_step *step)
+static bool set_covers(struct loader *loader, struct vpc_step *step)
 {
     for (size_t i = 0; i < step->arg_count; i++) {
         if (!vpc_spec_requirement(loader->spec, step->args[i].value))
@@ -198,7 +182,7 @@ static bool set_covers(struct loader *loader, const struct vpc_step *step)
     return true;
 }
 
-static bool set_role(struct loader *loader, const struct vpc_step *step)
+static bool set_role(struct loader *loader, struct vpc_step *step)
 {
     if (is_word(&step->args[0], "host"))
         loader->script->role = VPC_FROM_HOST;
@@ -219,7 +203,7 @@ static void add_need(struct vpc_script *script, const char *feature)
     add_name(&script->needs, &script->need_count, feature);
 }
 
-static bool set_needs(struct loader *loader, const struct vpc_step *step)
+static bool set_needs(struct loader *loader, struct vpc_step *step)
 {
     for (size_t i = 0; i < step->arg_count; i++)
         add_need(loader->script, step->args[i].value);
@@ -239,7 +223,7 @@ static void note_needs(struct vpc_script *script, const struct vpc_step *step)
         add_need(script, VPC_TWO_MACHINES);
 }
 
-static bool set_backends(struct loader *loader, const struct vpc_step *step)
+static bool set_backends(struct loader *loader, struct vpc_step *step)
 {
     static const char *const names[] = {"inproc", "socket", "qemu"};
 
@@ -258,7 +242,7 @@ static bool set_backends(struct loader *loader, const struct vpc_step *step)
            wrong(loader, step->column, "a reason: because=\"...\"");
 }
 
-static bool set_option(struct loader *loader, const struct vpc_step *step)
+static bool set_option(struct loader *loader, struct vpc_step *step)
 {
     struct vpc_script *script = loader->script;
 
@@ -277,7 +261,7 @@ static bool set_option(struct loader *loader, const struct vpc_step *step)
     return true;
 }
 
-static bool set_descriptors(struct loader *loader, const struct vpc_step *step)
+static bool set_descriptors(struct loader *loader, struct vpc_step *step)
 {
     const char *word = step->args[0].value;
     char *end;
@@ -289,7 +273,7 @@ static bool set_descriptors(struct loader *loader, const struct vpc_step *step)
     return true;
 }
 
-static bool check_nothing(struct loader *loader, const struct vpc_step *step)
+static bool check_nothing(struct loader *loader, struct vpc_step *step)
 {
     (void)loader;
     (void)step;
@@ -303,39 +287,114 @@ static bool check_word(struct loader *loader, const struct vpc_step *step, const
            wrong(loader, step->args[0].column, step->form->words);
 }
 
-static bool check_subject(struct loader *loader, const struct vpc_step *step)
+static bool check_subject(struct loader *loader, struct vpc_step *step)
 {
     return check_word(loader, step, "subject");
 }
 
-static bool check_ready(struct loader *loader, const struct vpc_step *step)
+static bool check_ready(struct loader *loader, struct vpc_step *step)
 {
     return check_word(loader, step, "ready");
 }
 
-static bool check_clean(struct loader *loader, const struct vpc_step *step)
+static bool check_clean(struct loader *loader, struct vpc_step *step)
 {
     return check_word(loader, step, "clean");
 }
 
-static bool check_start(struct loader *loader, const struct vpc_step *step)
+static bool check_start(struct loader *loader, struct vpc_step *step)
 {
     if (!loader->script->not_started)
         return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
     return check_subject(loader, step);
 }
 
-static bool check_wait(struct loader *loader, const struct vpc_step *step)
+static bool check_wait(struct loader *loader, struct vpc_step *step)
 {
-    return check_duration(loader, &step->args[0]);
+    return take_duration(loader, &step->args[0], &step->during);
 }
 
-static bool check_idle(struct loader *loader, const struct vpc_step *step)
+/* The word is a number, if there is one. */
+static bool check_number(struct loader *loader, struct vpc_step *step)
+{
+    return step->arg_count == 0 || step->args[0].kind == VPC_VALUE_NUMBER ||
+           step->args[0].kind == VPC_VALUE_VARIABLE ||
+           wrong(loader, step->args[0].column, step->form->words);
+}
+
+/* Words are octets in hexadecimal, and numbers from here on. */
+static bool check_octets(struct loader *loader, struct vpc_step *step)
+{
+    for (size_t i = 0; i < step->arg_count; i++) {
+        struct vpc_arg *arg = &step->args[i];
+        char *end;
+
+        if (arg->quoted)
+            continue;
+        arg->kind = VPC_VALUE_NUMBER;
+        arg->number = strtoul(arg->value, &end, 16);
+        if (*end || strlen(arg->value) > 2)
+            return wrong(loader, arg->column, step->form->words);
+    }
+    return true;
+}
+
+static bool check_auto(struct loader *loader, struct vpc_step *step)
+{
+    static const char *const what[] = {"heartbeat", "credit", "released"};
+
+    if (!is_word(&step->args[0], "on") && !is_word(&step->args[0], "off"))
+        return wrong(loader, step->args[0].column, "on or off");
+    for (size_t i = 1; i < step->arg_count; i++) {
+        size_t k = 0;
+
+        while (k < COUNT(what) && !is_word(&step->args[i], what[k]))
+            k++;
+        if (k == COUNT(what))
+            return wrong(loader, step->args[i].column, "heartbeat, credit or released");
+    }
+    return true;
+}
+
+/* Its NAME=VALUE are fields of the HELLO. */
+static bool check_session(struct loader *loader, struct vpc_step *step)
+{
+    const struct vpc_message *hello = vpc_table_by_name(loader->table, "HELLO");
+
+    for (size_t i = 0; i < step->arg_count; i++) {
+        struct vpc_arg *arg = &step->args[i];
+
+        if (arg->key == NULL && !is_word(arg, "not-ready"))
+            return wrong(loader, arg->column, step->form->words);
+        if (arg->key == NULL)
+            continue;
+        arg->name = VPC_KEY_FIELD;
+        arg->field = vpc_message_field(hello, arg->key);
+        if (!vpc_value_fits(loader, arg))
+            return false;
+    }
+    vpc_variables_of_session(loader->script);
+    return true;
+}
+
+static bool check_bytes(struct loader *loader, struct vpc_step *step)
+{
+    return vpc_step_key(step, VPC_KEY_TEXT) || vpc_step_key(step, VPC_KEY_BYTES) ||
+           wrong(loader, step->column, "\"text\", or bytes= and pattern=");
+}
+
+/* Of the messages only a DATA has bytes. */
+static bool check_message(struct loader *loader, struct vpc_step *step)
+{
+    return strcmp(step->message->name, "DATA") != 0 || check_bytes(loader, step);
+}
+
+static bool check_idle(struct loader *loader, struct vpc_step *step)
 {
     return step->during || wrong(loader, step->column, "for T");
 }
 
-static bool check_vm(struct loader *loader, const struct vpc_step *step)
+static bool check_vm(struct loader *loader, struct vpc_step *step)
 {
     for (size_t i = 0; vpc_vm_words[i]; i++)
         if (is_word(&step->args[0], vpc_vm_words[i]))
@@ -343,7 +402,7 @@ static bool check_vm(struct loader *loader, const struct vpc_step *step)
     return wrong(loader, step->args[0].column, step->form->words);
 }
 
-static bool check_result(struct loader *loader, const struct vpc_step *step)
+static bool check_result(struct loader *loader, struct vpc_step *step)
 {
     uint32_t value;
 
@@ -352,7 +411,7 @@ static bool check_result(struct loader *loader, const struct vpc_step *step)
 }
 
 /* With its prefix, or without any. */
-static bool check_pipe(struct loader *loader, const struct vpc_step *step)
+static bool check_pipe(struct loader *loader, struct vpc_step *step)
 {
     const char *name = step->args[0].value;
 
@@ -360,7 +419,7 @@ static bool check_pipe(struct loader *loader, const struct vpc_step *step)
            wrong(loader, step->args[0].column, step->form->words);
 }
 
-typedef bool check_fn(struct loader *loader, const struct vpc_step *step);
+typedef bool check_fn(struct loader *loader, struct vpc_step *step);
 
 static check_fn *const checks[VPC_OP_COUNT] = {
 #define CHECK(op, name, who, direction, verb, min, max, words, keys, flags, check, meaning)        \
@@ -371,7 +430,7 @@ static check_fn *const checks[VPC_OP_COUNT] = {
 #include "script/steps.def"
 };
 
-static bool check_role(struct loader *loader, const struct vpc_step *step)
+static bool check_role(struct loader *loader, struct vpc_step *step)
 {
     if (loader->script->role == 0)
         return wrong(loader, 1, "\"subject host\" or \"subject guest\" before the first step");
@@ -386,6 +445,7 @@ static void step_free(struct vpc_step *step)
     for (size_t i = 0; i < step->arg_count; i++) {
         free(step->args[i].key);
         free(step->args[i].value);
+        json_decref(step->args[i].json);
     }
     free(step->args);
     free(step->text);
@@ -403,6 +463,8 @@ static bool fill_step(struct loader *loader, struct vpc_step *step, struct vpc_l
     if (!take_args(loader, step, line, form->verb != NULL))
         return false;
     if (form->flags & VPC_TAKES_MESSAGE && !take_message(loader, step))
+        return false;
+    if (form->kind == VPC_KIND_STEP && !vpc_values_compile(loader, step))
         return false;
     if (!check_words(loader, step))
         return false;
@@ -483,6 +545,7 @@ struct vpc_script *vpc_script_parse(const char *path, const char *text,
     loader.script->path = vpc_copy(path);
     loader.script->name = name_of(path);
     loader.script->backends = VPC_ANY_BACKEND;
+    vpc_variables_begin(loader.script);
     if (parse_all(&loader, text))
         return loader.script;
     *error = loader.error;
@@ -529,12 +592,23 @@ void vpc_script_free(struct vpc_script *script)
     }
     names_free(script->covers, script->cover_count);
     names_free(script->needs, script->need_count);
+    for (size_t i = 0; i < script->variable_count; i++)
+        free(script->variables[i].name);
+    free(script->variables);
     free(script->options);
     free(script->steps);
     free(script->title);
     free(script->name);
     free(script->path);
     free(script);
+}
+
+const struct vpc_arg *vpc_step_key(const struct vpc_step *step, enum vpc_key key)
+{
+    for (size_t i = 0; i < step->arg_count; i++)
+        if (step->args[i].name == key)
+            return &step->args[i];
+    return NULL;
 }
 
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key)

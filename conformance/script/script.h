@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "document/spec.h"
 #include "document/table.h"
 
@@ -34,6 +36,38 @@ enum vpc_op {
 
 struct vpc_form;
 
+/* What a value is; all but VARIABLE is known when the script is read. */
+enum vpc_value_kind {
+    VPC_VALUE_WORD, /* the text as it stands */
+    VPC_VALUE_TEXT, /* in quotes; it may hold NULs */
+    VPC_VALUE_NUMBER,
+    VPC_VALUE_VARIABLE, /* what it has when the step is performed, if it has something */
+    VPC_VALUE_ANY,      /* `*` */
+    VPC_VALUE_ABSENT,   /* `absent` */
+};
+
+/* What NAME of a NAME=VALUE is, if the step is not one that takes any name. */
+enum vpc_key {
+    VPC_KEY_OTHER, /* a word without a name, or what only its own step knows */
+    VPC_KEY_FIELD, /* of the step's message */
+    VPC_KEY_TEXT,
+    VPC_KEY_BYTES,
+    VPC_KEY_PATTERN,
+    VPC_KEY_FROM,
+    VPC_KEY_CHANNEL,
+    VPC_KEY_PREAMBLE,
+    VPC_KEY_CUT,
+    VPC_KEY_FRAME,
+    VPC_KEY_BEHIND,
+    VPC_KEY_SHARE,
+    VPC_KEY_MAGIC, /* of the header, as the next three */
+    VPC_KEY_TYPE,
+    VPC_KEY_FLAGS,
+    VPC_KEY_LENGTH,
+    VPC_KEY_SESSION, /* of the seal, as the next */
+    VPC_KEY_NUMBER,
+};
+
 struct vpc_arg {
     char *key;   /* NULL: a word of its own */
     char *value; /* without quotes, escapes resolved */
@@ -41,6 +75,26 @@ struct vpc_arg {
     bool quoted;
     bool differs; /* written with != */
     int column;
+    enum vpc_value_kind kind;
+    uint64_t
+        number; /* of a NUMBER; of a VARIABLE: what is added, a negative number as its complement */
+    size_t variable; /* of a VARIABLE: its place in the script's list */
+    bool sum;        /* $NAME+N or $NAME-N: compares, but never sets the variable */
+    json_t *json;    /* of a step that takes any name: the value, unless it is a VARIABLE */
+    enum vpc_key name;
+    const struct vpc_field *field; /* of a FIELD */
+};
+
+#define VPC_SPAN_TIMERS 4
+
+/* A length of time: a sum of what is certain and of timers. */
+struct vpc_span {
+    int64_t ms;
+    size_t count; /* of timers */
+    struct {
+        const struct vpc_setting *timer;
+        int sign;
+    } timers[VPC_SPAN_TIMERS];
 };
 
 struct vpc_step {
@@ -54,8 +108,8 @@ struct vpc_step {
     const struct vpc_message *message; /* of a bus step, or NULL */
     struct vpc_arg *args;              /* without the verb and the modifiers */
     size_t arg_count;
-    char *within; /* durations, or NULL */
-    char *during;
+    struct vpc_span *within; /* or NULL */
+    struct vpc_span *during; /* also of a step of which the word is a length of time; or NULL */
     char *by; /* the requirement that the step judges, or NULL */
     bool ignoring_credit;
     bool in_background;
@@ -63,6 +117,11 @@ struct vpc_step {
     size_t next;     /* of either and or: where the next alternative, or the block's end, stands */
     size_t end;      /* of either, or and unordered: where the block's end stands */
     int column;
+};
+
+struct vpc_script_variable {
+    char *name;
+    bool set; /* by a step that was read */
 };
 
 struct vpc_script {
@@ -81,6 +140,15 @@ struct vpc_script {
     int descriptors; /* as many as the subject may have open; 0: as the system says */
     struct vpc_step *steps;
     size_t step_count;
+    struct vpc_script_variable *variables; /* enum vpc_known_variable come first */
+    size_t variable_count;
+};
+
+/* What a session sets. */
+enum vpc_known_variable {
+    VPC_VARIABLE_SUBJECT_EPOCH,
+    VPC_VARIABLE_TESTER_EPOCH,
+    VPC_VARIABLE_SESSION_ID,
 };
 
 struct vpc_script *vpc_script_load(const char *path, const struct vpc_table *table,
@@ -99,6 +167,7 @@ bool vpc_result_value(const char *name, uint32_t *value);
 
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
+const struct vpc_arg *vpc_step_key(const struct vpc_step *step, enum vpc_key key);
 
 /* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why;
    NULL: none of the words that can stand first. */
@@ -113,8 +182,13 @@ bool vpc_line_parse(const char *text, size_t size, struct vpc_line *line, int *c
                     const char **expected);
 void vpc_line_clear(struct vpc_line *line);
 
-/* A duration such as `500ms` or `heartbeat_late+1s`, in milliseconds.  timer() gives a timer's value or false. */
-typedef bool vpc_timer_fn(const void *user, const char *name, uint64_t *ms);
-bool vpc_duration(const char *text, vpc_timer_fn *timer, const void *user, uint64_t *ms);
+/* A number of a script: decimal, or hexadecimal with 0x. */
+bool vpc_number(const char *text, uint64_t *value);
+
+/* A duration such as `500ms` or `heartbeat_late+1s`; false if it is none, or less than nothing with the timers' defaults. */
+bool vpc_span_parse(const char *text, const struct vpc_spec *spec, struct vpc_span *span);
+/* In milliseconds, with a timer's value as value() says; never less than 0. */
+typedef uint64_t vpc_timer_fn(const void *user, const struct vpc_setting *timer);
+uint64_t vpc_span_ms(const struct vpc_span *span, vpc_timer_fn *value, const void *user);
 
 #endif

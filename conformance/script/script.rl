@@ -123,39 +123,64 @@ void vpc_line_clear(struct vpc_line *line)
 %%{
 machine vpc_duration;
 
-action digit  { number = number * 10 + (uint64_t)(*p - '0'); if (number > 100000000) return false; }
+action digit  { number = number * 10 + (*p - '0'); if (number > 100000000) return false; }
 action second { number *= 1000; }
+action amount { span->ms += sign * number; number = 0; }
 action mark   { mark = p; }
 action name   {
-    char name[40] = "";
-
-    if ((size_t)(p - mark) >= sizeof(name))
-        return false;
-    memcpy(name, mark, (size_t)(p - mark));
-    if (!timer(user, name, &number))
+    if (!add_timer(span, spec, mark, (size_t)(p - mark), sign))
         return false;
 }
-action apply  { sum += sign * (int64_t)number; number = 0; }
 
-amount = digit+ $digit ( "ms" | 's' @second );
+amount = ( digit+ $digit ( "ms" | 's' @second ) ) %amount;
 timer  = ( [a-z] [a-z_]* ) >mark %name;
-term   = ( amount | timer ) %apply;
+term   = amount | timer;
 main  := term ( ( '+' @{ sign = 1; } | '-' @{ sign = -1; } ) term )*;
 }%%
 
 %% write data noerror noentry;
 
-bool vpc_duration(const char *text, vpc_timer_fn *timer, const void *user, uint64_t *ms)
+static bool add_timer(struct vpc_span *span, const struct vpc_spec *spec, const char *name, size_t n,
+                      int sign)
+{
+    char *full = vpc_format("%.*s_ms", (int)n, name);
+    const struct vpc_setting *timer = vpc_spec_setting(spec, full);
+
+    free(full);
+    if (timer == NULL || span->count == VPC_SPAN_TIMERS)
+        return false;
+    span->timers[span->count].timer = timer;
+    span->timers[span->count++].sign = sign;
+    return true;
+}
+
+/* Whether it is nothing or more with the defaults. */
+static bool is_length(const struct vpc_span *span)
+{
+    int64_t sum = span->ms;
+
+    for (size_t i = 0; i < span->count; i++)
+        sum += span->timers[i].sign * (int64_t)span->timers[i].timer->value;
+    return sum >= 0;
+}
+
+bool vpc_span_parse(const char *text, const struct vpc_spec *spec, struct vpc_span *span)
 {
     const char *p = text, *pe = text + strlen(text), *eof = pe, *mark = p;
-    uint64_t number = 0;
-    int64_t sum = 0, sign = 1;
-    int cs;
+    int64_t number = 0;
+    int cs, sign = 1;
 
+    *span = (struct vpc_span){0};
     %% write init;
     %% write exec;
-    if (cs < vpc_duration_first_final || sum < 0)
-        return false;
-    *ms = (uint64_t)sum;
-    return true;
+    return cs >= vpc_duration_first_final && is_length(span);
+}
+
+uint64_t vpc_span_ms(const struct vpc_span *span, vpc_timer_fn *value, const void *user)
+{
+    int64_t sum = span->ms;
+
+    for (size_t i = 0; i < span->count; i++)
+        sum += span->timers[i].sign * (int64_t)value(user, span->timers[i].timer);
+    return sum < 0 ? 0 : (uint64_t)sum;
 }

@@ -34,6 +34,14 @@ bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...
 /* Takes one line that the grammar has split. */
 bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size);
 
+/* script_values.c: what the arguments of a step are; its message is known. */
+bool vpc_values_compile(struct loader *loader, struct vpc_step *step);
+/* Whether the value is one that the argument's name can have; else the error is noted. */
+bool vpc_value_fits(struct loader *loader, const struct vpc_arg *arg);
+/* The variables that each script knows; a session sets them. */
+void vpc_variables_begin(struct vpc_script *script);
+void vpc_variables_of_session(struct vpc_script *script);
+
 /* Takes all lines of the file. */
 bool vpc_blocks_parse(struct loader *loader, const char *text);
 /* Looks whether a step fits the block in which it stands, and closes or opens one. */

@@ -35,7 +35,7 @@ Test(script, a_good_one)
     struct vpc_script *script = vpc_script_parse(
         "dir/good.vpcs",
         HEAD "option heartbeat_late_ms=300\n"
-             "bus > data channel=$c text=\"a\\x00\\\"b\" seal.number=7 ignoring credit  # why\n"
+             "bus > data channel=7 text=\"a\\x00\\\"b\" seal.number=7 ignoring credit  # why\n"
              "bus < fin channel!=2 within heartbeat_late+500ms by CLS-1\n"
              "\n"
              "pipe:b > \"x\"\r\n",
@@ -67,6 +67,27 @@ static const struct {
     {HEAD "buss up\n", "4:1",
      "refuses, clock, vm, waiter, bus, api, event, log, ready, pipe, tcp, a block"},
     {HEAD "buss up\n", "4:1", "repeat, either, or, unordered, end, or a setting: covers, subject,"},
+    {HEAD "bus > fin channel=two\n", "4:11", "a number, or a $variable"},
+    {HEAD "bus > fin channel=2 offset=\"2\"\n", "4:21", "a number, or a $variable"},
+    {HEAD "bus > hello tag=$x\n", "4:13", "a \"text\""},
+    {HEAD "bus > data channel=2\n", "4:21", "\"text\", or bytes="},
+    {HEAD "bus > data channel=2 payload=5\n", "4:22", "one of: text, bytes"},
+    {HEAD "bus > data channel=2 bytes=$n\n", "4:22", "a step before this one that sets $n"},
+    {HEAD "bus < fin channel=$n+1\n", "4:11", "a step before this one that sets $n"},
+    {HEAD "bus none fin channel=$n\n", "4:14", "a step before this one that sets $n"},
+    {HEAD "api > start pipe=$name\n", "4:13", "a step before this one that sets $name"},
+    {HEAD "bus > hello epoch=$tester_epoch\n", "4:13", "that sets $tester_epoch"},
+    {HEAD "bus > fin offset=$session_id+99999999999999999999\n", "4:11", "a number of 64 bits"},
+    {HEAD "bus > raw 1g\n", "4:11", "octets in hexadecimal"},
+    {HEAD "bus > raw 016\n", "4:11", "octets in hexadecimal"},
+    {HEAD "bus > pad many\n", "4:11", "how many octets"},
+    {HEAD "auto maybe credit\n", "4:6", "on or off"},
+    {HEAD "auto off credits\n", "4:10", "heartbeat, credit or released"},
+    {HEAD "session ready\n", "4:9", "nothing, or not-ready"},
+    {HEAD "session max_pairs=few\n", "4:9", "a number"},
+    {HEAD "pipe > hello\n", "4:13", "\"text\", or bytes="},
+    {HEAD "subject idle for 2s share=few\n", "4:21", "a number"},
+    {HEAD "wait 2s for 3s\n", "4:6", "one length of time"},
     {HEAD "session tags=1\n", "4:9", "one of: version_min, version_max, max_pairs, tag"},
     {HEAD "session ta=1\n", "4:9", "one of: version_min"},
     {HEAD "bus sideways\n", "4:5", "one of: up, down"},
@@ -161,7 +182,7 @@ Test(script, a_subject_that_is_started_by_a_step)
     cr_expect_eq(script->steps[0].op, VPC_OP_WAITER_WAIT);
     cr_expect_str_eq(script->steps[0].label, "a");
     cr_expect_eq(script->steps[1].op, VPC_OP_START);
-    cr_expect_str_eq(script->steps[2].during, "2s");
+    cr_expect_eq(script->steps[2].during->ms, 2000);
     cr_expect_eq(script->steps[3].op, VPC_OP_WAITER_READY);
     vpc_script_free(script);
 }
@@ -186,7 +207,7 @@ Test(script, a_repeat_is_read_so_often)
     cr_expect_str_eq(script->steps[3].label, "c7");
     cr_expect_eq(script->steps[3].args[0].size, 6);
     cr_expect_eq(memcmp(script->steps[3].args[0].value, "7{j}\0007", 6), 0);
-    cr_expect_str_eq(script->steps[3].within, "7s");
+    cr_expect_eq(script->steps[3].within->ms, 7000);
     cr_expect_str_eq(vpc_step_arg(&script->steps[8], "channel")->value, "92");
     cr_expect_str_eq(script->steps[8].text, "bus > fin channel={i}{j}  # j=2  # i=9");
     cr_expect_eq(script->steps[8].line, 7);
@@ -225,22 +246,62 @@ Test(script, blocks_say_where_their_parts_stand)
     vpc_script_free(script);
 }
 
-static bool timer(const void *user, const char *name, uint64_t *ms)
+static uint64_t thrice(const void *user, const struct vpc_setting *timer)
 {
-    *ms = 3000;
-    return user == NULL && strcmp(name, "heartbeat_late") == 0;
+    cr_expect_null(user);
+    return timer->value * 3;
 }
 
 Test(script, durations)
 {
-    uint64_t ms = 0;
+    static const char *const bad_ones[] = {"1ms-2ms",
+                                           "5",
+                                           "",
+                                           "99999999999s",
+                                           "lunch",
+                                           "1s+",
+                                           "heartbeat_late-4s",
+                                           "silent+silent+silent+silent+silent"};
+    struct vpc_span span;
 
-    cr_assert(vpc_duration("500ms", timer, NULL, &ms) && ms == 500);
-    cr_assert(vpc_duration("heartbeat_late+2s-1ms", timer, NULL, &ms) && ms == 4999);
-    cr_assert_not(vpc_duration("1ms-2ms", timer, NULL, &ms));
-    cr_assert_not(vpc_duration("5", timer, NULL, &ms));
-    cr_assert_not(vpc_duration("", timer, NULL, &ms));
-    cr_assert_not(vpc_duration("99999999999s", timer, NULL, &ms));
+    cr_assert(vpc_span_parse("500ms", spec, &span));
+    cr_expect_eq(vpc_span_ms(&span, thrice, NULL), 500);
+    cr_assert(vpc_span_parse("heartbeat_late+2s-1ms", spec, &span));
+    cr_expect_eq(span.ms, 1999);
+    cr_expect_eq(vpc_span_ms(&span, thrice, NULL), 3 * 3000 + 1999);
+    cr_assert(vpc_span_parse("3s-heartbeat_late", spec, &span));
+    cr_expect_eq(vpc_span_ms(&span, thrice, NULL), 0, "less than nothing is nothing");
+    for (size_t i = 0; i < sizeof(bad_ones) / sizeof(bad_ones[0]); i++)
+        cr_expect_not(vpc_span_parse(bad_ones[i], spec, &span), "%s", bad_ones[i]);
+}
+
+Test(script, values_are_known_when_the_file_is_read)
+{
+    struct vpc_script *script =
+        good(HEAD "session tag=\"T\" max_pairs=7\n"
+                  "bus < open channel=$h2g reverse_channel!=$h2g+1\n"
+                  "bus > fin channel=0x10 offset=$h2g-2 seal.number=5\n"
+                  "bus > raw 0f \"x\"\n"
+                  "api > start pipe=one port=absent timeout=7 x=\"7\" y=null\n"
+                  "wait 2s\n");
+    const struct vpc_step *steps = script->steps;
+
+    cr_expect_eq(steps[0].args[1].number, 7);
+    cr_expect_str_eq(steps[0].args[0].field->name, "tag");
+    cr_expect_eq(steps[1].args[1].name, VPC_KEY_CHANNEL);
+    cr_expect(!steps[1].args[1].sum && steps[1].args[2].sum && steps[1].args[2].number == 1);
+    cr_expect_str_eq(script->variables[steps[1].args[2].variable].name, "h2g");
+    cr_expect_eq(steps[2].args[1].kind, VPC_VALUE_NUMBER);
+    cr_expect_eq(steps[2].args[1].number, 16);
+    cr_expect_str_eq(steps[2].args[2].field->name, "offset");
+    cr_expect_eq(steps[2].args[2].number, (uint64_t)-2);
+    cr_expect_eq(steps[2].args[3].name, VPC_KEY_NUMBER);
+    cr_expect_eq(steps[3].args[0].number, 15);
+    cr_expect_eq(steps[4].args[2].kind, VPC_VALUE_ABSENT);
+    cr_expect(json_is_integer(steps[4].args[3].json) && json_is_string(steps[4].args[4].json) &&
+              json_is_null(steps[4].args[5].json));
+    cr_expect_eq(steps[5].during->ms, 2000);
+    vpc_script_free(script);
 }
 
 Test(script, a_missing_file_is_said)

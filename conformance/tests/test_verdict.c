@@ -212,7 +212,10 @@ Test(verdict, sums_of_variables)
            HEAD OPENED "bus < opened channel=$a\nbus > open channel=$a+10 reverse_channel=$a+11\n"
                        "bus < opened channel=11\n",
            VPC_PASS, NULL);
-    expect("", HEAD OPENED "bus < opened channel=$a+1\n", VPC_FAIL, NULL);
+    expect("",
+           HEAD OPENED "bus < opened channel=$a\nbus > open channel=$a+10 reverse_channel=$a+11\n"
+                       "bus < opened channel=$a+1\n",
+           VPC_FAIL, NULL);
 }
 
 Test(verdict, a_subject_that_a_step_starts)
