@@ -114,8 +114,9 @@ struct vpc_backend_ops {
     /* How much processor time the subject has used since it was started, in microseconds.  In-process, where there is none
        to measure, each time that it asked to be called counts as a millisecond. */
     bool (*busy)(struct vpc_backend *backend, uint64_t *us, char **error);
-    /* In-process, else NULL: whether the subject is told that time goes on. */
+    /* In-process, else NULL: whether the subject is told that time goes on; what it was told last. */
     void (*clock)(struct vpc_backend *backend, bool goes);
+    uint64_t (*told)(struct vpc_backend *backend);
     /* A program of the implementation that waits for the ready event for so long at most; its exit status, once it has
        ended (before: -1).  NULL: there is none. */
     bool (*waiter_start)(struct vpc_backend *backend, int waiter, uint64_t limit_ms, char **error);

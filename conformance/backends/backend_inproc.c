@@ -235,6 +235,11 @@ static void inproc_clock(struct vpc_backend *backend, bool goes)
     vpc_inproc_settle(self);
 }
 
+static uint64_t inproc_told(struct vpc_backend *backend)
+{
+    return self_of(backend)->told;
+}
+
 static bool inproc_bus_listen(struct vpc_backend *backend, bool on, char **error)
 {
     struct inproc *self = self_of(backend);
@@ -468,6 +473,7 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .refuses = inproc_refuses,
     .busy = inproc_busy,
     .clock = inproc_clock,
+    .told = inproc_told,
     .now = inproc_now,
     .step = inproc_step,
     .bus_listen = inproc_bus_listen,

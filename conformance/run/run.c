@@ -400,6 +400,8 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
     vpc_tester_begin(&run->tester, config->table,
                      subject == VPC_FROM_HOST ? VPC_FROM_GUEST : VPC_FROM_HOST, &run->monitor,
                      run->trace, config->seed);
+    run->tester.on_frame = vpc_judge_frame_time;
+    run->tester.user = run;
 }
 
 /* In-process the run's own clock is all that there is, and equal runs have equal records. */

@@ -151,16 +151,18 @@ struct vpc_run {
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
     bool bus_up, stopped, killed;
-    bool paused_heartbeat;          /* what auto heartbeat was when the VM was paused */
-    struct vpc_tester_kept *kept;   /* the peer when its VM was saved, or NULL */
-    struct vpc_waiter *waiters;     /* run_waiter.c */
-    struct vpc_other *other;        /* run_other.c */
-    char *crash;                    /* how the subject ended without being told to */
-    char *broken;                   /* what of the harness or the machine failed in mid-run */
-    char *got;                      /* what stands in the way of the step */
-    struct vpc_progress own;        /* of a step that stands in no block */
-    struct vpc_progress *progress;  /* of the step that is called */
-    const struct vpc_step *lenient; /* the first non-strict alternative that was taken */
+    bool restored;                   /* the subject's machine: it may take the time for another */
+    uint64_t entry_time, event_time; /* of the last that it told in this life */
+    bool paused_heartbeat;           /* what auto heartbeat was when the VM was paused */
+    struct vpc_tester_kept *kept;    /* the peer when its VM was saved, or NULL */
+    struct vpc_waiter *waiters;      /* run_waiter.c */
+    struct vpc_other *other;         /* run_other.c */
+    char *crash;                     /* how the subject ended without being told to */
+    char *broken;                    /* what of the harness or the machine failed in mid-run */
+    char *got;                       /* what stands in the way of the step */
+    struct vpc_progress own;         /* of a step that stands in no block */
+    struct vpc_progress *progress;   /* of the step that is called */
+    const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
     uint64_t overslept,
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
@@ -180,6 +182,16 @@ bool vpc_run_holds(const struct vpc_step *step);
 bool vpc_run_open(struct vpc_run *run, const struct vpc_run_config *config, char **error);
 void vpc_run_steps(struct vpc_run *run, struct vpc_result *result);
 void vpc_run_close(struct vpc_run *run);
+
+/* What is wrong in every run, whatever a step asks for; the first counts. */
+void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* run_time.c: a time that the subject told of `what`, now, after *last, which then is it; last may be NULL: it tells of
+   something that may be as old as the run. */
+void vpc_judge_time(struct vpc_run *run, const char *requirement, const char *what,
+                    const json_t *time, uint64_t *last);
+/* The tester's on_frame: an EVENT tells the time of its entry, which may have waited (LOG-6). */
+void vpc_judge_frame_time(void *user, const struct vpc_frame *frame);
 
 /* run_other.c: ends what another virtual machine was begun for. */
 void vpc_other_end(struct vpc_other *other);

@@ -101,17 +101,15 @@ static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const cha
 /* In-process an event comes once for all clients (0). */
 static void append_event(struct vpc_run *run, int client, json_t *json)
 {
+    if (client == 0 || client == run->event_client)
+        vpc_judge_time(run, "CTL-4", "an event", json_object_get(json, "time"), &run->event_time);
     append(&run->events, client, client == 0 || client == run->event_client, json);
     for (struct vpc_client *one = client ? NULL : run->clients; one; one = one->next)
         if (!one->eof)
             append(&run->events, one->id, false, json_incref(json));
 }
 
-static void breach(struct vpc_run *run, const char *requirement, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* What is wrong in every run, whatever a step asks for; the first counts. */
-static void breach(struct vpc_run *run, const char *requirement, const char *format, ...)
+void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *format, ...)
 {
     struct vpc_breach *breach = &run->monitor.breach;
     va_list args;
@@ -141,7 +139,7 @@ static void on_answer(struct vpc_run *run, int id, json_t *json)
     if (client && !json_object_get(json, "VPCBus"))
         item->request = answered(client, json_object_get(json, "id"));
     if (client && !json_object_get(json, "VPCBus") && item->request == 0)
-        breach(run, "CTL-2", "an answer with an id that no request waits with");
+        vpc_run_breach(run, "CTL-2", "an answer with an id that no request waits with");
 }
 
 static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
@@ -162,8 +160,9 @@ static void judge_entry(struct vpc_run *run, const json_t *entry)
     struct vpc_breach *breach = &run->monitor.breach;
 
     if (breach->requirement == NULL)
-        breach->requirement = vpc_entry_breach(run->catalogue, entry, run->monitor.subject,
-                                               vpc_vm_of(run->config), breach->text, sizeof(breach->text));
+        breach->requirement =
+            vpc_entry_breach(run->catalogue, entry, run->monitor.subject, vpc_vm_of(run->config),
+                             breach->text, sizeof(breach->text));
     if (breach->requirement == NULL)
         breach->requirement =
             vpc_log_order_breach(&run->log_order, entry, breach->text, sizeof(breach->text));
@@ -233,6 +232,8 @@ static void on_log(struct vpc_run *run, const struct vpc_seen *seen)
     if (relays(run))
         vpc_log_relay_entry(&run->log_relay, json);
     judge_relay(run);
+    vpc_judge_time(run, "LOG-1", "an entry of the event log", json_object_get(json, "time"),
+                   &run->entry_time);
 }
 
 static struct vpc_conn *conn_by_id(struct vpc_run *run, int id)

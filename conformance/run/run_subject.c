@@ -37,6 +37,7 @@ enum vpc_outcome vpc_step_restart(struct vpc_run *run, const struct vpc_step *st
     if (!run->killed)
         vpc_step_kill(run, step);
     run->killed = run->stopped = false;
+    run->entry_time = run->event_time = 0;
     vpc_trace_add(run->trace, "start subject");
     if (!run->ops->start(run->backend, &error))
         outcome = vpc_say(run, VPC_BROKEN, "%s", error);
@@ -199,8 +200,10 @@ static enum vpc_outcome act_on_subject(struct vpc_run *run, enum vpc_vm_action a
         note_killed(run);
     if (!run->ops->vm(run->backend, action, error))
         return vpc_say(run, VPC_BROKEN, "%s", *error);
-    if (action == VPC_RESTORE_VM)
+    if (action == VPC_RESTORE_VM) {
         run->monitor.epoch_count = 0; /* it may draw again what it drew after it was saved */
+        run->restored = true;
+    }
     return VPC_DONE;
 }
 

@@ -363,6 +363,8 @@ static void take_frame(struct vpc_tester *tester, struct vpc_frame *frame)
     tester->last = &received->next;
     tester->last_heard_ms = tester->trace->now;
     vpc_monitor_frame(tester->monitor, frame);
+    if (tester->on_frame)
+        tester->on_frame(tester->user, frame);
     note_received(tester, received);
 }
 

@@ -19,8 +19,8 @@
 struct vpc_received {
     struct vpc_received *next;
     struct vpc_frame frame;
-    size_t consumed; /* of a DATA's payload */
-    bool repeated;   /* a HELLO with the epoch and echo of the one before */
+    size_t consumed;  /* of a DATA's payload */
+    bool repeated;    /* a HELLO with the epoch and echo of the one before */
 };
 
 struct vpc_channel {
@@ -62,6 +62,8 @@ struct vpc_tester {
     uint64_t last_sent_ms;
     uint64_t last_heard_ms;
     bool auto_heartbeat, auto_credit, auto_released;
+    void (*on_frame)(void *user, const struct vpc_frame *frame); /* of each that came; or NULL */
+    void *user;
 };
 
 void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,

@@ -28,6 +28,8 @@ struct vpc_endpoint {
     struct vpc_buffer taken;
     uint64_t due; /* when it logs the next; 0: never */
     struct vpc_buffer reply;
+    char *event; /* for all, told once; or NULL */
+    bool event_waits;
     uint32_t client; /* to whom the reply goes; 0: there is none */
 };
 
@@ -44,9 +46,10 @@ static bool lies(const char *lie)
 
 static void note(vpc_endpoint *ep, int id, const char *name, const char *more)
 {
+    uint64_t time = lies("seconds") ? ep->now / 1000 : ep->now + lies("ahead");
     char *entry =
         vpc_format("{\"time\": %llu, \"id\": %d, \"name\": \"%s\", \"message\": \"!\", %s}",
-                   (unsigned long long)ep->now, id, name, more);
+                   (unsigned long long)time, id, name, more);
 
     vpc_buffer_add(&ep->entries, entry, strlen(entry) + 1);
     free(entry);
@@ -166,10 +169,6 @@ static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
         vpc_buffer_add(&ep->out, "noise", 5);
 }
 
-#define COMMON(id, name)                                                                           \
-    "{\"time\": 7, \"id\": " id ", \"name\": \"" name "\", \"message\": \"!\", "
-#define ORIGIN "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\""
-
 static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 {
     vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
@@ -191,6 +190,7 @@ static void destroy(vpc_endpoint *ep)
     vpc_buffer_free(&ep->reply);
     vpc_buffer_free(&ep->entries);
     vpc_buffer_free(&ep->taken);
+    free(ep->event);
     vpc_table_free(ep->table);
     free(ep);
 }
@@ -287,6 +287,15 @@ static void control_close(vpc_endpoint *ep, uint32_t client)
     ep->client = ep->client == client ? 0 : ep->client;
 }
 
+/* An event comes before the answer. */
+static void broadcast(vpc_endpoint *ep)
+{
+    free(ep->event);
+    ep->event = vpc_format("{\"event\": \"HEARTBEAT\", \"data\": {}, \"time\": %llu}",
+                           (unsigned long long)(lies("event-seconds") ? ep->now / 1000 : ep->now));
+    ep->event_waits = true;
+}
+
 /* It knows query-vm, and set-tag, which it refuses. */
 static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
@@ -305,6 +314,7 @@ static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, si
         json_object_set(answer, "id", id);
     reply(ep, client, answer);
     json_decref(request);
+    broadcast(ep);
 }
 
 static int next_action(vpc_endpoint *ep, vpc_action *action)
@@ -313,6 +323,12 @@ static int next_action(vpc_endpoint *ep, vpc_action *action)
 
     if (lies("log-flood"))
         note(ep, 1016, "HEARTBEAT_RESUMED", ORIGIN);
+    if (ep->event_waits) {
+        *action = (vpc_action){
+            .kind = VPC_ACTION_BROADCAST, .text = ep->event, .text_len = strlen(ep->event)};
+        ep->event_waits = false;
+        return 1;
+    }
     if (ep->client) {
         *action = (vpc_action){.kind = VPC_ACTION_REPLY,
                                .client = ep->client,

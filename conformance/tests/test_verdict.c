@@ -334,6 +334,18 @@ Test(verdict, an_answer_has_its_request_s_id)
     expect_of("number-ids", HEAD RAW_QUERY, "control", VPC_FAIL, "CTL-2");
 }
 
+Test(verdict, times_are_those_of_the_clock)
+{
+    const char *script = HEAD "bus up\nwait 2s\nbus down\n";
+    const char *event = HEAD "api > query-vm\napi < return\n";
+
+    expect("", script, VPC_PASS, NULL);
+    expect("seconds", script, VPC_FAIL, "LOG-1");
+    expect("ahead", script, VPC_FAIL, "LOG-1");
+    expect_of("", event, "control", VPC_PASS, NULL);
+    expect_of("event-seconds", event, "control", VPC_FAIL, "CTL-4");
+}
+
 Test(verdict, an_error_has_the_class_of_its_result)
 {
     const char *script = HEAD "api > set-tag tag=B\napi < VM_E_VM_RUNNING_OR_SAVED\n";
