@@ -128,6 +128,10 @@ static void check_epoch(struct vpc_monitor *monitor, uint64_t epoch)
     if (holds(monitor->epochs, monitor->epoch_count, epoch))
         vpc_monitor_breach(monitor, "SES-1", "the epoch %016llx of an earlier attempt came again",
                            (unsigned long long)epoch);
+    /* Of 64 random bits one half is all zero once in two thousand million times. */
+    if (epoch >> 32 == 0 || (uint32_t)epoch == 0)
+        vpc_monitor_breach(monitor, "SES-1", "the epoch %016llx was not drawn from 64 random bits",
+                           (unsigned long long)epoch);
     append(&monitor->epochs, &monitor->epoch_count, epoch);
     monitor->epoch = epoch;
     monitor->echoed = monitor->tester_echoed == epoch;

@@ -217,6 +217,8 @@ static void bus_up(vpc_endpoint *ep)
 {
     if (!lies("epoch") || ep->epoch == 0)
         ep->epoch = ep->random(ep->user) | 1;
+    if (lies("short-epoch"))
+        ep->epoch &= UINT32_MAX;
     ep->peer = ep->session = ep->number = 0;
     greet(ep);
     note_transport(ep);

@@ -132,6 +132,7 @@ Test(verdict, each_lie_fails_with_its_requirement)
 Test(verdict, an_epoch_that_comes_again)
 {
     expect("epoch", HEAD "session\nbus down\nsession\n", VPC_FAIL, "SES-1");
+    expect("short-epoch", HEAD "session\n", VPC_FAIL, "SES-1");
 }
 
 Test(verdict, a_wrong_crc_is_never_heard)
