@@ -188,7 +188,7 @@ static const struct parameter parameters[] = {
 /* Why the arguments are of wrong types (CTL-3), or NULL.  A null is as good as a missing one. */
 static const char *wrong_arguments(const json_t *arguments)
 {
-    if (arguments != NULL && !json_is_object(arguments))
+    if (arguments != NULL && !json_is_null(arguments) && !json_is_object(arguments))
         return "'arguments' is not a JSON object";
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         const json_t *value = json_object_get(arguments, parameters[i].name);
