@@ -61,7 +61,7 @@ check: setup ## pass the tests
 check-sanitized: setup ## pass the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory run-check BUILD=$(BUILD)/sanitized SAN=address,undefined
 
-export LSAN_OPTIONS  = suppressions=$(CURDIR)/tools/lsan.supp:print_suppressions=0
+export LSAN_OPTIONS  = suppressions="$(CURDIR)/tools/lsan.supp":print_suppressions=0
 export ASAN_OPTIONS  = detect_stack_use_after_return=1
 export UBSAN_OPTIONS = print_stacktrace=1
 

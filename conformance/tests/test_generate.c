@@ -263,7 +263,7 @@ Test(generate, what_is_left_out_has_a_reason)
 
         at += strlen("by hand: ");
         name = vpc_copy_n(at, strcspn(at, ";\n"));
-        command = vpc_format("find %s -name '%s.vpcs' | grep -q .", VPC_SCENARIOS, name);
+        command = vpc_format("find '%s' -name '%s.vpcs' | grep -q .", VPC_SCENARIOS, name);
         cr_expect_eq(system(command), 0, "there is no scenario %s", name);
         free(name);
         free(command);

@@ -268,7 +268,7 @@ Test(report, the_page_holds_the_document_of_the_json_report)
 Test(report, junit_is_what_its_schema_says)
 {
     struct vpc_suite suite;
-    char *text, *command = vpc_format("xmllint --noout --schema %s/../junit.xsd r.xml", golden);
+    char *text, *command = vpc_format("xmllint --noout --schema '%s/../junit.xsd' r.xml", golden);
 
     if (system("command -v xmllint >/dev/null") != 0)
         cr_skip_test("xmllint (libxml2-utils) is not installed");
@@ -290,7 +290,7 @@ Test(report, json_is_what_its_schema_says)
         "j.validate(*[json.load(open(name)) for name in sys.argv[1:]])' r.json";
     struct vpc_suite suite;
     char *text,
-        *command = vpc_format("%s %s/../../report/report.schema.json 2>/dev/null", program, golden);
+        *command = vpc_format("%s '%s/../../report/report.schema.json' 2>/dev/null", program, golden);
 
     if (system("python3 -c 'import jsonschema' 2>/dev/null") != 0)
         cr_skip_test("python3-jsonschema is not installed");

@@ -10,16 +10,16 @@ $(MODEL_DIR)/lifecycle.pml: $(SPEC_MACHINES:%=$(SPEC_DIR)/%.xml) tools/lifecycle
 
 .PHONY: model model-large model-mutations model-counterexamples model-figures
 model: setup $(MODEL_DIR)/lifecycle.pml ## prove the models' small configurations, and find what each variant breaks
-	@spec/model/check $(abspath $(BUILD)) small
+	@spec/model/check "$(abspath $(BUILD))" small
 
 model-large: setup $(MODEL_DIR)/lifecycle.pml ## prove the models' large configurations (up to 15 minutes each)
-	@spec/model/check $(abspath $(BUILD)) large $(RUNS)
+	@spec/model/check "$(abspath $(BUILD))" large $(RUNS)
 
 model-mutations: setup $(MODEL_DIR)/lifecycle.pml ## break the models line by line; a small run must find each (RUNS: some of them)
-	@spec/model/check $(abspath $(BUILD)) mutations $(RUNS)
+	@spec/model/check "$(abspath $(BUILD))" mutations $(RUNS)
 
 model-counterexamples: setup $(MODEL_DIR)/lifecycle.pml ## write spec/model/counterexamples anew
-	@spec/model/check $(abspath $(BUILD)) counterexamples
+	@spec/model/check "$(abspath $(BUILD))" counterexamples
 
 model-figures: $(MODEL_DIR)/lifecycle.pml ## write what these runs measured into the tables of spec/model/README.md
-	@spec/model/check $(abspath $(BUILD)) figures
+	@spec/model/check "$(abspath $(BUILD))" figures
