@@ -40,6 +40,20 @@ static uint64_t real_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Those that nobody has told us to ignore, as nohup does. */
+static sigset_t signals_that_end(void)
+{
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction now;
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (sigaction(all[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&ends, all[i]);
+    return ends;
+}
+
 struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms)
 {
     struct vpc_jobs *jobs = vpc_alloc(sizeof(*jobs));
@@ -49,9 +63,7 @@ struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms)
     jobs->room = at_once;
     jobs->limit_ms = limit_ms;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
+    ends = signals_that_end();
     sigprocmask(SIG_BLOCK, &ends, &jobs->before);
     jobs->signals = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
     return jobs;
