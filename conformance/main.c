@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/places.h"
 #include "document/embedded.h"
 
 static const struct {
@@ -29,17 +30,6 @@ static int dispatch(struct vpc_settings *settings, const char *name, char **word
         "%s: the verbs are run, check, list, coverage, fields, new, shrink, generate, interop and "
         "steps",
         name));
-}
-
-static char *folder_of_program(void)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    char *slash;
-
-    path[n > 0 ? n : 0] = '\0';
-    slash = strrchr(path, '/');
-    return vpc_copy_n(path, slash ? (size_t)(slash - path) : 0);
 }
 
 /* Reports with a fixed time can be compared: reproducible-builds.org/specs/source-date-epoch. */
@@ -75,44 +65,27 @@ static int end_output(int code)
     return VPC_EXIT_HARNESS;
 }
 
-#define SCENARIOS "conformance/scenarios"
-
-/* Those of this folder, or those of the tree in which vpc-conform was built, in whichever folder of it; freed by the
- * caller. */
-static char *find_scenarios(const char *build)
-{
-    static const char *const above[] = {"..", "../..", "../../.."};
-    char *found = NULL;
-
-    for (size_t i = 0;
-         i < sizeof(above) / sizeof(above[0]) && access(SCENARIOS, R_OK) != 0 && !found; i++) {
-        char *beside = vpc_format("%s/%s/" SCENARIOS, build, above[i]);
-
-        found = realpath(beside, NULL);
-        free(beside);
-    }
-    return found ? found : vpc_copy(SCENARIOS);
-}
-
 int main(int argc, char **argv)
 {
     struct vpc_settings settings = {.min = 1};
     struct vpc_suite *suite = &settings.suite;
-    char *error = NULL, *build = folder_of_program(), *guest = vpc_format("%s/guest", build);
+    struct vpc_places places;
+    char *error = NULL;
     struct vpc_table *table = vpc_table_load(vpc_embedded_messages, &error);
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
-    char *scenarios = find_scenarios(build);
     int code;
 
-    settings.scenarios = scenarios;
+    vpc_places_find(&places);
+    settings.scenarios = places.scenarios;
     signal(SIGPIPE, SIG_IGN);
     suite->table = table;
     suite->spec = spec;
     suite->seed = 1;
     suite->out = "vpc-conform.out";
-    suite->build = build;
-    suite->guest_dir = guest;
-    suite->guest_image = "tools/guest-image";
+    suite->build = places.build;
+    suite->guest_dir = places.guest_dir;
+    suite->guest_image = places.guest_image;
+    suite->launcher = places.launcher;
     suite->program = argv[0];
     suite->when = start_time();
     code = table ? run(&settings, argc, argv) : vpc_complain(error);
@@ -120,8 +93,6 @@ int main(int argc, char **argv)
     vpc_suite_free(suite);
     vpc_spec_free(spec);
     vpc_table_free(table);
-    free(scenarios);
-    free(build);
-    free(guest);
+    vpc_places_forget(&places);
     return code;
 }

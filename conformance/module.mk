@@ -11,6 +11,7 @@ CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedde
 CONFORM_LIBS := -ljansson -ldl
 
 -include $(CONFORM)/vm/vm.mk
+include $(CONFORM)/install.mk
 -include $(CONFORM)/implementations/go/module.mk
 
 PROGRAMS += $(BUILD)/vpc-conform

@@ -32,23 +32,30 @@ $(BUILD)/libvpc.pc: impl/lib/libvpc.pc.in
 
 INSTALLED := $(BUILD)/vpcctl $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/$(LIBVPC_SONAME) $(BUILD)/libvpc.a
 
-.PHONY: install
+# Every path of the installation is quoted: DESTDIR may have spaces.
+.PHONY: install uninstall
 install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers, manual pages, completions (DESTDIR, PREFIX)
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(INCLUDEDIR)/vpcbus $(PKGCONFIGDIR) $(BASHCOMPDIR) \
-	    $(ZSHCOMPDIR))
-	$(INSTALL) -d $(addprefix $(DESTDIR)$(MANDIR)/man,$(sort $(subst .,,$(suffix $(MANPAGES)))))
-	$(INSTALL) $(BUILD)/vpcctl $(DESTDIR)$(BINDIR)
-	$(INSTALL) $(BUILD)/vpc-host $(BUILD)/vpc-guest $(DESTDIR)$(SBINDIR)
-	$(INSTALL) -m 644 $(BUILD)/$(LIBVPC_SONAME) $(DESTDIR)$(LIBDIR)/libvpc.so.$(LIBVPC_VERSION)
-	ln -sf libvpc.so.$(LIBVPC_VERSION) $(DESTDIR)$(LIBDIR)/$(LIBVPC_SONAME)
-	ln -sf $(LIBVPC_SONAME) $(DESTDIR)$(LIBDIR)/libvpc.so
-	$(INSTALL) -m 644 $(BUILD)/libvpc.a $(DESTDIR)$(LIBDIR)
-	$(INSTALL) -m 644 impl/lib/vpc.h impl/lib/vpc_control.h $(DESTDIR)$(INCLUDEDIR)/vpcbus
-	$(INSTALL) -m 644 $(BUILD)/libvpc.pc $(DESTDIR)$(PKGCONFIGDIR)
-	$(INSTALL) -m 644 impl/completion/vpcctl.bash $(DESTDIR)$(BASHCOMPDIR)/vpcctl
-	$(INSTALL) -m 644 impl/completion/_vpcctl $(DESTDIR)$(ZSHCOMPDIR)
+	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(INCLUDEDIR)/vpcbus" \
+	    "$(DESTDIR)$(PKGCONFIGDIR)" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
+	$(INSTALL) $(BUILD)/vpcctl "$(DESTDIR)$(BINDIR)"
+	$(INSTALL) $(BUILD)/vpc-host $(BUILD)/vpc-guest "$(DESTDIR)$(SBINDIR)"
+	$(INSTALL) -m 644 $(BUILD)/$(LIBVPC_SONAME) "$(DESTDIR)$(LIBDIR)/libvpc.so.$(LIBVPC_VERSION)"
+	ln -sf libvpc.so.$(LIBVPC_VERSION) "$(DESTDIR)$(LIBDIR)/$(LIBVPC_SONAME)"
+	ln -sf $(LIBVPC_SONAME) "$(DESTDIR)$(LIBDIR)/libvpc.so"
+	$(INSTALL) -m 644 $(BUILD)/libvpc.a "$(DESTDIR)$(LIBDIR)"
+	$(INSTALL) -m 644 impl/lib/vpc.h impl/lib/vpc_control.h "$(DESTDIR)$(INCLUDEDIR)/vpcbus"
+	$(INSTALL) -m 644 $(BUILD)/libvpc.pc "$(DESTDIR)$(PKGCONFIGDIR)"
+	$(INSTALL) -m 644 impl/completion/vpcctl.bash "$(DESTDIR)$(BASHCOMPDIR)/vpcctl"
+	$(INSTALL) -m 644 impl/completion/_vpcctl "$(DESTDIR)$(ZSHCOMPDIR)"
 	for page in $(MANPAGES); do \
-	    $(INSTALL) -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
+	    $(INSTALL) -D -m 644 $$page "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
+
+uninstall: ## remove what install has laid (DESTDIR, PREFIX); folders that others share stay
+	rm -f "$(DESTDIR)$(BINDIR)/vpcctl" "$(DESTDIR)$(SBINDIR)/vpc-host" "$(DESTDIR)$(SBINDIR)/vpc-guest"
+	rm -f "$(DESTDIR)$(LIBDIR)"/libvpc.so "$(DESTDIR)$(LIBDIR)"/libvpc.so.* "$(DESTDIR)$(LIBDIR)/libvpc.a"
+	rm -rf "$(DESTDIR)$(INCLUDEDIR)/vpcbus"
+	rm -f "$(DESTDIR)$(PKGCONFIGDIR)/libvpc.pc" "$(DESTDIR)$(BASHCOMPDIR)/vpcctl" "$(DESTDIR)$(ZSHCOMPDIR)/_vpcctl"
+	for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
 
 # ---- checks -------------------------------------------------------------------------------------------------
 

@@ -44,14 +44,18 @@ check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wir
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 
-.PHONY: install-services
+.PHONY: install-services uninstall-services
 install: install-services
 install-services: ## install the systemd units and the udev rule (DESTDIR, PREFIX)
-	$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(UDEVDIR)
+	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(UDEVDIR)"
 	for unit in vpc-host@ vpc-guest; do \
-	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >$(DESTDIR)$(UNITDIR)/$$unit.service || exit 1; done
-	chmod 644 $(DESTDIR)$(UNITDIR)/vpc-*.service
-	$(INSTALL) -m 644 tools/service/60-vpcbus.rules $(DESTDIR)$(UDEVDIR)
+	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >"$(DESTDIR)$(UNITDIR)/$$unit.service" && \
+	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit.service" || exit 1; done
+	$(INSTALL) -m 644 tools/service/60-vpcbus.rules "$(DESTDIR)$(UDEVDIR)"
+
+uninstall: uninstall-services
+uninstall-services:
+	rm -f "$(DESTDIR)$(UNITDIR)/vpc-host@.service" "$(DESTDIR)$(UNITDIR)/vpc-guest.service" "$(DESTDIR)$(UDEVDIR)/60-vpcbus.rules"
 
 CHECKS += check-service
 .PHONY: check-service

@@ -68,6 +68,7 @@ struct vpc_backend_config {
         beside; /* behind the names of its own files in dir, when another subject runs there; or NULL */
     const char *build;     /* the folder of vpc-conform, for descriptors */
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
+    const char *launcher;  /* the program that starts virtual machines, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */

@@ -77,6 +77,7 @@ static struct vpc_vm *start_vm(const struct vpc_backend_config *config,
     options.name = config->vm;
     options.tag = config->tag;
     options.kernel = kernel;
+    options.launcher = config->launcher;
     options.scratch = config->dir;
     options.snapshots = snapshots;
     vm = vpc_vm_start(&options, words, sizeof(words));

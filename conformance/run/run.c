@@ -444,6 +444,7 @@ static bool start(struct vpc_run *run, char **error)
         .beside = config->beside,
         .build = config->build,
         .guest_dir = config->guest_dir,
+        .launcher = config->launcher,
         .initrd = config->initrd,
         .seed = config->seed,
         .in_subject = config->in_subject,

@@ -40,6 +40,7 @@ struct vpc_run_config {
     const char *dir;
     const char *build;
     const char *guest_dir;
+    const char *launcher; /* of virtual machines */
     const char *initrd;
     const char *vm;     /* of the subject; NULL: VPC_SUBJECT_VM */
     const char *beside; /* of a run that goes on beside another one in the same dir; else NULL */

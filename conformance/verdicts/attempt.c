@@ -69,6 +69,7 @@ static void run_in_child(void *user, int fd)
         .dir = attempt->dir,
         .build = suite->build,
         .guest_dir = suite->guest_dir,
+        .launcher = suite->launcher,
         .initrd = run->initrd,
         .in_subject = &attempt->running->in_subject,
         .line = &attempt->running->line,

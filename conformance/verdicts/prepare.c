@@ -28,6 +28,7 @@ static void prepare_in_child(void *user, int fd)
         .dir = preparation->dir,
         .build = suite->build,
         .guest_dir = suite->guest_dir,
+        .launcher = suite->launcher,
     };
     char *initrd = NULL, *error = NULL;
     bool good = preparation->backend->prepare(&config, suite->guest_image, &initrd, &error);

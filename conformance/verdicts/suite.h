@@ -52,6 +52,7 @@ struct vpc_suite {
     const char *build;
     const char *guest_dir;         /* where guests' kernel and images are made */
     const char *guest_image;       /* the program that makes them */
+    const char *launcher;          /* the program that starts virtual machines */
     struct vpc_prepared *prepared; /* one for each implementation, when a backend wants it */
     size_t jobs;                   /* runs at once; 0: 1 */
     int limit_ms;                  /* of one run, in real time; 0: two minutes */
