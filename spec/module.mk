@@ -35,6 +35,35 @@ spec: ## fill in the tables of spec/VPCBUS.md
 check-spec: ## see that the document, its tables and the grammar agree
 	@tools/spec-doc --check
 
+# One page with all that the document refers to in it, and the document on paper.  What makes them is installed by
+# `tools/setup --for spec-html`, never by make.
+SPEC_PAGE  := $(BUILD)/spec/VPCBUS.html
+SPEC_PAPER := $(BUILD)/spec/VPCBUS.pdf
+SPEC_HTML_TOOLS := cmark-gfm dot weasyprint pdftotext python3
+
+$(SPEC_PAGE) $(BUILD)/spec/VPCBUS.print.html: tools/spec-html spec/VPCBUS.md spec/frames.rl spec/names.rl \
+		spec/messages.json spec/events.json spec/control.schema.json spec/vpc_endpoint.h \
+		$(FIGURES:.svg=.dot) $(wildcard conformance/scenarios/*/*/*.vpcs)
+	tools/spec-html $(if $(findstring print,$@),--print) $(BUILD)/figures $@
+
+$(SPEC_PAPER): $(BUILD)/spec/VPCBUS.print.html
+	weasyprint -q $< $@
+
+.PHONY: spec-html spec-pdf check-spec-html
+spec-html: $(SPEC_PAGE) ## the document as one page, in build/spec
+	@echo $<
+
+spec-pdf: $(SPEC_PAPER) ## the document on paper, in build/spec
+	@echo $<
+
+ifeq ($(strip $(foreach tool,$(SPEC_HTML_TOOLS),$(if $(shell command -v $(tool)),,$(tool)))),)
+check-spec-html: $(SPEC_PAGE) $(SPEC_PAPER) ## look at the page and the paper
+	@tools/check-spec-html $^
+else
+check-spec-html:
+	@echo 'check-spec-html: skipped: not all of $(SPEC_HTML_TOOLS) on this machine (tools/setup --for spec-html)'
+endif
+
 # The vectors are committed: who only builds and tests needs no Python.
 .PHONY: vectors check-vectors
 vectors: ## write spec/vectors and the hex dumps anew (python3)
@@ -44,6 +73,6 @@ check-vectors: ## see that the vectors are what their generator writes (python3)
 	@if command -v python3 > /dev/null; then spec/vectors/generate --check; \
 	 else echo 'check-vectors: skipped: no python3 on this machine'; fi
 
-CHECKS += check-spec check-vectors
+CHECKS += check-spec check-spec-html check-vectors
 
 include spec/model/model.mk
