@@ -10,6 +10,25 @@
 
 #include <string.h>
 
+/* A number stays within its field's octets and range: what no subject could say, no subject could say wrong. */
+static bool shifted(const struct vpc_frame *frame, const struct vpc_field *field,
+                    enum vpc_change change, uint64_t *other)
+{
+    uint64_t value = 0;
+
+    vpc_frame_get(frame, field->name, &value);
+    *other = change == VPC_LESS ? value - 1 : value + 1;
+    return (change == VPC_LESS ? value > field->min : value < field->max);
+}
+
+static unsigned shifts_of(const struct vpc_frame *frame, const struct vpc_field *field)
+{
+    uint64_t other;
+
+    return (shifted(frame, field, VPC_MORE, &other) ? 1u << VPC_MORE : 0) |
+           (shifted(frame, field, VPC_LESS, &other) ? 1u << VPC_LESS : 0);
+}
+
 /* What can be changed of the field's value at hand, as bits of enum vpc_change. */
 static unsigned changes_of(const struct vpc_frame *frame, const struct vpc_field_at *at)
 {
@@ -27,7 +46,7 @@ static unsigned changes_of(const struct vpc_frame *frame, const struct vpc_field
     case VPC_FIELD_ZERO:
         return 1u << VPC_MORE;
     default:
-        return 1u << VPC_MORE | 1u << VPC_LESS;
+        return shifts_of(frame, field);
     }
 }
 
@@ -43,24 +62,11 @@ static void change_text(struct vpc_frame *frame, const char *name, enum vpc_chan
     vpc_frame_set_text(frame, name, text);
 }
 
-/* A number stays within its field's octets and range: what no subject could say, no subject could say
- * wrong. */
-static bool change_number(struct vpc_frame *frame, const struct vpc_field *field,
-                          enum vpc_change change)
-{
-    uint64_t value = 0, other;
-
-    vpc_frame_get(frame, field->name, &value);
-    other = change == VPC_LESS ? value - 1 : value + 1;
-    if ((change == VPC_LESS && value == 0) || other < field->min || other > field->max)
-        return false;
-    return vpc_frame_set(frame, field->name, other);
-}
-
 /* False when this frame's value can not be changed so. */
 static bool change(struct vpc_frame *frame, const char *name, enum vpc_change how)
 {
     const struct vpc_field *field = vpc_message_field(frame->message, name);
+    uint64_t other;
 
     if (field == NULL) {
         frame->channel += how == VPC_LESS ? UINT32_MAX : 1;
@@ -76,7 +82,7 @@ static bool change(struct vpc_frame *frame, const char *name, enum vpc_change ho
     case VPC_FIELD_ZERO:
         return vpc_frame_set(frame, name, 1);
     default:
-        return change_number(frame, field, how);
+        return shifted(frame, field, how, &other) && vpc_frame_set(frame, name, other);
     }
 }
 

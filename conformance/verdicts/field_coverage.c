@@ -234,11 +234,12 @@ static const char *reason_of(const struct campaign *campaign, const struct vpc_f
     return found;
 }
 
+/* by: the scenario that noticed and its requirements, "-" when none did, "" when the trial did not end by itself. */
 static void write_row(struct campaign *campaign, const struct work *work, const char *by)
 {
     const struct vpc_field_at *field = &campaign->fields->list[work->field];
     const char *change = vpc_change_name(work->change);
-    bool noticed = strcmp(by, "-") != 0, exact;
+    bool noticed = *by && strcmp(by, "-") != 0, exact;
     const char *reason = reason_of(campaign, field, change, &exact);
     char *name = vpc_format("%s.%s", field->of, field->name);
     bool stale = noticed && reason && exact;
@@ -250,37 +251,29 @@ static void write_row(struct campaign *campaign, const struct work *work, const 
             change);
     if (noticed)
         fprintf(campaign->out, stale ? "GAP: listed as unnoticed, and noticed: %s\n" : "%s\n", by);
+    else if (*by == '\0')
+        fputs("GAP: the harness crashed or hung\n", campaign->out);
     else if (reason)
         fprintf(campaign->out, "- (%.*s)\n", (int)strcspn(reason, "\n"), reason);
     else
         fputs("GAP: no scenario notices it\n", campaign->out);
-    campaign->gaps += stale || (!noticed && !reason);
+    campaign->gaps += stale || (!noticed && (*by == '\0' || !reason));
     free(name);
 }
 
-static bool take_trial(struct campaign *campaign, struct vpc_jobs *jobs, char **error)
+static void take_trial(struct campaign *campaign, struct vpc_jobs *jobs)
 {
     struct vpc_job_result end = {0};
     struct work *work;
-    bool good = vpc_jobs_next(jobs, &end);
 
-    if (!good)
-        return false;
+    if (!vpc_jobs_next(jobs, &end))
+        return;
     work = end.user;
     vpc_buffer_fill(&end.text, 0, 1);
-    good = end.in_time && *vpc_buffer_head(&end.text);
-    if (good)
-        write_row(campaign, work, (const char *)vpc_buffer_head(&end.text));
-    else if (*error == NULL)
-        *error =
-            vpc_format("%s %s.%s %s: the trial did not end by itself",
-                       vpc_place_name(campaign->fields->list[work->field].place),
-                       campaign->fields->list[work->field].of,
-                       campaign->fields->list[work->field].name, vpc_change_name(work->change));
+    write_row(campaign, work, end.in_time ? (const char *)vpc_buffer_head(&end.text) : "");
     vpc_buffer_free(&end.text);
     vpc_folder_end(&work->folder);
     free(work);
-    return good;
 }
 
 static void show_progress(const struct campaign *campaign, size_t field)
@@ -305,7 +298,7 @@ static void start_trials(struct campaign *campaign, struct vpc_jobs *jobs, size_
         *work =
             (struct work){.campaign = campaign, .field = field, .change = (enum vpc_change)change};
         for (; vpc_jobs_full(jobs); --*under_way)
-            take_trial(campaign, jobs, error);
+            take_trial(campaign, jobs);
         if (start(jobs, try_scenarios, work, error))
             ++*under_way;
         else
@@ -325,7 +318,7 @@ static void run_trials(struct campaign *campaign, char **error)
         start_trials(campaign, jobs, field, &under_way, error);
     }
     for (; under_way > 0; under_way--)
-        take_trial(campaign, jobs, error);
+        take_trial(campaign, jobs);
     if (suite->progress)
         fputs("\r\033[K", stderr);
     suite->interrupted = vpc_jobs_interrupted(jobs);
