@@ -95,6 +95,17 @@ void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n)
     buffer->start += n;
 }
 
+size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet)
+{
+    size_t size = vpc_buffer_size(buffer), n = 0;
+    const uint8_t *head = vpc_buffer_head(buffer);
+
+    while (n < size && head[n] == octet)
+        n++;
+    vpc_buffer_drop(buffer, n);
+    return n;
+}
+
 char *vpc_buffer_line(struct vpc_buffer *buffer)
 {
     size_t size = vpc_buffer_size(buffer);

@@ -33,6 +33,8 @@ struct vpc_buffer {
 void vpc_buffer_add(struct vpc_buffer *buffer, const void *octets, size_t n);
 void vpc_buffer_fill(struct vpc_buffer *buffer, uint8_t octet, size_t n);
 void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n);
+/* Drops the octets of that value at the front; how many they were. */
+size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet);
 /* Takes the first whole line out, without its newline; NULL if there is none. */
 char *vpc_buffer_line(struct vpc_buffer *buffer);
 void vpc_buffer_free(struct vpc_buffer *buffer);

@@ -298,15 +298,6 @@ static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct vpc_fra
     return VPC_DECODED_FRAME;
 }
 
-static void pass_padding(struct vpc_decoder *decoder)
-{
-    while (vpc_buffer_size(&decoder->pending) > 0 &&
-           *vpc_buffer_head(&decoder->pending) == decoder->table->pad) {
-        vpc_buffer_drop(&decoder->pending, 1);
-        decoder->pads++;
-    }
-}
-
 enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct vpc_frame *frame,
                                   struct vpc_bad_octets *bad)
 {
@@ -314,7 +305,7 @@ enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct vpc_frame 
     bool again = true;
 
     while (again && got == VPC_DECODED_NONE) {
-        pass_padding(decoder);
+        decoder->pads += vpc_buffer_drop_run(&decoder->pending, decoder->table->pad);
         if (vpc_buffer_size(&decoder->pending) == 0)
             return VPC_DECODED_NONE;
         if (!decoder->hunting)

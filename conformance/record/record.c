@@ -120,11 +120,7 @@ static void emit_front(struct vpc_record *record, struct cutter *cutter, size_t 
 
 static void take_pads(struct vpc_record *record, struct cutter *cutter)
 {
-    while (vpc_buffer_size(&cutter->pending) > 0 &&
-           *vpc_buffer_head(&cutter->pending) == record->table->pad) {
-        vpc_buffer_drop(&cutter->pending, 1);
-        cutter->pads++;
-    }
+    cutter->pads += vpc_buffer_drop_run(&cutter->pending, record->table->pad);
     if (vpc_buffer_size(&cutter->pending) > 0)
         emit_pads(record, cutter);
 }
