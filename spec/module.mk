@@ -24,7 +24,7 @@ $(BUILD)/figures/%.svg: $(BUILD)/figures/%.dot
 
 .PRECIOUS: $(SPEC_DIR)/%.stub.rl $(SPEC_DIR)/%.xml $(BUILD)/figures/%.dot
 
-.PHONY: figures spec check-spec
+.PHONY: figures spec check-spec check-prose
 figures: $(FIGURES:.svg=.dot) ## draw the lifecycle machines to build/figures
 	@if command -v dot > /dev/null; then $(MAKE) --no-print-directory $(FIGURES); \
 	 else echo 'figures: no dot on this machine: only the .dot files are made (install graphviz for the pictures)'; fi
@@ -32,8 +32,12 @@ figures: $(FIGURES:.svg=.dot) ## draw the lifecycle machines to build/figures
 spec: ## fill in the tables of spec/VPCBUS.md
 	@tools/spec-doc
 
-check-spec: ## see that the document, its tables and the grammar agree
+check-spec: check-prose ## see that the document, its tables and the grammar agree
 	@tools/spec-doc --check
+
+check-prose: ## see that prose has lines of at most 120 columns (python3)
+	@if command -v python3 > /dev/null; then tools/wrap-prose --check; \
+	 else echo 'check-prose: skipped: no python3 on this machine'; fi
 
 # One page with all that the document refers to in it, and the document on paper.  What makes them is installed by
 # `tools/setup --for spec-html`, never by make.
