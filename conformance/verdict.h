@@ -14,7 +14,7 @@ enum vpc_verdict {
     VPC_PASS,
     VPC_NON_STRICT,    /* the subject did what the specification allows and does not recommend */
     VPC_FAIL,          /* the subject did what the specification forbids, crashed or hung */
-    VPC_INCONCLUSIVE,  /* the run tells nothing: the machine held up the harness itself */
+    VPC_INCONCLUSIVE,  /* the run tells nothing: the machine held it up or was short of something */
     VPC_NOT_SUPPORTED, /* the scenario needs what the implementation does not claim */
     VPC_HARNESS_ERROR, /* the harness or the machine is at fault */
     VPC_VERDICT_COUNT,

@@ -598,6 +598,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .stop = socket_stop,
     .refuses = socket_refuses,
     .busy = vpc_socket_busy,
+    .share = vpc_socket_share,
     .waiter_start = vpc_socket_waiter_start,
     .waiter_ended = vpc_socket_waiter_ended,
     .now = socket_now,

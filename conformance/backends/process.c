@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backends/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -170,6 +171,51 @@ char *vpc_process_last_words(const char *output)
     for (start = n; start > 0 && end[start - 1] != '\n' && end[start - 1] != '\0'; start--)
         ;
     return n > start ? vpc_copy_n(end + start, n - start) : NULL;
+}
+
+/* Adds what a thread has had, the folder of which this is; false: it is gone. */
+static bool add_thread(const char *folder, struct vpc_share *share)
+{
+    char *schedule = vpc_format("%s/schedstat", folder), *stat = vpc_format("%s/stat", folder);
+    FILE *file = fopen(schedule, "re"), *states = fopen(stat, "re");
+    unsigned long long used, waited;
+    char text[512] = "", *name_end;
+    bool there = file && fscanf(file, "%llu %llu", &used, &waited) == 2 && states &&
+                 fgets(text, sizeof(text), states);
+
+    if (there) {
+        share->used += used / 1000;
+        share->waited = waited / 1000 > share->waited ? waited / 1000 : share->waited;
+        name_end = strrchr(text, ')');
+        share->waits |= name_end && strncmp(name_end, ") R", 3) == 0;
+    }
+    if (file)
+        fclose(file);
+    if (states)
+        fclose(states);
+    free(schedule);
+    free(stat);
+    return there;
+}
+
+bool vpc_process_share(pid_t pid, struct vpc_share *share)
+{
+    char *folder = vpc_format("/proc/%d/task", (int)pid);
+    DIR *threads = opendir(folder);
+    const struct dirent *one;
+    bool any = false;
+
+    *share = (struct vpc_share){0};
+    while (threads && (one = readdir(threads)) != NULL) {
+        char *thread = vpc_format("%s/%s", folder, one->d_name);
+
+        any |= *one->d_name != '.' && add_thread(thread, share);
+        free(thread);
+    }
+    if (threads)
+        closedir(threads);
+    free(folder);
+    return any;
 }
 
 /* The name is in parentheses and may hold any character; utime and stime are the 12th and 13th words after it. */

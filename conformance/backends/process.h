@@ -39,6 +39,16 @@ void vpc_process_bound_output(const char *output);
 /* The last line, or its end, of what it has written to the file; NULL: nothing; freed by the caller. */
 char *vpc_process_last_words(const char *output);
 
+/* What a process has had of the processors, and how long it was ready and had to wait for one, in microseconds: of its threads
+ * the sum, and the one that waited longest. */
+struct vpc_share {
+    uint64_t used, waited;
+    bool waits; /* one of them is ready and does not run: for how long, the kernel tells only when it does again */
+};
+
+/* False when there is no such process, or the kernel does not tell. */
+bool vpc_process_share(pid_t pid, struct vpc_share *share);
+
 /* The processor time in a text of /proc/PID/stat, in microseconds; false: that is none. */
 bool vpc_process_busy(const char *stat, uint64_t *us);
 

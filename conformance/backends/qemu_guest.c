@@ -300,6 +300,13 @@ static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
     return good;
 }
 
+static bool guest_share(struct vpc_backend *backend, struct vpc_share *share)
+{
+    const struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+
+    return self->qemu.vm && vpc_process_share(vpc_vm_pid(self->qemu.vm), share);
+}
+
 static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                           char **error)
 {
@@ -458,6 +465,7 @@ static const struct vpc_backend_ops guest_ops = {
     .vm = guest_vm,
     .refuses = guest_refuses,
     .busy = guest_busy,
+    .share = guest_share,
     .now = vpc_qemu_now,
     .step = guest_step,
     .bus_listen = guest_bus_listen,

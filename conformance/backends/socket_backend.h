@@ -78,6 +78,7 @@ void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *i
                            enum vpc_seen_kind kind, int id);
 
 /* socket_watch.c: ops of the backend about what is no octet. */
+bool vpc_socket_share(struct vpc_backend *backend, struct vpc_share *share);
 bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error);
 bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,
                              char **error);

@@ -29,6 +29,13 @@ bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error)
     return good;
 }
 
+bool vpc_socket_share(struct vpc_backend *backend, struct vpc_share *share)
+{
+    const struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+
+    return self->process.pid && vpc_process_share(self->process.pid, share);
+}
+
 /* ---- waiters -------------------------------------------------------------------------------------------------------- */
 
 bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t limit_ms,

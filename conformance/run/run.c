@@ -10,10 +10,12 @@
 #include "run/run.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "alter/alter.h"
 #include "document/entry.h"
@@ -23,6 +25,8 @@
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
 #define OVERSLEPT_MS     50  /* from which on what was not to come may have come in its own time */
+#define ENOUGH_MS        2000 /* of a processor: who is late then is late by itself */
+#define LOOK_AGAIN_MS    10
 #define EDGE             4096 /* octets at either end of a burst */
 #define TRACE_LINES      200  /* of the end of a trace, in a result */
 
@@ -130,16 +134,64 @@ bool vpc_run_dead(const struct vpc_run *run)
     return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
 }
 
+/* What was used of the processors until now is not this step's. */
+static void mark_shares(struct vpc_run *run)
+{
+    run->shared_at = vpc_now(run);
+    run->share = run->own_share = (struct vpc_share){0};
+    if (run->ops->share == NULL)
+        return;
+    run->ops->share(run->backend, &run->share);
+    vpc_process_share(getpid(), &run->own_share);
+}
+
+/* How long the subject had to wait since the step began, in microseconds; whoever uses half of a processor stands in its own way. */
+static uint64_t subject_waited(struct vpc_run *run, uint64_t passed)
+{
+    struct vpc_share share, later;
+    uint64_t used;
+
+    if (!run->ops->share(run->backend, &share))
+        return 0;
+    used = share.used - run->share.used;
+    if (used * 2 >= passed)
+        return 0;
+    poll(NULL, 0, share.waits ? LOOK_AGAIN_MS : 0);
+    if (share.waits && run->ops->share(run->backend, &later) && later.waits &&
+        later.used == share.used)
+        return passed - used;
+    return share.waited > run->share.waited ? share.waited - run->share.waited : 0;
+}
+
+/*
+ * How long the subject or the harness was ready in this step and had to wait for a processor, in milliseconds, when that is a
+ * quarter of the time or more, and what was left was not enough for anything; else 0.
+ */
+static uint64_t starved_for(struct vpc_run *run)
+{
+    uint64_t passed = (vpc_now(run) - run->shared_at) * 1000, waited, own_waited;
+    struct vpc_share own;
+
+    if (run->ops->share == NULL)
+        return 0;
+    waited = subject_waited(run, passed);
+    own_waited = vpc_process_share(getpid(), &own) ? own.waited - run->own_share.waited : 0;
+    waited = own_waited > waited ? own_waited : waited;
+    return waited * 4 >= passed && passed - waited < ENOUGH_MS * 1000 ? waited / 1000 : 0;
+}
+
 bool vpc_run_connect(struct vpc_run *run)
 {
     const struct vpc_implementation *implementation = run->config->implementation;
     uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 10000);
 
+    mark_shares(run);
     run->progress->first = true;
     while (vpc_implementation_has(implementation, "control")) {
         if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
+            run->starved = starved_for(run);
             vpc_say(
                 run, VPC_WRONG, "its control socket can not be connected within %llu ms",
                 (unsigned long long)vpc_implementation_pixit(implementation, "start_ms", 10000));
@@ -249,6 +301,7 @@ static enum vpc_outcome perform_at(struct vpc_run *run, size_t *at)
 {
     const struct vpc_step *step = &run->config->script->steps[*at];
 
+    mark_shares(run);
     run->longest_stall = 0;
     run->overslept_before = run->overslept;
     run->overslept = 0;
@@ -284,16 +337,31 @@ char *vpc_requirements_of(const struct vpc_script *script, const struct vpc_step
     return all;
 }
 
-/* How long the harness itself stood still, when that may be why the step went wrong; else 0. */
-static uint64_t held_up_for(const struct vpc_run *run, const struct vpc_step *step,
+/* How long the harness itself or the subject stood still, when that may be why the step went wrong; else 0. */
+static uint64_t held_up_for(struct vpc_run *run, const struct vpc_step *step,
                             enum vpc_outcome outcome)
 {
     uint64_t overslept =
         run->overslept > run->overslept_before ? run->overslept : run->overslept_before;
 
     if (outcome == VPC_PENDING)
-        return run->longest_stall;
-    return outcome == VPC_WRONG && vpc_run_holds(step) && overslept > OVERSLEPT_MS ? overslept : 0;
+        return run->longest_stall ? run->longest_stall : starved_for(run);
+    if (outcome != VPC_WRONG || !vpc_run_holds(step))
+        return outcome == VPC_WRONG ? run->starved : 0;
+    return overslept > OVERSLEPT_MS ? overslept : starved_for(run);
+}
+
+/* 0: it was not held up. */
+static void excuse(struct vpc_result *result, uint64_t held_up)
+{
+    char *got = result->got;
+
+    if (held_up == 0)
+        return;
+    result->verdict = VPC_INCONCLUSIVE;
+    result->got = vpc_format("the machine held up the run for %llu ms (%s)",
+                             (unsigned long long)held_up, got);
+    free(got);
 }
 
 static void blame_step(struct vpc_run *run, struct vpc_result *result, const struct vpc_step *step,
@@ -306,12 +374,7 @@ static void blame_step(struct vpc_run *run, struct vpc_result *result, const str
     result->got = vpc_format("%s%s", outcome == VPC_PENDING ? "within the time limit: " : "",
                              run->got ? run->got : "nothing");
     result->verdict = outcome == VPC_BROKEN ? VPC_HARNESS_ERROR : VPC_FAIL;
-    if (held_up_for(run, step, outcome) > 0) {
-        result->verdict = VPC_INCONCLUSIVE;
-        free(result->got);
-        result->got = vpc_format("the machine held up the harness for %llu ms",
-                                 (unsigned long long)held_up_for(run, step, outcome));
-    }
+    excuse(result, held_up_for(run, step, outcome));
 }
 
 static void blame_subject(struct vpc_run *run, struct vpc_result *result,
@@ -502,6 +565,7 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
         result->verdict = error ? VPC_HARNESS_ERROR : VPC_FAIL;
         result->expected = vpc_copy("a subject that starts");
         result->got = vpc_copy(error ? error : run.got);
+        excuse(result, error ? 0 : run.starved);
     }
     free(error);
     write_trace(&run, result, trace_file);

@@ -165,6 +165,9 @@ struct vpc_run {
     struct vpc_progress *progress;   /* of the step that is called */
     const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
+    struct vpc_share share, own_share; /* of the processors, the subject's and the harness's, when this step began, */
+    uint64_t shared_at;                /* at that time */
+    uint64_t starved;                  /* for so long, ms, when it was not there in time at its start; else 0 */
     uint64_t overslept,
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };

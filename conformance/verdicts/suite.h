@@ -23,6 +23,7 @@ struct vpc_suite_run {
     const char *initrd; /* for QEMU, or NULL */
     const char *broken; /* why it can not be run, or NULL */
     struct vpc_result result;
+    bool again; /* it told nothing, and is run once more, alone */
     struct vpc_expectation *expectation; /* or NULL */
     char *folder;                        /* of a failure, or NULL */
 };
