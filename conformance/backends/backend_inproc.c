@@ -16,11 +16,8 @@ static struct inproc *self_of(struct vpc_backend *backend)
 static uint64_t next_random(void *user)
 {
     struct inproc *self = user;
-    uint64_t x = self->random += 0x9e3779b97f4a7c15;
 
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
+    return vpc_inproc_draw(&self->random);
 }
 
 /* ---- the interface ------------------------------------------------------------------------------------------------- */
@@ -105,6 +102,7 @@ static struct vpc_backend *inproc_create(const struct vpc_backend_config *config
     self->config = *config;
     self->now = 1000;
     self->random = config->seed;
+    self->chance = ~config->seed;
     self->bus_left = SIZE_MAX;
     self->next_conn = 1000;
     self->options = options_json(config->options, config->option_count);

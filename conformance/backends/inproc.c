@@ -8,7 +8,8 @@
  * with the same seed is the same run.  What may never happen: an endless settle(), hence the bound on its rounds.
  *
  * It is no kinder than a kernel may be.  The endpoint is told the time when its own deadline() is due or something comes
- * from outside, and at no other moment: a timer that deadline() forgets is late.
+ * from outside, and at no other moment: a timer that deadline() forgets is late.  By chance a part of what is offered is
+ * taken, and a part of what a program wrote is given; bus and streams have their turns in any order.
  */
 #include "backends/inproc.h"
 
@@ -19,8 +20,33 @@
 
 #define MAX_ROUNDS 200000
 #define TAKE_MAX   65536 /* of a stream at once, as a socket would */
+#define FEW        64
 #define MAX_ACTIONS                                                                                \
     4000 /* in a row: some for each pair and client, and what one call logs and answers */
+
+uint64_t vpc_inproc_draw(uint64_t *state)
+{
+    uint64_t x = *state += 0x9e3779b97f4a7c15;
+
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+    x = (x ^ x >> 27) * 0x94d049bb133111eb;
+    return x ^ x >> 31;
+}
+
+/* How many of n octets go at once: half of the time all, else some, or few. */
+static size_t part_of(struct inproc *self, size_t n)
+{
+    uint64_t chance = vpc_inproc_draw(&self->chance);
+
+    switch (n > 0 ? chance % 4 : 0) {
+    case 2:
+        return 1 + (size_t)(chance / 4) % n;
+    case 3:
+        return 1 + (size_t)(chance / 4) % (n < FEW ? n : FEW);
+    default:
+        return n;
+    }
+}
 
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size)
@@ -215,7 +241,7 @@ static bool take_bus(struct inproc *self)
     if (!self->listening || self->bus_left == 0)
         return false;
     SUBJECT(self, n = self->abi->bus_output(self->endpoint, &octets));
-    n = take_of(n, &self->bus_left);
+    n = take_of(part_of(self, n), &self->bus_left);
     if (n == 0)
         return false;
     vpc_inproc_tell(self, VPC_SEEN_BUS_OCTETS, 0, 0, octets, n);
@@ -238,7 +264,7 @@ static bool take_stream(struct inproc *self, struct local *local)
         SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
         return true;
     }
-    n = take_of(n < TAKE_MAX ? n : TAKE_MAX, &local->left);
+    n = take_of(part_of(self, n < TAKE_MAX ? n : TAKE_MAX), &local->left);
     vpc_inproc_tell(self, VPC_SEEN_LOCAL_OCTETS, local->conn, 0, octets, n);
     SUBJECT(self, self->abi->stream_sent(self->endpoint, local->stream, n));
     return true;
@@ -256,7 +282,7 @@ static bool tell_gone(struct inproc *self, struct local *local)
 
 static bool feed_stream(struct inproc *self, struct local *local)
 {
-    size_t waiting = vpc_buffer_size(&local->out), room, took;
+    size_t waiting = vpc_buffer_size(&local->out), room, part, took;
 
     if (local->state != LOCAL_OPEN || local->eof_told)
         return false;
@@ -264,9 +290,10 @@ static bool feed_stream(struct inproc *self, struct local *local)
         SUBJECT(self, room = self->abi->stream_room(self->endpoint, local->stream));
         if (room == 0)
             return tell_gone(self, local);
+        part = part_of(self, waiting);
         SUBJECT(self, took = self->abi->stream_input(self->endpoint, local->stream,
-                                                     vpc_buffer_head(&local->out), waiting));
-        vpc_buffer_drop(&local->out, took > waiting ? waiting : took);
+                                                     vpc_buffer_head(&local->out), part));
+        vpc_buffer_drop(&local->out, took > part ? part : took);
         return took > 0;
     }
     if (!local->shut && !local->closed && !local->hung_up)
@@ -299,13 +326,32 @@ static bool settle_local(struct inproc *self, struct local *local)
 {
     bool (*const parts[])(struct inproc *, struct local *) = {answer_connect, take_stream,
                                                               feed_stream};
+    size_t first = (size_t)vpc_inproc_draw(&self->chance) % 3;
     bool moved = false;
 
     for (size_t i = 0; i < 3; i++) {
-        if (parts[i](self, local)) {
+        if (parts[(first + i) % 3](self, local)) {
             moved = true;
             take_actions(self);
         }
+    }
+    return moved;
+}
+
+/* The bus and each stream once, from any of them on. */
+static bool settle_each(struct inproc *self)
+{
+    size_t first = (size_t)(vpc_inproc_draw(&self->chance) % (self->local_count + 1));
+    size_t count = self->local_count + 1;
+    bool moved = take_actions(self);
+
+    for (size_t i = 0; i < count; i++) {
+        size_t turn = (first + i) % count;
+
+        if (turn < count - 1)
+            moved |= settle_local(self, self->locals[turn]);
+        else if (take_bus(self))
+            moved = true;
     }
     return moved;
 }
@@ -335,10 +381,6 @@ void vpc_inproc_settle(struct inproc *self)
             never_rests(self, "it never comes to rest at one moment");
             return;
         }
-        moved = take_actions(self);
-        if (take_bus(self))
-            moved = true;
-        for (size_t i = 0; i < self->local_count; i++)
-            moved |= settle_local(self, self->locals[i]);
+        moved = settle_each(self);
     }
 }

@@ -36,7 +36,8 @@ struct inproc {
     char *options;
     uint64_t now;
     uint64_t told; /* the time that the endpoint knows */
-    uint64_t random;
+    uint64_t random; /* the endpoint's */
+    uint64_t chance; /* what comes first, and how much of it */
     uint64_t wakes; /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
     char *taken;     /* the full name of a pipe that another virtual machine has, or NULL */
@@ -59,6 +60,8 @@ struct inproc {
 
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size);
+/* The next number of a sequence. */
+uint64_t vpc_inproc_draw(uint64_t *state);
 /* The local connection that is open under that number, or NULL. */
 struct local *vpc_inproc_conn(struct inproc *self, int conn);
 /* The subject ends the connection; the local program sees a reset or an orderly end. */

@@ -10,11 +10,18 @@ static bool is(const struct vpc_frame *frame, const char *name)
     return strcmp(frame->message->name, name) == 0;
 }
 
-static bool actual_of(const struct vpc_received *received, const struct vpc_arg *arg,
-                      uint64_t *actual)
+/* The offset of DATA is that of the first byte of the step, in whichever frame that came. */
+static bool actual_of(const struct vpc_run *run, const struct vpc_received *received,
+                      const struct vpc_arg *arg, uint64_t *actual)
 {
     *actual = arg->name == VPC_KEY_CHANNEL ? received->frame.channel : received->frame.pads;
-    return arg->name != VPC_KEY_FIELD || vpc_field_get(&received->frame, arg->field, actual);
+    if (arg->name != VPC_KEY_FIELD)
+        return true;
+    if (!vpc_field_get(&received->frame, arg->field, actual))
+        return false;
+    if (is(&received->frame, "DATA") && strcmp(arg->key, "offset") == 0)
+        *actual += received->consumed - run->progress->compared;
+    return true;
 }
 
 /* What the step asks of the frame itself, and not of its bytes or its place. */
@@ -42,7 +49,7 @@ static bool arg_matches(struct vpc_run *run, const struct vpc_arg *arg,
 
     if (arg->field && vpc_field_get_text(&received->frame, arg->field, text))
         return (strcmp(text, arg->value) == 0) != arg->differs;
-    if (!actual_of(received, arg, &actual))
+    if (!actual_of(run, received, arg, &actual))
         return false;
     if (run->tester.role == VPC_FROM_HOST && arg->field && strcmp(arg->key, "port") == 0)
         return true;
@@ -66,7 +73,7 @@ static void take_variables(struct vpc_run *run, const struct vpc_step *step,
         const struct vpc_arg *arg = &step->args[i];
         uint64_t actual;
 
-        if (asks_frame(arg) && !vpc_known(run, arg) && actual_of(received, arg, &actual))
+        if (asks_frame(arg) && !vpc_known(run, arg) && actual_of(run, received, arg, &actual))
             vpc_set_variable(run, arg->variable, actual);
     }
 }

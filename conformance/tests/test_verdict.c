@@ -335,6 +335,19 @@ Test(verdict, an_answer_has_its_request_s_id)
     expect_of("number-ids", HEAD RAW_QUERY, "control", VPC_FAIL, "CTL-2");
 }
 
+Test(verdict, an_offset_is_that_of_the_first_byte)
+{
+    const char *four =
+        HEAD OPENED "bus < opened\nbus < data channel=2 offset=0 text=\"\\0\\0\\0\\0\"\n";
+    char *good = vpc_format("%sbus < data channel=2 offset=4 text=\"\\0\\0\\0\\0\"\n", four);
+    char *bad = vpc_format("%sbus < data channel=2 offset=0 text=\"\\0\\0\\0\\0\"\n", four);
+
+    expect("", good, VPC_PASS, NULL);
+    expect("", bad, VPC_FAIL, NULL);
+    free(good);
+    free(bad);
+}
+
 Test(verdict, times_are_those_of_the_clock)
 {
     const char *script = HEAD "bus up\nwait 2s\nbus down\n";
