@@ -152,6 +152,14 @@ check-interop: $(BUILD)/vpc-conform $(BUILD)/vpc-host $(BUILD)/vpc-guest
 mutants: all ## judge faulty copies of the reference: the mutation score (python3)
 	@$(CONFORM)/mutants/judge $(MUTANTS) --report $(BUILD)/mutants.md $(BUILD)
 
+# Every place of the reference that can be changed, one at a time (mutants/README.md).  MUTATE has the options: a sample, files, minutes.
+.PHONY: mutate check-mutate
+mutate: $(BUILD)/vpc-conform $(GENERATED)/made ## change the reference everywhere, one place at a time (tools/setup --for mutate)
+	@$(CONFORM)/mutants/systematic/mutate $(MUTATE) $(BUILD)
+
+check-mutate: ## look at the tool of make mutate itself
+	@$(CONFORM)/mutants/systematic/check-rewrite
+
 .SECONDARY: $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c) $(CONFORM_TESTS:%=%.o)
 
 -include $(wildcard $(CONFORM_OBJ)/*.d $(CONFORM_OBJ)/*/*.d)
