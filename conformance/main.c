@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/places.h"
 #include "document/embedded.h"
+#include "report/failure.h"
 
 static const struct {
     const char *name;
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
     suite->spec = spec;
     suite->seed = 1;
     suite->out = "vpc-conform.out";
+    suite->keep = vpc_failure_keep;
     suite->build = places.build;
     suite->guest_dir = places.guest_dir;
     suite->guest_image = places.guest_image;

@@ -4,7 +4,7 @@ CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
 CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record interop alter
-CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c verdict.c clean.c) $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
+CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c verdict.c clean.c files.c) $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
@@ -38,7 +38,7 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec fields vectors entry_order entry_relay script language values generate descriptor machine verdict report record shrink)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec fields vectors entry_order entry_relay script language values files generate descriptor machine verdict report record shrink)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c

@@ -32,7 +32,7 @@ FUZZ_SRC_frame     := $(FUZZ_PROTO)
 FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
 FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_blocks.c script/script_forms.c script/script_values.c document/table.c document/spec.c \
-                      document/entry.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
+                      document/entry.c files.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
@@ -49,7 +49,7 @@ FUZZ_REPLAY_frame     := $(LIBVPCBUS)
 FUZZ_REPLAY_session   := $(LIBVPCBUS)
 FUZZ_REPLAY_pair      := $(LIBVPCBUS)
 FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script/script.o script/script_blocks.o script/script_forms.o script/script_values.o script/script.rl.o document/table.o \
-                         document/spec.o document/entry.o document/embedded.o memory.o)
+                         document/spec.o document/entry.o document/embedded.o files.o memory.o)
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
 

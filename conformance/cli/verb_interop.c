@@ -5,6 +5,7 @@
 
 #include "backends/adapter.h"
 #include "cli/cli.h"
+#include "files.h"
 #include "interop/interop.h"
 
 static const char *what_is_wrong(const struct vpc_settings *settings, char **words)
@@ -28,22 +29,21 @@ static const char *what_is_wrong(const struct vpc_settings *settings, char **wor
                : "interop needs --implementation FILE of a host and of a guest";
 }
 
+static void write_text(FILE *out, const void *matrix)
+{
+    vpc_interop_write(matrix, out);
+}
+
+static void write_json(FILE *out, const void *matrix)
+{
+    json_dumpf(matrix, out, JSON_INDENT(1));
+    fputc('\n', out);
+}
+
 static bool write_to(const json_t *matrix, bool as_json, const char *path)
 {
-    bool standard = strcmp(path, "-") == 0, bad = false;
-    FILE *out = standard ? stdout : fopen(path, "we");
-
-    if (out) {
-        if (as_json)
-            bad = json_dumpf(matrix, out, JSON_INDENT(1)) != 0 || fputc('\n', out) == EOF;
-        else
-            vpc_interop_write(matrix, out);
-        bad |= fflush(out) != 0 || ferror(out);
-        if (!standard && fclose(out) != 0)
-            bad = true;
-        if (!bad)
-            return true;
-    }
+    if (vpc_file_write(path, as_json ? write_json : write_text, matrix))
+        return true;
     vpc_complain(vpc_format("%s: the report can not be written: %s", path, strerror(errno)));
     return false;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* vpc-conform shrink FOLDER: of a failure's folder (verdicts/failure.h). */
+/* vpc-conform shrink FOLDER: of a failure's folder (report/failure.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "verdicts/failure.h"
+#include "files.h"
+#include "report/failure.h"
 #include "verdicts/prepare.h"
 #include "verdicts/shrink.h"
 
@@ -19,20 +20,6 @@ struct work {
     struct vpc_result result;  /* of the run that shrinking starts from */
     struct vpc_shrink shrink;
 };
-
-static char *whole_file(const char *path)
-{
-    struct vpc_buffer text = {0};
-    FILE *file = fopen(path, "re");
-    int c;
-
-    while (file && (c = fgetc(file)) != EOF)
-        vpc_buffer_fill(&text, (uint8_t)c, 1);
-    if (file)
-        fclose(file);
-    vpc_buffer_fill(&text, 0, 1);
-    return (char *)text.data;
-}
 
 static void show(const struct vpc_shrink *shrink, size_t lines)
 {
@@ -56,7 +43,7 @@ static bool load(struct work *work, char **error)
         return false;
     work->shrink.good = suite->implementation_count > 1 ? suite->implementations[0] : NULL;
     suite->seed = work->failure.seed;
-    work->text = whole_file(work->failure.script);
+    work->text = vpc_file_read(work->failure.script);
     work->script = vpc_script_load(work->failure.script, suite->table, suite->spec, error);
     return work->script != NULL;
 }
@@ -113,11 +100,8 @@ static int write_result(struct work *work, const char *text)
 {
     const struct vpc_suite_run *run = &work->shrink.run;
     char *path = vpc_format("%s/shrunk.vpcs", work->folder);
-    FILE *file = fopen(path, "we");
-    bool good = file && fputs(text, file) >= 0;
+    bool good = vpc_file_write_text(path, text);
 
-    if (file && fclose(file) != 0)
-        good = false;
     if (good)
         printf("%s\n%s: %zu tries; again: %s run --implementation %s --backend %s --split %s "
                "--seed %llu %s\n",

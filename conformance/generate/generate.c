@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "files.h"
 #include "memory.h"
 
 /* Makes the folder and those above it, as far as they are missing. */
@@ -65,7 +66,7 @@ void vpc_gen(struct vpc_generator *generator, const char *format, ...)
 
 void vpc_gen_end(struct vpc_generator *generator)
 {
-    if (fclose(generator->file) != 0)
+    if (!vpc_file_close(generator->file))
         fail(generator, "written", generator->dir);
     generator->file = NULL;
     generator->count++;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clean.h"
+#include "files.h"
 #include "report/document.h"
 #include "report/report.h"
 
@@ -89,25 +90,10 @@ static json_t *implementations_json(const struct vpc_suite *suite)
     return all;
 }
 
-static char *whole_file(const char *path)
-{
-    struct vpc_buffer text = {0};
-    FILE *file = fopen(path, "re");
-    char part[4096];
-    size_t n;
-
-    while (file && (n = fread(part, 1, sizeof(part), file)) > 0)
-        vpc_buffer_add(&text, part, n);
-    if (file)
-        fclose(file);
-    vpc_buffer_fill(&text, 0, 1);
-    return (char *)text.data;
-}
-
 static json_t *scenario_json(const struct vpc_script *script)
 {
     json_t *covers = json_array();
-    char *text = whole_file(script->path), *folder = vpc_folder_of(script);
+    char *text = vpc_file_read(script->path), *folder = vpc_folder_of(script);
     json_t *json;
 
     for (size_t i = 0; i < script->cover_count; i++)

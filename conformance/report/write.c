@@ -3,25 +3,29 @@
 #include <errno.h>
 #include <string.h>
 
+#include "files.h"
 #include "report/report.h"
+
+struct writing {
+    const struct vpc_suite *suite;
+    vpc_report_fn *fn;
+};
+
+static void write_report(FILE *out, const void *user)
+{
+    const struct writing *writing = user;
+
+    writing->fn(writing->suite, out);
+}
 
 bool vpc_report_write(const struct vpc_suite *suite, vpc_report_fn *fn, const char *path,
                       char **error)
 {
-    bool standard = strcmp(path, "-") == 0, bad;
-    FILE *out = standard ? stdout : fopen(path, "we");
+    const struct writing writing = {suite, fn};
 
-    if (out) {
-        errno = 0;
-        fn(suite, out);
-        bad = fflush(out) != 0 || ferror(out);
-        if (!standard && fclose(out) != 0)
-            bad = true;
-        if (!bad)
-            return true;
-    }
-    *error =
-        vpc_format("%s: the report can not be written: %s", standard ? "standard output" : path,
-                   errno ? strerror(errno) : "a part of it is lost");
+    if (vpc_file_write(path, write_report, &writing))
+        return true;
+    *error = vpc_format("%s: the report can not be written: %s",
+                        strcmp(path, "-") == 0 ? "standard output" : path, strerror(errno));
     return false;
 }

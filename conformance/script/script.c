@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "files.h"
 #include "memory.h"
 #include "script/script_forms.h"
 #include "script/script_loader.h"
@@ -557,19 +558,12 @@ struct vpc_script *vpc_script_load(const char *path, const struct vpc_table *tab
                                    const struct vpc_spec *spec, char **error)
 {
     struct vpc_script *script;
-    FILE *file = fopen(path, "re");
-    char *text = NULL;
-    size_t room = 0;
+    char *text = vpc_file_read(path);
 
-    if (file == NULL) {
+    if (text == NULL) {
         *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
         return NULL;
     }
-    if (getdelim(&text, &room, '\0', file) < 0) {
-        free(text);
-        text = vpc_copy("");
-    }
-    fclose(file);
     script = vpc_script_parse(path, text, table, spec, error);
     free(text);
     return script;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "document/embedded.h"
-#include "verdicts/failure.h"
+#include "report/failure.h"
 #include "verdicts/shrink.h"
 
 static struct vpc_suite suite;
@@ -34,6 +34,7 @@ static void set_up(void)
                                .seed = 3,
                                .build = VPC_TEST_DIR,
                                .out = "out",
+                               .keep = vpc_failure_keep,
                                .program = "vpc-conform",
                                .splits = {VPC_SPLIT_RANDOM},
                                .split_count = 1,

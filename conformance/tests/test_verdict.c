@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "document/embedded.h"
+#include "report/failure.h"
 #include "report/report.h"
 #include "verdicts/coverage.h"
 #include "verdicts/suite.h"
@@ -68,6 +69,7 @@ static void run(struct vpc_suite *suite, const char *script, const char *feature
                                 .seed = 3,
                                 .build = VPC_TEST_DIR,
                                 .out = dir,
+                                .keep = vpc_failure_keep,
                                 .program = "vpc-conform",
                                 .backends = {&vpc_backend_inproc},
                                 .backend_count = 1};

@@ -16,7 +16,6 @@
 
 #include "backends/machine.h"
 #include "verdicts/attempt.h"
-#include "verdicts/failure.h"
 #include "verdicts/meter.h"
 #include "verdicts/prepare.h"
 
@@ -273,8 +272,8 @@ static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_me
     excuse(attempt);
     if (!comes_again(attempt->run)) {
         vpc_meter_ended(meter, attempt->run);
-        if (attempt->run->result.verdict != VPC_PASS && !vpc_jobs_interrupted(jobs))
-            vpc_failure_keep(suite, attempt->run, attempt->dir);
+        if (attempt->run->result.verdict != VPC_PASS && suite->keep && !vpc_jobs_interrupted(jobs))
+            suite->keep(suite, attempt->run, attempt->dir);
     }
     vpc_buffer_free(&end.text);
     vpc_attempt_end(attempt);

@@ -34,6 +34,11 @@ struct vpc_prepared {
     char *error; /* why there is none */
 };
 
+struct vpc_suite;
+
+/* Keeps what a failed run left in its folder.  False: suite->trouble says what could not be kept. */
+typedef bool vpc_keep_fn(struct vpc_suite *suite, struct vpc_suite_run *run, const char *dir);
+
 struct vpc_suite {
     const struct vpc_table *table;
     const struct vpc_spec *spec;
@@ -58,6 +63,7 @@ struct vpc_suite {
     size_t jobs;                   /* runs at once; 0: 1 */
     int limit_ms;                  /* of one run, in real time; 0: two minutes */
     int interrupted;               /* by this signal, after the run */
+    vpc_keep_fn *keep;             /* NULL: nothing is kept */
     const char *out;               /* where failures go */
     const char *program;
     bool progress;

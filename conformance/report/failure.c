@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See failure.h. */
-#include "verdicts/failure.h"
+#include "report/failure.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,55 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/folder.h"
 #include "clean.h"
+#include "files.h"
 #include "report/report.h"
-#include "verdicts/attempt.h"
 
-/* ---- small files -------------------------------------------------------------------------------------------------- */
+#define COPY_MAX (64u << 20) /* octets of what a subject may have written */
 
-/* Closes a file that was written; false with errno when a part of it is not there. */
-static bool close_written(FILE *file)
-{
-    bool bad = ferror(file) != 0;
-
-    errno = bad ? ENOSPC : 0;
-    return fclose(file) == 0 && !bad;
-}
-
-static bool copy_file(const char *from, const char *to)
-{
-    FILE *in = fopen(from, "re"), *out = in ? fopen(to, "we") : NULL;
-    char part[8192];
-    size_t n;
-    bool good = in == NULL || out != NULL; /* what is not there need not be copied */
-
-    while (out && (n = fread(part, 1, sizeof(part), in)) > 0)
-        fwrite(part, 1, n, out);
-    if (in)
-        fclose(in);
-    if (out)
-        good = close_written(out);
-    return good;
-}
-
-static bool copy_into(const char *folder, const char *dir, const char *name)
-{
-    char *from = vpc_format("%s/%s", dir, name), *to = vpc_format("%s/%s", folder, name);
-    bool good = copy_file(from, to);
-
-    free(from);
-    free(to);
-    return good;
-}
-
-static FILE *open_in(const char *folder, const char *name)
-{
-    char *path = vpc_format("%s/%s", folder, name);
-    FILE *file = fopen(path, "we");
-
-    free(path);
-    return file;
-}
+/* What the files of a folder are made of. */
+struct failed {
+    const struct vpc_suite *suite;
+    const struct vpc_suite_run *run;
+};
 
 /* ---- what is written ---------------------------------------------------------------------------------------------- */
 
@@ -73,61 +36,51 @@ static void write_quoted(const char *word, FILE *out)
     fputc('\'', out);
 }
 
-static bool write_repeat(const struct vpc_suite *suite, const struct vpc_suite_run *run)
+static void write_repeat(FILE *file, const void *user)
 {
-    char *cwd = getcwd(NULL, 0), *path = vpc_format("%s/repeat.sh", run->folder);
-    FILE *file = fopen(path, "we");
-    bool good = file != NULL;
+    const struct failed *failed = user;
+    const struct vpc_suite *suite = failed->suite;
+    const struct vpc_suite_run *run = failed->run;
+    char *cwd = getcwd(NULL, 0);
 
-    if (file) {
-        fputs("#!/bin/sh\n# Does this run again.\nscript=$(cd \"$(dirname \"$0\")\" && pwd)\ncd",
-              file);
-        write_quoted(cwd ? cwd : ".", file);
-        fputs(" || exit 70\nexec", file);
-        write_quoted(suite->program, file);
-        fputs(" run --implementation", file);
-        write_quoted(run->implementation->path, file);
-        fprintf(file, " --backend %s --split %s --seed %llu", run->backend->name,
-                vpc_split_name(run->split), (unsigned long long)suite->seed);
-        fprintf(file, " --limit %d", suite->limit_ms / 1000);
-        if (run->initrd) {
-            fputs(" --guest-dir", file);
-            write_quoted(suite->guest_dir, file);
-        }
-        fprintf(file, " --out \"$script/again\" \"$@\" \"$script/%s.vpcs\"\n", run->script->name);
-        fchmod(fileno(file), 0755);
-        good = close_written(file);
+    fputs("#!/bin/sh\n# Does this run again.\nscript=$(cd \"$(dirname \"$0\")\" && pwd)\ncd", file);
+    write_quoted(cwd ? cwd : ".", file);
+    fputs(" || exit 70\nexec", file);
+    write_quoted(suite->program, file);
+    fputs(" run --implementation", file);
+    write_quoted(run->implementation->path, file);
+    fprintf(file, " --backend %s --split %s --seed %llu", run->backend->name,
+            vpc_split_name(run->split), (unsigned long long)suite->seed);
+    fprintf(file, " --limit %d", suite->limit_ms / 1000);
+    if (run->initrd) {
+        fputs(" --guest-dir", file);
+        write_quoted(suite->guest_dir, file);
     }
-    free(path);
+    fprintf(file, " --out \"$script/again\" \"$@\" \"$script/%s.vpcs\"\n", run->script->name);
+    fchmod(fileno(file), 0755);
     free(cwd);
-    return good;
 }
 
-static bool write_json(const struct vpc_suite *suite, const struct vpc_suite_run *run)
+static void write_json(FILE *file, const void *user)
 {
-    char *path = vpc_format("%s/run.json", run->folder);
+    const struct failed *failed = user;
+    const struct vpc_suite_run *run = failed->run;
     json_t *json = vpc_report_run_json(run);
     char *script = vpc_format("%s.vpcs", run->script->name);
-    bool good;
 
-    json_object_set_new(json, "seed", json_integer((json_int_t)suite->seed));
+    json_object_set_new(json, "seed", json_integer((json_int_t)failed->suite->seed));
     json_object_set_new(json, "descriptor", vpc_json_text(run->implementation->path));
     json_object_set_new(json, "script", vpc_json_text(script));
-    good = json_dump_file(json, path, JSON_INDENT(1)) == 0;
+    json_dumpf(json, file, JSON_INDENT(1));
     json_decref(json);
     free(script);
-    free(path);
-    return good;
 }
 
-static bool write_text(const struct vpc_suite *suite, const struct vpc_suite_run *run)
+static void write_text(FILE *file, const void *user)
 {
-    FILE *file = open_in(run->folder, "result.txt");
+    const struct failed *failed = user;
 
-    if (file == NULL)
-        return false;
-    vpc_report_detail(suite, run, file);
-    return close_written(file);
+    vpc_report_detail(failed->suite, failed->run, file);
 }
 
 /* ---- the folder --------------------------------------------------------------------------------------------------- */
@@ -165,22 +118,68 @@ static bool make_folder(const struct vpc_suite *suite, struct vpc_suite_run *run
     return good;
 }
 
-static bool fill(const struct vpc_suite *suite, const struct vpc_suite_run *run, const char *dir)
+static bool write_in(const struct failed *failed, const char *name, vpc_write_fn *write)
 {
-    static const char *const kept[] = {"trace.txt", "trace.pcapng", "trace.pcapng.old",
-                                       "subject.log", "subject.out"};
-    char *script = vpc_format("%s/%s.vpcs", run->folder, run->script->name);
-    bool good = copy_file(run->script->path, script);
+    char *path = vpc_format("%s/%s", failed->run->folder, name);
+    bool good = vpc_file_write(path, write, failed);
 
-    for (size_t i = 0; good && i < sizeof(kept) / sizeof(kept[0]); i++)
-        good = copy_into(run->folder, dir, kept[i]);
-    free(script);
-    return good && write_repeat(suite, run) && write_json(suite, run) && write_text(suite, run);
+    free(path);
+    return good;
+}
+
+static bool copy_in(const struct failed *failed, const char *from, const char *name, uint64_t max)
+{
+    char *path = vpc_format("%s/%s", failed->run->folder, name);
+    bool good = vpc_file_copy(from, path, max);
+
+    free(path);
+    return good;
+}
+
+static bool copy_script(const struct failed *failed)
+{
+    const struct vpc_script *script = failed->run->script;
+    char *path = vpc_format("%s/%s.vpcs", failed->run->folder, script->name);
+    char *text = vpc_file_read(script->path);
+    bool good = text && vpc_file_write_text(path, text);
+
+    free(text);
+    free(path);
+    return good;
+}
+
+static bool copy_kept(const struct failed *failed, const char *dir)
+{
+    static const struct {
+        const char *name;
+        uint64_t max;
+    } kept[] = {{"trace.txt", UINT64_MAX},
+                {"trace.pcapng", UINT64_MAX},
+                {"trace.pcapng.old", UINT64_MAX},
+                {"subject.log", COPY_MAX},
+                {"subject.out", COPY_MAX}};
+    bool good = true;
+
+    for (size_t i = 0; good && i < sizeof(kept) / sizeof(kept[0]); i++) {
+        char *from = vpc_format("%s/%s", dir, kept[i].name);
+
+        good = copy_in(failed, from, kept[i].name, kept[i].max);
+        free(from);
+    }
+    return good;
+}
+
+static bool fill(const struct failed *failed, const char *dir)
+{
+    return copy_script(failed) && copy_kept(failed, dir) &&
+           write_in(failed, "repeat.sh", write_repeat) &&
+           write_in(failed, "run.json", write_json) && write_in(failed, "result.txt", write_text);
 }
 
 bool vpc_failure_keep(struct vpc_suite *suite, struct vpc_suite_run *run, const char *dir)
 {
-    bool good = make_folder(suite, run) && fill(suite, run, dir);
+    const struct failed failed = {suite, run};
+    bool good = make_folder(suite, run) && fill(&failed, dir);
 
     if (!good && suite->trouble == NULL)
         suite->trouble =

@@ -11,15 +11,15 @@
  *   trace.txt      what happened, line by line
  *   trace.pcapng   the bus (spec/TRACE.md)
  *   subject.log    the event log and
- *   subject.out    the output of the subject, where there are any
+ *   subject.out    the output of the subject, where there are any; their first 64 MiB
  */
 #ifndef VPC_CONFORM_FAILURE_H
 #define VPC_CONFORM_FAILURE_H
 
 #include "verdicts/suite.h"
 
-/* Makes it from the run's temporary folder and sets run->folder.  False: suite->trouble says what could not be kept. */
-bool vpc_failure_keep(struct vpc_suite *suite, struct vpc_suite_run *run, const char *dir);
+/* Makes it from the run's temporary folder and sets run->folder; a suite's keep(). */
+vpc_keep_fn vpc_failure_keep;
 
 /* A folder's run.json, read again; texts belong to the value. */
 struct vpc_failure {

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* See files.h. */
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+char *vpc_file_read(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t room = 0;
+    int error;
+
+    if (file == NULL)
+        return NULL;
+    errno = 0;
+    if (getdelim(&text, &room, '\0', file) < 0) {
+        error = errno;
+        free(text);
+        text = ferror(file) ? NULL : vpc_copy("");
+        errno = error;
+    }
+    error = errno;
+    fclose(file);
+    errno = error;
+    return text;
+}
+
+/* False when a part of what was written is not there.  The stream stays open. */
+static bool is_written(FILE *out)
+{
+    errno = 0;
+    if (fflush(out) == 0 && !ferror(out))
+        return true;
+    errno = errno ? errno : EIO;
+    return false;
+}
+
+bool vpc_file_close(FILE *out)
+{
+    bool good = is_written(out);
+    int error = errno;
+
+    if (fclose(out) != 0 && good)
+        return false;
+    errno = error;
+    return good;
+}
+
+bool vpc_file_write(const char *path, vpc_write_fn *write, const void *user)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *out = standard ? stdout : fopen(path, "we");
+
+    if (out == NULL)
+        return false;
+    write(out, user);
+    return standard ? is_written(out) : vpc_file_close(out);
+}
+
+static void write_text(FILE *out, const void *text)
+{
+    fputs(text, out);
+}
+
+bool vpc_file_write_text(const char *path, const char *text)
+{
+    return vpc_file_write(path, write_text, text);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------------------------- */
+
+/* A regular file, opened without waiting; -1. */
+static int open_regular(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat stat;
+
+    if (fd < 0 || (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct copy {
+    int fd;
+    uint64_t max;
+    int error; /* of reading */
+};
+
+static void write_copy(FILE *out, const void *user)
+{
+    struct copy *copy = *(struct copy *const *)user;
+    char part[65536];
+    ssize_t n = 1;
+
+    for (uint64_t left = copy->max; left > 0 && n > 0; left -= (uint64_t)n) {
+        n = read(copy->fd, part, left < sizeof(part) ? left : sizeof(part));
+        if (n < 0)
+            break;
+        fwrite(part, 1, (size_t)n, out);
+    }
+    copy->error = n < 0 ? errno : 0;
+}
+
+bool vpc_file_copy(const char *from, const char *to, uint64_t max)
+{
+    struct copy copy = {open_regular(from), max, 0}, *const user = &copy;
+    bool good;
+    int error;
+
+    if (copy.fd < 0)
+        return true;
+    good = vpc_file_write(to, write_copy, &user);
+    error = copy.error ? copy.error : errno;
+    close(copy.fd);
+    errno = error;
+    return good && !copy.error;
+}

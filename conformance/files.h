@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whole files, read and written in one go.
+ *
+ * Errors: errno says why.  A file that could not be written whole is an error; what there is of it stays.
+ */
+#ifndef VPC_CONFORM_FILES_H
+#define VPC_CONFORM_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The text of a file up to its first NUL, the caller's; NULL. */
+char *vpc_file_read(const char *path);
+
+typedef void vpc_write_fn(FILE *out, const void *user);
+/* What write() says becomes the file, or goes to standard output for "-". */
+bool vpc_file_write(const char *path, vpc_write_fn *write, const void *user);
+/* Closes a file that was written. */
+bool vpc_file_close(FILE *out);
+/* The same as vpc_file_write(), of a text. */
+bool vpc_file_write_text(const char *path, const char *text);
+
+/*
+ * Copies a file which a stranger may have put there: no link is followed, only a regular file is opened, and at most max
+ * octets of it are taken.  What is not there, or is no such file, is no error: there is no copy then.
+ */
+bool vpc_file_copy(const char *from, const char *to, uint64_t max);
+
+#endif

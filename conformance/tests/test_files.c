@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Files read, written and copied whole, whoever put them there. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+
+static char dir[] = "/tmp/vpc-files-XXXXXX";
+
+static void set_up(void)
+{
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(chdir(dir), 0);
+}
+
+static void tear_down(void)
+{
+    static const char *const names[] = {"from", "to", "link"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        unlink(names[i]);
+    cr_expect_eq(rmdir(dir), 0);
+}
+
+TestSuite(files, .init = set_up, .fini = tear_down, .timeout = 10);
+
+static void expect_text(const char *path, const char *text)
+{
+    char *read = vpc_file_read(path);
+
+    cr_assert_not_null(read, "%s", path);
+    cr_expect_str_eq(read, text);
+    free(read);
+}
+
+Test(files, what_was_written_is_read)
+{
+    cr_assert(vpc_file_write_text("from", "one\ntwo\n"));
+    expect_text("from", "one\ntwo\n");
+    cr_assert(vpc_file_write_text("from", ""));
+    expect_text("from", "");
+}
+
+Test(files, what_can_not_be_is_said)
+{
+    cr_expect_null(vpc_file_read("no/such"));
+    cr_expect_eq(errno, ENOENT);
+    cr_expect_null(vpc_file_read("."));
+    cr_expect_eq(errno, EISDIR);
+    cr_expect_not(vpc_file_write_text("no/such", "x"));
+    cr_expect_eq(errno, ENOENT);
+    cr_expect_not(vpc_file_write_text("/dev/full", "x"));
+    cr_expect_eq(errno, ENOSPC);
+}
+
+Test(files, a_copy_has_no_more_than_the_limit)
+{
+    cr_assert(vpc_file_write_text("from", "0123456789"));
+    cr_expect(vpc_file_copy("from", "to", 100));
+    expect_text("to", "0123456789");
+    cr_expect(vpc_file_copy("from", "to", 4));
+    expect_text("to", "0123");
+    cr_expect_not(vpc_file_copy("from", "/dev/full", 4));
+    cr_expect_eq(errno, ENOSPC);
+}
+
+/* A subject may make its log anything: a link to what is not its own, a FIFO that nobody writes. */
+Test(files, only_a_regular_file_is_copied)
+{
+    cr_assert(vpc_file_write_text("from", "a secret"));
+    cr_assert_eq(symlink("from", "link"), 0);
+    cr_expect(vpc_file_copy("link", "to", 100));
+    cr_expect_eq(access("to", F_OK), -1, "a link was followed");
+    cr_assert_eq(unlink("link"), 0);
+    cr_assert_eq(mkfifo("link", 0600), 0);
+    cr_expect(vpc_file_copy("link", "to", 100));
+    cr_expect(vpc_file_copy("/dev/zero", "to", 100));
+    cr_expect(vpc_file_copy("no/such", "to", 100));
+    cr_expect_eq(access("to", F_OK), -1);
+}
