@@ -121,6 +121,15 @@ void vpc_monitor_sent(struct vpc_monitor *monitor, const void *octets, size_t n)
 
 /* ---- the subject's side ----------------------------------------------------------------------------------------------- */
 
+/* Of 64 random bits half are never those of another epoch, unless somebody draws fewer, counts, or goes by a clock. */
+static bool shares_half(const uint64_t *list, size_t count, uint64_t epoch)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] >> 32 == epoch >> 32 || (uint32_t)list[i] == (uint32_t)epoch)
+            return true;
+    return false;
+}
+
 static void check_epoch(struct vpc_monitor *monitor, uint64_t epoch)
 {
     if (epoch == monitor->epoch && !monitor->fresh)
@@ -131,6 +140,9 @@ static void check_epoch(struct vpc_monitor *monitor, uint64_t epoch)
     /* Of 64 random bits one half is all zero once in two thousand million times. */
     if (epoch >> 32 == 0 || (uint32_t)epoch == 0)
         vpc_monitor_breach(monitor, "SES-1", "the epoch %016llx was not drawn from 64 random bits",
+                           (unsigned long long)epoch);
+    else if (shares_half(monitor->epochs, monitor->epoch_count, epoch))
+        vpc_monitor_breach(monitor, "SES-1", "half of the epoch %016llx is that of an earlier one",
                            (unsigned long long)epoch);
     append(&monitor->epochs, &monitor->epoch_count, epoch);
     monitor->epoch = epoch;
