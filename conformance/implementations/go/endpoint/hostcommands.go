@@ -48,7 +48,7 @@ func (h *Host) startCommand(r *request) {
 		return
 	}
 	h.lastStream++
-	p := &Pair{pipe: c.hostName, port: wire.ParsePort(c.guestName), stream: h.lastStream, start: r,
+	p := &Pair{pipe: c.hostName, port: wire.ParsePort(c.guestName), portText: c.guestName, stream: h.lastStream, start: r,
 		answerBy: never, openBy: never}
 	if res, why := h.judge(c, p); res != sOK {
 		h.startFailed(p, res, why, 0)
@@ -167,6 +167,9 @@ func (h *Host) startFailed(p *Pair, res result, why string, errno uint32) {
 	fields := h.pairFields(p, Fields{"result": res.name, "hresult": hresult(res), "cause": why})
 	if p.port == 0 {
 		delete(fields, "port")
+	}
+	if p.port == 0 && p.portText != "" {
+		fields["port"] = p.portText
 	}
 	if p.pipe == "" {
 		delete(fields, "pipe")

@@ -12,6 +12,7 @@ import (
 type Pair struct {
 	h2g, g2h uint32
 	port     uint16
+	portText string // host: as it was given
 	pipe     string // host: the name as it was given
 	stream   uint32
 	send     *channel.Sender
