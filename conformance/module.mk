@@ -60,8 +60,12 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-coverage check-must-nots check-inproc check-product check-stall check-machine
-.PHONY: check-coverage check-must-nots check-inproc check-page check-product check-stall check-machine coverage-spec
+CHECKS += check-rooms check-coverage check-must-nots check-inproc check-product check-stall check-machine
+.PHONY: check-rooms check-coverage check-must-nots check-inproc check-page check-product check-stall check-machine coverage-spec
+
+# No include goes up, so there is no circle of rooms.
+check-rooms:
+	@$(CONFORM)/tests/check-rooms $(CONFORM)
 
 # Every MUST and every event has a scenario, or a reason.
 check-coverage: $(BUILD)/vpc-conform
