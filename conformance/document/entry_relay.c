@@ -236,8 +236,9 @@ const char *vpc_log_relay_breach(struct vpc_log_relay *relay, bool in_step, char
         }
         relay->session = event->session;
     }
-    memmove(relay->events, relay->events + judged,
-            (relay->event_count - judged) * sizeof(*relay->events));
+    if (judged > 0)
+        memmove(relay->events, relay->events + judged,
+                (relay->event_count - judged) * sizeof(*relay->events));
     relay->event_count -= judged;
     return breach;
 }
