@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "clean.h"
@@ -21,25 +22,47 @@ static json_t *text_json(const char *text)
     return json;
 }
 
+static bool write_all(int fd, const char *octets, size_t n)
+{
+    while (n > 0) {
+        ssize_t put = write(fd, octets, n);
+
+        if (put < 0 && errno != EINTR)
+            return false;
+        octets += put > 0 ? put : 0;
+        n -= put > 0 ? (size_t)put : 0;
+    }
+    return true;
+}
+
+/* In one piece: jansson would write each word by itself, a system call here and three in whoever reads. */
 static void send_result(int fd, const struct vpc_result *result)
 {
+    char *text;
     json_t *json = json_pack(
         "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
         result->line, "step", text_json(result->step), "expected", text_json(result->expected),
         "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
         text_json(result->trace), "ms", (json_int_t)result->ms);
 
-    json_dumpfd(json, fd, JSON_COMPACT);
+    text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
+    if (text == NULL || !write_all(fd, text, strlen(text)))
+        _exit(VPC_EXIT_HARNESS); /* no result is a harness error */
+    free(text);
 }
 
 static bool take_result(const struct vpc_buffer *text, struct vpc_result *result)
 {
     json_t *json = text->end ? json_loadb((const char *)text->data, text->end, 0, NULL) : NULL;
 
-    if (json == NULL)
+    json_int_t verdict = json_integer_value(json_object_get(json, "verdict"));
+
+    if (json == NULL || verdict < 0 || verdict >= VPC_VERDICT_COUNT) {
+        json_decref(json);
         return false;
-    result->verdict = (enum vpc_verdict)json_integer_value(json_object_get(json, "verdict"));
+    }
+    result->verdict = (enum vpc_verdict)verdict;
     result->line = (int)json_integer_value(json_object_get(json, "line"));
     result->ms = (uint64_t)json_integer_value(json_object_get(json, "ms"));
     result->step = vpc_copy(json_string_value(json_object_get(json, "step")));
@@ -52,6 +75,21 @@ static bool take_result(const struct vpc_buffer *text, struct vpc_result *result
 }
 
 /* ---- one run ------------------------------------------------------------------------------------------------------ */
+
+/* Zeroed memory that the next child shares with us; NULL with errno. */
+static volatile struct vpc_running *shared(void)
+{
+    void *memory = mmap(NULL, sizeof(struct vpc_running), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* No child from now on gets it. */
+static bool keep_to_us(volatile struct vpc_running *running)
+{
+    return madvise((void *)running, sizeof(*running), MADV_DONTFORK) == 0;
+}
 
 static void run_in_child(void *user, int fd)
 {
@@ -78,6 +116,8 @@ static void run_in_child(void *user, int fd)
     struct vpc_result result;
     FILE *file = fopen(trace, "we");
 
+    if (!keep_to_us(attempt->running))
+        _exit(VPC_EXIT_HARNESS);
     vpc_run(&config, &result, file);
     if (file)
         fclose(file);
@@ -87,15 +127,15 @@ static void run_in_child(void *user, int fd)
 }
 
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
-                                      struct vpc_suite_run *run,
-                                      volatile struct vpc_running *running, char **error)
+                                      struct vpc_suite_run *run, char **error)
 {
     struct vpc_attempt *attempt = vpc_alloc(sizeof(*attempt));
 
-    *attempt = (struct vpc_attempt){.suite = suite, .run = run, .running = running};
+    *attempt = (struct vpc_attempt){.suite = suite, .run = run, .running = shared()};
     if (vpc_folder_begin(&attempt->folder, error)) {
         attempt->dir = attempt->folder.path;
-        if (vpc_jobs_start(jobs, run_in_child, attempt))
+        if (attempt->running && vpc_jobs_start(jobs, run_in_child, attempt) &&
+            keep_to_us(attempt->running))
             return attempt;
         *error = vpc_format("a run can not be started: %s", strerror(errno));
     }
@@ -145,5 +185,7 @@ void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result 
 void vpc_attempt_end(struct vpc_attempt *attempt)
 {
     vpc_folder_end(&attempt->folder);
+    if (attempt->running)
+        munmap((void *)attempt->running, sizeof(*attempt->running));
     free(attempt);
 }

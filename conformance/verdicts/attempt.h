@@ -2,8 +2,9 @@
 /*
  * One run in a child process.
  *
- * The child writes its result as one JSON object into a pipe.  A child that ends without a result crashed: it is the
- * subject's fault if the subject's code ran in it (the flag in_subject below), else the harness's.
+ * The child writes its result as one JSON object into a pipe.  No code of the subject ever runs in it: a subject has a
+ * process of its own, which holds neither the pipe nor the memory below.  A child that ends without a result crashed: it is
+ * the subject's fault if the child waited for the subject (the flag in_subject below), else the harness's.
  */
 #ifndef VPC_CONFORM_ATTEMPT_H
 #define VPC_CONFORM_ATTEMPT_H
@@ -12,9 +13,9 @@
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
 
-/* What the child tells as it goes, in shared memory: it outlives a child that is killed. */
+/* What the child tells as it goes, in memory that it shares with us alone: it outlives a child that is killed. */
 struct vpc_running {
-    int in_subject; /* the subject's code runs in the child */
+    int in_subject; /* the child waits for the subject */
     int line;       /* of the step, or 0 */
 };
 
@@ -23,13 +24,12 @@ struct vpc_attempt {
     struct vpc_suite_run *run;
     struct vpc_folder folder; /* of the run */
     const char *dir;          /* its path */
-    volatile struct vpc_running *running;
+    volatile struct vpc_running *running; /* or NULL */
 };
 
-/* NULL with *error, the caller's, if the system can not.  running points to shared memory. */
+/* NULL with *error, the caller's, if the system can not. */
 struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *jobs,
-                                      struct vpc_suite_run *run,
-                                      volatile struct vpc_running *running, char **error);
+                                      struct vpc_suite_run *run, char **error);
 /* Fills the run's result from what the job said; the attempt's folder is still there. */
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end);
 /* Removes the folder and frees the attempt. */

@@ -12,7 +12,6 @@
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "backends/machine.h"
 #include "verdicts/attempt.h"
@@ -215,8 +214,7 @@ static char *missing_feature(const struct vpc_suite_run *run)
 }
 
 /* False when there is nothing to wait for. */
-static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run,
-                  volatile struct vpc_running *running)
+static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run)
 {
     char *missing = missing_feature(run), *error = NULL;
 
@@ -224,7 +222,7 @@ static bool begin(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_sui
         not_run(run, VPC_NOT_SUPPORTED, missing);
     else if (run->broken)
         not_run(run, VPC_HARNESS_ERROR, vpc_copy(run->broken));
-    else if (vpc_attempt_start(suite, jobs, run, running, &error))
+    else if (vpc_attempt_start(suite, jobs, run, &error))
         return true;
     else
         not_run(run, VPC_HARNESS_ERROR, error);
@@ -280,32 +278,18 @@ static void finish(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_me
 }
 
 /* False when there is nothing to wait for. */
-static bool begin_again(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run,
-                        volatile struct vpc_running *running)
+static bool begin_again(struct vpc_suite *suite, struct vpc_jobs *jobs, struct vpc_suite_run *run)
 {
     if (!vpc_jobs_interrupted(jobs))
-        return begin(suite, jobs, run, running);
+        return begin(suite, jobs, run);
     not_run(run, VPC_HARNESS_ERROR, vpc_copy("interrupted"));
     return false;
-}
-
-/* Zeroed memory that children share with us. */
-static volatile struct vpc_running *shared(size_t count)
-{
-    void *memory = mmap(NULL, count * sizeof(struct vpc_running), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (memory != MAP_FAILED)
-        return memory;
-    fputs("vpc-conform: no memory\n", stderr);
-    exit(VPC_EXIT_HARNESS);
 }
 
 /* Runs those from first on; with first_failure those that have not begun when one was bad are struck from the plan. */
 static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first)
 {
     size_t planned = suite->run_count, count = 0, i;
-    volatile struct vpc_running *running = shared(planned + 1);
     struct vpc_meter meter;
 
     vpc_meter_begin(&meter, suite);
@@ -315,7 +299,7 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
             continue;
         }
         vpc_meter_starts(&meter, &suite->runs[i]);
-        if (begin(suite, jobs, &suite->runs[i], running + i))
+        if (begin(suite, jobs, &suite->runs[i]))
             count++;
         else
             vpc_meter_ended(&meter, &suite->runs[i]);
@@ -326,10 +310,9 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
     for (; count > 0; count--)
         finish(suite, jobs, &meter);
     for (i = first; i < suite->run_count; i++)
-        if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i], running + i))
+        if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i]))
             finish(suite, jobs, &meter);
     suite->ms = vpc_meter_end(&meter);
-    munmap((void *)running, (planned + 1) * sizeof(*running));
 }
 
 void vpc_suite_run(struct vpc_suite *suite)
@@ -351,14 +334,13 @@ void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
                    const struct vpc_script *script, struct vpc_result *result)
 {
     struct vpc_jobs *jobs = vpc_jobs_begin(1, suite->limit_ms);
-    volatile struct vpc_running *running = shared(1);
     struct vpc_suite_run run = *like;
     struct vpc_job_result end = {0};
     struct vpc_attempt *attempt;
     char *error = NULL;
 
     run.script = script;
-    attempt = vpc_attempt_start(suite, jobs, &run, running, &error);
+    attempt = vpc_attempt_start(suite, jobs, &run, &error);
     run.result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR, .got = error};
     if (attempt && vpc_jobs_next(jobs, &end)) {
         vpc_attempt_judge(attempt, &end);
@@ -368,7 +350,6 @@ void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
     *result = run.result;
     suite->interrupted = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
-    munmap((void *)running, sizeof(*running));
 }
 
 void vpc_suite_free(struct vpc_suite *suite)
