@@ -47,7 +47,7 @@ $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c
 		-DVPC_SCENARIOS='"$(abspath $(CONFORM)/scenarios)"' -DVPC_EDITOR='"$(abspath tools/editor)"' -DVPC_MANUAL='"$(abspath $(CONFORM)/LANGUAGE.md)"' -DVPC_GOLDEN='"$(abspath $(CONFORM)/tests/golden)"' -DVPC_VECTORS='"$(abspath spec/vectors)"' -MMD -MP -c -o $@ $<
 
 # An endpoint that lies on demand: the harness must see it.
-CONFORM_FAKE := $(CONFORM)/tests/fake.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)
+CONFORM_FAKE := $(CONFORM)/tests/fake.c $(CONFORM)/tests/deeds.c $(addprefix $(CONFORM)/,codec/codec.c codec/decoder.c document/table.c memory.c)
 
 $(CONFORM_OBJ)/tests/fake.so: $(CONFORM_FAKE) $(CONFORM_OBJ)/document/embedded.o
 	@mkdir -p $(@D)
@@ -60,8 +60,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-rooms check-coverage check-must-nots check-inproc check-product check-stall check-machine
-.PHONY: check-rooms check-coverage check-must-nots check-inproc check-page check-product check-stall check-machine coverage-spec
+CHECKS += check-rooms check-coverage check-must-nots check-inproc check-product check-hostile check-stall check-machine
+.PHONY: check-rooms check-coverage check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
 
 # No include goes up, so there is no circle of rooms.
 check-rooms:
@@ -101,6 +101,10 @@ $(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c
 
 check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
 	@SAN=$(SAN) $(CONFORM)/tests/check-product $(BUILD)
+
+# Subjects that attack the harness: what each comes to, and that nothing of them stays.
+check-hostile: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
+	@SAN=$(SAN) $(CONFORM)/tests/check-hostile $(BUILD)
 
 check-stall: $(BUILD)/vpc-conform $(BUILD)/vpc-host
 	@$(CONFORM)/tests/check-stall $(BUILD)

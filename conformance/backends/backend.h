@@ -131,6 +131,8 @@ struct vpc_backend_ops {
     /* From now on the bus is there, or not; being connected is seen. */
     bool (*bus_listen)(struct vpc_backend *backend, bool on, char **error);
     void (*bus_send)(struct vpc_backend *backend, const void *octets, size_t n);
+    /* After the last piece of a burst: the subject gets what bus_send() took.  NULL: it had it at once. */
+    void (*bus_flush)(struct vpc_backend *backend);
     size_t (*bus_unsent)(struct vpc_backend *backend);
     void (*bus_read)(struct vpc_backend *backend, bool on);
     /* Reads so many octets more, then no more until bus_read() says so.  NULL: it can't be told. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The in-process backend's side towards the run; what moves is in inproc.c. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +10,6 @@
 static struct inproc *self_of(struct vpc_backend *backend)
 {
     return (struct inproc *)backend;
-}
-
-static uint64_t next_random(void *user)
-{
-    struct inproc *self = user;
-
-    return vpc_inproc_draw(&self->random);
 }
 
 /* ---- the interface ------------------------------------------------------------------------------------------------- */
@@ -48,12 +40,10 @@ static vpc_endpoint *make_endpoint(struct inproc *self, const char *options)
         .vm = self->config.vm,
         .tag = self->config.implementation->role == VPC_FROM_GUEST ? self->config.tag : "",
         .options = options,
-        .random = next_random,
-        .user = self,
     };
     vpc_endpoint *endpoint;
 
-    SUBJECT(self, endpoint = self->abi->create(&config, self->now));
+    SUBJECT(self, endpoint = vpc_object_create(self->object, &config, self->now));
     return endpoint;
 }
 
@@ -69,12 +59,24 @@ static void inproc_destroy(struct vpc_backend *backend)
         free(self->locals[i]);
     }
     if (self->object)
-        dlclose(self->object);
+        vpc_object_end(self->object);
+    vpc_buffer_free(&self->bus_in);
+    free(self->pieces);
     free(self->locals);
     free(self->ports);
     free(self->options);
     free(self->taken);
     free(self);
+}
+
+static struct vpc_object *begin_object(struct inproc *self, const char *path, char **error)
+{
+    char *output = vpc_format("%s/subject.out", self->config.dir);
+    struct vpc_object_config config = {path, output, self->config.seed};
+    struct vpc_object *object = vpc_object_begin(&config, error);
+
+    free(output);
+    return object;
 }
 
 static bool load_object(struct inproc *self, char **error)
@@ -83,13 +85,7 @@ static bool load_object(struct inproc *self, char **error)
 
     if (path == NULL)
         return false;
-    self->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    self->abi = self->object ? dlsym(self->object, VPC_ENDPOINT_ABI_SYMBOL) : NULL;
-    if (self->abi == NULL)
-        *error = vpc_format("the shared object can not be used: %s", dlerror());
-    else if (self->abi->abi_version != VPC_ENDPOINT_ABI_VERSION)
-        *error = vpc_format("%s has ABI version %u, the harness has %u", path,
-                            self->abi->abi_version, VPC_ENDPOINT_ABI_VERSION);
+    SUBJECT(self, self->object = begin_object(self, path, error));
     free(path);
     return *error == NULL;
 }
@@ -99,9 +95,9 @@ static struct vpc_backend *inproc_create(const struct vpc_backend_config *config
     struct inproc *self = vpc_alloc(sizeof(*self));
 
     self->base.ops = &vpc_backend_inproc;
+    self->abi = &vpc_object_abi;
     self->config = *config;
     self->now = 1000;
-    self->random = config->seed;
     self->chance = ~config->seed;
     self->bus_left = SIZE_MAX;
     self->next_conn = 1000;
@@ -117,12 +113,14 @@ static bool inproc_start(struct vpc_backend *backend, char **error)
     struct inproc *self = self_of(backend);
 
     (void)error;
+    if (self->restless)
+        return true;
     self->endpoint = make_endpoint(self, self->options);
     self->told = self->now;
-    if (self->endpoint == NULL) {
+    if (self->endpoint == NULL && !self->restless)
         vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "create() gave NULL", 18);
+    if (self->endpoint == NULL)
         return true;
-    }
     vpc_inproc_settle(self);
     if (self->listening) {
         vpc_inproc_tell(self, VPC_SEEN_BUS_UP, 0, 0, NULL, 0);
@@ -259,11 +257,30 @@ static void inproc_bus_send(struct vpc_backend *backend, const void *octets, siz
 {
     struct inproc *self = self_of(backend);
 
-    if (self->endpoint == NULL || !self->listening)
+    if (self->endpoint == NULL || !self->listening || n == 0)
         return;
-    vpc_inproc_wake(self);
-    SUBJECT(self, self->abi->bus_input(self->endpoint, octets, n));
-    vpc_inproc_settle(self);
+    self->pieces = vpc_grow_by_one(self->pieces, self->piece_count, sizeof(*self->pieces));
+    self->pieces[self->piece_count++] = (uint32_t)n;
+    vpc_buffer_add(&self->bus_in, octets, n);
+}
+
+/* The pieces of a burst may be an octet each: those after which nothing moves are one question to the subject's process. */
+static void inproc_bus_flush(struct vpc_backend *backend)
+{
+    struct inproc *self = self_of(backend);
+    size_t given = 0, done;
+
+    if (self->piece_count > 0)
+        vpc_inproc_wake(self);
+    while (given < self->piece_count && self->endpoint && !self->restless) {
+        SUBJECT(self, done = vpc_object_pieces(self->endpoint, vpc_buffer_head(&self->bus_in),
+                                               self->pieces + given, self->piece_count - given));
+        for (; done > 0; done--)
+            vpc_buffer_drop(&self->bus_in, self->pieces[given++]);
+        vpc_inproc_settle(self);
+    }
+    self->piece_count = 0;
+    vpc_buffer_drop(&self->bus_in, vpc_buffer_size(&self->bus_in));
 }
 
 static size_t inproc_bus_unsent(struct vpc_backend *backend)
@@ -476,6 +493,7 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .step = inproc_step,
     .bus_listen = inproc_bus_listen,
     .bus_send = inproc_bus_send,
+    .bus_flush = inproc_bus_flush,
     .bus_unsent = inproc_bus_unsent,
     .bus_read = inproc_bus_read,
     .bus_take = inproc_bus_take,

@@ -201,6 +201,14 @@ static void never_rests(struct inproc *self, const char *how)
     vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, how, strlen(how));
 }
 
+void vpc_inproc_look_at_object(struct inproc *self)
+{
+    const char *failure = self->object ? vpc_object_failure(self->object) : NULL;
+
+    if (failure && !self->restless)
+        never_rests(self, failure);
+}
+
 static bool take_actions(struct inproc *self)
 {
     bool moved = false;

@@ -4,6 +4,7 @@
 #define VPC_CONFORM_INPROC_H
 
 #include "backends/backend.h"
+#include "backends/object.h"
 #include "memory.h"
 #include "spec/vpc_endpoint.h"
 
@@ -30,13 +31,12 @@ struct port {
 struct inproc {
     struct vpc_backend base;
     struct vpc_backend_config config;
-    void *object;
+    struct vpc_object *object;
     const vpc_endpoint_abi *abi;
     vpc_endpoint *endpoint;
     char *options;
     uint64_t now;
-    uint64_t told; /* the time that the endpoint knows */
-    uint64_t random; /* the endpoint's */
+    uint64_t told;   /* the time that the endpoint knows */
     uint64_t chance; /* what comes first, and how much of it */
     uint64_t wakes; /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
@@ -48,7 +48,10 @@ struct inproc {
     struct port *ports;
     size_t port_count;
     int next_conn;
-    bool restless; /* it never came to rest: it is not called any more */
+    bool restless;            /* it never came to rest, or failed: it is not called any more */
+    struct vpc_buffer bus_in; /* octets for the bus that it was not given yet, */
+    uint32_t *pieces;         /* and how they are cut */
+    size_t piece_count;
 };
 
 #define SUBJECT(self, call)                                                                        \
@@ -56,8 +59,11 @@ struct inproc {
         *(self)->config.in_subject = 1;                                                            \
         call;                                                                                      \
         *(self)->config.in_subject = 0;                                                            \
+        vpc_inproc_look_at_object(self);                                                           \
     } while (0)
 
+/* Tells it once when the shared object has failed. */
+void vpc_inproc_look_at_object(struct inproc *self);
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size);
 /* The next number of a sequence. */

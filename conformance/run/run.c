@@ -103,6 +103,8 @@ void vpc_run_flush(struct vpc_run *run)
             run->ops->bus_send(run->backend, vpc_buffer_head(&out) + sent, n);
             sent += n;
         }
+        if (run->ops->bus_flush)
+            run->ops->bus_flush(run->backend);
         vpc_buffer_free(&out);
     }
     took = real_ms() - started;
@@ -539,13 +541,20 @@ bool vpc_run_open(struct vpc_run *run, const struct vpc_run_config *config, char
     return start(run, error) && (config->script->not_started || vpc_run_connect(run));
 }
 
-void vpc_run_close(struct vpc_run *run)
+static void end_subject(struct vpc_run *run)
 {
     vpc_other_end(run->other);
+    run->other = NULL;
     vpc_waiters_forget(run);
-    end_record(run);
     if (run->backend)
         run->ops->destroy(run->backend);
+    run->backend = NULL;
+}
+
+void vpc_run_close(struct vpc_run *run)
+{
+    end_subject(run);
+    end_record(run);
     vpc_tester_end(&run->tester);
     vpc_monitor_end(&run->monitor);
     vpc_trace_end(run->trace);
@@ -568,6 +577,9 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
         excuse(result, error ? 0 : run.starved);
     }
     free(error);
+    end_subject(&run); /* which may crash at that */
+    if (result->verdict == VPC_PASS && vpc_run_dead(&run))
+        blame_subject(&run, result, NULL);
     write_trace(&run, result, trace_file);
     vpc_run_close(&run);
     result->ms = real_ms() - started;

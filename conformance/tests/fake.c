@@ -15,6 +15,7 @@
 #include "codec/codec.h"
 #include "document/embedded.h"
 #include "spec/vpc_endpoint.h"
+#include "tests/deeds.h"
 
 struct vpc_endpoint {
     struct vpc_table *table;
@@ -70,6 +71,24 @@ static void note_transport(vpc_endpoint *ep)
 }
 
 /* ---- the bus --------------------------------------------------------------------------------------------------------- */
+
+/* VPC_FAKE_DEED is PLACE:NAME, a deed (deeds.h) that is done when the endpoint first comes there. */
+static void deed(const char *place)
+{
+    const char *told = getenv("VPC_FAKE_DEED");
+    size_t n = strlen(place);
+
+    if (told == NULL || strncmp(told, place, n) != 0 || told[n] != ':')
+        return;
+    told = vpc_copy(told + n + 1);
+    unsetenv("VPC_FAKE_DEED");
+    vpc_deed(told);
+}
+
+__attribute__((constructor)) static void loaded(void)
+{
+    deed("load");
+}
 
 static struct vpc_frame make(vpc_endpoint *ep, const char *name, uint32_t channel)
 {
@@ -174,6 +193,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
     char *error = NULL;
 
+    deed("create");
     ep->now = now_ms;
     ep->table = vpc_table_load(vpc_embedded_messages, &error);
     vpc_decoder_begin(&ep->in, ep->table, VPC_FROM_HOST);
@@ -185,6 +205,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 
 static void destroy(vpc_endpoint *ep)
 {
+    deed("destroy");
     vpc_decoder_end(&ep->in);
     vpc_buffer_free(&ep->out);
     vpc_buffer_free(&ep->reply);
@@ -238,6 +259,7 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
     struct vpc_frame frame;
     struct vpc_bad_octets bad;
 
+    deed("input");
     while (lies("hang"))
         ;
     vpc_decoder_add(&ep->in, octets, n);
@@ -258,6 +280,8 @@ static size_t bus_output(vpc_endpoint *ep, const void **octets)
     if (lies("flood"))
         vpc_buffer_add(&ep->out, "noise", 5);
     *octets = vpc_buffer_head(&ep->out);
+    if (lies("endless-output"))
+        return SIZE_MAX;
     return vpc_buffer_size(&ep->out);
 }
 
@@ -342,6 +366,10 @@ static int next_action(vpc_endpoint *ep, vpc_action *action)
     if (vpc_buffer_size(&ep->entries) == 0)
         return 0;
     n = strlen((const char *)vpc_buffer_head(&ep->entries)) + 1;
+    if (lies("endless-text"))
+        *action = (vpc_action){.kind = VPC_ACTION_LOG, .text = "{", .text_len = SIZE_MAX};
+    if (lies("endless-text"))
+        return 1;
     vpc_buffer_free(&ep->taken);
     vpc_buffer_add(&ep->taken, vpc_buffer_head(&ep->entries), n);
     vpc_buffer_drop(&ep->entries, n);

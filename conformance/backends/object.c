@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The harness's side of a shared object in another process.
+ *
+ * Each call of the ABI is a question (object_wire.h).  What its answer tells of the next action, the bus, the streams and
+ * the deadline is kept until the next question that may change it, so that looking costs nothing.  An answer is taken into
+ * memory of this process before any of it is looked at; sizes are checked against their limits and against each other.
+ */
+#include "backends/object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/confine.h"
+#include "backends/object_server.h"
+#include "backends/object_wire.h"
+
+#define CALL_MS 20000 /* of real time, for one call: it computes, and waits for nothing */
+#define END_MS  2000  /* until a process that has closed its socket has ended, if it does */
+
+struct vpc_endpoint {
+    struct vpc_object *object;
+    uint16_t number;
+    struct vpc_object_answer last; /* after the last call that may have changed something */
+    char *text;                    /* of its action, and a NUL */
+    uint8_t *octets;               /* for the bus */
+    struct vpc_object_hint *hints;
+    uint8_t *stream_octets; /* of the last stream that was asked for */
+};
+
+struct vpc_object {
+    int fd;
+    struct vpc_confined process;
+    char *failure;
+    struct vpc_endpoint endpoints[VPC_OBJECT_ENDPOINTS];
+    bool used[VPC_OBJECT_ENDPOINTS];
+    struct vpc_object_answer answer;
+    struct vpc_buffer said; /* the question, then the octets of the answer */
+};
+
+static const char *const names[VPC_OBJECT_CALL_COUNT] = {
+#define NAME(name, function) #function,
+    VPC_OBJECT_CALLS(NAME)
+#undef NAME
+};
+
+const char *vpc_object_failure(const struct vpc_object *object)
+{
+    return object->failure;
+}
+
+static void fail(struct vpc_object *object, char *how)
+{
+    if (object->failure)
+        free(how);
+    else
+        object->failure = how;
+}
+
+/* ---- octets, with a time limit ------------------------------------------------------------------------------------ */
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void fail_by_end(struct vpc_object *object)
+{
+    char *how = vpc_confined_end(&object->process, END_MS);
+
+    fail(object, vpc_format("the subject %s", how));
+    free(how);
+}
+
+/* False when the object has failed. */
+static bool wait_for(struct vpc_object *object, short events, uint16_t call, uint64_t limit)
+{
+    struct pollfd fds[] = {{.fd = object->fd, .events = events},
+                           {.fd = object->process.report, .events = POLLIN}};
+    uint64_t now = real_ms();
+    int n = poll(fds, 2, now < limit ? (int)(limit - now) : 0);
+
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n == 0)
+        fail(object, vpc_format("%s() has not returned within %d s", names[call], CALL_MS / 1000));
+    else if (n < 0 || fds[0].revents == 0)
+        fail_by_end(object);
+    return object->failure == NULL;
+}
+
+static bool put(struct vpc_object *object, const void *octets, size_t n, uint16_t call,
+                uint64_t limit)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t put =
+            send(object->fd, (const uint8_t *)octets + done, n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (put > 0)
+            done += (size_t)put;
+        else if (errno != EAGAIN && errno != EINTR)
+            fail_by_end(object);
+        if (object->failure || (put < 0 && !wait_for(object, POLLOUT, call, limit)))
+            return false;
+    }
+    return true;
+}
+
+static bool get(struct vpc_object *object, void *octets, size_t n, uint16_t call, uint64_t limit)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = recv(object->fd, (uint8_t *)octets + done, n - done, MSG_DONTWAIT);
+
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            fail_by_end(object);
+        if (object->failure || (got < 0 && !wait_for(object, POLLIN, call, limit)))
+            return false;
+    }
+    return true;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------------ */
+
+static bool sound(const struct vpc_object_answer *answer, uint16_t call)
+{
+    return answer->call == call && answer->text_size <= VPC_OBJECT_TEXT_MAX &&
+           answer->octets_size <= VPC_OBJECT_OCTETS_MAX &&
+           answer->hint_count <= VPC_OBJECT_HINTS_MAX &&
+           answer->size == answer->text_size + answer->octets_size +
+                               answer->hint_count * sizeof(struct vpc_object_hint);
+}
+
+static bool take_answer(struct vpc_object *object, uint16_t call)
+{
+    uint64_t limit = real_ms() + CALL_MS;
+
+    if (!get(object, &object->answer, sizeof(object->answer), call, limit))
+        return false;
+    if (!sound(&object->answer, call)) {
+        fail(object, vpc_format("%s() gave more than a caller can take, or its process speaks for "
+                                "itself",
+                                names[call]));
+        return false;
+    }
+    vpc_buffer_drop(&object->said, vpc_buffer_size(&object->said));
+    vpc_buffer_fill(&object->said, 0, object->answer.size + 1);
+    return get(object, object->said.data, object->answer.size, call, limit);
+}
+
+/* Asks and waits.  On a failure the answer is nothing at all. */
+static bool ask(struct vpc_endpoint *ep, struct vpc_object_ask question, const void *octets)
+{
+    struct vpc_object *object = ep->object;
+    uint64_t limit = real_ms() + CALL_MS;
+
+    question.endpoint = ep->number;
+    vpc_buffer_drop(&object->said, vpc_buffer_size(&object->said));
+    vpc_buffer_add(&object->said, &question, sizeof(question));
+    vpc_buffer_add(&object->said, octets, question.size);
+    if (object->failure == NULL &&
+        put(object, vpc_buffer_head(&object->said), vpc_buffer_size(&object->said), question.call,
+            limit) &&
+        take_answer(object, question.call))
+        return true;
+    object->answer = (struct vpc_object_answer){.looked = true, .deadline = VPC_NEVER};
+    return false;
+}
+
+static void *copy_of(const void *octets, size_t n)
+{
+    return memcpy(vpc_alloc(n + 1), octets, n);
+}
+
+/* Keeps what the answer tells about the endpoint. */
+static void keep(struct vpc_endpoint *ep)
+{
+    const struct vpc_object_answer *answer = &ep->object->answer;
+    const uint8_t *said = vpc_buffer_head(&ep->object->said);
+    size_t octets = answer->text_size, hints = octets + answer->octets_size;
+
+    free(ep->text);
+    free(ep->octets);
+    free(ep->hints);
+    ep->last = *answer;
+    ep->text = copy_of(said, answer->text_size);
+    ep->octets = copy_of(said + octets, answer->octets_size);
+    ep->hints = copy_of(said + hints, answer->hint_count * sizeof(*ep->hints));
+}
+
+/* A call that may change something; its value. */
+static uint64_t call(struct vpc_endpoint *ep, struct vpc_object_ask question, const void *octets)
+{
+    ask(ep, question, octets);
+    keep(ep);
+    return ep->object->answer.value;
+}
+
+static const struct vpc_object_hint *hint_of(const struct vpc_endpoint *ep, uint32_t stream)
+{
+    for (size_t i = 0; ep->last.looked && i < ep->last.hint_count; i++)
+        if (ep->hints[i].stream == stream)
+            return &ep->hints[i];
+    return NULL;
+}
+
+/* ---- the ABI ------------------------------------------------------------------------------------------------------ */
+
+static int next_action(vpc_endpoint *ep, vpc_action *action)
+{
+    if (ep->last.looked)
+        return 0;
+    if (!ep->last.has_action)
+        call(ep, (struct vpc_object_ask){.call = VPC_OBJECT_NEXT_ACTION}, NULL);
+    if (!ep->last.has_action)
+        return 0;
+    ep->last.has_action = false;
+    *action = (vpc_action){.kind = ep->last.kind,
+                           .stream = ep->last.stream,
+                           .client = ep->last.client,
+                           .value = ep->last.number,
+                           .limit_ms = ep->last.limit_ms,
+                           .text = ep->text,
+                           .text_len = ep->last.text_size};
+    return 1;
+}
+
+static uint64_t deadline(const vpc_endpoint *ep)
+{
+    struct vpc_object_ask question = {.call = VPC_OBJECT_DEADLINE};
+
+    if (ep->last.looked)
+        return ep->last.deadline;
+    return ask((vpc_endpoint *)(uintptr_t)ep, question, NULL) ? ep->object->answer.value
+                                                              : VPC_NEVER;
+}
+
+static size_t bus_output(vpc_endpoint *ep, const void **octets)
+{
+    if (!ep->last.looked && ask(ep, (struct vpc_object_ask){.call = VPC_OBJECT_BUS_OUTPUT}, NULL)) {
+        free(ep->octets);
+        ep->last.octets_size = ep->object->answer.octets_size;
+        ep->octets = copy_of(vpc_buffer_head(&ep->object->said), ep->last.octets_size);
+    }
+    *octets = ep->octets;
+    return ep->object->failure ? 0 : ep->last.octets_size;
+}
+
+static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octets)
+{
+    const struct vpc_object_hint *hint = hint_of(ep, stream);
+    struct vpc_object_ask question = {.call = VPC_OBJECT_STREAM_OUTPUT, .number = stream};
+
+    if ((hint && hint->output == 0) || !ask(ep, question, NULL))
+        return 0;
+    free(ep->stream_octets);
+    ep->stream_octets = copy_of(vpc_buffer_head(&ep->object->said) + ep->object->answer.text_size,
+                                ep->object->answer.octets_size);
+    *octets = ep->stream_octets;
+    return ep->object->answer.octets_size;
+}
+
+static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
+{
+    const struct vpc_object_hint *hint = hint_of(ep, stream);
+    struct vpc_object_ask question = {.call = VPC_OBJECT_STREAM_ROOM, .number = stream};
+
+    if (hint)
+        return hint->room;
+    return ask((vpc_endpoint *)(uintptr_t)ep, question, NULL) ? ep->object->answer.value : 0;
+}
+
+size_t vpc_object_pieces(vpc_endpoint *ep, const void *octets, const uint32_t *sizes, size_t count)
+{
+    struct vpc_buffer both = {0};
+    size_t total = 0, most = 0, done;
+
+    while (most < count && (most == 0 || total + sizes[most] <= VPC_OBJECT_OCTETS_MAX))
+        total += sizes[most++];
+    vpc_buffer_add(&both, sizes, most * sizeof(*sizes));
+    vpc_buffer_add(&both, octets, total);
+    done = call(ep,
+                (struct vpc_object_ask){.call = VPC_OBJECT_BUS_INPUT,
+                                        .number = (uint32_t)most,
+                                        .size = (uint32_t)vpc_buffer_size(&both)},
+                vpc_buffer_head(&both));
+    vpc_buffer_free(&both);
+    return done >= 1 && done <= most ? done : most;
+}
+
+static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
+{
+    uint32_t size = (uint32_t)n;
+
+    vpc_object_pieces(ep, octets, &size, 1);
+}
+
+static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const char *path)
+{
+    call(ep,
+         (struct vpc_object_ask){.call = VPC_OBJECT_STREAM_LISTENING,
+                                 .number = stream,
+                                 .error = error,
+                                 .size = (uint32_t)strlen(path)},
+         path);
+}
+
+static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
+{
+    call(ep,
+         (struct vpc_object_ask){
+             .call = VPC_OBJECT_CONTROL_LINE, .number = client, .size = (uint32_t)n},
+         line);
+}
+
+static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets, size_t n)
+{
+    n = n < VPC_OBJECT_OCTETS_MAX ? n : VPC_OBJECT_OCTETS_MAX;
+    return call(ep,
+                (struct vpc_object_ask){
+                    .call = VPC_OBJECT_STREAM_INPUT, .number = stream, .size = (uint32_t)n},
+                octets);
+}
+
+/* Calls that give a number or two. */
+#define PLAIN_CALL(function, NAME, parameters, ...)                                                \
+    static void function parameters                                                                \
+    {                                                                                              \
+        call(ep, (struct vpc_object_ask){.call = VPC_OBJECT_##NAME, __VA_ARGS__}, NULL);           \
+    }
+
+PLAIN_CALL(tell_time, CLOCK, (vpc_endpoint * ep, uint64_t now_ms), .value = now_ms)
+PLAIN_CALL(bus_up, BUS_UP, (vpc_endpoint * ep), .number = 0)
+PLAIN_CALL(bus_down, BUS_DOWN, (vpc_endpoint * ep), .number = 0)
+PLAIN_CALL(bus_sent, BUS_SENT, (vpc_endpoint * ep, size_t n), .value = n)
+PLAIN_CALL(control_open, CONTROL_OPEN, (vpc_endpoint * ep, uint32_t client), .number = client)
+PLAIN_CALL(control_close, CONTROL_CLOSE, (vpc_endpoint * ep, uint32_t client), .number = client)
+PLAIN_CALL(stream_opened, STREAM_OPENED, (vpc_endpoint * ep, uint32_t stream, int error),
+           .number = stream, .error = error)
+PLAIN_CALL(stream_eof, STREAM_EOF, (vpc_endpoint * ep, uint32_t stream), .number = stream)
+PLAIN_CALL(stream_gone, STREAM_GONE, (vpc_endpoint * ep, uint32_t stream, int error),
+           .number = stream, .error = error)
+PLAIN_CALL(stream_sent, STREAM_SENT, (vpc_endpoint * ep, uint32_t stream, size_t n),
+           .number = stream, .value = n)
+PLAIN_CALL(stop, STOP, (vpc_endpoint * ep, uint64_t limit_ms), .value = limit_ms)
+
+static void forget(struct vpc_endpoint *ep)
+{
+    free(ep->text);
+    free(ep->octets);
+    free(ep->hints);
+    free(ep->stream_octets);
+    ep->object->used[ep->number] = false;
+    *ep = (struct vpc_endpoint){0};
+}
+
+static void destroy(vpc_endpoint *ep)
+{
+    if (ep == NULL)
+        return;
+    ask(ep, (struct vpc_object_ask){.call = VPC_OBJECT_DESTROY}, NULL);
+    forget(ep);
+}
+
+const vpc_endpoint_abi vpc_object_abi = {
+    .abi_version = VPC_ENDPOINT_ABI_VERSION,
+    .destroy = destroy,
+    .clock = tell_time,
+    .deadline = deadline,
+    .bus_up = bus_up,
+    .bus_down = bus_down,
+    .bus_input = bus_input,
+    .bus_output = bus_output,
+    .bus_sent = bus_sent,
+    .control_open = control_open,
+    .control_line = control_line,
+    .control_close = control_close,
+    .stream_listening = stream_listening,
+    .stream_opened = stream_opened,
+    .stream_room = stream_room,
+    .stream_input = stream_input,
+    .stream_eof = stream_eof,
+    .stream_gone = stream_gone,
+    .stream_output = stream_output,
+    .stream_sent = stream_sent,
+    .next_action = next_action,
+    .stop = stop,
+};
+
+/* ---- beginning and end -------------------------------------------------------------------------------------------- */
+
+vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_config *config,
+                                uint64_t now_ms)
+{
+    uint16_t number = object->used[0] ? 1 : 0;
+    struct vpc_endpoint *ep = &object->endpoints[number];
+    const char *const texts[] = {config->vm, config->tag, config->options};
+    struct vpc_buffer all = {0};
+    uint64_t made;
+
+    if (object->used[number])
+        return NULL;
+    object->used[number] = true;
+    *ep = (struct vpc_endpoint){.object = object, .number = number};
+    for (size_t i = 0; i < 3; i++)
+        vpc_buffer_add(&all, texts[i], strlen(texts[i]) + 1);
+    made = call(ep,
+                (struct vpc_object_ask){.call = VPC_OBJECT_CREATE,
+                                        .number = config->role,
+                                        .value = now_ms,
+                                        .size = (uint32_t)vpc_buffer_size(&all)},
+                vpc_buffer_head(&all));
+    vpc_buffer_free(&all);
+    if (made)
+        return ep;
+    forget(ep);
+    return NULL;
+}
+
+struct serving {
+    const struct vpc_object_config *config;
+    int fd;
+};
+
+static void serve(void *user)
+{
+    const struct serving *serving = user;
+
+    vpc_object_serve(serving->config, serving->fd);
+}
+
+static bool start(struct vpc_object *object, const struct vpc_object_config *config, char **error)
+{
+    int ends[2];
+    struct serving serving = {config, -1};
+    bool good;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        *error = vpc_format("%s can not be loaded: %s", config->path, strerror(errno));
+        return false;
+    }
+    object->fd = ends[0];
+    serving.fd = ends[1];
+    good = vpc_confined_start(
+        &object->process,
+        &(struct vpc_confined_config){
+            .run = serve, .user = &serving, .fd = ends[1], .output = config->output},
+        error);
+    close(ends[1]);
+    return good;
+}
+
+struct vpc_object *vpc_object_begin(const struct vpc_object_config *config, char **error)
+{
+    struct vpc_object *object = vpc_alloc(sizeof(*object));
+    object->fd = object->process.report = -1;
+    if (start(object, config, error) && take_answer(object, VPC_OBJECT_LOAD) &&
+        object->answer.value == 0)
+        *error = vpc_copy_n((const char *)vpc_buffer_head(&object->said), object->answer.size);
+    if (*error == NULL)
+        return object;
+    vpc_object_end(object);
+    return NULL;
+}
+
+void vpc_object_end(struct vpc_object *object)
+{
+    for (size_t i = 0; i < VPC_OBJECT_ENDPOINTS; i++)
+        if (object->used[i])
+            forget(&object->endpoints[i]);
+    if (object->fd >= 0)
+        close(object->fd);
+    free(vpc_confined_end(&object->process, 0));
+    vpc_buffer_free(&object->said);
+    free(object->failure);
+    free(object);
+}

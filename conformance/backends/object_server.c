@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process that holds the shared object.
+ *
+ * It translates questions into calls of the ABI, and after each call looks at what its caller would look at next: the next
+ * action, and only when there is none the output of the bus, the open streams and the deadline.  Nothing here is trusted by
+ * the harness: a subject may overwrite all of it, and gains no more than it could have said by the ABI.
+ */
+#include "backends/object_server.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/object_wire.h"
+
+/* What was there when the caller last had nothing to do. */
+struct rest {
+    bool known;
+    uint64_t bus_output;
+    size_t count;
+    struct vpc_object_hint hints[VPC_OBJECT_HINTS_MAX];
+};
+
+struct held {
+    vpc_endpoint *endpoint;
+    struct rest rest;
+    uint32_t streams[VPC_OBJECT_HINTS_MAX]; /* that are open: their output and room are looked at */
+    size_t stream_count;
+};
+
+struct server {
+    int fd;
+    const vpc_endpoint_abi *abi;
+    uint64_t random;
+    struct held held[VPC_OBJECT_ENDPOINTS];
+    struct vpc_object_ask ask;
+    struct vpc_buffer asked; /* the octets of the question */
+    struct vpc_object_answer answer;
+    const void *text, *octets; /* of the answer */
+    const struct vpc_object_hint *hints;
+};
+
+/* How much of so many octets is shown at once. */
+static uint32_t shown(size_t n)
+{
+    return (uint32_t)(n < VPC_OBJECT_OCTETS_MAX ? n : VPC_OBJECT_OCTETS_MAX);
+}
+
+/* ---- octets ------------------------------------------------------------------------------------------------------ */
+
+static void get(int fd, void *octets, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = read(fd, (uint8_t *)octets + done, n - done);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            _exit(0); /* the harness has gone */
+        done += (size_t)got;
+    }
+}
+
+static void put(int fd, const void *octets, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t put = write(fd, (const uint8_t *)octets + done, n - done);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            _exit(0);
+        done += (size_t)put;
+    }
+}
+
+static void send_answer(struct server *server)
+{
+    struct vpc_object_answer *answer = &server->answer;
+    size_t hints = answer->hint_count * sizeof(*server->hints);
+    struct vpc_buffer out = {0};
+
+    answer->size = (uint32_t)(answer->text_size + answer->octets_size + hints);
+    answer->call = server->ask.call;
+    vpc_buffer_add(&out, answer, sizeof(*answer));
+    vpc_buffer_add(&out, server->text, answer->text_size);
+    vpc_buffer_add(&out, server->octets, answer->octets_size);
+    vpc_buffer_add(&out, server->hints, hints);
+    put(server->fd, vpc_buffer_head(&out), vpc_buffer_size(&out));
+    vpc_buffer_free(&out);
+}
+
+/* ---- which streams are looked at ---------------------------------------------------------------------------------- */
+
+static void watch(struct held *held, uint32_t stream)
+{
+    if (held->stream_count < VPC_OBJECT_HINTS_MAX)
+        held->streams[held->stream_count++] = stream;
+}
+
+static void forget(struct held *held, uint32_t stream)
+{
+    for (size_t i = 0; i < held->stream_count; i++)
+        if (held->streams[i] == stream)
+            held->streams[i--] = held->streams[--held->stream_count];
+}
+
+/* ---- what the caller looks at next -------------------------------------------------------------------------------- */
+
+static bool look_at_action(struct server *server, struct held *held)
+{
+    struct vpc_object_answer *answer = &server->answer;
+    vpc_action action = {0};
+
+    answer->has_action = server->abi->next_action(held->endpoint, &action) != 0;
+    if (!answer->has_action)
+        return false;
+    answer->kind = action.kind;
+    answer->stream = action.stream;
+    answer->client = action.client;
+    answer->number = action.value;
+    answer->limit_ms = action.limit_ms;
+    server->text = action.text;
+    answer->text_size = action.text == NULL                      ? 0
+                        : action.text_len <= VPC_OBJECT_TEXT_MAX ? (uint32_t)action.text_len
+                                                                 : VPC_OBJECT_TEXT_MAX + 1;
+    if (action.kind == VPC_ACTION_UNLISTEN || action.kind == VPC_ACTION_CLOSE ||
+        action.kind == VPC_ACTION_ABORT || action.kind == VPC_ACTION_HANGUP)
+        forget(held, action.stream);
+    return true;
+}
+
+static void look_at_streams(struct server *server, struct held *held)
+{
+    struct rest *rest = &held->rest;
+    const void *octets;
+
+    for (size_t i = 0; i < held->stream_count; i++) {
+        struct vpc_object_hint *hint = &rest->hints[i];
+
+        hint->stream = held->streams[i];
+        hint->output = shown(server->abi->stream_output(held->endpoint, hint->stream, &octets));
+        hint->room = server->abi->stream_room(held->endpoint, hint->stream);
+    }
+    rest->count = held->stream_count;
+}
+
+/* The order is that of the ABI: all actions, then output. */
+static void look(struct server *server, struct held *held)
+{
+    struct vpc_object_answer *answer = &server->answer;
+
+    *answer = (struct vpc_object_answer){.value = answer->value};
+    held->rest.known = false;
+    if (held->endpoint == NULL || look_at_action(server, held))
+        return;
+    answer->looked = held->rest.known = true;
+    answer->bus_output = held->rest.bus_output =
+        server->abi->bus_output(held->endpoint, &server->octets);
+    answer->octets_size = shown(answer->bus_output);
+    look_at_streams(server, held);
+    server->hints = held->rest.hints;
+    answer->hint_count = (uint32_t)held->rest.count;
+    answer->deadline = server->abi->deadline(held->endpoint);
+}
+
+/* ---- the calls ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t next_random(void *user)
+{
+    struct server *server = user;
+    uint64_t x = server->random += 0x9e3779b97f4a7c15;
+
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+    x = (x ^ x >> 27) * 0x94d049bb133111eb;
+    return x ^ x >> 31;
+}
+
+static uint64_t call_create(struct server *server, struct held *held)
+{
+    const char *vm = (const char *)vpc_buffer_head(&server->asked);
+    const char *tag = vm + strlen(vm) + 1;
+    vpc_endpoint_config config = {.role = server->ask.number,
+                                  .vm = vm,
+                                  .tag = tag,
+                                  .options = tag + strlen(tag) + 1,
+                                  .random = next_random,
+                                  .user = server};
+
+    held->stream_count = 0;
+    held->endpoint = server->abi->create(&config, server->ask.value);
+    return held->endpoint != NULL;
+}
+
+static uint64_t call_destroy(struct server *server, struct held *held)
+{
+    server->abi->destroy(held->endpoint);
+    held->endpoint = NULL;
+    return 0;
+}
+
+static bool same_rest(const struct rest *a, const struct rest *b)
+{
+    return a->known && b->known && a->bus_output == b->bus_output && a->count == b->count &&
+           memcmp(a->hints, b->hints, a->count * sizeof(a->hints[0])) == 0;
+}
+
+/* Until something moves.  What was there before the first piece does not count: the caller has left it. */
+static uint64_t call_bus_input(struct server *server, struct held *held)
+{
+    const uint8_t *sizes = vpc_buffer_head(&server->asked);
+    const uint8_t *octets = sizes + server->ask.number * sizeof(uint32_t);
+    const struct rest before = held->rest;
+    uint32_t size, done = 0;
+    bool still = true;
+
+    for (; done < server->ask.number && still; done++) {
+        memcpy(&size, sizes + done * sizeof(size), sizeof(size));
+        server->abi->bus_input(held->endpoint, octets, size);
+        octets += size;
+        look(server, held);
+        still = same_rest(&held->rest, &before);
+    }
+    return done;
+}
+
+static uint64_t call_stream_output(struct server *server, struct held *held)
+{
+    size_t n = server->abi->stream_output(held->endpoint, server->ask.number, &server->octets);
+
+    server->answer.octets_size = shown(n);
+    return n;
+}
+
+static uint64_t call_bus_output(struct server *server, struct held *held)
+{
+    size_t n = server->abi->bus_output(held->endpoint, &server->octets);
+
+    server->answer.octets_size = shown(n);
+    return n;
+}
+
+static uint64_t call_stream_opened(struct server *server, struct held *held)
+{
+    if (server->ask.error == 0)
+        watch(held, server->ask.number);
+    server->abi->stream_opened(held->endpoint, server->ask.number, server->ask.error);
+    return 0;
+}
+
+static uint64_t call_stream_gone(struct server *server, struct held *held)
+{
+    forget(held, server->ask.number);
+    server->abi->stream_gone(held->endpoint, server->ask.number, server->ask.error);
+    return 0;
+}
+
+/* Those that only hand on; text is what came with the question, with a NUL behind it. */
+#define PLAIN_CALL(name, statement)                                                                \
+    static uint64_t call_##name(struct server *server, struct held *held)                          \
+    {                                                                                              \
+        const char *text = (const char *)vpc_buffer_head(&server->asked);                          \
+        const struct vpc_object_ask *ask = &server->ask;                                           \
+                                                                                                   \
+        (void)text;                                                                                \
+        (void)ask;                                                                                 \
+        statement;                                                                                 \
+        return 0;                                                                                  \
+    }
+#define ABI server->abi
+#define EP  held->endpoint
+
+PLAIN_CALL(load, (void)server; (void)held)
+PLAIN_CALL(next_action, (void)server; (void)held)
+PLAIN_CALL(clock, ABI->clock(EP, ask->value))
+PLAIN_CALL(deadline, return ABI->deadline(EP))
+PLAIN_CALL(bus_up, ABI->bus_up(EP))
+PLAIN_CALL(bus_down, ABI->bus_down(EP))
+PLAIN_CALL(bus_sent, ABI->bus_sent(EP, ask->value))
+PLAIN_CALL(control_open, ABI->control_open(EP, ask->number))
+PLAIN_CALL(control_line, ABI->control_line(EP, ask->number, text, ask->size))
+PLAIN_CALL(control_close, ABI->control_close(EP, ask->number))
+PLAIN_CALL(stream_listening, ABI->stream_listening(EP, ask->number, ask->error, text))
+PLAIN_CALL(stream_room, return ABI->stream_room(EP, ask->number))
+PLAIN_CALL(stream_input, return ABI->stream_input(EP, ask->number, text, ask->size))
+PLAIN_CALL(stream_eof, ABI->stream_eof(EP, ask->number))
+PLAIN_CALL(stream_sent, ABI->stream_sent(EP, ask->number, ask->value))
+PLAIN_CALL(stop, ABI->stop(EP, ask->value))
+
+static uint64_t (*const calls[VPC_OBJECT_CALL_COUNT])(struct server *, struct held *) = {
+#define HANDLER(name, function) call_##function,
+    VPC_OBJECT_CALLS(HANDLER)
+#undef HANDLER
+};
+
+/* Those after which nothing needs to be looked at: the caller asks about something else. */
+static bool only_asks(uint16_t call)
+{
+    return call == VPC_OBJECT_STREAM_OUTPUT || call == VPC_OBJECT_BUS_OUTPUT ||
+           call == VPC_OBJECT_STREAM_ROOM || call == VPC_OBJECT_DEADLINE;
+}
+
+static void serve_one(struct server *server)
+{
+    struct vpc_object_ask *ask = &server->ask;
+    struct held *held;
+    uint64_t value;
+
+    get(server->fd, ask, sizeof(*ask));
+    vpc_buffer_drop(&server->asked, vpc_buffer_size(&server->asked));
+    vpc_buffer_fill(&server->asked, 0, ask->size + 1);
+    get(server->fd, server->asked.data, ask->size);
+    server->answer = (struct vpc_object_answer){0};
+    server->octets = server->text = NULL;
+    held = &server->held[ask->endpoint];
+    value = calls[ask->call](server, held);
+    if (ask->call != VPC_OBJECT_BUS_INPUT && !only_asks(ask->call))
+        look(server, held);
+    server->answer.value = value;
+    send_answer(server);
+}
+
+/* ---- beginning ---------------------------------------------------------------------------------------------------- */
+
+static char *load(struct server *server, const char *path)
+{
+    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const vpc_endpoint_abi *abi = object ? dlsym(object, VPC_ENDPOINT_ABI_SYMBOL) : NULL;
+
+    server->abi = abi;
+    if (abi == NULL)
+        return vpc_format("the shared object can not be used: %s", dlerror());
+    if (abi->abi_version != VPC_ENDPOINT_ABI_VERSION)
+        return vpc_format("%s has ABI version %u, the harness has %u", path, abi->abi_version,
+                          VPC_ENDPOINT_ABI_VERSION);
+    return NULL;
+}
+
+void vpc_object_serve(const struct vpc_object_config *config, int fd)
+{
+    struct server server = {.fd = fd, .random = config->seed};
+    char *error = load(&server, config->path);
+
+    server.answer.value = error == NULL;
+    server.octets = error;
+    server.answer.octets_size = error ? shown(strlen(error)) : 0;
+    send_answer(&server);
+    while (error == NULL)
+        serve_one(&server);
+    _exit(0);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What no subject should do, against the harness and against the machine.
+ *
+ * None of these harms more than processes of the harness and its temporary folders, even where nothing confines the subject.
+ */
+#include "tests/deeds.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const char verdict[] =
+    "{\"verdict\":0,\"line\":0,\"step\":\"\",\"expected\":\"\",\"got\":\"\",\"requirement\":\"\","
+    "\"trace\":\"\",\"ms\":1}";
+
+/* What the kernel refuses a rogue is no trouble to it. */
+static void try(long result)
+{
+    (void)result;
+}
+
+/* ---- against verdicts ------------------------------------------------------------------------------------------------ */
+
+static void forge(void)
+{
+    for (int fd = 3; fd < 1024; fd++)
+        try(write(fd, verdict, sizeof(verdict) - 1));
+    _exit(0);
+}
+
+/* Calls fn for each process of the harness, in whose run this one is. */
+static void each_of_harness(void (*fn)(int pid))
+{
+    DIR *all = opendir("/proc");
+    struct dirent *one;
+
+    while (all && (one = readdir(all)) != NULL) {
+        char path[300], name[32] = "";
+        int fd, pid = atoi(one->d_name);
+
+        snprintf(path, sizeof(path), "/proc/%s/comm", one->d_name);
+        fd = pid > 0 && pid != getpid() ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, "vpc-conform\n") == 0 &&
+            getpgid(pid) == getpgid(getppid()))
+            fn(pid);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (all)
+        closedir(all);
+}
+
+static void forge_into(int pid)
+{
+    for (int number = 3; number < 64; number++) {
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
+        fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0) {
+            try(write(fd, verdict, sizeof(verdict) - 1));
+            close(fd);
+        }
+    }
+}
+
+static void forge_by_proc(void)
+{
+    forge_into(getppid());
+    _exit(0);
+}
+
+static void take_hold_of(int pid)
+{
+    char path[64], octets[8] = {0};
+    struct iovec own = {octets, sizeof(octets)}, other = {(void *)0x400000, sizeof(octets)};
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 || process_vm_readv(pid, &own, 1, &other, 1, 0) >= 0 ||
+        ptrace(PTRACE_ATTACH, pid, 0, 0) == 0)
+        kill(pid, SIGKILL);
+}
+
+static void ptrace_parent(void)
+{
+    take_hold_of(getppid());
+}
+
+static void kill_parent(void)
+{
+    kill(getppid(), SIGKILL);
+}
+
+static void kill_group(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    kill(0, SIGTERM);
+    kill(-getppid(), SIGTERM);
+}
+
+static void take_hold_of_all(void)
+{
+    each_of_harness(take_hold_of);
+}
+
+static void limit_parent(void)
+{
+    struct rlimit none = {0, 0};
+
+    try(prlimit(getppid(), RLIMIT_FSIZE, &none, NULL));
+    try(prlimit(getppid(), RLIMIT_NOFILE, &none, NULL));
+    try(setpriority(PRIO_PROCESS, (id_t)getppid(), 19));
+}
+
+/* ---- ends, and what never does ----------------------------------------------------------------------------------------- */
+
+static void leave(void)
+{
+    exit(0);
+}
+
+static void overflow(void)
+{
+    raise(SIGSEGV);
+}
+
+static void spin(void)
+{
+    for (;;)
+        ;
+}
+
+static void sleep_on(void)
+{
+    for (;;)
+        pause();
+}
+
+static void stop_self(void)
+{
+    raise(SIGSTOP);
+}
+
+static void alarm_self(void)
+{
+    raise(SIGALRM);
+}
+
+static void close_all(void)
+{
+    close_range(3, ~0u, 0);
+}
+
+static void become_sleep(void)
+{
+    execl("/bin/sleep", "vpc-rogue-sleeps", "1000", (char *)NULL);
+}
+
+static void deafen(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int number = 1; number < 32; number++)
+        signal(number, SIG_IGN);
+}
+
+/* ---- what stays behind -------------------------------------------------------------------------------------------------- */
+
+static void stay(void)
+{
+    prctl(PR_SET_NAME, "vpc-rogue-stays");
+    deafen();
+    close_range(0, ~0u, 0);
+    sleep_on();
+}
+
+static void leave_daemon(void)
+{
+    if (fork() == 0) {
+        setsid();
+        if (fork() == 0)
+            stay();
+        _exit(0);
+    }
+}
+
+static void leave_many(void)
+{
+    for (int i = 0; i < 300; i++)
+        if (fork() == 0)
+            stay();
+}
+
+static void *spin_in_thread(void *unused)
+{
+    (void)unused;
+    spin();
+    return NULL;
+}
+
+static void leave_threads(void)
+{
+    pthread_t thread;
+
+    for (int i = 0; i < 2; i++)
+        try(pthread_create(&thread, NULL, spin_in_thread, NULL));
+}
+
+static void leave_shared_memory(void)
+{
+    int fd = shm_open("/vpc-rogue", O_CREAT | O_RDWR, 0600);
+
+    try(shmget(0x56504352, 4096, IPC_CREAT | 0600));
+    if (fd >= 0)
+        close(fd);
+}
+
+static void leave_files(void)
+{
+    try(mkfifo("../vpc-rogue-fifo", 0600));
+    try(symlink("/etc/hostname", "../trace.txt.link"));
+    try(mkfifo("/tmp/vpc-rogue-fifo", 0600));
+    try(open("/tmp/vpc-rogue-file", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+}
+
+/* ---- against the machine -------------------------------------------------------------------------------------------------- */
+
+static void write_much(const char *path)
+{
+    static char block[1 << 20];
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    signal(SIGXFSZ, SIG_IGN);
+    for (int i = 0; i < 400 && write(fd, block, sizeof(block)) > 0; i++)
+        ;
+    close(fd);
+}
+
+static void flood_output(void)
+{
+    write_much("/proc/self/fd/1");
+    write_much("/proc/self/fd/2");
+}
+
+static void fill_disk(void)
+{
+    for (int i = 0; i < 20; i++) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "much-%d", i);
+        write_much(path);
+    }
+}
+
+static void make_many_files(void)
+{
+    for (int i = 0; i < 50000; i++) {
+        char path[32];
+        int fd;
+
+        snprintf(path, sizeof(path), "many-%d", i);
+        fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+static void eat_memory(void)
+{
+    for (int i = 0; i < 64; i++) {
+        char *part = malloc(128 << 20);
+
+        if (part == NULL)
+            abort();
+        for (size_t at = 0; at < 128 << 20; at += 1 << 20)
+            part[at] = 1;
+    }
+}
+
+static void lower_limits(void)
+{
+    struct rlimit none = {0, 0};
+
+    for (int what = 0; what < RLIMIT_NLIMITS; what++)
+        if (what != RLIMIT_AS && what != RLIMIT_DATA && what != RLIMIT_STACK && what != RLIMIT_CPU)
+            try(setrlimit((__rlimit_resource_t)what, &none));
+}
+
+static void move_away(void)
+{
+    try(chdir("/"));
+    umask(0777);
+}
+
+/* ---- the table -------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*fn)(void);
+} deeds[] = {
+    {"forge", forge},
+    {"forge-by-proc", forge_by_proc},
+    {"ptrace-parent", ptrace_parent},
+    {"kill-parent", kill_parent},
+    {"kill-group", kill_group},
+    {"take-hold-of-all", take_hold_of_all},
+    {"limit-parent", limit_parent},
+    {"leaves", leave},
+    {"segfault", overflow},
+    {"aborts", abort},
+    {"spins", spin},
+    {"sleeps", sleep_on},
+    {"stops-itself", stop_self},
+    {"alarm", alarm_self},
+    {"close-all", close_all},
+    {"exec", become_sleep},
+    {"deafens", deafen},
+    {"daemon", leave_daemon},
+    {"many-processes", leave_many},
+    {"threads", leave_threads},
+    {"shared-memory", leave_shared_memory},
+    {"files", leave_files},
+    {"flood-output", flood_output},
+    {"fill-disk", fill_disk},
+    {"many-files", make_many_files},
+    {"eat-memory", eat_memory},
+    {"lower-limits", lower_limits},
+    {"moves-away", move_away},
+};
+
+void vpc_deed(const char *name)
+{
+    for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
+        if (strcmp(deeds[i].name, name) == 0)
+            deeds[i].fn();
+}
