@@ -60,8 +60,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-rooms check-coverage check-must-nots check-inproc check-product check-hostile check-stall check-machine
-.PHONY: check-rooms check-coverage check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
+CHECKS += check-rooms check-coverage check-numbers check-must-nots check-inproc check-product check-hostile check-stall check-machine
+.PHONY: check-rooms check-coverage check-numbers check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
 
 # No include goes up, so there is no circle of rooms.
 check-rooms:
@@ -71,6 +71,10 @@ check-rooms:
 check-coverage: $(BUILD)/vpc-conform
 	@$< coverage --gate >$(BUILD)/coverage.txt || { tail -n 20 $(BUILD)/coverage.txt; exit 1; }
 	@tail -n 1 $(BUILD)/coverage.txt
+
+# Every number that a requirement states has faults that are off by it, or a reason.
+check-numbers:
+	@$(CONFORM)/tests/check-numbers
 
 # What must not happen has scenarios that show that it does not.
 check-must-nots:
