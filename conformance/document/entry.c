@@ -88,6 +88,23 @@ static const char *stranger(const json_t *catalogue, const json_t *entry, const 
     return NULL;
 }
 
+/* LOG-1: the field that has another type than the catalogue says, or NULL. */
+static const char *mistyped(const json_t *catalogue, const json_t *entry)
+{
+    const json_t *numbers = json_object_get(catalogue, "number_fields"), *value;
+    bool failed = json_integer_value(json_object_get(entry, "id")) == START_FAILED;
+    const char *key;
+
+    json_object_foreach((json_t *)entry, key, value)
+    {
+        bool right = holds(numbers, key) ? json_is_integer(value) : json_is_string(value);
+
+        if (!right && !(failed && strcmp(key, "port") == 0 && json_is_string(value)))
+            return key;
+    }
+    return NULL;
+}
+
 /* LOG-2: the field that is missing, or NULL.  START_FAILED may be about a pair that has no name, a violation about none. */
 static const char *missing(const json_t *entry, const json_t *event, bool host)
 {
@@ -107,27 +124,64 @@ static const char *missing(const json_t *entry, const json_t *event, bool host)
     return NULL;
 }
 
-const char *vpc_entry_breach(const json_t *catalogue, const json_t *entry, enum vpc_role_bit source,
-                             const char *vm, char *text, size_t size)
+struct looked_at {
+    const json_t *catalogue, *entry, *event;
+    bool host;
+    const char *vm;
+};
+
+static const char *breaks_common(const struct looked_at *at, char *text, size_t size)
 {
-    const json_t *event =
-        vpc_catalogue_event(catalogue, json_integer_value(json_object_get(entry, "id")));
-    bool host = source == VPC_FROM_HOST;
-    const char *fault =
-        common_fault(entry, event, host && !relayed(entry, host) ? "host" : "guest", vm);
-    const char *key = fault ? NULL : stranger(catalogue, entry, event, host);
+    bool of_host = at->host && !relayed(at->entry, at->host);
+    const char *fault = common_fault(at->entry, at->event, of_host ? "host" : "guest", at->vm);
 
     if (fault)
         snprintf(text, size, "an entry of the event log: %s", fault);
-    else if (key)
-        snprintf(text, size, "an entry of the event log has the field %s, which its id has not",
-                 key);
-    if (fault || key)
-        return "LOG-1";
-    key = missing(entry, event, host);
-    if (key == NULL)
+    return fault ? "LOG-1" : NULL;
+}
+
+static const char *breaks_fields(const struct looked_at *at, char *text, size_t size)
+{
+    const char *strange = stranger(at->catalogue, at->entry, at->event, at->host);
+    const char *key = strange ? strange : mistyped(at->catalogue, at->entry);
+
+    if (key)
+        snprintf(text, size, "an entry of the event log has the field %s, which %s", key,
+                 strange ? "its id has not" : "is of another type in the catalogue");
+    return key ? "LOG-1" : NULL;
+}
+
+static const char *breaks_message(const struct looked_at *at, char *text, size_t size)
+{
+    const char *message = json_string_value(json_object_get(at->event, "message"));
+
+    if (!relayed(at->entry, at->host) || is_text(at->entry, "message", message))
         return NULL;
-    snprintf(text, size, "an entry %s without %s",
-             json_string_value(json_object_get(event, "name")), key);
-    return "LOG-2";
+    snprintf(text, size, "an entry that came by EVENT has another message than the catalogue");
+    return "LOG-7";
+}
+
+static const char *breaks_missing(const struct looked_at *at, char *text, size_t size)
+{
+    const char *key = missing(at->entry, at->event, at->host);
+
+    if (key)
+        snprintf(text, size, "an entry %s without %s",
+                 json_string_value(json_object_get(at->event, "name")), key);
+    return key ? "LOG-2" : NULL;
+}
+
+const char *vpc_entry_breach(const json_t *catalogue, const json_t *entry, enum vpc_role_bit source,
+                             const char *vm, char *text, size_t size)
+{
+    static const char *(*const judges[])(const struct looked_at *, char *, size_t) = {
+        breaks_common, breaks_fields, breaks_message, breaks_missing};
+    json_int_t id = json_integer_value(json_object_get(entry, "id"));
+    struct looked_at at = {catalogue, entry, vpc_catalogue_event(catalogue, id),
+                           source == VPC_FROM_HOST, vm};
+    const char *breach = NULL;
+
+    for (size_t i = 0; breach == NULL && i < sizeof(judges) / sizeof(judges[0]); i++)
+        breach = judges[i](&at, text, size);
+    return breach;
 }
