@@ -126,6 +126,7 @@ struct vpc_progress {
     size_t announced;       /* for `session`: announcements before it */
     uint64_t sent_mark;     /* for `session`: its last HELLO */
     uint64_t busy_mark;     /* the subject's processor time when it began, in microseconds */
+    uint64_t looks;         /* for `looks`: how often it came to the bus */
     struct vpc_buffer want; /* the bytes that it expects, made when it begins */
     size_t compared;        /* of them, with what came */
 };

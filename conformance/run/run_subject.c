@@ -85,6 +85,37 @@ static enum vpc_outcome busy_of(struct vpc_run *run, uint64_t *us)
 }
 
 /* Holds; its last call, when its time is over, judges. */
+/* The bus goes down and is there again. */
+static bool listen_anew(struct vpc_run *run)
+{
+    char *error = NULL;
+
+    if (run->ops->bus_listen(run->backend, false, &error) &&
+        run->ops->bus_listen(run->backend, true, &error))
+        return true;
+    vpc_say(run, VPC_BROKEN, "%s", error ? error : "the bus can not go down and up");
+    free(error);
+    return false;
+}
+
+/* TRN-4: each time that it comes is a look at the bus; it looks no more often when it finds no host. */
+enum vpc_outcome vpc_step_looks(struct vpc_run *run, const struct vpc_step *step)
+{
+    struct vpc_progress *progress = run->progress;
+    uint64_t passed = progress->limit - progress->start;
+
+    (void)step;
+    if (!run->ops->real_time || run->ops->late_reader)
+        return vpc_say(run, VPC_BROKEN, "nobody looks for a host here: backends socket");
+    progress->looks += run->bus_up && !progress->first;
+    if ((run->bus_up || progress->first) && !listen_anew(run))
+        return VPC_BROKEN;
+    if (vpc_now(run) < progress->limit || progress->looks <= passed / 100 + 1)
+        return VPC_PENDING;
+    return vpc_say(run, VPC_WRONG, "it came %llu times in %llu ms",
+                   (unsigned long long)progress->looks, (unsigned long long)passed);
+}
+
 enum vpc_outcome vpc_step_idle(struct vpc_run *run, const struct vpc_step *step)
 {
     const struct vpc_arg *arg = vpc_step_key(step, VPC_KEY_SHARE);
