@@ -333,11 +333,14 @@ func (r *Receiver) Finish() {
 	r.releasedDue = true
 }
 
-// creditDue tells whether half of the window was delivered since the last limit (FLW-3).  A draining end gives credit too:
-// it is the progress that the other end sees (CLS-12).
+// creditDue tells whether half of the window was delivered since the last limit (FLW-3).  A draining end gives credit for
+// all that it delivers but the last: it is the progress that the other end sees (CLS-12).
 func (r *Receiver) creditDue() bool {
 	gain := r.delivered + r.window - r.limit
-	return (r.state == Open || r.state == Draining) && gain > 0 && gain >= (r.window+1)/2
+	if r.state == Draining {
+		return gain > 0 && !r.Drained()
+	}
+	return r.state == Open && gain > 0 && gain >= (r.window+1)/2
 }
 
 // Due tells whether a control message waits.
