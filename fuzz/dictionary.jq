@@ -6,7 +6,7 @@ def words: .[] | "\"\(gsub("\\\\"; "\\\\") | gsub("\""; "\\\"") | gsub("@"; "\\x
 | if $target == "frame" or $target == "session" then
     (.messages[] | "\(.name)=\"\($magic)\(.type | octet)\\x00\""),
     "preamble=\"\([.frame.pad | octet] | .[0] * 16)\""
-  elif $target == "script" then
+  elif $target == "script" or $target == "harness" then
     ((.messages[] | .name | ascii_downcase), (.messages[].fields[].name) | [.] | words),
     (["covers ", "subject host", "subject guest", "needs ", "backends ", "option ", "session", "auto ", "wait ", "bus",
       "api", "event", "log", "ready ", "pipe:a", "tcp", "kill ", "restart ", "stop ", " > ", " < ", "!=", " within 500ms",

@@ -10,7 +10,7 @@
 #   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind (CI: make check-memory)
 #   make fuzz-bundle OUT=DIR   what OSS-Fuzz and ClusterFuzzLite want (fuzz/oss-fuzz/build.sh)
 
-FUZZ_TARGETS  := frame session pair script control pipe_name
+FUZZ_TARGETS  := frame session pair script harness control pipe_name
 FUZZ_TIME     ?= 20
 FUZZ_NEGATIVE ?= 30
 FUZZ_DIR      := $(BUILD)/fuzz
@@ -33,6 +33,11 @@ FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
 FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_blocks.c script/script_forms.c script/script_values.c document/table.c document/spec.c \
                       document/entry.c files.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
+# fuzz/harness.c has backends/backend_inproc.c in itself.
+FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c record/*.c codec/*.c document/*.c script/*.c alter/*.c \
+                      backends/inproc.c backends/descriptor.c backends/words.c backends/process.c files.c memory.c verdict.c clean.c))
+FUZZ_HARNESS_RL    := script/script testers/monitor
+FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
@@ -42,6 +47,7 @@ FUZZ_MUTATOR_session := fuzz/mutate_steps.c
 FUZZ_MUTATOR_pair    := fuzz/mutate_steps.c
 
 FUZZ_LIBS_script  = $(FUZZ_JANSSON)
+FUZZ_LIBS_harness = $(FUZZ_JANSSON)
 FUZZ_LIBS_control = $(FUZZ_JANSSON)
 
 # The replay drivers are linked with what the project builds anyway.
@@ -50,6 +56,7 @@ FUZZ_REPLAY_session   := $(LIBVPCBUS)
 FUZZ_REPLAY_pair      := $(LIBVPCBUS)
 FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script/script.o script/script_blocks.o script/script_forms.o script/script_values.o script/script.rl.o document/table.o \
                          document/spec.o document/entry.o document/embedded.o files.o memory.o)
+FUZZ_REPLAY_harness   := $(FUZZ_HARNESS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o $(FUZZ_HARNESS_RL:%=$(CONFORM_OBJ)/%.rl.o)
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
 
@@ -58,7 +65,7 @@ FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
 FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
-                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(CONFORM_GEN)/script/script.rl.c
+                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
 
 $(FUZZ_DIR):

@@ -69,6 +69,12 @@ def script():
             yield file.read()
 
 
+def harness():
+    """A short scenario, then deeds of the subject: none, one of each kind, and again and again."""
+    for number, data in enumerate(script()):
+        yield data + bytes(1) + (bytes([number % 9, number // 9 % 256, 2, 0, 1]) * (number % 4) if number % 4 else b"")
+
+
 def control():
     with open("fuzz/seeds.txt", encoding="utf-8") as file:
         text = "".join(line for line in file if not line.startswith("#"))
@@ -84,7 +90,7 @@ def pipe_name():
 def main():
     target, directory = sys.argv[1:]
     os.makedirs(directory, exist_ok=True)
-    for data in {"frame": frame, "session": session, "pair": pair, "script": script,
+    for data in {"frame": frame, "session": session, "pair": pair, "script": script, "harness": harness,
                  "control": control, "pipe_name": pipe_name}[target]():
         if 0 < len(data) <= LARGEST:
             path = os.path.join(directory, hashlib.sha1(data).hexdigest())
