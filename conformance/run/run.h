@@ -234,6 +234,8 @@ bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *val
 bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first);
 /* The bytes that text=, bytes= and pattern= describe; freed by the caller. */
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes);
+/* The same, if it is not more than that. */
+bool vpc_amount_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t most, uint64_t *value);
 /* How many octets a pause still reads, `bytes=`, else 0; `can` tells whether the backend can be told.  False: run->got says
    why not. */
 bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets);

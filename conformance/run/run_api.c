@@ -155,7 +155,7 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
 
     if (client == NULL)
         return VPC_PENDING;
-    if (arg && !vpc_number_of(run, arg, &times))
+    if (arg && !vpc_amount_of(run, arg, VPC_REQUESTS_MAX, &times))
         return VPC_BROKEN;
     while (times-- > 0)
         if (!send_request(run, step, client))
@@ -193,7 +193,7 @@ enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *st
     if (client == NULL)
         return VPC_PENDING;
     if (bytes) {
-        if (!vpc_number_of(run, bytes, &n))
+        if (!vpc_amount_of(run, bytes, VPC_OCTETS_MAX, &n))
             return VPC_BROKEN;
         vpc_buffer_fill(&line, 'x', n);
     } else if (step->arg_count) {

@@ -261,7 +261,7 @@ enum vpc_outcome vpc_step_bus_pad(struct vpc_run *run, const struct vpc_step *st
     size_t before = vpc_buffer_size(&run->tester.out);
     uint64_t n;
 
-    if (!vpc_number_of(run, &step->args[0], &n))
+    if (!vpc_amount_of(run, &step->args[0], VPC_OCTETS_MAX, &n))
         return VPC_BROKEN;
     vpc_trace_add(run->trace, "  > %llu octets of padding", (unsigned long long)n);
     vpc_buffer_fill(&run->tester.out, run->config->table->pad, n);
@@ -334,6 +334,8 @@ static enum vpc_outcome send_frame(struct vpc_run *run, const struct vpc_step *s
     size_t cut = number_or(run, step, VPC_KEY_CUT, SIZE_MAX);
     struct vpc_frame frame;
 
+    if (pads > VPC_OCTETS_MAX)
+        return vpc_say(run, VPC_BROKEN, "a preamble of more than %u octets", VPC_OCTETS_MAX);
     vpc_tester_prepare(&run->tester, &frame, step->message,
                        (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0));
     if (is(&frame, "OPEN"))
@@ -367,21 +369,24 @@ static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *st
 {
     uint32_t id = (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0);
     struct vpc_channel *channel = vpc_tester_channel(&run->tester, id);
+    size_t frame_max = number_or(run, step, VPC_KEY_FRAME, 65528);
     struct vpc_buffer bytes = {0};
     enum vpc_outcome outcome = VPC_DONE;
 
     if (!run->progress->first && channel == NULL)
-        return vpc_say(run, VPC_BROKEN, "channel %u went with its session, bytes waited for credit",
+        return vpc_say(run, VPC_WRONG, "channel %u went with its session, bytes waited for credit",
                        (unsigned)id);
     if (!run->progress->first)
         return vpc_buffer_size(&channel->waiting) == 0
                    ? VPC_DONE
                    : vpc_say(run, VPC_PENDING, "%zu bytes wait for credit",
                              vpc_buffer_size(&channel->waiting));
+    if (frame_max == 0)
+        return vpc_say(run, VPC_BROKEN, "frames without a byte would never end");
     if (!vpc_bytes_of(run, &bytes))
         return VPC_BROKEN;
     if (plain(step) && channel && channel->tester_sends) {
-        channel->frame_max = number_or(run, step, VPC_KEY_FRAME, 65528);
+        channel->frame_max = frame_max;
         vpc_tester_queue(&run->tester, channel, bytes.data, bytes.end);
         outcome =
             step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE : VPC_PENDING;

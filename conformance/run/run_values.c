@@ -68,6 +68,16 @@ bool vpc_number_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t *val
     return false;
 }
 
+bool vpc_amount_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t most, uint64_t *value)
+{
+    if (!vpc_number_of(run, arg, value))
+        return false;
+    if (*value > most)
+        vpc_say(run, VPC_BROKEN, "%s is %llu, more than %llu", arg->key ? arg->key : "the word",
+                (unsigned long long)*value, (unsigned long long)most);
+    return *value <= most;
+}
+
 static json_t *number_json(uint64_t number)
 {
     char text[24];
@@ -160,13 +170,10 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
     const struct vpc_arg *from = vpc_step_key(step, VPC_KEY_FROM);
     uint64_t n, seed = 0, start = 0;
 
-    if (!vpc_number_of(run, size, &n) || (pattern && !vpc_number_of(run, pattern, &seed)) ||
+    if (!vpc_amount_of(run, size, VPC_OCTETS_MAX, &n) ||
+        (pattern && !vpc_number_of(run, pattern, &seed)) ||
         (from && !vpc_number_of(run, from, &start)))
         return false;
-    if (n > 64u << 20) {
-        vpc_say(run, VPC_BROKEN, "bytes is more than 64 MiB");
-        return false;
-    }
     vpc_buffer_fill(bytes, 0, n);
     for (uint64_t i = 0; i < n; i++)
         bytes->data[i] = pattern_octet(seed, start + i);

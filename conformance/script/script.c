@@ -420,6 +420,24 @@ static bool check_pipe(struct loader *loader, struct vpc_step *step)
            wrong(loader, step->args[0].column, step->form->words);
 }
 
+static bool check_amount(struct loader *loader, const struct vpc_arg *arg, uint64_t most)
+{
+    return arg == NULL || arg->kind == VPC_VALUE_VARIABLE ||
+           (arg->kind == VPC_VALUE_NUMBER && arg->number > 0 && arg->number <= most) ||
+           vpc_loader_wrong(loader, arg->column, "a number from 1 to %llu",
+                            (unsigned long long)most);
+}
+
+static bool check_pad(struct loader *loader, struct vpc_step *step)
+{
+    return check_amount(loader, &step->args[0], VPC_OCTETS_MAX);
+}
+
+static bool check_request(struct loader *loader, struct vpc_step *step)
+{
+    return check_amount(loader, vpc_step_arg(step, "times"), VPC_REQUESTS_MAX);
+}
+
 typedef bool check_fn(struct loader *loader, struct vpc_step *step);
 
 static check_fn *const checks[VPC_OP_COUNT] = {

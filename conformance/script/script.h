@@ -17,6 +17,10 @@
 #include "document/spec.h"
 #include "document/table.h"
 
+/* What one step sends or asks for at most: octets, requests. */
+#define VPC_OCTETS_MAX   (64u << 20)
+#define VPC_REQUESTS_MAX 100000u
+
 /* The feature that `pipe taken` needs, with processes only. */
 #define VPC_TWO_MACHINES "two-machines"
 

@@ -150,6 +150,20 @@ static bool is_number(const struct vpc_arg *arg)
     return arg->kind == VPC_VALUE_NUMBER || arg->kind == VPC_VALUE_VARIABLE;
 }
 
+/* What stands in the script; a variable's number is looked at in the run. */
+static bool fits_amount(struct loader *loader, const struct vpc_arg *arg)
+{
+    bool octets = arg->name == VPC_KEY_BYTES || arg->name == VPC_KEY_PREAMBLE;
+
+    if (arg->kind != VPC_VALUE_NUMBER)
+        return true;
+    if (octets && arg->number > VPC_OCTETS_MAX)
+        return vpc_loader_wrong(loader, arg->column, "%u at most", VPC_OCTETS_MAX);
+    if (arg->name == VPC_KEY_FRAME && arg->number == 0)
+        return vpc_loader_wrong(loader, arg->column, "1 at least");
+    return true;
+}
+
 /* A field of text takes any word; another one a number, or `fresh`, which is an epoch. */
 static bool fits_field(const struct vpc_arg *arg)
 {
@@ -193,7 +207,7 @@ bool vpc_values_compile(struct loader *loader, struct vpc_step *step)
             arg->json = json_of(arg);
         else if (step->form->keys)
             name_key(step, arg);
-        if (!vpc_value_fits(loader, arg))
+        if (!vpc_value_fits(loader, arg) || !fits_amount(loader, arg))
             return false;
         if (arg->kind == VPC_VALUE_VARIABLE && !note_variable(loader, step, arg))
             return false;

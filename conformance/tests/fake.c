@@ -254,6 +254,13 @@ static void bus_down(vpc_endpoint *ep)
     note(ep, 1003, "TRANSPORT_DOWN", ORIGIN);
 }
 
+static void start_anew(vpc_endpoint *ep)
+{
+    ep->epoch = ep->random(ep->user) | 1;
+    ep->session = ep->number = 0;
+    greet(ep);
+}
+
 static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 {
     struct vpc_frame frame;
@@ -271,6 +278,8 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
         else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("third-beat") &&
                  frame.number == 3)
             vpc_buffer_add(&ep->out, "noise", 5);
+        else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("leaves"))
+            start_anew(ep);
         vpc_frame_clear(&frame);
     }
 }

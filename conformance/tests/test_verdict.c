@@ -350,6 +350,14 @@ Test(verdict, an_offset_is_that_of_the_first_byte)
     free(bad);
 }
 
+Test(verdict, bytes_that_wait_when_the_subject_leaves_the_session)
+{
+    const char *script = HEAD OPENED "bus < opened\nbus > data channel=1 bytes=2000\n";
+
+    expect("leaves", script, VPC_FAIL, NULL);
+    expect("", script, VPC_FAIL, NULL);
+}
+
 Test(verdict, times_are_those_of_the_clock)
 {
     const char *script = HEAD "bus up\nwait 2s\nbus down\n";
