@@ -75,18 +75,35 @@ bool vpc_file_write_text(const char *path, const char *text)
     return vpc_file_write(path, write_text, text);
 }
 
-/* ---- copies ------------------------------------------------------------------------------------------------------------- */
+/* ---- strangers' files ------------------------------------------------------------------------------------------------------------- */
 
-/* A regular file, opened without waiting; -1. */
-static int open_regular(const char *path)
+/* A link, a FIFO that nobody reads and a folder have errors of their own. */
+static int open_regular(const char *path, int flags)
 {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     struct stat stat;
 
-    if (fd < 0 || (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)))
+    if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
         return fd;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 || errno == ELOOP || errno == ENXIO || errno == EISDIR)
+        errno = EINVAL;
     return -1;
+}
+
+int vpc_file_open_stranger(const char *path)
+{
+    return open_regular(path, O_RDONLY);
+}
+
+int vpc_file_append_stranger(const char *path)
+{
+    int fd = open_regular(path, O_WRONLY | O_CREAT | O_APPEND);
+
+    if (fd >= 0 || errno != EINVAL || remove(path) != 0)
+        return fd;
+    return open_regular(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
 }
 
 struct copy {
@@ -112,7 +129,7 @@ static void write_copy(FILE *out, const void *user)
 
 bool vpc_file_copy(const char *from, const char *to, uint64_t max)
 {
-    struct copy copy = {open_regular(from), max, 0}, *const user = &copy;
+    struct copy copy = {vpc_file_open_stranger(from), max, 0}, *const user = &copy;
     bool good;
     int error;
 

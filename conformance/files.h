@@ -23,6 +23,14 @@ bool vpc_file_close(FILE *out);
 bool vpc_file_write_text(const char *path, const char *text);
 
 /*
+ * A file which a stranger may have put there: no link is followed, nothing is waited for, and what is no regular file is not
+ * opened (EINVAL).  To write is to append; it is made, and what stands in its place and is no regular file is removed.  -1
+ * with errno.
+ */
+int vpc_file_open_stranger(const char *path);
+int vpc_file_append_stranger(const char *path);
+
+/*
  * Copies a file which a stranger may have put there: no link is followed, only a regular file is opened, and at most max
  * octets of it are taken.  What is not there, or is no such file, is no error: there is no copy then.
  */

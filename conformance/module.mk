@@ -99,9 +99,9 @@ check-inproc: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(GENERATED)/mad
 	done
 
 # The harness as a product: with implementations that no one would want, full disks, bad command lines.
-$(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c
+$(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c $(CONFORM)/tests/deeds.c
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -o $@ $<
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -I$(CONFORM) -o $@ $^
 
 check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
 	@SAN=$(SAN) $(CONFORM)/tests/check-product $(BUILD)

@@ -17,10 +17,14 @@
 #include <unistd.h>
 
 #include "backends/machine.h"
+#include "backends/folder.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
+#include "files.h"
 
-#define SLICE_MS 10 /* the log file and the process are looked at so often */
+#define LOG_PARTS 128 /* that are read at once */
+#define FOLDER_MS 250 /* the folder is looked at so often */
+#define SLICE_MS  10  /* the log file and the process are looked at so often */
 
 static struct vpc_socket_backend *self_of(struct vpc_backend *backend)
 {
@@ -216,6 +220,18 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
     return good;
 }
 
+static void look_at_folder(struct vpc_socket_backend *self)
+{
+    static const char full[] = "its run's folder holds more than a run may leave there";
+    uint64_t now = socket_now(&self->base);
+
+    if (now < self->folder_due)
+        return;
+    if (vpc_folder_is_full(self->config.dir))
+        vpc_socket_backend_tell(self, VPC_SEEN_CRASHED, 0, full, sizeof(full) - 1);
+    self->folder_due = now + FOLDER_MS;
+}
+
 static void look_at_process(struct vpc_socket_backend *self)
 {
     int status;
@@ -237,14 +253,28 @@ static void look_at_process(struct vpc_socket_backend *self)
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 
+static void no_log(struct vpc_socket_backend *self, int error)
+{
+    static const char strange[] = "its event log is no regular file";
+
+    if (error == EINVAL)
+        vpc_socket_backend_tell(self, VPC_SEEN_CRASHED, 0, strange, sizeof(strange) - 1);
+    else
+        vpc_socket_backend_short(self, "open the log", error);
+}
+
+/* A part at a time: a log may grow faster than it is read. */
 static void look_at_log(struct vpc_socket_backend *self)
 {
     char part[8192];
     ssize_t n;
 
-    if (self->log < 0 && (self->log = open(self->log_path, O_RDONLY | O_CLOEXEC)) < 0)
-        vpc_socket_backend_short(self, "open the log", errno);
-    while (self->log >= 0 && (n = read(self->log, part, sizeof(part))) != 0) {
+    if (self->log < 0 && (self->log = vpc_file_open_stranger(self->log_path)) < 0)
+        no_log(self, errno);
+    for (int parts = 0; self->log >= 0 && parts < LOG_PARTS; parts++) {
+        n = read(self->log, part, sizeof(part));
+        if (n == 0)
+            break;
         if (n < 0) {
             vpc_socket_backend_short(self, "read the log", errno);
             break;
@@ -409,6 +439,7 @@ static void turn(struct vpc_socket_backend *self, int timeout)
         self->serve_extra(self);
     free(fds);
     look_at_log(self);
+    look_at_folder(self);
     look_at_process(self);
 }
 

@@ -25,32 +25,42 @@
 /* ---- limits ------------------------------------------------------------------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_MAX RLIM_INFINITY /* a sanitizer wants terabytes of addresses */
+#define SANITIZED true /* a sanitizer wants terabytes of addresses */
 #else
-#define MEMORY_MAX (1ul << 30)
+#define SANITIZED false
 #endif
 
-static const struct {
-    int what;
-    rlim_t most;
-} limits[] = {
-    {RLIMIT_CORE, 0},          {RLIMIT_FSIZE, 64ul << 20}, /* of each file that it writes */
-    {RLIMIT_DATA, MEMORY_MAX}, {RLIMIT_MEMLOCK, 8ul << 20}, {RLIMIT_MSGQUEUE, 1ul << 20},
-};
+#define OBJECT_MEMORY_MAX (1ull << 30)
+#define FILE_OCTETS_MAX   (64ull << 20)
 
-int vpc_limit_process(void)
+static int lower(__rlimit_resource_t what, rlim_t most)
 {
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        struct rlimit limit;
+    struct rlimit limit;
 
-        if (getrlimit((__rlimit_resource_t)limits[i].what, &limit) != 0)
-            return errno;
-        limit.rlim_max = limit.rlim_max < limits[i].most ? limit.rlim_max : limits[i].most;
-        limit.rlim_cur = limit.rlim_cur < limit.rlim_max ? limit.rlim_cur : limit.rlim_max;
-        if (setrlimit((__rlimit_resource_t)limits[i].what, &limit) != 0)
-            return errno;
-    }
-    return 0;
+    if (getrlimit(what, &limit) != 0)
+        return errno;
+    limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
+    limit.rlim_cur = limit.rlim_cur < limit.rlim_max ? limit.rlim_cur : limit.rlim_max;
+    return setrlimit(what, &limit) == 0 ? 0 : errno;
+}
+
+/* Whoever writes more than a file may hold is told so, and not killed. */
+int vpc_limit_process(uint64_t memory)
+{
+    const struct {
+        __rlimit_resource_t what;
+        rlim_t most;
+    } limits[] = {
+        {RLIMIT_CORE, 0},
+        {RLIMIT_FSIZE, FILE_OCTETS_MAX},
+        {RLIMIT_DATA, SANITIZED ? RLIM_INFINITY : memory},
+        {RLIMIT_MSGQUEUE, 1ul << 20},
+    };
+    int error = signal(SIGXFSZ, SIG_IGN) == SIG_ERR ? errno : 0;
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && error == 0; i++)
+        error = lower(limits[i].what, limits[i].most);
+    return error;
 }
 
 /* ---- Landlock ------------------------------------------------------------------------------------------------------ */
@@ -144,9 +154,8 @@ static _Noreturn void become_subject(const struct vpc_confined_config *config)
         dup2(out, STDERR_FILENO) < 0)
         _exit(VPC_EXIT_HARNESS);
     close_others(config->fd, config->fd);
-    signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_DFL);
-    error = vpc_limit_process();
+    error = vpc_limit_process(OBJECT_MEMORY_MAX);
     if (error == 0)
         error = vpc_shut_in(NULL);
     if (error != 0 && error != ENOSYS && error != EOPNOTSUPP)

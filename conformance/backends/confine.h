@@ -11,10 +11,11 @@
 #define VPC_CONFORM_CONFINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* In the process itself, before it becomes the subject: 0 or an errno. */
-int vpc_limit_process(void);
+/* In the process itself, before it becomes the subject, with so many octets of memory: 0 or an errno. */
+int vpc_limit_process(uint64_t memory);
 /* From now on this process may write below the folder only (NULL: nowhere), has no network and no signals for others; 0 or an
  * errno. */
 int vpc_shut_in(const char *folder);

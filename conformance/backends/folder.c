@@ -2,11 +2,14 @@
 #include "backends/folder.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -14,14 +17,65 @@
 void vpc_remove_tree(const char *path)
 {
     char *const paths[] = {(char *)(uintptr_t)path, NULL};
-    FTS *tree = fts_open(paths, FTS_NOCHDIR | FTS_PHYSICAL, NULL);
+    FTS *tree = fts_open(paths, FTS_PHYSICAL, NULL); /* changes its folder: paths may be long */
     FTSENT *entry;
 
-    while (tree && (entry = fts_read(tree)) != NULL)
+    while (tree && (entry = fts_read(tree)) != NULL) {
         if (entry->fts_info != FTS_D)
-            remove(entry->fts_path); /* what stays keeps its folder, and that its own */
+            remove(entry->fts_accpath); /* what stays keeps its folder, and that its own */
+        else if ((entry->fts_statp->st_mode & S_IRWXU) != S_IRWXU)
+            chmod(entry->fts_accpath, S_IRWXU); /* whoever wanted to keep us out */
+    }
     if (tree)
         fts_close(tree);
+}
+
+struct use {
+    uint64_t octets, entries;
+    int depth;
+    bool full;
+};
+
+static void count_folder(int parent, const char *name, struct use *use);
+
+static void count_entry(DIR *folder, const char *name, struct use *use)
+{
+    struct stat stat;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        fstatat(dirfd(folder), name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    use->entries++;
+    use->octets += (uint64_t)stat.st_blocks * 512;
+    use->full |= use->octets > VPC_FOLDER_OCTETS || use->entries > VPC_FOLDER_ENTRIES;
+    if (S_ISDIR(stat.st_mode))
+        count_folder(dirfd(folder), name, use);
+}
+
+/* Only as far as it takes to know: the subject may go on meanwhile. */
+static void count_folder(int parent, const char *name, struct use *use)
+{
+    int fd =
+        openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (use->depth ? O_NOFOLLOW : 0));
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    use->full |= ++use->depth > VPC_FOLDER_DEPTH;
+    while (folder && !use->full && (entry = readdir(folder)) != NULL)
+        count_entry(folder, entry->d_name, use);
+    use->depth--;
+    if (folder)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+}
+
+bool vpc_folder_is_full(const char *path)
+{
+    struct use use = {0};
+
+    count_folder(AT_FDCWD, path, &use);
+    return use.full;
 }
 
 static bool is_short_and_plain(const char *path)

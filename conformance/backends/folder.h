@@ -23,6 +23,13 @@ struct vpc_folder {
 bool vpc_folder_begin(struct vpc_folder *folder, char **error);
 /* Removes it with all that is in it; a zeroed one is allowed. */
 void vpc_folder_end(struct vpc_folder *folder);
+
+#define VPC_FOLDER_OCTETS  (256ull << 20)
+#define VPC_FOLDER_ENTRIES 10000ull
+#define VPC_FOLDER_DEPTH   32
+
+/* Whether more stands in it than a run may leave there. */
+bool vpc_folder_is_full(const char *path);
 /* Follows no link. */
 void vpc_remove_tree(const char *path);
 

@@ -16,7 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/confine.h"
+#include "files.h"
 #include "memory.h"
+
+#define PROCESS_MEMORY_MAX (4ull << 30)
 
 #define OUTPUT_MAX  (16 << 20) /* of a program's output that may stand on the disk */
 #define OUTPUT_KEPT (1 << 20)
@@ -27,7 +31,7 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
                             const char *output, int joined, int report, pid_t parent)
 {
     struct rlimit most = {(rlim_t)process->descriptors, (rlim_t)process->descriptors};
-    int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int out = vpc_file_append_stranger(output);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int failed;
 
@@ -35,6 +39,7 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
         getppid() == parent && dup2(joined < 0 ? null : joined, STDIN_FILENO) >= 0 &&
         dup2(joined < 0 ? out : joined, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
         signal(SIGPIPE, SIG_DFL) != SIG_ERR &&
+        (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
         (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
         (process->folder == NULL || chdir(process->folder) == 0))
         execvp(words[0], words);
@@ -151,15 +156,20 @@ char *vpc_process_status(int status)
 void vpc_process_bound_output(const char *output)
 {
     struct stat file;
+    int fd = vpc_file_append_stranger(output);
 
-    if (stat(output, &file) == 0 && file.st_size > OUTPUT_MAX && truncate(output, OUTPUT_KEPT) != 0)
-        return; /* it is as long as it is */
+    if (fd < 0)
+        return;
+    if (fstat(fd, &file) == 0 && file.st_size > OUTPUT_MAX && ftruncate(fd, OUTPUT_KEPT) != 0)
+        file.st_size = 0; /* it is as long as it is */
+    close(fd);
 }
 
 char *vpc_process_last_words(const char *output)
 {
     char end[LAST_WORDS + 1];
-    FILE *file = fopen(output, "re");
+    int fd = vpc_file_open_stranger(output);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     size_t n = 0, start;
 
     if (file && (fseek(file, -LAST_WORDS, SEEK_END) == 0 || fseek(file, 0, SEEK_SET) == 0))

@@ -41,6 +41,7 @@ struct vpc_socket_backend {
     void (*serve_extra)(struct vpc_socket_backend *self);
     size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
     bool saw, expected_end;
+    uint64_t folder_due; /* when the folder is looked at */
 };
 
 /* Fills a zeroed value, its base.ops apart; destroy it in any case. */

@@ -9,14 +9,21 @@
 #include "backends/machine.h"
 #include "backends/socket_backend.h"
 
+#define LINE_MAX_SEEN (4u << 20) /* octets of what is still no line */
+
 void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
                            enum vpc_seen_kind kind, int id)
 {
+    static const char endless[] = "a line of its log or control socket does not end";
     char *line;
 
     while ((line = vpc_buffer_line(in)) != NULL) {
         vpc_socket_backend_tell(self, kind, id, line, strlen(line));
         free(line);
+    }
+    if (vpc_buffer_size(in) > LINE_MAX_SEEN) {
+        vpc_buffer_free(in);
+        vpc_socket_backend_tell(self, VPC_SEEN_CRASHED, 0, endless, sizeof(endless) - 1);
     }
 }
 

@@ -40,7 +40,9 @@ static void begin_file(struct vpc_record *record)
 {
     const char *end = record->subject == VPC_FROM_HOST ? "vpcbus-guest" : "vpcbus-host";
 
-    record->fd = open(record->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    record->fd =
+        open(record->path,
+             O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     record->error = record->fd < 0
                         ? errno
                         : vpc_pcapng_begin(record->fd, "vpc-conform", end, record->description);

@@ -14,7 +14,7 @@
 #include "files.h"
 #include "report/report.h"
 
-#define COPY_MAX (64u << 20) /* octets of what a subject may have written */
+#define COPY_MAX (64u << 20) /* octets of one file: a subject may have written any of them */
 
 /* What the files of a folder are made of. */
 struct failed {
@@ -127,10 +127,10 @@ static bool write_in(const struct failed *failed, const char *name, vpc_write_fn
     return good;
 }
 
-static bool copy_in(const struct failed *failed, const char *from, const char *name, uint64_t max)
+static bool copy_in(const struct failed *failed, const char *from, const char *name)
 {
     char *path = vpc_format("%s/%s", failed->run->folder, name);
-    bool good = vpc_file_copy(from, path, max);
+    bool good = vpc_file_copy(from, path, COPY_MAX);
 
     free(path);
     return good;
@@ -150,20 +150,14 @@ static bool copy_script(const struct failed *failed)
 
 static bool copy_kept(const struct failed *failed, const char *dir)
 {
-    static const struct {
-        const char *name;
-        uint64_t max;
-    } kept[] = {{"trace.txt", UINT64_MAX},
-                {"trace.pcapng", UINT64_MAX},
-                {"trace.pcapng.old", UINT64_MAX},
-                {"subject.log", COPY_MAX},
-                {"subject.out", COPY_MAX}};
+    static const char *const kept[] = {"trace.txt", "trace.pcapng", "trace.pcapng.old",
+                                       "subject.log", "subject.out"};
     bool good = true;
 
     for (size_t i = 0; good && i < sizeof(kept) / sizeof(kept[0]); i++) {
-        char *from = vpc_format("%s/%s", dir, kept[i].name);
+        char *from = vpc_format("%s/%s", dir, kept[i]);
 
-        good = copy_in(failed, from, kept[i].name, kept[i].max);
+        good = copy_in(failed, from, kept[i]);
         free(from);
     }
     return good;

@@ -2,7 +2,7 @@
 /*
  * A program that behaves as no endpoint should: the harness must survive it, in bounded memory and time, and blame it.
  *
- * rogue HOW BUS LOG CONTROL
+ * rogue HOW BUS LOG CONTROL, where HOW is a deed (deeds.h), too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "tests/deeds.h"
 
 static char block[65536];
 
@@ -72,9 +75,71 @@ static void garble(const char *path, const char *text)
             ;
 }
 
+/* ---- in the run's folder ------------------------------------------------------------------------------------------------ */
+
+/* Something else stands where a file of that name was, beside the log. */
+static void put_in_place(const char *log, const char *name, const char *target)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(log, '/') - log), log, name);
+    unlink(path);
+    if (strcmp(target, "fifo") == 0)
+        mkfifo(path, 0600);
+    else if (strcmp(target, "folder") == 0)
+        mkdir(path, 0700);
+    else if (symlink(target, path) != 0)
+        perror(path);
+}
+
+static void go_deep(void)
+{
+    for (int i = 0; i < 3000 && mkdir("deep", 0700) == 0 && chdir("deep") == 0; i++)
+        ;
+}
+
+static void close_folder(void)
+{
+    mkdir("closed", 0700);
+    mkdir("closed/inner", 0700);
+    close(open("closed/inner/file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    chmod("closed/inner", 0);
+    chmod("closed", 0);
+}
+
+static void in_folder(const char *how, const char *log)
+{
+    static const struct {
+        const char *how, *name, *target;
+    } places[] = {
+        {"log-fifo", "subject.log", "fifo"},
+        {"log-link", "subject.log", "/etc/passwd"},
+        {"log-zero", "subject.log", "/dev/zero"},
+        {"log-folder", "subject.log", "folder"},
+        {"output-fifo", "subject.out", "fifo"},
+        {"output-link", "subject.out", "/etc/passwd"},
+        {"trace-fifo", "trace.txt", "fifo"},
+        {"trace-link", "trace.txt", "/etc/passwd"},
+        {"record-link", "trace.pcapng", "/etc/passwd"},
+    };
+    char *folder = strdup(log);
+
+    *strrchr(folder, '/') = '\0';
+    if (chdir(folder) != 0)
+        exit(1);
+    free(folder);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (strcmp(places[i].how, how) == 0)
+            put_in_place(log, places[i].name, places[i].target);
+    if (strcmp(how, "deep") == 0)
+        go_deep();
+    if (strcmp(how, "closed-folder") == 0)
+        close_folder();
+}
+
 int main(int argc, char **argv)
 {
-    const char *how = argc == 5 ? argv[1] : "";
+    const char *how = argc >= 5 ? argv[1] : "";
     int bus;
 
     signal(SIGPIPE, SIG_IGN);
@@ -88,7 +153,9 @@ int main(int argc, char **argv)
         garble(argv[4], "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     if (strcmp(how, "deaf") == 0) /* from now on, since a stop may follow at once */
         signal(SIGTERM, SIG_IGN);
+    in_folder(how, argv[3]);
     bus = connect_to(argv[2]);
+    vpc_deed(how);
     if (strcmp(how, "crashes") == 0)
         raise(SIGSEGV);
     if (strcmp(how, "pads") == 0)
@@ -97,8 +164,12 @@ int main(int argc, char **argv)
         noise(bus);
     if (strcmp(how, "logs") == 0)
         say(argv[3], "{\"id\": 1}\n");
+    if (strcmp(how, "logs-much") == 0)
+        say(argv[3], "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
     if (strcmp(how, "endless-line") == 0)
         say(argv[3], "x");
+    if (strcmp(how, "logs-endlessly") == 0)
+        flood(open(argv[3], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), 'x');
     if (strcmp(how, "no-json") == 0)
         say(argv[3], "\033[2J<b>\xff\n");
     if (strcmp(how, "chatters") == 0)
