@@ -118,7 +118,7 @@ class Unit:
             self.text = file.read().decode("latin-1")  # offsets are of octets
         self.lines = Lines(self.text, name)
         self.wraps, self.replaced, self.closed, self.counts = [], [], [], {}
-        self.function, self.barred, self.tables, self.whole_conditions = "", [], [], set()
+        self.function, self.barred, self.tables, self.whole_conditions, self.removed = "", [], [], set(), set()
         self.actions = self.names_of_actions()
         file = self.unit.get_file(path)
         whole = clang.SourceRange.from_locations(clang.SourceLocation.from_offset(self.unit, file, 0),
@@ -299,6 +299,7 @@ class Unit:
         return parent == K.FOR_STMT and nth == of - 1 or parent == K.DO_STMT and nth == 0
 
     def take_statement(self, cursor, begin, end):
+        self.removed.add((begin, end))
         n = self.make(begin, end, "statement removed", self.source(begin, end), ";")
         if n is not None:
             self.wrap(begin, end, "(vpc_m(%d) ? (void)0 : (void)(" % n, "))")
@@ -428,8 +429,7 @@ class Unit:
 
     def take_call(self, cursor, children, begin, end):
         kind = cursor.type.get_canonical().kind
-        if kind not in WHOLE | {T.POINTER} or (begin, end) in self.whole_conditions or any(
-                (begin, end) == wrap[:2] and "(void)0" in wrap[2] for wrap in self.wraps):
+        if kind not in WHOLE | {T.POINTER} or (begin, end) in self.whole_conditions or (begin, end) in self.removed:
             return
         text = self.source(begin, end)
         if not text.endswith(")"):
