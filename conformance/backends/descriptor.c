@@ -380,15 +380,12 @@ void vpc_implementation_free(struct vpc_implementation *implementation)
 
 bool vpc_implementation_has(const struct vpc_implementation *implementation, const char *feature)
 {
-    size_t n = strlen(feature);
-    const char *at = implementation->features;
+    size_t n = strlen(feature), size;
 
-    while ((at = strstr(at, feature)) != NULL) {
-        bool starts = at == implementation->features || at[-1] == ' ';
-
-        if (starts && (at[n] == ' ' || at[n] == '\0'))
+    for (const char *at = implementation->features; *at; at += size + strspn(at + size, " ")) {
+        size = strcspn(at, " ");
+        if (size == n && strncmp(at, feature, n) == 0)
             return true;
-        at += n;
     }
     return false;
 }

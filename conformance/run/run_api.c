@@ -186,7 +186,7 @@ static void note_octets(struct vpc_client *client, const char *octets, size_t n)
 enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *step)
 {
     struct vpc_client *client = connected(run, step);
-    const struct vpc_arg *bytes = vpc_step_key(step, VPC_KEY_BYTES);
+    const struct vpc_arg *bytes = step->keyed[VPC_KEY_BYTES];
     struct vpc_buffer line = {0};
     uint64_t n;
 

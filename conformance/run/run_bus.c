@@ -319,7 +319,7 @@ static bool apply_args(struct vpc_run *run, const struct vpc_step *step, struct 
 static uint64_t number_or(struct vpc_run *run, const struct vpc_step *step, enum vpc_key key,
                           uint64_t otherwise)
 {
-    const struct vpc_arg *arg = vpc_step_key(step, key);
+    const struct vpc_arg *arg = step->keyed[key];
     uint64_t value;
 
     return arg && vpc_number_of(run, arg, &value) ? value : otherwise;

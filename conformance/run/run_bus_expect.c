@@ -104,7 +104,7 @@ static bool ambient(const struct vpc_received *received, const struct vpc_step *
 
 static bool queues(const struct vpc_step *step)
 {
-    return vpc_step_key(step, VPC_KEY_BEHIND) != NULL;
+    return step->keyed[VPC_KEY_BEHIND] != NULL;
 }
 
 /* `behind=N`: whether at most N octets of other DATA came before the frame and still wait to be judged. */
@@ -114,7 +114,7 @@ static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
     uint64_t limit = 0, before = 0;
     size_t n;
 
-    if (!queues(step) || !vpc_number_of(run, vpc_step_key(step, VPC_KEY_BEHIND), &limit))
+    if (!queues(step) || !vpc_number_of(run, step->keyed[VPC_KEY_BEHIND], &limit))
         return true;
     for (const struct vpc_received *at = run->tester.first; at != received; at = at->next) {
         if (!is(&at->frame, "DATA"))
@@ -129,7 +129,7 @@ static bool in_turn(struct vpc_run *run, const struct vpc_step *step,
 /* The frame that the step must judge: the first of its channel, or of the session, that is not ambient. */
 static struct vpc_received *candidate(struct vpc_run *run, const struct vpc_step *step)
 {
-    const struct vpc_arg *channel = vpc_step_key(step, VPC_KEY_CHANNEL);
+    const struct vpc_arg *channel = step->keyed[VPC_KEY_CHANNEL];
     uint64_t wanted = 0;
     bool by_channel = channel && !channel->differs && vpc_known(run, channel) &&
                       vpc_number_of(run, channel, &wanted);

@@ -118,7 +118,7 @@ enum vpc_outcome vpc_step_looks(struct vpc_run *run, const struct vpc_step *step
 
 enum vpc_outcome vpc_step_idle(struct vpc_run *run, const struct vpc_step *step)
 {
-    const struct vpc_arg *arg = vpc_step_key(step, VPC_KEY_SHARE);
+    const struct vpc_arg *arg = step->keyed[VPC_KEY_SHARE];
     uint64_t share = IDLE_SHARE, now = vpc_now(run), busy, used, passed;
 
     if (arg && !vpc_number_of(run, arg, &share))

@@ -165,9 +165,9 @@ static uint8_t pattern_octet(uint64_t pattern, uint64_t at)
 static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 {
     const struct vpc_step *step = run->progress->step;
-    const struct vpc_arg *size = vpc_step_key(step, VPC_KEY_BYTES);
-    const struct vpc_arg *pattern = vpc_step_key(step, VPC_KEY_PATTERN);
-    const struct vpc_arg *from = vpc_step_key(step, VPC_KEY_FROM);
+    const struct vpc_arg *size = step->keyed[VPC_KEY_BYTES];
+    const struct vpc_arg *pattern = step->keyed[VPC_KEY_PATTERN];
+    const struct vpc_arg *from = step->keyed[VPC_KEY_FROM];
     uint64_t n, seed = 0, start = 0;
 
     if (!vpc_amount_of(run, size, VPC_OCTETS_MAX, &n) ||
@@ -182,7 +182,7 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
 
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
 {
-    const struct vpc_arg *text = vpc_step_key(run->progress->step, VPC_KEY_TEXT);
+    const struct vpc_arg *text = run->progress->step->keyed[VPC_KEY_TEXT];
 
     if (text == NULL)
         return add_pattern(run, bytes);
@@ -192,7 +192,7 @@ bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes)
 
 bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets)
 {
-    const struct vpc_arg *arg = vpc_step_key(step, VPC_KEY_BYTES);
+    const struct vpc_arg *arg = step->keyed[VPC_KEY_BYTES];
     uint64_t n = 0;
 
     if (arg && !can) {

@@ -380,7 +380,7 @@ static bool check_session(struct loader *loader, struct vpc_step *step)
 
 static bool check_bytes(struct loader *loader, struct vpc_step *step)
 {
-    return vpc_step_key(step, VPC_KEY_TEXT) || vpc_step_key(step, VPC_KEY_BYTES) ||
+    return step->keyed[VPC_KEY_TEXT] || step->keyed[VPC_KEY_BYTES] ||
            wrong(loader, step->column, "\"text\", or bytes= and pattern=");
 }
 
@@ -613,14 +613,6 @@ void vpc_script_free(struct vpc_script *script)
     free(script->name);
     free(script->path);
     free(script);
-}
-
-const struct vpc_arg *vpc_step_key(const struct vpc_step *step, enum vpc_key key)
-{
-    for (size_t i = 0; i < step->arg_count; i++)
-        if (step->args[i].name == key)
-            return &step->args[i];
-    return NULL;
 }
 
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key)

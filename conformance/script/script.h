@@ -70,6 +70,7 @@ enum vpc_key {
     VPC_KEY_LENGTH,
     VPC_KEY_SESSION, /* of the seal, as the next */
     VPC_KEY_NUMBER,
+    VPC_KEY_COUNT,
 };
 
 struct vpc_arg {
@@ -112,6 +113,8 @@ struct vpc_step {
     const struct vpc_message *message; /* of a bus step, or NULL */
     struct vpc_arg *args;              /* without the verb and the modifiers */
     size_t arg_count;
+    /* The last argument of each name, or NULL; not of OTHER and FIELD. */
+    const struct vpc_arg *keyed[VPC_KEY_COUNT];
     struct vpc_span *within; /* or NULL */
     struct vpc_span *during; /* also of a step of which the word is a length of time; or NULL */
     char *by; /* the requirement that the step judges, or NULL */
@@ -171,7 +174,6 @@ bool vpc_result_value(const char *name, uint32_t *value);
 
 /* The argument of that name, or NULL. */
 const struct vpc_arg *vpc_step_arg(const struct vpc_step *step, const char *key);
-const struct vpc_arg *vpc_step_key(const struct vpc_step *step, enum vpc_key key);
 
 /* One line, split into words by the grammar in script.rl.  False: *column (from 1) and *expected tell why;
    NULL: none of the words that can stand first. */

@@ -207,6 +207,7 @@ bool vpc_values_compile(struct loader *loader, struct vpc_step *step)
             arg->json = json_of(arg);
         else if (step->form->keys)
             name_key(step, arg);
+        step->keyed[arg->name] = arg;
         if (!vpc_value_fits(loader, arg) || !fits_amount(loader, arg))
             return false;
         if (arg->kind == VPC_VALUE_VARIABLE && !note_variable(loader, step, arg))
