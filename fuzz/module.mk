@@ -33,9 +33,9 @@ FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
 FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_blocks.c script/script_forms.c script/script_values.c document/table.c document/spec.c \
                       document/entry.c files.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
-# fuzz/harness.c has backends/backend_inproc.c in itself.
+# fuzz/harness.c stands for backends/object.c.
 FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c record/*.c codec/*.c document/*.c script/*.c alter/*.c \
-                      backends/inproc.c backends/descriptor.c backends/words.c backends/process.c files.c memory.c verdict.c clean.c))
+                      backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c files.c memory.c verdict.c clean.c))
 FUZZ_HARNESS_RL    := script/script testers/monitor
 FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
