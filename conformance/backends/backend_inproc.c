@@ -348,13 +348,16 @@ static int inproc_pipe_open(struct vpc_backend *backend, int conn, const char *n
 {
     struct inproc *self = self_of(backend);
 
-    (void)path;
     vpc_inproc_wake(self);
     for (size_t i = 0; i < self->local_count; i++) {
         struct local *local = self->locals[i];
+        char real[VPC_INPROC_PATH];
 
+        vpc_inproc_pipe_path(local->stream, real, sizeof(real));
         if (local->state != LOCAL_LISTENING || strcasecmp(local->name, name) != 0)
             continue;
+        if (path && strcmp(path, real) != 0)
+            return ENOENT;
         local->state = LOCAL_OPEN;
         local->conn = conn;
         SUBJECT(self, self->abi->stream_opened(self->endpoint, local->stream, 0));

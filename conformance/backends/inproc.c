@@ -14,6 +14,7 @@
 #include "backends/inproc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -95,8 +96,14 @@ static enum vpc_tcp_mode mode_of(const struct inproc *self, uint16_t number)
 
 /* ---- actions ---------------------------------------------------------------------------------------------------- */
 
+void vpc_inproc_pipe_path(uint32_t stream, char *path, size_t size)
+{
+    snprintf(path, size, "/in-process/%u", stream);
+}
+
 static void on_listen(struct inproc *self, const vpc_action *action)
 {
+    char path[VPC_INPROC_PATH];
     char *name = vpc_copy_n(action->text ? action->text : "", action->text_len);
     bool taken = self->taken && strcasecmp(self->taken, name) == 0;
 
@@ -107,7 +114,8 @@ static void on_listen(struct inproc *self, const vpc_action *action)
         return;
     }
     add_local(self, action->stream, LOCAL_LISTENING)->name = name;
-    SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, ""));
+    vpc_inproc_pipe_path(action->stream, path, sizeof(path));
+    SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, path));
 }
 
 static void on_connect(struct inproc *self, const vpc_action *action)

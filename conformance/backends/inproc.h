@@ -76,6 +76,9 @@ void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset);
 void vpc_inproc_clock(struct inproc *self);
 /* Something is about to be given to the endpoint: as a program that wakes, it looks at the time first. */
 void vpc_inproc_wake(struct inproc *self);
+/* Where the pipe server of the stream is, as far as anybody can tell. */
+#define VPC_INPROC_PATH 32
+void vpc_inproc_pipe_path(uint32_t stream, char *path, size_t size);
 /* Carries octets and actions until nothing moves. */
 void vpc_inproc_settle(struct inproc *self);
 

@@ -19,6 +19,7 @@
 
 #include "alter/alter.h"
 #include "document/entry.h"
+#include "document/schema.h"
 #include "script/script_forms.h"
 
 #define DEFAULT_LIMIT_MS 5000
@@ -460,6 +461,7 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
     run->progress = &run->own;
     run->variables = vpc_alloc(config->script->variable_count * sizeof(*run->variables));
     run->catalogue = vpc_catalogue_load();
+    run->schema = vpc_schema_load();
     run->trace = vpc_trace_begin();
     vpc_monitor_begin(&run->monitor, config->table, subject);
     vpc_tester_begin(&run->tester, config->table,

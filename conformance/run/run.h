@@ -88,8 +88,9 @@ struct vpc_conn {
 struct vpc_request {
     struct vpc_request *next;
     int number;
-    json_t *id;  /* NULL: it has none */
-    bool object; /* the line is a JSON object: without an id the answer has none */
+    json_t *id;    /* NULL: it has none */
+    char *command; /* NULL: the line has none */
+    bool object;   /* the line is a JSON object: without an id the answer has none */
 };
 
 struct vpc_client {
@@ -140,7 +141,9 @@ struct vpc_run {
     struct vpc_monitor monitor;
     struct vpc_tester tester;
     struct vpc_item *answers, *events, *logs;
+    const struct vpc_item *told; /* the last entry of logs that an event told */
     json_t *catalogue; /* of events */
+    json_t *schema;    /* of the control socket */
     struct vpc_log_order log_order;
     struct vpc_log_relay log_relay; /* of a guest */
     json_t *answer;    /* the last that a step took */
@@ -246,8 +249,8 @@ char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
 /* A new control client of that label, or the one that is there. */
 struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
-/* A line of the client has gone out, with that id (taken over; NULL: none). */
-void vpc_client_asks(struct vpc_client *client, json_t *id, bool object);
+/* A line of the client has gone out; NULL: it is no JSON. */
+void vpc_client_asks(struct vpc_client *client, const json_t *line);
 /* In milliseconds, with this run's timers. */
 uint64_t vpc_span_of(const struct vpc_run *run, const struct vpc_span *span);
 void vpc_waiters_forget(struct vpc_run *run);

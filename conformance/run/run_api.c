@@ -136,8 +136,8 @@ static bool send_request(struct vpc_run *run, const struct vpc_step *step,
     id = id_of(run, step, client);
     request = json_pack("{s:s, s:o}", "execute", command, "arguments", arguments);
     if (id)
-        json_object_set(request, "id", id);
-    vpc_client_asks(client, id, true);
+        json_object_set_new(request, "id", id);
+    vpc_client_asks(client, request);
     run->answer = NULL;
     line = json_dumps(request, JSON_COMPACT);
     vpc_trace_add(run->trace, "api > %s", line);
@@ -168,7 +168,7 @@ static void note_line(struct vpc_client *client, const char *line, size_t n)
 {
     json_t *json = json_loadb(line ? line : "", n, 0, NULL);
 
-    vpc_client_asks(client, json_incref(json_object_get(json, "id")), json_is_object(json));
+    vpc_client_asks(client, json);
     json_decref(json);
 }
 

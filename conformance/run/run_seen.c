@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "document/entry.h"
+#include "document/schema.h"
 #include "run/run.h"
 
 /* ---- control clients --------------------------------------------------------------------------------------------------- */
@@ -28,15 +29,16 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
     return client;
 }
 
-void vpc_client_asks(struct vpc_client *client, json_t *id, bool object)
+void vpc_client_asks(struct vpc_client *client, const json_t *line)
 {
     struct vpc_request *request = vpc_alloc(sizeof(*request)), **last = &client->waiting;
 
     while (*last)
         last = &(*last)->next;
     request->number = ++client->requests;
-    request->id = id;
-    request->object = object;
+    request->id = json_incref(json_object_get(line, "id"));
+    request->command = vpc_copy(json_string_value(json_object_get(line, "execute")));
+    request->object = json_is_object(line);
     *last = request;
 }
 
@@ -46,6 +48,7 @@ static void forget_request(struct vpc_request **at)
 
     *at = request->next;
     json_decref(request->id);
+    free(request->command);
     free(request);
 }
 
@@ -57,17 +60,14 @@ static bool answers(const struct vpc_request *request, const json_t *id)
     return json_equal(request->id, id);
 }
 
-/* The number of the line that an answer with this id is to, which waits no more; 0: there is none. */
-static int answered(struct vpc_client *client, const json_t *id)
+/* The request that an answer with this id is to, or where one would be. */
+static struct vpc_request **answered(struct vpc_client *client, const json_t *id)
 {
-    for (struct vpc_request **at = &client->waiting; *at; at = &(*at)->next)
-        if (answers(*at, id)) {
-            int number = (*at)->number;
+    struct vpc_request **at = &client->waiting;
 
-            forget_request(at);
-            return number;
-        }
-    return 0;
+    while (*at && !answers(*at, id))
+        at = &(*at)->next;
+    return at;
 }
 
 /* ---- what was seen ------------------------------------------------------------------------------------------------------- */
@@ -98,17 +98,6 @@ static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const cha
     return NULL;
 }
 
-/* In-process an event comes once for all clients (0). */
-static void append_event(struct vpc_run *run, int client, json_t *json)
-{
-    if (client == 0 || client == run->event_client)
-        vpc_judge_time(run, "CTL-4", "an event", json_object_get(json, "time"), &run->event_time);
-    append(&run->events, client, client == 0 || client == run->event_client, json);
-    for (struct vpc_client *one = client ? NULL : run->clients; one; one = one->next)
-        if (!one->eof)
-            append(&run->events, one->id, false, json_incref(json));
-}
-
 void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *format, ...)
 {
     struct vpc_breach *breach = &run->monitor.breach;
@@ -131,15 +120,83 @@ static struct vpc_client *client_by_id(const struct vpc_run *run, int id)
     return client;
 }
 
+/* Each line of the control socket is as the schema says, in every run. */
+static void judge_line(struct vpc_run *run, const char *requirement, const char *place,
+                       const json_t *line)
+{
+    char text[160];
+
+    if (!vpc_schema_fits(run->schema, place, line, text, sizeof(text)))
+        vpc_run_breach(run, requirement, "%s: %s", place, text);
+}
+
+static void judge_answer(struct vpc_run *run, const struct vpc_request *request, const json_t *json)
+{
+    const json_t *result = json_object_get(json, "return");
+    char *place = vpc_format("returns/%s", request->command ? request->command : "");
+
+    if (result)
+        judge_line(run, "CTL-2", place, result);
+    else
+        judge_line(run, "CTL-2", "failure", json);
+    free(place);
+}
+
 static void on_answer(struct vpc_run *run, int id, json_t *json)
 {
     struct vpc_item *item = append(&run->answers, id, false, json);
     struct vpc_client *client = client_by_id(run, id);
+    struct vpc_request **request;
 
-    if (client && !json_object_get(json, "VPCBus"))
-        item->request = answered(client, json_object_get(json, "id"));
-    if (client && !json_object_get(json, "VPCBus") && item->request == 0)
+    if (json_object_get(json, "VPCBus")) {
+        judge_line(run, "CTL-1", "greeting", json);
+        return;
+    }
+    request = client ? answered(client, json_object_get(json, "id")) : NULL;
+    if (request && *request) {
+        item->request = (*request)->number;
+        judge_answer(run, *request, json);
+        forget_request(request);
+    } else if (client) {
         vpc_run_breach(run, "CTL-2", "an answer with an id that no request waits with");
+    }
+}
+
+/* EVENT_LOGGED tells the entries of the log, in their order.  In real time they come on another way than the log. */
+static void judge_told_entry(struct vpc_run *run, const json_t *entry)
+{
+    const struct vpc_item *item = run->told ? run->told->next : run->logs;
+
+    while (item && !json_equal(item->json, entry))
+        item = item->next;
+    if (item)
+        run->told = item;
+    else
+        vpc_run_breach(run, "CTL-4", "an event EVENT_LOGGED that tells no entry of the log");
+}
+
+static void judge_event(struct vpc_run *run, const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "event"));
+    char *place = vpc_format("events/%s", name ? name : "");
+
+    vpc_judge_time(run, "CTL-4", "an event", json_object_get(event, "time"), &run->event_time);
+    judge_line(run, "CTL-4", "event", event);
+    judge_line(run, "CTL-4", place, json_object_get(event, "data"));
+    if (!run->ops->real_time && name && strcmp(name, "EVENT_LOGGED") == 0)
+        judge_told_entry(run, json_object_get(event, "data"));
+    free(place);
+}
+
+/* In-process an event comes once for all clients (0). */
+static void append_event(struct vpc_run *run, int client, json_t *json)
+{
+    if (client == 0 || client == run->event_client)
+        judge_event(run, json);
+    append(&run->events, client, client == 0 || client == run->event_client, json);
+    for (struct vpc_client *one = client ? NULL : run->clients; one; one = one->next)
+        if (!one->eof)
+            append(&run->events, one->id, false, json_incref(json));
 }
 
 static void on_control(struct vpc_run *run, const struct vpc_seen *seen)
@@ -163,6 +220,8 @@ static void judge_entry(struct vpc_run *run, const json_t *entry)
         breach->requirement =
             vpc_entry_breach(run->catalogue, entry, run->monitor.subject, vpc_vm_of(run->config),
                              breach->text, sizeof(breach->text));
+    if (breach->requirement == NULL)
+        judge_line(run, "LOG-1", "log_entry", entry);
     if (breach->requirement == NULL)
         breach->requirement =
             vpc_log_order_breach(&run->log_order, entry, breach->text, sizeof(breach->text));
@@ -411,6 +470,7 @@ void vpc_run_forget(struct vpc_run *run)
     free(run->variables);
     vpc_tester_kept_free(run->kept);
     json_decref(run->catalogue);
+    json_decref(run->schema);
     vpc_log_relay_end(&run->log_relay);
     vpc_progress_clear(&run->own);
     free(run->got);

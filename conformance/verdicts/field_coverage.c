@@ -213,28 +213,60 @@ static void try_scenarios(void *user, int fd)
         dprintf(fd, "-");
 }
 
-/* The reason that the list has, or NULL; it ends with its line.  *exact: for this change alone. */
+/* Takes the word off the line if it stands first there. */
+static bool take_word(const char **line, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (strncmp(*line, word, n) != 0 || (*line)[n] != ' ')
+        return false;
+    *line += n + 1;
+    return true;
+}
+
+static const char *role_name(const struct vpc_field_at *field)
+{
+    return field->role == VPC_FROM_HOST ? "host" : "guest";
+}
+
+/* `[ROLE] PLACE OF.FIELD CHANGE reason`, * for any OF or CHANGE: the reason if the line is about this,
+ * else NULL. */
+static const char *reason_in(const char *line, const struct vpc_field_at *field, const char *change,
+                             bool *exact)
+{
+    char *name = vpc_format("%s.%s", field->of, field->name);
+    char *any = vpc_format("*.%s", field->name);
+    bool fits;
+
+    *exact = true;
+    take_word(&line, role_name(field));
+    fits = take_word(&line, vpc_place_name(field->place));
+    if (fits && !take_word(&line, name)) {
+        *exact = false;
+        fits = take_word(&line, any);
+    }
+    if (fits && !take_word(&line, change)) {
+        *exact = false;
+        fits = take_word(&line, "*");
+    }
+    free(name);
+    free(any);
+    return fits ? line : NULL;
+}
+
+/* The reason that the list has, or NULL; it ends with its line.  *exact: for this field and change alone. */
 static const char *reason_of(const struct campaign *campaign, const struct vpc_field_at *field,
                              const char *change, bool *exact)
 {
-    char *name = vpc_format("%s %s.%s ", vpc_place_name(field->place), field->of, field->name);
-    size_t n = strlen(name), m = strlen(change);
     const char *line = campaign->reasons, *found = NULL;
 
-    for (; line && *line && !found; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        const char *rest = strncmp(line, name, n) == 0 ? line + n : NULL;
-
-        *exact = rest && strncmp(rest, "* ", 2) != 0;
-        if (rest && !*exact)
-            found = rest + 2;
-        else if (rest && strncmp(rest, change, m) == 0 && rest[m] == ' ')
-            found = rest + m + 1;
-    }
-    free(name);
+    for (; line && *line && !found; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+        found = reason_in(line, field, change, exact);
     return found;
 }
 
-/* by: the scenario that noticed and its requirements, "-" when none did, "" when the trial did not end by itself. */
+/* by: the scenario that noticed and its requirements, "-" when none did, "" when the trial did not end by
+ * itself. */
 static void write_row(struct campaign *campaign, const struct work *work, const char *by)
 {
     const struct vpc_field_at *field = &campaign->fields->list[work->field];
@@ -246,9 +278,8 @@ static void write_row(struct campaign *campaign, const struct work *work, const 
 
     campaign->trials++;
     campaign->noticed += noticed;
-    fprintf(campaign->out, "%-5s %-8s %-36s %-10s ",
-            field->role == VPC_FROM_HOST ? "host" : "guest", vpc_place_name(field->place), name,
-            change);
+    fprintf(campaign->out, "%-5s %-8s %-36s %-10s ", role_name(field), vpc_place_name(field->place),
+            name, change);
     if (noticed)
         fprintf(campaign->out, stale ? "GAP: listed as unnoticed, and noticed: %s\n" : "%s\n", by);
     else if (*by == '\0')

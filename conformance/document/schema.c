@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* See schema.h. */
+#include "document/schema.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "document/embedded.h"
+
+#define DEPTH_MAX 32 /* of the schema: it is ours, so this is never met */
+
+struct check {
+    const json_t *root;
+    char *text; /* what is wrong, of the innermost member */
+    size_t size;
+    const char *member; /* that is looked at */
+    int depth;
+};
+
+static bool fits(struct check *check, const json_t *schema, const json_t *value);
+
+static bool wrong(struct check *check, const char *what)
+{
+    snprintf(check->text, check->size, "%s %s", check->member, what);
+    return false;
+}
+
+/* ---- one word of the schema each
+ * ---------------------------------------------------------------------------------- */
+
+static bool is_type(const char *type, const json_t *value)
+{
+    static const struct {
+        const char *name;
+        json_type type;
+    } types[] = {
+        {"object", JSON_OBJECT},   {"array", JSON_ARRAY}, {"string", JSON_STRING},
+        {"integer", JSON_INTEGER}, {"null", JSON_NULL},
+    };
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (strcmp(types[i].name, type) == 0)
+            return types[i].type == json_typeof(value);
+    return false;
+}
+
+static bool fits_type(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    if (json_is_string(wanted) && is_type(json_string_value(wanted), value))
+        return true;
+    json_array_foreach(wanted, i, one)
+    {
+        if (is_type(json_string_value(one), value))
+            return true;
+    }
+    return wrong(check, "has a wrong type");
+}
+
+static bool fits_const(struct check *check, const json_t *wanted, const json_t *value)
+{
+    return json_equal(wanted, value) || wrong(check, "has another value");
+}
+
+static bool fits_enum(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(wanted, i, one)
+    {
+        if (json_equal(one, value))
+            return true;
+    }
+    return wrong(check, "has a value that is none of those that it may have");
+}
+
+static bool fits_minimum(struct check *check, const json_t *wanted, const json_t *value)
+{
+    return !json_is_integer(value) || json_integer_value(value) >= json_integer_value(wanted) ||
+           wrong(check, "is too low");
+}
+
+static bool fits_maximum(struct check *check, const json_t *wanted, const json_t *value)
+{
+    return !json_is_integer(value) || json_integer_value(value) <= json_integer_value(wanted) ||
+           wrong(check, "is too high");
+}
+
+/* Characters, not octets. */
+static json_int_t length(const json_t *value)
+{
+    json_int_t n = 0;
+
+    for (const char *at = json_string_value(value); at && *at; at++)
+        n += ((unsigned char)*at & 0xc0) != 0x80;
+    return n;
+}
+
+static bool fits_min_length(struct check *check, const json_t *wanted, const json_t *value)
+{
+    return !json_is_string(value) || length(value) >= json_integer_value(wanted) ||
+           wrong(check, "is empty");
+}
+
+static bool fits_max_length(struct check *check, const json_t *wanted, const json_t *value)
+{
+    return !json_is_string(value) || length(value) <= json_integer_value(wanted) ||
+           wrong(check, "is too long");
+}
+
+static bool fits_pattern(struct check *check, const json_t *wanted, const json_t *value)
+{
+    regex_t pattern;
+    bool good;
+
+    if (!json_is_string(value) ||
+        regcomp(&pattern, json_string_value(wanted), REG_EXTENDED | REG_NOSUB) != 0)
+        return true;
+    good = regexec(&pattern, json_string_value(value), 0, NULL, 0) == 0;
+    regfree(&pattern);
+    return good || wrong(check, "is not written as it must be");
+}
+
+static bool fits_properties(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const char *name, *outer = check->member;
+    json_t *schema;
+    bool good = true;
+
+    json_object_foreach((json_t *)wanted, name, schema)
+    {
+        const json_t *member = json_object_get(value, name);
+
+        check->member = name;
+        if (good && member)
+            good = fits(check, schema, member);
+    }
+    check->member = outer;
+    return good;
+}
+
+static bool fits_required(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(wanted, i, one)
+    {
+        check->member = json_string_value(one);
+        if (json_is_object(value) && json_object_get(value, check->member) == NULL)
+            return wrong(check, "is missing");
+    }
+    return true;
+}
+
+static bool fits_items(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(value, i, one)
+    {
+        if (!fits(check, wanted, one))
+            return false;
+    }
+    return true;
+}
+
+static bool fits_any(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(wanted, i, one)
+    {
+        if (fits(check, one, value))
+            return true;
+    }
+    return false;
+}
+
+/* "#/$defs/a/b" */
+static bool fits_reference(struct check *check, const json_t *wanted, const json_t *value)
+{
+    const char *at = json_string_value(wanted) + strlen("#/");
+    const json_t *schema = check->root;
+
+    while (schema && *at) {
+        size_t n = strcspn(at, "/");
+
+        schema = json_object_getn(schema, at, n);
+        at += n + (at[n] == '/');
+    }
+    return fits(check, schema, value);
+}
+
+/* ---- all of them
+ * -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word;
+    bool (*fits)(struct check *check, const json_t *wanted, const json_t *value);
+} words[] = {
+    {"$ref", fits_reference},
+    {"type", fits_type},
+    {"const", fits_const},
+    {"enum", fits_enum},
+    {"minimum", fits_minimum},
+    {"maximum", fits_maximum},
+    {"minLength", fits_min_length},
+    {"maxLength", fits_max_length},
+    {"pattern", fits_pattern},
+    {"required", fits_required},
+    {"properties", fits_properties},
+    {"items", fits_items},
+    {"anyOf", fits_any},
+};
+
+/* A schema that is `true`, or none, says nothing. */
+static bool fits(struct check *check, const json_t *schema, const json_t *value)
+{
+    bool good = ++check->depth < DEPTH_MAX;
+
+    for (size_t i = 0; good && i < sizeof(words) / sizeof(words[0]); i++) {
+        const json_t *wanted = json_object_get(schema, words[i].word);
+
+        good = wanted == NULL || words[i].fits(check, wanted, value);
+    }
+    check->depth--;
+    return good;
+}
+
+json_t *vpc_schema_load(void)
+{
+    return json_loads(vpc_embedded_control, 0, NULL);
+}
+
+bool vpc_schema_fits(const json_t *schema, const char *place, const json_t *value, char *text,
+                     size_t size)
+{
+    struct check check = {.root = schema, .text = text, .size = size, .member = "it"};
+    char path[128];
+    json_t *reference;
+    bool good;
+
+    snprintf(path, sizeof(path), "#/$defs/%s", place);
+    reference = json_string(path);
+    good = fits_reference(&check, reference, value);
+    json_decref(reference);
+    return good;
+}
