@@ -68,6 +68,7 @@ func (e *Endpoint) abort(p *Pair, cause string, errno uint32) {
 	if p.cause == "" {
 		p.cause, p.errno = cause, errno
 	}
+	p.answerBy, p.openBy = never, never // its end is no longer theirs to bring (CLS-10)
 	if errno == 0 {
 		errno = errnoReset
 	}
