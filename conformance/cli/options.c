@@ -199,6 +199,7 @@ static bool add_report(struct vpc_settings *settings, vpc_report_fn *fn, const c
 
 REPORT_OPTION(set_report, vpc_report_text)
 REPORT_OPTION(set_tap, vpc_report_tap)
+REPORT_OPTION(set_tap14, vpc_report_tap14)
 REPORT_OPTION(set_junit, vpc_report_junit)
 REPORT_OPTION(set_json, vpc_report_json)
 REPORT_OPTION(set_html, vpc_report_html)
@@ -234,6 +235,8 @@ static const struct {
     {"backend", "NAME", set_backend, "inproc, socket or qemu (may be repeated; default: inproc)"},
     {"split", "HOW", set_split,
      "how what is sent on the bus is cut: whole, 1, random, largest, all (may be repeated)"},
+    {"reference", "FILE", set_implementation,
+     "shrink: an implementation that must pass what is left (default: the reference)"},
     {"seed", "N", set_seed, "of all that is random (default: 1)"},
     {"scenarios", "DIR", set_scenarios,
      "where scenarios are (default: beside vpc-conform, as built or installed)"},
@@ -251,7 +254,8 @@ static const struct {
     {"report", "FILE", set_report, "write a row for each run; - is standard output, also below"},
     {"html", "FILE", set_html, "write one page with everything in it"},
     {"junit", "FILE", set_junit, "write JUnit's XML"},
-    {"tap", "FILE", set_tap, "write TAP version 14"},
+    {"tap", "FILE", set_tap, "write TAP version 13, which every reader of TAP knows"},
+    {"tap14", "FILE", set_tap14, "write TAP version 14"},
     {"json", "FILE", set_json, "write JSON, as report.schema.json describes it"},
     {"guest-dir", "DIR", set_guest_dir,
      "qemu: where guest images are (default: guest beside vpc-conform; installed: in the cache)"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports of a suite that has run: for people (summary, text, HTML), for CI (TAP 14, JUnit), for programs (JSON).
+ * Reports of a suite that has run: for people (summary, text, HTML), for CI (TAP, JUnit), for programs (JSON).
  *
  * Every writer takes a stream; vpc_report_write() makes the file around it.  Texts of strangers pass through clean.h.
  */
@@ -15,7 +15,7 @@ typedef void vpc_report_fn(const struct vpc_suite *suite, FILE *out);
 
 /* One row for each run, and all about each that is neither good nor expected. */
 vpc_report_fn vpc_report_text;
-vpc_report_fn vpc_report_tap;
+vpc_report_fn vpc_report_tap, vpc_report_tap14;
 vpc_report_fn vpc_report_junit;
 /* As report.schema.json says. */
 vpc_report_fn vpc_report_json;
