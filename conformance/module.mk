@@ -103,7 +103,7 @@ $(CONFORM_OBJ)/tests/rogue: $(CONFORM)/tests/rogue.c $(CONFORM)/tests/deeds.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -I$(CONFORM) -o $@ $^
 
-check-product: $(BUILD)/vpc-conform $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
+check-product: $(BUILD)/vpc-conform $(BUILD)/libvpc_reference.so $(CONFORM_OBJ)/tests/fake.so $(CONFORM_OBJ)/tests/rogue
 	@SAN=$(SAN) $(CONFORM)/tests/check-product $(BUILD)
 
 # Subjects that attack the harness: what each comes to, and that nothing of them stays.

@@ -19,6 +19,7 @@ struct work {
     struct vpc_script *script; /* the same */
     struct vpc_result result;  /* of the run that shrinking starts from */
     struct vpc_shrink shrink;
+    struct vpc_implementation *reference; /* the one beside the scenarios, when none was named */
 };
 
 static void show(const struct vpc_shrink *shrink, size_t lines)
@@ -41,7 +42,6 @@ static bool load(struct work *work, char **error)
         run->implementation = suite->implementations[suite->implementation_count - 1];
     if (*error)
         return false;
-    work->shrink.good = suite->implementation_count > 1 ? suite->implementations[0] : NULL;
     suite->seed = work->failure.seed;
     work->text = vpc_file_read(work->failure.script);
     work->script = vpc_script_load(work->failure.script, suite->table, suite->spec, error);
@@ -76,6 +76,59 @@ static bool choose_run(struct work *work)
         }
     }
     return false;
+}
+
+/* ---- who must pass -------------------------------------------------------------------------------------------------- */
+
+static bool passes(struct work *work, const struct vpc_implementation *good)
+{
+    struct vpc_suite_run run = work->shrink.run;
+    struct vpc_result result;
+    bool pass;
+
+    if (!vpc_can_run(good, run.backend) || run.backend->prepare)
+        return false;
+    run.implementation = good;
+    vpc_suite_try(&work->settings->suite, &run, work->script, &result);
+    pass = vpc_verdict_good(result.verdict);
+    vpc_result_clear(&result);
+    return pass;
+}
+
+/* The reference of that role, unless it is the one that fails. */
+static const struct vpc_implementation *find_reference(struct work *work)
+{
+    const struct vpc_implementation *failing = work->shrink.run.implementation;
+    char *error = NULL;
+    char *path = vpc_format("%s/../implementations/reference-%s.ini", work->settings->scenarios,
+                            failing->role == VPC_FROM_HOST ? "host" : "guest");
+
+    work->reference = access(path, R_OK) == 0 ? vpc_implementation_load(path, &error) : NULL;
+    free(error);
+    free(path);
+    return work->reference && strcmp(work->reference->name, failing->name) != 0 ? work->reference
+                                                                                : NULL;
+}
+
+/* Some implementation must pass what is left, or it may be what no right one passes. */
+static bool choose_good(struct work *work, char **error)
+{
+    const struct vpc_suite *suite = &work->settings->suite;
+    bool named = suite->implementation_count > 1;
+    const struct vpc_implementation *good =
+        named ? suite->implementations[0] : find_reference(work);
+
+    if (good && passes(work, good))
+        work->shrink.good = good;
+    else if (named)
+        *error = vpc_format("%s does not pass %s itself; name one that does", good->path,
+                            work->failure.script);
+    else
+        fputs("vpc-conform: the reference is not at hand or does not pass this either; so what is "
+              "left may be a script that no "
+              "implementation passes: name one that must, with --reference\n",
+              stderr);
+    return *error == NULL;
 }
 
 /* What a guest image holds is made once, as before a run. */
@@ -128,6 +181,8 @@ static int shrink(struct work *work)
                                 work->result.requirement ? work->result.requirement : ""));
         return VPC_EXIT_INCONCLUSIVE;
     }
+    if (!choose_good(work, &error))
+        return vpc_complain(error);
     work->shrink.suite = suite;
     work->shrink.path = work->failure.script;
     work->shrink.wanted = &work->result;
@@ -154,6 +209,8 @@ int vpc_verb_shrink(struct vpc_settings *settings, char **words)
     vpc_failure_clear(&work.failure);
     if (work.script)
         vpc_script_free(work.script);
+    if (work.reference)
+        vpc_implementation_free(work.reference);
     free(work.text);
     return code;
 }

@@ -85,14 +85,28 @@ static void write_text(FILE *file, const void *user)
 
 /* ---- the folder --------------------------------------------------------------------------------------------------- */
 
-/* A name as a folder may have it; the implementation's number in front keeps those apart that come to the same. */
+/* FNV-1a. */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+    return hash;
+}
+
+/* A name as a folder may have it.  One that had to be changed gets its hash, so that "Ref X" and "Ref-X" stay apart. */
 static char *folder_of(const struct vpc_suite *suite, const struct vpc_suite_run *run)
 {
-    char *name = vpc_copy_n(run->implementation->name, 60), *path;
+    const char *whole = run->implementation->name;
+    char *name = vpc_copy_n(whole, 60), *path;
 
     for (char *at = name; *at; at++)
         *at = isalnum((unsigned char)*at) ? *at : '-';
-    path = vpc_format("%s/%s", suite->out, name);
+    if (strcmp(name, whole) == 0)
+        path = vpc_format("%s/%s", suite->out, name);
+    else
+        path = vpc_format("%s/%s_%016llx", suite->out, name, (unsigned long long)hash_of(whole));
     free(name);
     return path;
 }
