@@ -249,6 +249,8 @@ enum vpc_outcome vpc_step_bus_raw(struct vpc_run *run, const struct vpc_step *st
         vpc_buffer_add(&octets, arg->quoted ? arg->value : (const char *)&octet,
                        arg->quoted ? arg->size : 1);
     }
+    if (run->progress->first)
+        vpc_tester_note_old(&run->tester);
     vpc_trace_add(run->trace, "  > raw, %zu octets", octets.end);
     vpc_buffer_add(&run->tester.out, octets.data, octets.end);
     vpc_monitor_sent(&run->monitor, octets.data, octets.end);
@@ -263,6 +265,8 @@ enum vpc_outcome vpc_step_bus_pad(struct vpc_run *run, const struct vpc_step *st
 
     if (!vpc_amount_of(run, &step->args[0], VPC_OCTETS_MAX, &n))
         return VPC_BROKEN;
+    if (run->progress->first)
+        vpc_tester_note_old(&run->tester);
     vpc_trace_add(run->trace, "  > %llu octets of padding", (unsigned long long)n);
     vpc_buffer_fill(&run->tester.out, run->config->table->pad, n);
     vpc_monitor_sent(&run->monitor, vpc_buffer_head(&run->tester.out) + before, n);
@@ -412,6 +416,8 @@ static bool fin_must_wait(struct vpc_run *run, const struct vpc_step *step)
 
 enum vpc_outcome vpc_step_bus_send(struct vpc_run *run, const struct vpc_step *step)
 {
+    if (run->progress->first)
+        vpc_tester_note_old(&run->tester);
     if (run->progress->first && !run->bus_up)
         return vpc_say(run, VPC_BROKEN, "the bus is down: write \"bus up\" or \"session\" first");
     if (strcmp(step->message->name, "DATA") == 0)

@@ -385,6 +385,12 @@ void vpc_tester_input(struct vpc_tester *tester, const void *octets, size_t n)
     }
 }
 
+void vpc_tester_note_old(struct vpc_tester *tester)
+{
+    for (struct vpc_received *at = tester->first; at; at = at->next)
+        at->old = true;
+}
+
 void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received)
 {
     struct vpc_received **at = &tester->first;

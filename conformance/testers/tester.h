@@ -19,8 +19,9 @@
 struct vpc_received {
     struct vpc_received *next;
     struct vpc_frame frame;
-    size_t consumed;  /* of a DATA's payload */
-    bool repeated;    /* a HELLO with the epoch and echo of the one before */
+    size_t consumed; /* of a DATA's payload */
+    bool repeated;   /* a HELLO with the epoch and echo of the one before */
+    bool old;        /* a step has sent something since it came */
 };
 
 struct vpc_channel {
@@ -95,6 +96,8 @@ void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel);
 
 struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id);
 void vpc_channels_free(struct vpc_channel *channels); /* the whole list */
+/* A step is about to send: what has come is no answer to that. */
+void vpc_tester_note_old(struct vpc_tester *tester);
 /* Takes one out of the queue of received frames. */
 void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received);
 uint64_t vpc_tester_random(struct vpc_tester *tester);

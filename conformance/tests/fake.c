@@ -280,6 +280,8 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
             vpc_buffer_add(&ep->out, "noise", 5);
         else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("leaves"))
             start_anew(ep);
+        else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("repeats"))
+            greet(ep);
         vpc_frame_clear(&frame);
     }
 }

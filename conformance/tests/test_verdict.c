@@ -358,6 +358,14 @@ Test(verdict, bytes_that_wait_when_the_subject_leaves_the_session)
     expect("", script, VPC_FAIL, NULL);
 }
 
+Test(verdict, a_hello_that_came_before_is_no_answer)
+{
+    expect("repeats", HEAD "session\nwait 1500ms\nbus none hello\n", VPC_FAIL, NULL);
+    expect("repeats", HEAD "session\nwait 1500ms\nbus > open channel=1\nbus none hello for 100ms\n",
+           VPC_PASS, NULL);
+    expect("", HEAD "session\nbus > hello echo=0\nbus none hello for 100ms\n", VPC_FAIL, NULL);
+}
+
 Test(verdict, times_are_those_of_the_clock)
 {
     const char *script = HEAD "bus up\nwait 2s\nbus down\n";
