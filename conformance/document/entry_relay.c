@@ -117,7 +117,7 @@ static void begin_life(struct vpc_log_relay *relay, uint64_t time)
     free(relay->entries);
     free(relay->next);
     relay->entries = NULL;
-    relay->entry_count = relay->sessions = 0;
+    relay->entry_count = relay->sessions = relay->met = 0;
     relay->next = vpc_alloc(sizeof(*relay->next));
     relay->next[0] = true;
 }
@@ -226,15 +226,18 @@ const char *vpc_log_relay_breach(struct vpc_log_relay *relay, bool in_step, char
 
     for (; judged < relay->event_count && !breach; judged++) {
         const struct vpc_relayed *event = &relay->events[judged];
-        bool gap = event->session != relay->session && relay->sessions > 1;
+        bool fresh = event->session != relay->session, gap = fresh && relay->sessions > 1;
 
         if (relay->next == NULL || (!in_step && !is_known(relay, event)))
+            break;
+        if (!in_step && fresh && relay->sessions <= relay->met) /* its SESSION_UP is not read yet */
             break;
         if (!move_on(relay, event, gap)) {
             breach = "LOG-6";
             explain(event, entry_of(relay, event), text, size);
         }
         relay->session = event->session;
+        relay->met += fresh;
     }
     if (judged > 0)
         memmove(relay->events, relay->events + judged,

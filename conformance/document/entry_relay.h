@@ -29,12 +29,13 @@ struct vpc_log_relay {
     struct vpc_relayed *events; /* that are not judged yet */
     size_t event_count;
     uint64_t session; /* of the last EVENT that was judged */
+    size_t met;       /* sessions of this life of which one was judged */
 };
 
 /* An entry of the guest's log, in the log's order; an EVENT, in the order of the bus. */
 void vpc_log_relay_entry(struct vpc_log_relay *relay, const json_t *entry);
 void vpc_log_relay_event(struct vpc_log_relay *relay, const struct vpc_relayed *event);
-/* Judges the EVENTs of which all entries up to their time are there.  In step: log and bus come in the order in which the
+/* Judges the EVENTs of which all entries up to their time are there, and that of their session's begin.  In step: log and bus come in the order in which the
    guest wrote them, so all are.  The requirement that one breaks, and why in text; NULL: none. */
 const char *vpc_log_relay_breach(struct vpc_log_relay *relay, bool in_step, char *text,
                                  size_t size);

@@ -124,11 +124,31 @@ Test(log_relay, a_log_that_is_behind_the_bus_is_waited_for)
     cr_expect_null(vpc_log_relay_breach(&relay, false, text, sizeof(text)));
     cr_expect_eq(relay.event_count, 2);
     log_entry(&relay, 1002, 6, "x");
+    log_entry(&relay, 1010, 6, "x");
     cr_expect_null(vpc_log_relay_breach(&relay, false, text, sizeof(text)));
     cr_expect_eq(relay.event_count, 1);
     log_entry(&relay, 1000, 9, "x"); /* killed and started again: what it had not sent is gone */
     come(&relay, 2, 1000, 9, 0);
     cr_expect_null(vpc_log_relay_breach(&relay, true, text, sizeof(text)), "%s", text);
+    cr_expect_eq(relay.event_count, 0);
+    vpc_log_relay_end(&relay);
+}
+
+/* Else what the session before did not bring is missed, though it may never come. */
+Test(log_relay, events_of_a_session_wait_for_the_entry_of_its_begin)
+{
+    struct vpc_log_relay relay = {0};
+    char text[200] = "";
+
+    write_log(&relay);
+    log_entry(&relay, 1003, 6, "x");
+    log_entry(&relay, 1002, 7, "x");
+    come(&relay, 1, 1000, 0, 0);
+    come(&relay, 2, 1003, 6, 0);
+    cr_expect_null(vpc_log_relay_breach(&relay, false, text, sizeof(text)), "%s", text);
+    cr_expect_eq(relay.event_count, 1);
+    log_entry(&relay, 1010, 8, "x");
+    cr_expect_null(vpc_log_relay_breach(&relay, false, text, sizeof(text)), "%s", text);
     cr_expect_eq(relay.event_count, 0);
     vpc_log_relay_end(&relay);
 }
