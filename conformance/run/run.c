@@ -189,6 +189,8 @@ bool vpc_run_connect(struct vpc_run *run)
     uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 10000);
 
     mark_shares(run);
+    run->comes_by =
+        run->ops->real_time && !vpc_implementation_has(implementation, "control") ? limit : 0;
     run->progress->first = true;
     while (vpc_implementation_has(implementation, "control")) {
         if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
@@ -228,13 +230,17 @@ uint64_t vpc_span_of(const struct vpc_run *run, const struct vpc_span *span)
 static uint64_t limit_of(struct vpc_run *run, const struct vpc_step *step, bool holds)
 {
     const struct vpc_span *span = holds ? step->during : step->within;
-    uint64_t ms = holds ? 0 : DEFAULT_LIMIT_MS;
+    uint64_t ms = holds ? 0 : DEFAULT_LIMIT_MS, limit;
 
     if (span)
         ms = vpc_span_of(run, span);
-    if (run->ops->real_time && !holds)
-        ms += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
-    return vpc_now(run) + ms;
+    limit = vpc_now(run) + ms;
+    if (holds)
+        return limit;
+    limit = run->comes_by > limit ? run->comes_by : limit;
+    if (run->ops->real_time)
+        limit += vpc_implementation_pixit(run->config->implementation, "slack_ms", 200);
+    return limit;
 }
 
 bool vpc_run_holds(const struct vpc_step *step)

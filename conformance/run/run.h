@@ -155,6 +155,7 @@ struct vpc_run {
     int event_client; /* whose events count: each client gets them all */
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
+    uint64_t comes_by; /* until then it may be on its way to the bus; 0: it was there since its start */
     bool bus_up, stopped, killed;
     bool restored;                   /* the subject's machine: it may take the time for another */
     uint64_t entry_time, event_time; /* of the last that it told in this life */

@@ -389,6 +389,7 @@ void vpc_on_seen(void *user, const struct vpc_seen *seen)
         on_bus(run, seen->kind == VPC_SEEN_BUS_UP);
         break;
     case VPC_SEEN_BUS_OCTETS:
+        run->comes_by = 0;
         on_octets(run, seen);
         break;
     case VPC_SEEN_BUS_GAP:
