@@ -13,6 +13,7 @@ CONFORM_LIBS := -ljansson -ldl
 -include $(CONFORM)/vm/vm.mk
 include $(CONFORM)/install.mk
 -include $(CONFORM)/implementations/go/module.mk
+-include $(CONFORM)/implementations/python/module.mk
 
 PROGRAMS += $(BUILD)/vpc-conform
 
