@@ -67,3 +67,14 @@ check-vm: check-launcher
 check-launcher: all ## a VM by its name alone, before and after a reset
 	@tools/guest-image --dir $(GUEST)
 	@tools/check-launcher $(BUILD)
+
+# What conformance/RESULTS.md tells, measured anew: half an hour with the machine free.  RESULTS='--only fields' is a part.
+.PHONY: results check-results
+CHECKS += check-results
+results: all $(if $(HAVE_GO),go) ## measure what conformance/RESULTS.md tells, and write its tables
+	@tools/guest-image --dir $(GUEST)
+	@tools/results $(RESULTS) $(BUILD)
+
+# The document has a table for each part.
+check-results:
+	@tools/results --check $(BUILD)
