@@ -22,7 +22,7 @@ static const struct {
     {"fields", vpc_verb_fields},
 };
 
-static int dispatch(struct vpc_settings *settings, const char *name, char **words)
+static int dispatch(struct conform_settings *settings, const char *name, char **words)
 {
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i].name, name) == 0)
@@ -42,11 +42,11 @@ static time_t start_time(void)
     return fixed && vpc_number(fixed, &value) ? (time_t)value : time(NULL);
 }
 
-static int run(struct vpc_settings *settings, int argc, char **argv)
+static int run(struct conform_settings *settings, int argc, char **argv)
 {
     char *error = NULL;
 
-    if (!vpc_options_parse(settings, argc, argv, &error))
+    if (!conform_options_parse(settings, argc, argv, &error))
         return vpc_complain(error);
     if (settings->help || optind >= argc) {
         vpc_usage(settings->help ? stdout : stderr);
@@ -68,7 +68,7 @@ static int end_output(int code)
 
 int main(int argc, char **argv)
 {
-    struct vpc_settings settings = {.min = 1};
+    struct conform_settings settings = {.min = 1};
     struct vpc_suite *suite = &settings.suite;
     struct vpc_places places;
     char *error = NULL;

@@ -64,7 +64,7 @@ static void act(vpc_endpoint *ep, vpc_action action, char *text)
     ep->count++;
 }
 
-static void say(vpc_endpoint *ep, struct vpc_frame *frame)
+static void say(vpc_endpoint *ep, struct conform_frame *frame)
 {
     frame->session = ep->session;
     frame->number = ++ep->number;
@@ -72,9 +72,9 @@ static void say(vpc_endpoint *ep, struct vpc_frame *frame)
     vpc_frame_clear(frame);
 }
 
-static struct vpc_frame make(const char *name, uint32_t channel)
+static struct conform_frame make(const char *name, uint32_t channel)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, name));
     frame.channel = channel;
@@ -83,7 +83,7 @@ static struct vpc_frame make(const char *name, uint32_t channel)
 
 static void greet(vpc_endpoint *ep)
 {
-    struct vpc_frame frame = make("HELLO", 0);
+    struct conform_frame frame = make("HELLO", 0);
 
     vpc_frame_set(&frame, "role", (uint64_t)ep->role);
     vpc_frame_set(&frame, "version_min", 256);
@@ -109,9 +109,9 @@ static void reply(vpc_endpoint *ep)
     json_decref(answer);
 }
 
-static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
+static void on_hello(vpc_endpoint *ep, const struct conform_frame *hello)
 {
-    struct vpc_frame ready = make("READY", 0);
+    struct conform_frame ready = make("READY", 0);
     uint64_t echo = 0;
 
     vpc_frame_get(hello, "epoch", &ep->peer);
@@ -122,8 +122,8 @@ static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
         vpc_frame_clear(&ready);
         return;
     }
-    ep->session = ep->role == VPC_FROM_HOST ? vpc_session_id(ep->epoch, ep->peer)
-                                            : vpc_session_id(ep->peer, ep->epoch);
+    ep->session = ep->role == VPC_FROM_HOST ? conform_session_id(ep->epoch, ep->peer)
+                                            : conform_session_id(ep->peer, ep->epoch);
     vpc_frame_set(&ready, "ready", 1);
     if (ep->role == VPC_FROM_GUEST)
         say(ep, &ready);
@@ -131,9 +131,9 @@ static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
         vpc_frame_clear(&ready);
 }
 
-static void on_frame(vpc_endpoint *ep, const struct vpc_frame *frame)
+static void on_frame(vpc_endpoint *ep, const struct conform_frame *frame)
 {
-    struct vpc_frame opened;
+    struct conform_frame opened;
 
     if (strcmp(frame->message->name, "HELLO") == 0)
         on_hello(ep, frame);
@@ -168,9 +168,9 @@ static void say_octets(vpc_endpoint *ep)
 /* Any message, rightly sealed. */
 static void say_frame(vpc_endpoint *ep)
 {
-    const struct vpc_message *message =
+    const struct conform_message *message =
         &table->messages[fuzz_octet(&deeds_left) % table->message_count];
-    struct vpc_frame frame = make(message->name, fuzz_octet(&deeds_left) % STREAMS);
+    struct conform_frame frame = make(message->name, fuzz_octet(&deeds_left) % STREAMS);
 
     for (size_t i = 0; i < message->field_count; i++)
         if (message->fields[i].kind == VPC_FIELD_INT)
@@ -293,7 +293,7 @@ static void bus_down(vpc_endpoint *ep)
 
 static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
 
     vpc_decoder_add(&ep->in, octets, n);
@@ -327,7 +327,7 @@ static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, si
 {
     json_t *request = json_loadb(line, n, 0, NULL);
     const char *command = json_string_value(json_object_get(request, "execute"));
-    struct vpc_frame open;
+    struct conform_frame open;
 
     json_decref(ep->id);
     ep->id = json_incref(json_object_get(request, "id"));

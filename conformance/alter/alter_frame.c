@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A number stays within its field's octets and range: what no subject could say, no subject could say wrong. */
-static bool shifted(const struct vpc_frame *frame, const struct vpc_field *field,
+static bool shifted(const struct conform_frame *frame, const struct vpc_field *field,
                     enum vpc_change change, uint64_t *other)
 {
     uint64_t value = 0;
@@ -21,7 +21,7 @@ static bool shifted(const struct vpc_frame *frame, const struct vpc_field *field
     return (change == VPC_LESS ? value > field->min : value < field->max);
 }
 
-static unsigned shifts_of(const struct vpc_frame *frame, const struct vpc_field *field)
+static unsigned shifts_of(const struct conform_frame *frame, const struct vpc_field *field)
 {
     uint64_t other;
 
@@ -30,7 +30,7 @@ static unsigned shifts_of(const struct vpc_frame *frame, const struct vpc_field 
 }
 
 /* What can be changed of the field's value at hand, as bits of enum vpc_change. */
-static unsigned changes_of(const struct vpc_frame *frame, const struct vpc_field_at *at)
+static unsigned changes_of(const struct conform_frame *frame, const struct vpc_field_at *at)
 {
     const struct vpc_field *field = vpc_message_field(frame->message, at->name);
     char text[33];
@@ -50,7 +50,7 @@ static unsigned changes_of(const struct vpc_frame *frame, const struct vpc_field
     }
 }
 
-static void change_text(struct vpc_frame *frame, const char *name, enum vpc_change change)
+static void change_text(struct conform_frame *frame, const char *name, enum vpc_change change)
 {
     char text[34] = "";
 
@@ -63,7 +63,7 @@ static void change_text(struct vpc_frame *frame, const char *name, enum vpc_chan
 }
 
 /* False when this frame's value can not be changed so. */
-static bool change(struct vpc_frame *frame, const char *name, enum vpc_change how)
+static bool change(struct conform_frame *frame, const char *name, enum vpc_change how)
 {
     const struct vpc_field *field = vpc_message_field(frame->message, name);
     uint64_t other;
@@ -86,7 +86,8 @@ static bool change(struct vpc_frame *frame, const char *name, enum vpc_change ho
     }
 }
 
-static void note(struct vpc_altering *altering, enum vpc_place place, const struct vpc_frame *frame)
+static void note(struct vpc_altering *altering, enum vpc_place place,
+                 const struct conform_frame *frame)
 {
     const struct vpc_fields *fields = altering->fields;
 
@@ -100,11 +101,12 @@ static void note(struct vpc_altering *altering, enum vpc_place place, const stru
 }
 
 /* The frame is the last of the n octets: passes them on, the frame altered where it should be. */
-static void pass_frame(struct vpc_altering *altering, enum vpc_place place, struct vpc_frame *frame,
-                       const uint8_t *octets, size_t n, struct vpc_buffer *out)
+static void pass_frame(struct vpc_altering *altering, enum vpc_place place,
+                       struct conform_frame *frame, const uint8_t *octets, size_t n,
+                       struct vpc_buffer *out)
 {
     const struct vpc_field_at *at = vpc_altered_field(altering, place);
-    size_t size = VPC_HEADER_SIZE + frame->body_size + VPC_SEAL_SIZE;
+    size_t size = CONFORM_HEADER_SIZE + frame->body_size + CONFORM_SEAL_SIZE;
 
     note(altering, place, frame);
     if (at == NULL || strcmp(at->of, frame->message->name) != 0 ||
@@ -130,7 +132,7 @@ void vpc_alter_octets(struct vpc_altering *altering, enum vpc_place place, const
     vpc_buffer_add(held, octets, n);
     do {
         struct vpc_bad_octets bad;
-        struct vpc_frame frame = {0};
+        struct conform_frame frame = {0};
         size_t decided;
 
         got = vpc_decoder_next(decoder, &frame, &bad);

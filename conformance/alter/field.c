@@ -53,7 +53,7 @@ static void add(struct vpc_fields *fields, enum vpc_place place, unsigned roles,
  * -------------------------------------------------------------------------------------------------------
  * */
 
-static void add_message(struct vpc_fields *fields, const struct vpc_message *message)
+static void add_message(struct vpc_fields *fields, const struct conform_message *message)
 {
     unsigned others = (message->from & VPC_FROM_HOST ? VPC_FROM_GUEST : 0) |
                       (message->from & VPC_FROM_GUEST ? VPC_FROM_HOST : 0);

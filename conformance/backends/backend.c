@@ -6,8 +6,8 @@
 #include "backends/words.h"
 #include "memory.h"
 
-char **vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
-                   size_t count, char **error)
+char **conform_options(const struct vpc_implementation *implementation,
+                       const struct vpc_arg *options, size_t count, char **error)
 {
     char **all = vpc_words_join(NULL, NULL), *why = NULL;
 

@@ -174,7 +174,7 @@ extern const struct vpc_backend_ops vpc_backend_socket;
 extern const struct vpc_backend_ops vpc_backend_qemu;
 
 /* The settings as the descriptor wants them on a command line, words (words.h); NULL: *error, both the caller's. */
-char **vpc_options(const struct vpc_implementation *implementation, const struct vpc_arg *options,
-                   size_t count, char **error);
+char **conform_options(const struct vpc_implementation *implementation,
+                       const struct vpc_arg *options, size_t count, char **error);
 
 #endif

@@ -136,7 +136,7 @@ static char **instance(struct vpc_socket_backend *self, const char *suffix,
                        const struct vpc_arg *settings, size_t count, char **error)
 {
     const struct vpc_implementation *implementation = self->config.implementation;
-    char **options = vpc_options(implementation, settings, count, error);
+    char **options = conform_options(implementation, settings, count, error);
     char **words = options ? vpc_socket_backend_command(self, "command", implementation->command,
                                                         suffix, options, "", error)
                            : NULL;
@@ -167,7 +167,7 @@ static bool socket_start(struct vpc_backend *backend, char **error)
 static void drop_controls(struct vpc_socket_backend *self)
 {
     for (size_t i = 0; i < self->control_count; i++) {
-        struct vpc_control *one = &self->controls[i];
+        struct conform_control *one = &self->controls[i];
 
         if (one->fd < 0)
             continue;

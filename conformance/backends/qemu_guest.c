@@ -166,7 +166,7 @@ static char **fill_command(struct vpc_qemu_guest *self, const char *name, char *
 static char **command_of(struct vpc_qemu_guest *self, const char *name,
                          const struct vpc_arg *settings, size_t count, char **error)
 {
-    char **options = vpc_options(self->qemu.config.implementation, settings, count, error);
+    char **options = conform_options(self->qemu.config.implementation, settings, count, error);
     char **words = options ? fill_command(self, name, options, error) : NULL;
 
     vpc_words_free(options);

@@ -8,7 +8,7 @@
 #include "backends/socket_io.h"
 #include "memory.h"
 
-struct vpc_control {
+struct conform_control {
     int client;
     int fd;
     bool paused; /* the harness does not read it */
@@ -28,7 +28,7 @@ struct vpc_socket_backend {
     struct vpc_backend_config config;
     struct vpc_process process;
     struct vpc_sockets locals;
-    struct vpc_control *controls;
+    struct conform_control *controls;
     size_t control_count;
     struct vpc_process *adapters;
     size_t adapter_count;
@@ -68,12 +68,12 @@ void vpc_socket_control_octets(struct vpc_backend *backend, int client, const ch
                                size_t n);
 void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on);
 void vpc_socket_control_close(struct vpc_backend *backend, int client);
-void vpc_socket_control_write(struct vpc_socket_backend *self, struct vpc_control *one);
+void vpc_socket_control_write(struct vpc_socket_backend *self, struct conform_control *one);
 /* Forgets those that are closed. */
 void vpc_socket_controls_tidy(struct vpc_socket_backend *self);
-void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one);
+void vpc_socket_control_take(struct vpc_socket_backend *self, struct conform_control *one);
 /* For poll(); -1 when there is nothing to wait for. */
-int vpc_socket_control_fd(const struct vpc_control *one);
+int vpc_socket_control_fd(const struct conform_control *one);
 /* Tells each whole line of the buffer. */
 void vpc_socket_take_lines(struct vpc_socket_backend *self, struct vpc_buffer *in,
                            enum vpc_seen_kind kind, int id);

@@ -38,11 +38,11 @@ bool vpc_socket_control_open(struct vpc_backend *backend, int client)
         return false;
     }
     self->controls = vpc_grow_by_one(self->controls, self->control_count, sizeof(*self->controls));
-    self->controls[self->control_count++] = (struct vpc_control){.client = client, .fd = fd};
+    self->controls[self->control_count++] = (struct conform_control){.client = client, .fd = fd};
     return true;
 }
 
-static struct vpc_control *control_of(struct vpc_socket_backend *self, int client)
+static struct conform_control *control_of(struct vpc_socket_backend *self, int client)
 {
     for (size_t i = 0; i < self->control_count; i++)
         if (self->controls[i].client == client && self->controls[i].fd >= 0)
@@ -55,7 +55,7 @@ void vpc_socket_controls_tidy(struct vpc_socket_backend *self)
     size_t kept = 0;
 
     for (size_t i = 0; i < self->control_count; i++) {
-        struct vpc_control *one = &self->controls[i];
+        struct conform_control *one = &self->controls[i];
 
         if (one->fd >= 0) {
             self->controls[kept++] = *one;
@@ -67,7 +67,7 @@ void vpc_socket_controls_tidy(struct vpc_socket_backend *self)
     self->control_count = kept;
 }
 
-void vpc_socket_control_write(struct vpc_socket_backend *self, struct vpc_control *one)
+void vpc_socket_control_write(struct vpc_socket_backend *self, struct conform_control *one)
 {
     while (vpc_buffer_size(&one->out) > 0) {
         ssize_t n =
@@ -90,7 +90,7 @@ void vpc_socket_control_octets(struct vpc_backend *backend, int client, const ch
                                size_t n)
 {
     struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
-    struct vpc_control *one = control_of(self, client);
+    struct conform_control *one = control_of(self, client);
 
     if (one == NULL)
         return;
@@ -103,7 +103,7 @@ void vpc_socket_control_octets(struct vpc_backend *backend, int client, const ch
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n)
 {
     struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
-    struct vpc_control *one = control_of(self, client);
+    struct conform_control *one = control_of(self, client);
 
     if (one == NULL)
         return;
@@ -114,7 +114,7 @@ void vpc_socket_control_line(struct vpc_backend *backend, int client, const char
 
 void vpc_socket_control_close(struct vpc_backend *backend, int client)
 {
-    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+    struct conform_control *one = control_of((struct vpc_socket_backend *)backend, client);
 
     if (one == NULL)
         return;
@@ -124,13 +124,13 @@ void vpc_socket_control_close(struct vpc_backend *backend, int client)
 
 void vpc_socket_control_read(struct vpc_backend *backend, int client, bool on)
 {
-    struct vpc_control *one = control_of((struct vpc_socket_backend *)backend, client);
+    struct conform_control *one = control_of((struct vpc_socket_backend *)backend, client);
 
     if (one)
         one->paused = !on;
 }
 
-void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control *one)
+void vpc_socket_control_take(struct vpc_socket_backend *self, struct conform_control *one)
 {
     char part[65536];
     ssize_t n = recv(one->fd, part, sizeof(part), 0);
@@ -150,7 +150,7 @@ void vpc_socket_control_take(struct vpc_socket_backend *self, struct vpc_control
 }
 
 /* A paused one whose other end is gone would wake poll() for ever. */
-int vpc_socket_control_fd(const struct vpc_control *one)
+int vpc_socket_control_fd(const struct conform_control *one)
 {
     return one->paused && vpc_buffer_size(&one->out) == 0 ? -1 : one->fd;
 }

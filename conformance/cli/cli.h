@@ -12,7 +12,7 @@
 
 #define VPC_REPORTS_MAX 16
 
-struct vpc_settings {
+struct conform_settings {
     struct vpc_suite suite;
     const char *scenarios; /* the folder of all */
     const char *covering;  /* keep these only, or NULL */
@@ -29,7 +29,7 @@ struct vpc_settings {
 extern const struct vpc_backend_ops *const vpc_backends[3];
 
 /* Reads argv up to the verb's words; false: *error. */
-bool vpc_options_parse(struct vpc_settings *settings, int argc, char **argv, char **error);
+bool conform_options_parse(struct conform_settings *settings, int argc, char **argv, char **error);
 bool vpc_backend_by_name(const char *name, const struct vpc_backend_ops **backend);
 bool vpc_split_by_name(const char *name, enum vpc_split *split);
 /* Adds an implementation's description to the suite. */
@@ -42,7 +42,7 @@ bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes);
 int vpc_complain(char *error);
 
 /* Verbs; words are what stands behind the verb, ended by NULL. */
-typedef int vpc_verb_fn(struct vpc_settings *settings, char **words);
+typedef int vpc_verb_fn(struct conform_settings *settings, char **words);
 
 vpc_verb_fn vpc_verb_run, vpc_verb_check, vpc_verb_list, vpc_verb_coverage, vpc_verb_new,
     vpc_verb_shrink, vpc_verb_generate, vpc_verb_interop, vpc_verb_steps, vpc_verb_fields;

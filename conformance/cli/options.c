@@ -73,12 +73,12 @@ bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes)
 
 /* ---- setters ------------------------------------------------------------------------------------------------------ */
 
-static bool set_implementation(struct vpc_settings *settings, const char *value, char **error)
+static bool set_implementation(struct conform_settings *settings, const char *value, char **error)
 {
     return vpc_add_implementation(&settings->suite, value, error);
 }
 
-static bool set_backend(struct vpc_settings *settings, const char *value, char **error)
+static bool set_backend(struct conform_settings *settings, const char *value, char **error)
 {
     struct vpc_suite *suite = &settings->suite;
     const struct vpc_backend_ops *backend;
@@ -102,7 +102,7 @@ static void add_split(struct vpc_suite *suite, enum vpc_split split)
     suite->splits[suite->split_count++] = split;
 }
 
-static bool set_split(struct vpc_settings *settings, const char *value, char **error)
+static bool set_split(struct conform_settings *settings, const char *value, char **error)
 {
     enum vpc_split split;
     bool all = strcmp(value, "all") == 0;
@@ -127,22 +127,22 @@ static bool number(const char *name, const char *value, uint64_t min, uint64_t m
     return false;
 }
 
-static bool set_seed(struct vpc_settings *settings, const char *value, char **error)
+static bool set_seed(struct conform_settings *settings, const char *value, char **error)
 {
     return number("--seed", value, 0, INT64_MAX, &settings->suite.seed, error);
 }
 
-static bool set_min(struct vpc_settings *settings, const char *value, char **error)
+static bool set_min(struct conform_settings *settings, const char *value, char **error)
 {
     return number("--min", value, 0, SIZE_MAX, &settings->min, error);
 }
 
-static bool set_jobs(struct vpc_settings *settings, const char *value, char **error)
+static bool set_jobs(struct conform_settings *settings, const char *value, char **error)
 {
     return number("--jobs", value, 1, 64, &settings->suite.jobs, error);
 }
 
-static bool set_limit(struct vpc_settings *settings, const char *value, char **error)
+static bool set_limit(struct conform_settings *settings, const char *value, char **error)
 {
     uint64_t seconds = 0;
     bool good = number("--limit", value, 1, 86400, &seconds, error);
@@ -151,7 +151,7 @@ static bool set_limit(struct vpc_settings *settings, const char *value, char **e
     return good;
 }
 
-static bool set_shard(struct vpc_settings *settings, const char *value, char **error)
+static bool set_shard(struct conform_settings *settings, const char *value, char **error)
 {
     struct vpc_suite *suite = &settings->suite;
     char end;
@@ -164,12 +164,12 @@ static bool set_shard(struct vpc_settings *settings, const char *value, char **e
     return false;
 }
 
-static bool set_expect(struct vpc_settings *settings, const char *value, char **error)
+static bool set_expect(struct conform_settings *settings, const char *value, char **error)
 {
     return vpc_expectations_load(&settings->suite.expectations, value, error);
 }
 
-static bool set_role(struct vpc_settings *settings, const char *value, char **error)
+static bool set_role(struct conform_settings *settings, const char *value, char **error)
 {
     settings->role = strcmp(value, "host") == 0    ? VPC_FROM_HOST
                      : strcmp(value, "guest") == 0 ? VPC_FROM_GUEST
@@ -179,7 +179,7 @@ static bool set_role(struct vpc_settings *settings, const char *value, char **er
     return settings->role != 0;
 }
 
-static bool add_report(struct vpc_settings *settings, vpc_report_fn *fn, const char *path,
+static bool add_report(struct conform_settings *settings, vpc_report_fn *fn, const char *path,
                        char **error)
 {
     if (settings->report_count == VPC_REPORTS_MAX) {
@@ -192,7 +192,7 @@ static bool add_report(struct vpc_settings *settings, vpc_report_fn *fn, const c
 }
 
 #define REPORT_OPTION(name, fn)                                                                    \
-    static bool name(struct vpc_settings *settings, const char *value, char **error)               \
+    static bool name(struct conform_settings *settings, const char *value, char **error)           \
     {                                                                                              \
         return add_report(settings, fn, value, error);                                             \
     }
@@ -205,7 +205,7 @@ REPORT_OPTION(set_json, vpc_report_json)
 REPORT_OPTION(set_html, vpc_report_html)
 
 #define PLAIN_OPTION(name, statement)                                                              \
-    static bool name(struct vpc_settings *settings, const char *value, char **error)               \
+    static bool name(struct conform_settings *settings, const char *value, char **error)           \
     {                                                                                              \
         (void)value;                                                                               \
         (void)error;                                                                               \
@@ -227,7 +227,7 @@ PLAIN_OPTION(set_help, settings->help = true)
 static const struct {
     const char *name;
     const char *value; /* NULL: takes none */
-    bool (*set)(struct vpc_settings *settings, const char *value, char **error);
+    bool (*set)(struct conform_settings *settings, const char *value, char **error);
     const char *help;
 } options[] = {
     {"implementation", "FILE", set_implementation,
@@ -268,7 +268,7 @@ static const struct {
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
-bool vpc_options_parse(struct vpc_settings *settings, int argc, char **argv, char **error)
+bool conform_options_parse(struct conform_settings *settings, int argc, char **argv, char **error)
 {
     struct option table[OPTION_COUNT + 1] = {0};
     int which;

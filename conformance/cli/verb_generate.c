@@ -6,7 +6,7 @@
 #include "generate/generate.h"
 #include "memory.h"
 
-int vpc_verb_generate(struct vpc_settings *settings, char **words)
+int vpc_verb_generate(struct conform_settings *settings, char **words)
 {
     const struct vpc_suite *suite = &settings->suite;
     char *error = NULL;

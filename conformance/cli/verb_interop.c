@@ -8,7 +8,7 @@
 #include "files.h"
 #include "interop/interop.h"
 
-static const char *what_is_wrong(const struct vpc_settings *settings, char **words)
+static const char *what_is_wrong(const struct conform_settings *settings, char **words)
 {
     const struct vpc_suite *suite = &settings->suite;
     int roles = 0;
@@ -48,7 +48,7 @@ static bool write_to(const json_t *matrix, bool as_json, const char *path)
     return false;
 }
 
-static int report(const struct vpc_settings *settings, const json_t *matrix)
+static int report(const struct conform_settings *settings, const json_t *matrix)
 {
     int code = vpc_interop_exit(matrix);
     bool to_standard = false;
@@ -64,7 +64,7 @@ static int report(const struct vpc_settings *settings, const json_t *matrix)
     return code;
 }
 
-int vpc_verb_interop(struct vpc_settings *settings, char **words)
+int vpc_verb_interop(struct conform_settings *settings, char **words)
 {
     struct vpc_suite *suite = &settings->suite;
     const char *wrong = what_is_wrong(settings, words);

@@ -38,7 +38,7 @@ static bool plain(const char *name)
     return *name != '\0' && *name != '-';
 }
 
-int vpc_verb_new(struct vpc_settings *settings, char **words)
+int vpc_verb_new(struct conform_settings *settings, char **words)
 {
     const char *name = words[0];
     bool host = settings->role == VPC_FROM_HOST;

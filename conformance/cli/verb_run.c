@@ -13,14 +13,14 @@
 
 /* ---- which scenarios ---------------------------------------------------------------------------------------------- */
 
-static bool add_named(struct vpc_settings *settings, const char *name, char **error)
+static bool add_named(struct conform_settings *settings, const char *name, char **error)
 {
     if (access(name, R_OK) == 0)
         return vpc_suite_add(&settings->suite, name, error);
     return vpc_suite_add_matching(&settings->suite, settings->scenarios, name, error);
 }
 
-static bool add_scenarios(struct vpc_settings *settings, char **names, char **error)
+static bool add_scenarios(struct conform_settings *settings, char **names, char **error)
 {
     struct vpc_suite *suite = &settings->suite;
 
@@ -37,7 +37,7 @@ static bool add_scenarios(struct vpc_settings *settings, char **names, char **er
 
 /* ---- run ---------------------------------------------------------------------------------------------------------- */
 
-static bool to_standard_output(const struct vpc_settings *settings)
+static bool to_standard_output(const struct conform_settings *settings)
 {
     for (size_t i = 0; i < settings->report_count; i++)
         if (strcmp(settings->reports[i].path, "-") == 0)
@@ -46,7 +46,7 @@ static bool to_standard_output(const struct vpc_settings *settings)
 }
 
 /* All that can be written is written, whatever fails. */
-static bool write_reports(const struct vpc_settings *settings)
+static bool write_reports(const struct conform_settings *settings)
 {
     const struct vpc_suite *suite = &settings->suite;
     bool good = true;
@@ -62,7 +62,7 @@ static bool write_reports(const struct vpc_settings *settings)
     return good;
 }
 
-static void say_too_few(const struct vpc_settings *settings)
+static void say_too_few(const struct conform_settings *settings)
 {
     const struct vpc_suite *suite = &settings->suite;
 
@@ -72,7 +72,7 @@ static void say_too_few(const struct vpc_settings *settings)
             suite->run_count ? "" : ": no scenario is for these implementations and backends");
 }
 
-static int report(const struct vpc_settings *settings)
+static int report(const struct conform_settings *settings)
 {
     const struct vpc_suite *suite = &settings->suite;
     int code = vpc_suite_exit(suite, settings->min);
@@ -95,7 +95,7 @@ static int report(const struct vpc_settings *settings)
     return code;
 }
 
-int vpc_verb_run(struct vpc_settings *settings, char **words)
+int vpc_verb_run(struct conform_settings *settings, char **words)
 {
     struct vpc_suite *suite = &settings->suite;
     char *error = NULL;
@@ -124,7 +124,7 @@ int vpc_verb_run(struct vpc_settings *settings, char **words)
 
 /* ---- the others --------------------------------------------------------------------------------------------------- */
 
-int vpc_verb_check(struct vpc_settings *settings, char **words)
+int vpc_verb_check(struct conform_settings *settings, char **words)
 {
     char *error = NULL;
 
@@ -133,7 +133,7 @@ int vpc_verb_check(struct vpc_settings *settings, char **words)
     return settings->suite.script_count ? VPC_EXIT_PASS : VPC_EXIT_TOO_FEW;
 }
 
-int vpc_verb_list(struct vpc_settings *settings, char **words)
+int vpc_verb_list(struct conform_settings *settings, char **words)
 {
     int code = vpc_verb_check(settings, words);
 
@@ -144,7 +144,7 @@ int vpc_verb_list(struct vpc_settings *settings, char **words)
     return code;
 }
 
-int vpc_verb_fields(struct vpc_settings *settings, char **words)
+int vpc_verb_fields(struct conform_settings *settings, char **words)
 {
     struct vpc_suite *suite = &settings->suite;
     char *list = vpc_format("%s/unjudged-fields.txt", settings->scenarios), *error = NULL;
@@ -165,7 +165,7 @@ int vpc_verb_fields(struct vpc_settings *settings, char **words)
     return settings->gate && gaps ? VPC_EXIT_FAIL : VPC_EXIT_PASS;
 }
 
-int vpc_verb_coverage(struct vpc_settings *settings, char **words)
+int vpc_verb_coverage(struct conform_settings *settings, char **words)
 {
     char *list = vpc_format("%s/unjudged-events.txt", settings->scenarios), *error = NULL;
     size_t gaps = 0;

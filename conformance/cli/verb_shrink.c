@@ -12,7 +12,7 @@
 #include "verdicts/shrink.h"
 
 struct work {
-    struct vpc_settings *settings;
+    struct conform_settings *settings;
     struct vpc_failure failure;
     const char *folder;
     char *text;                /* of the script */
@@ -195,7 +195,7 @@ static int shrink(struct work *work)
     return code;
 }
 
-int vpc_verb_shrink(struct vpc_settings *settings, char **words)
+int vpc_verb_shrink(struct conform_settings *settings, char **words)
 {
     struct work work = {.settings = settings, .folder = words[0]};
     int code;

@@ -38,7 +38,7 @@ static size_t print_forms(const char *word)
     return count;
 }
 
-int vpc_verb_steps(struct vpc_settings *settings, char **words)
+int vpc_verb_steps(struct conform_settings *settings, char **words)
 {
     (void)settings;
     if (*words == NULL)

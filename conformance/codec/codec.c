@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t vpc_crc32c(const void *octets, size_t n)
+uint32_t conform_crc32c(const void *octets, size_t n)
 {
     const uint8_t *at = octets;
     uint32_t crc = 0xffffffff;
@@ -28,7 +28,7 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-uint64_t vpc_session_id(uint64_t host_epoch, uint64_t guest_epoch)
+uint64_t conform_session_id(uint64_t host_epoch, uint64_t guest_epoch)
 {
     return mix(mix(host_epoch) + guest_epoch);
 }
@@ -48,14 +48,14 @@ static uint64_t get(const uint8_t *in, size_t size)
     return value;
 }
 
-void vpc_frame_begin(struct vpc_frame *frame, const struct vpc_table *table,
-                     const struct vpc_message *message)
+void vpc_frame_begin(struct conform_frame *frame, const struct vpc_table *table,
+                     const struct conform_message *message)
 {
     size_t fixed = 0;
 
     for (size_t i = 0; i < message->field_count; i++)
         fixed += message->fields[i].size;
-    *frame = (struct vpc_frame){
+    *frame = (struct conform_frame){
         .message = message,
         .magic = {table->magic[0], table->magic[1]},
         .type = message->type,
@@ -66,26 +66,26 @@ void vpc_frame_begin(struct vpc_frame *frame, const struct vpc_table *table,
     };
 }
 
-void vpc_frame_clear(struct vpc_frame *frame)
+void vpc_frame_clear(struct conform_frame *frame)
 {
     free(frame->body);
     frame->body = NULL;
     frame->body_size = 0;
 }
 
-static const struct vpc_field *field_of(const struct vpc_frame *frame, const char *name)
+static const struct vpc_field *field_of(const struct conform_frame *frame, const char *name)
 {
     return frame->message ? vpc_message_field(frame->message, name) : NULL;
 }
 
 /* Whether there is such a field, and the body is not too short for it. */
-static bool has(const struct vpc_frame *frame, const struct vpc_field *field,
+static bool has(const struct conform_frame *frame, const struct vpc_field *field,
                 enum vpc_field_kind kind)
 {
     return field && field->kind == kind && field->offset + field->size <= frame->body_size;
 }
 
-bool vpc_field_set(struct vpc_frame *frame, const struct vpc_field *field, uint64_t value)
+bool vpc_field_set(struct conform_frame *frame, const struct vpc_field *field, uint64_t value)
 {
     if (!has(frame, field, VPC_FIELD_INT) && !has(frame, field, VPC_FIELD_ZERO))
         return false;
@@ -93,12 +93,13 @@ bool vpc_field_set(struct vpc_frame *frame, const struct vpc_field *field, uint6
     return true;
 }
 
-bool vpc_frame_set(struct vpc_frame *frame, const char *name, uint64_t value)
+bool vpc_frame_set(struct conform_frame *frame, const char *name, uint64_t value)
 {
     return vpc_field_set(frame, field_of(frame, name), value);
 }
 
-bool vpc_field_set_text(struct vpc_frame *frame, const struct vpc_field *field, const char *text)
+bool vpc_field_set_text(struct conform_frame *frame, const struct vpc_field *field,
+                        const char *text)
 {
     if (!has(frame, field, VPC_FIELD_TEXT))
         return false;
@@ -107,12 +108,13 @@ bool vpc_field_set_text(struct vpc_frame *frame, const struct vpc_field *field, 
     return true;
 }
 
-bool vpc_frame_set_text(struct vpc_frame *frame, const char *name, const char *text)
+bool vpc_frame_set_text(struct conform_frame *frame, const char *name, const char *text)
 {
     return vpc_field_set_text(frame, field_of(frame, name), text);
 }
 
-bool vpc_field_get(const struct vpc_frame *frame, const struct vpc_field *field, uint64_t *value)
+bool vpc_field_get(const struct conform_frame *frame, const struct vpc_field *field,
+                   uint64_t *value)
 {
     if (!has(frame, field, VPC_FIELD_INT))
         return false;
@@ -120,12 +122,12 @@ bool vpc_field_get(const struct vpc_frame *frame, const struct vpc_field *field,
     return true;
 }
 
-bool vpc_frame_get(const struct vpc_frame *frame, const char *name, uint64_t *value)
+bool vpc_frame_get(const struct conform_frame *frame, const char *name, uint64_t *value)
 {
     return vpc_field_get(frame, field_of(frame, name), value);
 }
 
-bool vpc_field_get_text(const struct vpc_frame *frame, const struct vpc_field *field, char *out)
+bool vpc_field_get_text(const struct conform_frame *frame, const struct vpc_field *field, char *out)
 {
     if (!has(frame, field, VPC_FIELD_TEXT) || field->size > 32)
         return false;
@@ -134,12 +136,12 @@ bool vpc_field_get_text(const struct vpc_frame *frame, const struct vpc_field *f
     return true;
 }
 
-bool vpc_frame_get_text(const struct vpc_frame *frame, const char *name, char *out)
+bool vpc_frame_get_text(const struct conform_frame *frame, const char *name, char *out)
 {
     return vpc_field_get_text(frame, field_of(frame, name), out);
 }
 
-static const struct vpc_field *octets_of(const struct vpc_frame *frame)
+static const struct vpc_field *octets_of(const struct conform_frame *frame)
 {
     for (size_t i = 0; frame->message && i < frame->message->field_count; i++)
         if (frame->message->fields[i].kind == VPC_FIELD_OCTETS)
@@ -147,7 +149,7 @@ static const struct vpc_field *octets_of(const struct vpc_frame *frame)
     return NULL;
 }
 
-void vpc_frame_set_payload(struct vpc_frame *frame, const void *octets, size_t n)
+void vpc_frame_set_payload(struct conform_frame *frame, const void *octets, size_t n)
 {
     const struct vpc_field *field = octets_of(frame);
 
@@ -160,7 +162,7 @@ void vpc_frame_set_payload(struct vpc_frame *frame, const void *octets, size_t n
     frame->length = (uint32_t)frame->body_size;
 }
 
-const uint8_t *vpc_frame_payload(const struct vpc_frame *frame, size_t *n)
+const uint8_t *vpc_frame_payload(const struct conform_frame *frame, size_t *n)
 {
     const struct vpc_field *field = octets_of(frame);
 
@@ -168,7 +170,7 @@ const uint8_t *vpc_frame_payload(const struct vpc_frame *frame, size_t *n)
     return field ? frame->body + field->offset : NULL;
 }
 
-bool vpc_frame_reserved_zero(const struct vpc_frame *frame)
+bool vpc_frame_reserved_zero(const struct conform_frame *frame)
 {
     for (size_t i = 0; i < frame->message->field_count; i++) {
         const struct vpc_field *field = &frame->message->fields[i];
@@ -180,7 +182,7 @@ bool vpc_frame_reserved_zero(const struct vpc_frame *frame)
     return true;
 }
 
-static void put_header(const struct vpc_frame *frame, uint8_t *header)
+static void put_header(const struct conform_frame *frame, uint8_t *header)
 {
     header[0] = frame->magic[0];
     header[1] = frame->magic[1];
@@ -190,23 +192,23 @@ static void put_header(const struct vpc_frame *frame, uint8_t *header)
     put(header + 8, frame->length, 4);
 }
 
-uint64_t vpc_frame_crc(const struct vpc_frame *frame)
+uint64_t vpc_frame_crc(const struct conform_frame *frame)
 {
-    size_t size = VPC_HEADER_SIZE + frame->body_size;
+    size_t size = CONFORM_HEADER_SIZE + frame->body_size;
     uint8_t *octets = vpc_alloc(size);
     uint32_t crc;
 
     put_header(frame, octets);
-    memcpy(octets + VPC_HEADER_SIZE, frame->body, frame->body_size);
-    crc = vpc_crc32c(octets, size);
+    memcpy(octets + CONFORM_HEADER_SIZE, frame->body, frame->body_size);
+    crc = conform_crc32c(octets, size);
     free(octets);
     return crc;
 }
 
-void vpc_frame_encode(const struct vpc_frame *frame, struct vpc_buffer *out)
+void vpc_frame_encode(const struct conform_frame *frame, struct vpc_buffer *out)
 {
-    uint8_t header[VPC_HEADER_SIZE];
-    uint8_t seal[VPC_SEAL_SIZE];
+    uint8_t header[CONFORM_HEADER_SIZE];
+    uint8_t seal[CONFORM_SEAL_SIZE];
 
     put_header(frame, header);
     put(seal, frame->session, 8);
@@ -216,7 +218,8 @@ void vpc_frame_encode(const struct vpc_frame *frame, struct vpc_buffer *out)
     vpc_buffer_add(out, seal, sizeof(seal));
 }
 
-static void text_of_field(FILE *out, const struct vpc_frame *frame, const struct vpc_field *field)
+static void text_of_field(FILE *out, const struct conform_frame *frame,
+                          const struct vpc_field *field)
 {
     char text[33];
     uint64_t value;
@@ -230,7 +233,7 @@ static void text_of_field(FILE *out, const struct vpc_frame *frame, const struct
                 (unsigned long long)value);
 }
 
-static void text_of_payload(FILE *out, const struct vpc_frame *frame)
+static void text_of_payload(FILE *out, const struct conform_frame *frame)
 {
     size_t n;
     const uint8_t *payload = vpc_frame_payload(frame, &n);
@@ -245,7 +248,7 @@ static void text_of_payload(FILE *out, const struct vpc_frame *frame)
     fputs(n > 32 ? "\"..." : "\"", out);
 }
 
-char *vpc_frame_text(const struct vpc_frame *frame)
+char *vpc_frame_text(const struct conform_frame *frame)
 {
     char *text = NULL;
     size_t size;

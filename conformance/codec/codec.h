@@ -11,8 +11,8 @@
 #include "document/table.h"
 #include "memory.h"
 
-struct vpc_frame {
-    const struct vpc_message *message;
+struct conform_frame {
+    const struct conform_message *message;
     uint8_t magic[2];
     uint8_t type;
     uint8_t flags;
@@ -26,36 +26,39 @@ struct vpc_frame {
 };
 
 /* FRM-6: the CRC-32C of n octets. */
-uint32_t vpc_crc32c(const void *octets, size_t n);
+uint32_t conform_crc32c(const void *octets, size_t n);
 /* SES-5: the session id of two epochs. */
-uint64_t vpc_session_id(uint64_t host_epoch, uint64_t guest_epoch);
+uint64_t conform_session_id(uint64_t host_epoch, uint64_t guest_epoch);
 
 /* Begins a frame of the message with all of its fields zero; a DATA begins without payload. */
-void vpc_frame_begin(struct vpc_frame *frame, const struct vpc_table *table,
-                     const struct vpc_message *message);
-void vpc_frame_clear(struct vpc_frame *frame);
+void vpc_frame_begin(struct conform_frame *frame, const struct vpc_table *table,
+                     const struct conform_message *message);
+void vpc_frame_clear(struct conform_frame *frame);
 /* Field access; false when the message has no such field of that kind.  A reserved field can be set, to a lie. */
-bool vpc_frame_set(struct vpc_frame *frame, const char *field, uint64_t value);
-bool vpc_frame_set_text(struct vpc_frame *frame, const char *field, const char *text);
-bool vpc_frame_get(const struct vpc_frame *frame, const char *field, uint64_t *value);
+bool vpc_frame_set(struct conform_frame *frame, const char *field, uint64_t value);
+bool vpc_frame_set_text(struct conform_frame *frame, const char *field, const char *text);
+bool vpc_frame_get(const struct conform_frame *frame, const char *field, uint64_t *value);
 /* The field as a text of at most 32 octets and a NUL; out has room for 33. */
-bool vpc_frame_get_text(const struct vpc_frame *frame, const char *field, char *out);
+bool vpc_frame_get_text(const struct conform_frame *frame, const char *field, char *out);
 /* The same, of a field of the frame's message. */
-bool vpc_field_set(struct vpc_frame *frame, const struct vpc_field *field, uint64_t value);
-bool vpc_field_set_text(struct vpc_frame *frame, const struct vpc_field *field, const char *text);
-bool vpc_field_get(const struct vpc_frame *frame, const struct vpc_field *field, uint64_t *value);
-bool vpc_field_get_text(const struct vpc_frame *frame, const struct vpc_field *field, char *out);
+bool vpc_field_set(struct conform_frame *frame, const struct vpc_field *field, uint64_t value);
+bool vpc_field_set_text(struct conform_frame *frame, const struct vpc_field *field,
+                        const char *text);
+bool vpc_field_get(const struct conform_frame *frame, const struct vpc_field *field,
+                   uint64_t *value);
+bool vpc_field_get_text(const struct conform_frame *frame, const struct vpc_field *field,
+                        char *out);
 /* The payload of a DATA. */
-void vpc_frame_set_payload(struct vpc_frame *frame, const void *octets, size_t n);
-const uint8_t *vpc_frame_payload(const struct vpc_frame *frame, size_t *n);
+void vpc_frame_set_payload(struct conform_frame *frame, const void *octets, size_t n);
+const uint8_t *vpc_frame_payload(const struct conform_frame *frame, size_t *n);
 /* FRM-11: whether every reserved field is zero. */
-bool vpc_frame_reserved_zero(const struct vpc_frame *frame);
+bool vpc_frame_reserved_zero(const struct conform_frame *frame);
 /* The number of a HELLO's seal, of header and body as they would be sent. */
-uint64_t vpc_frame_crc(const struct vpc_frame *frame);
+uint64_t vpc_frame_crc(const struct conform_frame *frame);
 /* Header, body and seal as they stand in the frame, right or wrong. */
-void vpc_frame_encode(const struct vpc_frame *frame, struct vpc_buffer *out);
+void vpc_frame_encode(const struct conform_frame *frame, struct vpc_buffer *out);
 /* One line for people: the message, its channel and its fields. */
-char *vpc_frame_text(const struct vpc_frame *frame);
+char *vpc_frame_text(const struct conform_frame *frame);
 
 /* How many of n > 0 octets, from the first, can stand at the begin of a frame of that sender; n: all of them. */
 size_t vpc_octets_fit(const struct vpc_table *table, enum vpc_role_bit from, const uint8_t *in,
@@ -89,7 +92,7 @@ void vpc_decoder_begin(struct vpc_decoder *decoder, const struct vpc_table *tabl
 void vpc_decoder_end(struct vpc_decoder *decoder);
 void vpc_decoder_add(struct vpc_decoder *decoder, const void *octets, size_t n);
 /* The next thing in what was added: a frame (the caller clears it), or bad octets, or nothing as yet. */
-enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct vpc_frame *frame,
+enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct conform_frame *frame,
                                   struct vpc_bad_octets *bad);
 
 #endif

@@ -51,7 +51,7 @@ static struct fit misfit(size_t at, const char *requirement, const char *why)
 }
 
 /* n of the four octets of a length are there: whether any length that the message may have begins with them. */
-static bool length_possible(const struct vpc_message *message, const uint8_t *in, size_t n)
+static bool length_possible(const struct conform_message *message, const uint8_t *in, size_t n)
 {
     uint64_t known = get(in, n), step = UINT64_C(1) << 8 * n;
     uint64_t least = known;
@@ -62,14 +62,14 @@ static bool length_possible(const struct vpc_message *message, const uint8_t *in
 }
 
 /* Octets 4 to 11, as far as they are there: channel and length. */
-static struct fit fit_numbers(const struct vpc_message *message, const uint8_t *in, size_t n)
+static struct fit fit_numbers(const struct conform_message *message, const uint8_t *in, size_t n)
 {
     for (size_t at = 4; at < n && at < 8; at++)
         if (message->of_session && in[at] != 0)
             return misfit(at, "FRM-3", "a message of the session with a channel");
     if (n >= 8 && !message->of_session && get(in + 4, 4) == 0)
         return misfit(7, "FRM-3", "a message of a channel with channel 0");
-    for (size_t at = 8; at < n && at < VPC_HEADER_SIZE; at++)
+    for (size_t at = 8; at < n && at < CONFORM_HEADER_SIZE; at++)
         if (!length_possible(message, in + 8, at - 7))
             return misfit(at, "FRM-2", "length is not what the message's table states");
     return misfit(n, NULL, NULL);
@@ -78,7 +78,7 @@ static struct fit fit_numbers(const struct vpc_message *message, const uint8_t *
 static struct fit fit_header(const struct vpc_table *table, enum vpc_role_bit from,
                              const uint8_t *in, size_t n)
 {
-    const struct vpc_message *message;
+    const struct conform_message *message;
 
     if (in[0] != table->magic[0])
         return misfit(0, "FRM-9", "an octet that is neither padding nor the start of a frame");
@@ -109,7 +109,7 @@ static size_t bad_text(const uint8_t *in, size_t n)
 }
 
 /* n octets of the body are there. */
-static struct fit fit_body(const struct vpc_message *message, const uint8_t *in, size_t n)
+static struct fit fit_body(const struct conform_message *message, const uint8_t *in, size_t n)
 {
     for (size_t i = 0; i < message->field_count; i++) {
         const struct vpc_field *field = &message->fields[i];
@@ -139,12 +139,12 @@ static struct fit fit(const struct vpc_table *table, enum vpc_role_bit from, con
     struct fit result = fit_header(table, from, in, n);
     size_t length, there;
 
-    if (result.why || n <= VPC_HEADER_SIZE)
+    if (result.why || n <= CONFORM_HEADER_SIZE)
         return result;
     length = get(in + 8, 4);
-    there = n - VPC_HEADER_SIZE > length ? length : n - VPC_HEADER_SIZE;
-    result = fit_body(vpc_table_by_type(table, in[2]), in + VPC_HEADER_SIZE, there);
-    result.good += VPC_HEADER_SIZE;
+    there = n - CONFORM_HEADER_SIZE > length ? length : n - CONFORM_HEADER_SIZE;
+    result = fit_body(vpc_table_by_type(table, in[2]), in + CONFORM_HEADER_SIZE, there);
+    result.good += CONFORM_HEADER_SIZE;
     if (!result.why)
         result.good = n;
     return result;
@@ -158,10 +158,11 @@ size_t vpc_octets_fit(const struct vpc_table *table, enum vpc_role_bit from, con
 
 static bool whole(const uint8_t *in, size_t n)
 {
-    return n >= VPC_HEADER_SIZE && n >= VPC_HEADER_SIZE + get(in + 8, 4) + VPC_SEAL_SIZE;
+    return n >= CONFORM_HEADER_SIZE &&
+           n >= CONFORM_HEADER_SIZE + get(in + 8, 4) + CONFORM_SEAL_SIZE;
 }
 
-static void take_frame(struct vpc_decoder *decoder, struct vpc_frame *frame)
+static void take_frame(struct vpc_decoder *decoder, struct conform_frame *frame)
 {
     const uint8_t *in = vpc_buffer_head(&decoder->pending);
     size_t length = get(in + 8, 4);
@@ -170,35 +171,35 @@ static void take_frame(struct vpc_decoder *decoder, struct vpc_frame *frame)
     frame->channel = (uint32_t)get(in + 4, 4);
     frame->length = (uint32_t)length;
     frame->body = vpc_grow(frame->body, length + 1, 1);
-    memcpy(frame->body, in + VPC_HEADER_SIZE, length);
+    memcpy(frame->body, in + CONFORM_HEADER_SIZE, length);
     frame->body_size = length;
-    frame->session = get(in + VPC_HEADER_SIZE + length, 8);
-    frame->number = get(in + VPC_HEADER_SIZE + length + 8, 8);
+    frame->session = get(in + CONFORM_HEADER_SIZE + length, 8);
+    frame->number = get(in + CONFORM_HEADER_SIZE + length + 8, 8);
     frame->pads = decoder->pads;
     decoder->pads = 0;
-    vpc_buffer_drop(&decoder->pending, VPC_HEADER_SIZE + length + VPC_SEAL_SIZE);
+    vpc_buffer_drop(&decoder->pending, CONFORM_HEADER_SIZE + length + CONFORM_SEAL_SIZE);
 }
 
-static bool is_hello(const struct vpc_frame *frame)
+static bool is_hello(const struct conform_frame *frame)
 {
     return strcmp(frame->message->name, "HELLO") == 0;
 }
 
-static bool hello_sealed(const struct vpc_frame *frame)
+static bool hello_sealed(const struct conform_frame *frame)
 {
     return frame->session == 0 && frame->number == vpc_frame_crc(frame);
 }
 
 /* A HELLO passed: it tells in which session the sender's next sealed frames are. */
-static void learn_session(struct vpc_decoder *decoder, const struct vpc_frame *hello)
+static void learn_session(struct vpc_decoder *decoder, const struct conform_frame *hello)
 {
     uint64_t epoch = 0, echo = 0, session = 0;
 
     vpc_frame_get(hello, "epoch", &epoch);
     vpc_frame_get(hello, "echo", &echo);
     if (echo != 0)
-        session = decoder->from == VPC_FROM_HOST ? vpc_session_id(epoch, echo)
-                                                 : vpc_session_id(echo, epoch);
+        session = decoder->from == VPC_FROM_HOST ? conform_session_id(epoch, echo)
+                                                 : conform_session_id(echo, epoch);
     if (session != decoder->session)
         decoder->next_number = 1;
     decoder->session = session;
@@ -217,7 +218,7 @@ static enum vpc_decoded lost(struct vpc_decoder *decoder, struct vpc_bad_octets 
     return VPC_DECODED_BAD;
 }
 
-static enum vpc_decoded check_seal(struct vpc_decoder *decoder, struct vpc_frame *frame,
+static enum vpc_decoded check_seal(struct vpc_decoder *decoder, struct conform_frame *frame,
                                    struct vpc_bad_octets *bad, uint8_t last)
 {
     const char *requirement = "FRM-4";
@@ -246,7 +247,7 @@ static enum vpc_decoded check_seal(struct vpc_decoder *decoder, struct vpc_frame
     return lost(decoder, bad, requirement, bad->why, last);
 }
 
-static enum vpc_decoded next_in_session(struct vpc_decoder *decoder, struct vpc_frame *frame,
+static enum vpc_decoded next_in_session(struct vpc_decoder *decoder, struct conform_frame *frame,
                                         struct vpc_bad_octets *bad)
 {
     const uint8_t *in = vpc_buffer_head(&decoder->pending);
@@ -261,13 +262,13 @@ static enum vpc_decoded next_in_session(struct vpc_decoder *decoder, struct vpc_
     }
     if (!whole(in, n))
         return VPC_DECODED_NONE;
-    last = in[VPC_HEADER_SIZE + get(in + 8, 4) + VPC_SEAL_SIZE - 1];
+    last = in[CONFORM_HEADER_SIZE + get(in + 8, 4) + CONFORM_SEAL_SIZE - 1];
     take_frame(decoder, frame);
     return check_seal(decoder, frame, bad, last);
 }
 
 /* Returns NONE with *again set when octets were passed over and the hunt goes on. */
-static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct vpc_frame *frame,
+static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct conform_frame *frame,
                                      bool *again)
 {
     const uint8_t *in = vpc_buffer_head(&decoder->pending);
@@ -298,7 +299,7 @@ static enum vpc_decoded next_in_hunt(struct vpc_decoder *decoder, struct vpc_fra
     return VPC_DECODED_FRAME;
 }
 
-enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct vpc_frame *frame,
+enum vpc_decoded vpc_decoder_next(struct vpc_decoder *decoder, struct conform_frame *frame,
                                   struct vpc_bad_octets *bad)
 {
     enum vpc_decoded got = VPC_DECODED_NONE;

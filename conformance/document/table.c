@@ -45,7 +45,7 @@ static bool load_field(const json_t *types, const json_t *json, size_t offset,
     return field->size <= 8 || field->kind != VPC_FIELD_INT;
 }
 
-static bool load_message(const json_t *types, const json_t *json, struct vpc_message *message)
+static bool load_message(const json_t *types, const json_t *json, struct conform_message *message)
 {
     const char *name = json_string_value(json_object_get(json, "name"));
     const char *scope = json_string_value(json_object_get(json, "scope"));
@@ -135,7 +135,7 @@ void vpc_table_free(struct vpc_table *table)
     free(table);
 }
 
-const struct vpc_message *vpc_table_by_name(const struct vpc_table *table, const char *name)
+const struct conform_message *vpc_table_by_name(const struct vpc_table *table, const char *name)
 {
     size_t i;
 
@@ -145,7 +145,7 @@ const struct vpc_message *vpc_table_by_name(const struct vpc_table *table, const
     return NULL;
 }
 
-const struct vpc_message *vpc_table_by_type(const struct vpc_table *table, unsigned type)
+const struct conform_message *vpc_table_by_type(const struct vpc_table *table, unsigned type)
 {
     size_t i;
 
@@ -155,7 +155,7 @@ const struct vpc_message *vpc_table_by_type(const struct vpc_table *table, unsig
     return NULL;
 }
 
-const struct vpc_field *vpc_message_field(const struct vpc_message *message, const char *name)
+const struct vpc_field *vpc_message_field(const struct conform_message *message, const char *name)
 {
     size_t i;
 

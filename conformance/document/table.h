@@ -14,8 +14,8 @@
 
 #define VPC_MAX_FIELDS   16
 #define VPC_MAX_MESSAGES 32
-#define VPC_HEADER_SIZE  12u
-#define VPC_SEAL_SIZE    16u
+#define CONFORM_HEADER_SIZE 12u
+#define CONFORM_SEAL_SIZE   16u
 
 enum vpc_role_bit { VPC_FROM_HOST = 1, VPC_FROM_GUEST = 2 };
 
@@ -32,7 +32,7 @@ struct vpc_field {
     size_t max_size;
 };
 
-struct vpc_message {
+struct conform_message {
     char name[16]; /* as the table has it, in capitals */
     uint8_t type;
     bool of_session; /* channel is zero */
@@ -49,7 +49,7 @@ struct vpc_table {
     uint8_t flags;
     size_t preamble_min;
     size_t message_count;
-    struct vpc_message messages[VPC_MAX_MESSAGES];
+    struct conform_message messages[VPC_MAX_MESSAGES];
 };
 
 /* Reads the table.  NULL when the text is not such a table; *error then tells why (the caller frees it). */
@@ -57,8 +57,8 @@ struct vpc_table *vpc_table_load(const char *json, char **error);
 void vpc_table_free(struct vpc_table *table);
 
 /* NULL when there is none.  The name is compared without regard to case. */
-const struct vpc_message *vpc_table_by_name(const struct vpc_table *table, const char *name);
-const struct vpc_message *vpc_table_by_type(const struct vpc_table *table, unsigned type);
-const struct vpc_field *vpc_message_field(const struct vpc_message *message, const char *name);
+const struct conform_message *vpc_table_by_name(const struct vpc_table *table, const char *name);
+const struct conform_message *vpc_table_by_type(const struct vpc_table *table, unsigned type);
+const struct vpc_field *vpc_message_field(const struct conform_message *message, const char *name);
 
 #endif

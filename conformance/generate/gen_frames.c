@@ -44,20 +44,20 @@ static void forget(struct variants *variants)
     free(variants->list);
 }
 
-static bool is(const struct vpc_message *message, const char *name)
+static bool is(const struct conform_message *message, const char *name)
 {
     return strcmp(message->name, name) == 0;
 }
 
 /* What a right frame of this message needs to be written. */
-static const char *base_of(const struct vpc_message *message)
+static const char *base_of(const struct conform_message *message)
 {
     if (message->of_session)
         return "";
     return is(message, "DATA") ? "channel=21 offset=0 text=\"xy\"" : "channel=21";
 }
 
-static void add_header(struct variants *variants, const struct vpc_message *message)
+static void add_header(struct variants *variants, const struct conform_message *message)
 {
     const char *base = base_of(message);
     static const char *const always[] = {
@@ -84,7 +84,7 @@ static void add_header(struct variants *variants, const struct vpc_message *mess
             vpc_format("channel=0%s", is(message, "DATA") ? " offset=0 text=\"xy\"" : ""));
 }
 
-static void add_seal(struct variants *variants, const struct vpc_message *message)
+static void add_seal(struct variants *variants, const struct conform_message *message)
 {
     const char *base = base_of(message);
 
@@ -94,7 +94,7 @@ static void add_seal(struct variants *variants, const struct vpc_message *messag
     add(variants, false, "", vpc_format("%s seal.session=0xffffffffffffffff", base));
 }
 
-static void add_fields(struct variants *variants, const struct vpc_message *message)
+static void add_fields(struct variants *variants, const struct conform_message *message)
 {
     const char *base = base_of(message);
 
@@ -125,8 +125,8 @@ static void add_hello(struct variants *variants, bool host)
     add(variants, true, "", vpc_copy("version_min=257 version_max=256"));
 }
 
-static void make_variants(struct variants *variants, const struct vpc_message *message, bool host,
-                          bool allowed)
+static void make_variants(struct variants *variants, const struct conform_message *message,
+                          bool host, bool allowed)
 {
     *variants = (struct variants){0};
     if (!allowed) {
@@ -187,7 +187,7 @@ static void write_without(struct vpc_generator *generator, const char *name, enu
                        "log   none 1014\n\nsession\n");
 }
 
-static void write_one(struct vpc_generator *generator, const struct vpc_message *message,
+static void write_one(struct vpc_generator *generator, const struct conform_message *message,
                       enum stage stage, bool host)
 {
     bool allowed = message->from & (host ? VPC_FROM_GUEST : VPC_FROM_HOST);

@@ -34,7 +34,7 @@ static const char *const names[VPC_SESSION_EVENTS] = {
 };
 
 static const struct {
-    enum vpc_session_event event;
+    enum conform_session_event event;
     const char *role, *state; /* NULL: any */
     const char *why;
 } reasons[] = {

@@ -60,7 +60,7 @@ static const struct road roads[] = {
 enum where { NOWHERE, NO_SESSION = 1, IN_SESSION = 2, LATE = 4 };
 
 struct cause {
-    enum vpc_session_event event;
+    enum conform_session_event event;
     unsigned
         where; /* in which kinds of states a peer, the transport, the time or a stop can cause it */
     int role;  /* 0: both; else of the subject */

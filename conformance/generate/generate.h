@@ -61,7 +61,7 @@ void vpc_gen_talks(struct vpc_generator *generator);
 
 /* ---- of session.rl -------------------------------------------------------------------------------------------------- */
 
-enum vpc_session_event {
+enum conform_session_event {
     VPC_TRANSPORT_UP = 1,
     VPC_TRANSPORT_DOWN,
     VPC_RETRY,

@@ -35,7 +35,7 @@ static bool say_and_hear(struct vpc_pairing *pairing, struct vpc_talker *from,
 }
 
 /* Both finish; neither may read anything more. */
-static bool part(struct vpc_pairing *pairing, struct vpc_pair *pair)
+static bool part(struct vpc_pairing *pairing, struct conform_pair *pair)
 {
     vpc_say_end(pairing, pair->client);
     if (!vpc_hear_end(pairing, pair->server))
@@ -47,7 +47,7 @@ static bool part(struct vpc_pairing *pairing, struct vpc_pair *pair)
     return true;
 }
 
-static bool greet(struct vpc_pairing *pairing, struct vpc_pair *pair)
+static bool greet(struct vpc_pairing *pairing, struct conform_pair *pair)
 {
     return say_and_hear(pairing, pair->client, pair->server, "Hello World!") &&
            say_and_hear(pairing, pair->server, pair->client, "Hello, host!");
@@ -56,7 +56,7 @@ static bool greet(struct vpc_pairing *pairing, struct vpc_pair *pair)
 /* A channel of that name works, from its first octet to its end. */
 static bool channel_works(struct vpc_pairing *pairing, const char *name)
 {
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good =
         vpc_open_pair(pairing, &pair, name) && greet(pairing, &pair) && part(pairing, &pair);
 
@@ -80,7 +80,7 @@ static bool hello_world(struct vpc_pairing *pairing)
 static bool large_both_ways(struct vpc_pairing *pairing)
 {
     uint8_t *there = pattern(pairing, LARGE), *back = pattern(pairing, LARGE);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, NULL);
 
     if (good) {
@@ -120,7 +120,7 @@ static bool half_close(struct vpc_pairing *pairing, struct vpc_talker *asks,
 
 static bool half_close_by_client(struct vpc_pairing *pairing)
 {
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good =
         vpc_open_pair(pairing, &pair, NULL) && half_close(pairing, pair.client, pair.server);
 
@@ -130,7 +130,7 @@ static bool half_close_by_client(struct vpc_pairing *pairing)
 
 static bool half_close_by_server(struct vpc_pairing *pairing)
 {
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good =
         vpc_open_pair(pairing, &pair, NULL) && half_close(pairing, pair.server, pair.client);
 
@@ -140,7 +140,7 @@ static bool half_close_by_server(struct vpc_pairing *pairing)
 
 static bool refused_port(struct vpc_pairing *pairing)
 {
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_start_channel(pairing, &pair, VPC_INTEROP_REFUSED, NULL);
     const json_t *error = json_object_get(pairing->answer, "error");
     const char *class = json_string_value(json_object_get(error, "class"));
@@ -158,7 +158,7 @@ static bool refused_port(struct vpc_pairing *pairing)
 
 static bool many_pairs(struct vpc_pairing *pairing)
 {
-    struct vpc_pair pairs[PARALLEL] = {0};
+    struct conform_pair pairs[PARALLEL] = {0};
     uint8_t *octets = pattern(pairing, LARGE / 4);
     bool good = true;
 
@@ -182,7 +182,7 @@ static bool many_pairs(struct vpc_pairing *pairing)
 static bool gone(struct vpc_pairing *pairing, bool server_goes)
 {
     uint8_t *octets = pattern(pairing, LARGE);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, NULL) && greet(pairing, &pair);
     struct vpc_talker *goes = server_goes ? pair.server : pair.client;
     struct vpc_talker *stays = server_goes ? pair.client : pair.server;
@@ -194,11 +194,11 @@ static bool gone(struct vpc_pairing *pairing, bool server_goes)
                vpc_hear(pairing, stays, octets, LARGE / 8);
     }
     if (good) {
-        vpc_cut(pairing, goes);
+        conform_cut(pairing, goes);
         good = vpc_wait_end(pairing, stays);
     }
     if (good)
-        vpc_cut(pairing, stays);
+        conform_cut(pairing, stays);
     vpc_pair_free(&pair);
     free(octets);
     return good && channel_works(pairing, NULL);
@@ -218,7 +218,7 @@ static bool server_resets(struct vpc_pairing *pairing)
 static bool last_words(struct vpc_pairing *pairing)
 {
     uint8_t *octets = pattern(pairing, LARGE);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, NULL) && greet(pairing, &pair);
 
     if (good) {
@@ -229,7 +229,7 @@ static bool last_words(struct vpc_pairing *pairing)
         good = vpc_hear(pairing, pair.server, octets, LARGE) && vpc_hear_end(pairing, pair.server);
     }
     if (good)
-        vpc_cut(pairing, pair.server);
+        conform_cut(pairing, pair.server);
     vpc_pair_free(&pair);
     free(octets);
     return good;
@@ -239,7 +239,7 @@ static bool last_words(struct vpc_pairing *pairing)
 static bool late_reader(struct vpc_pairing *pairing)
 {
     uint8_t *octets = pattern(pairing, 2 * LARGE);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, NULL) && greet(pairing, &pair);
 
     if (good) {
@@ -262,7 +262,7 @@ static bool late_reader(struct vpc_pairing *pairing)
 static bool slow_beside_fast(struct vpc_pairing *pairing)
 {
     uint8_t *octets = pattern(pairing, 2 * LARGE);
-    struct vpc_pair slow, fast = {0};
+    struct conform_pair slow, fast = {0};
     bool good = vpc_open_pair(pairing, &slow, NULL) && vpc_open_pair(pairing, &fast, NULL);
 
     if (good) {
@@ -291,7 +291,7 @@ static bool slow_beside_fast(struct vpc_pairing *pairing)
 static bool octet_by_octet(struct vpc_pairing *pairing)
 {
     uint8_t *octets = pattern(pairing, OCTETS);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, NULL);
 
     for (size_t i = 0; i < OCTETS && good; i++) {
@@ -324,14 +324,14 @@ static bool both_gone(struct vpc_pairing *pairing)
     bool good = true;
 
     for (size_t i = 0; i < TIMES && good; i++) {
-        struct vpc_pair pair;
+        struct conform_pair pair;
 
         good = vpc_open_pair(pairing, &pair, NULL) && greet(pairing, &pair);
         if (good) {
             vpc_say_octets(pairing, pair.client, octets, LARGE / 4);
             vpc_say_octets(pairing, pair.server, octets, LARGE / 4);
-            vpc_cut(pairing, i % 2 ? pair.client : pair.server);
-            vpc_cut(pairing, i % 2 ? pair.server : pair.client);
+            conform_cut(pairing, i % 2 ? pair.client : pair.server);
+            conform_cut(pairing, i % 2 ? pair.server : pair.client);
         }
         vpc_pair_free(&pair);
     }
@@ -343,10 +343,10 @@ static bool both_gone(struct vpc_pairing *pairing)
  * One endpoint is killed while octets wait everywhere: all that was open ends, and none of them is seen again.  A host
  * learns of a new guest by its HELLO alone, so the old ends are waited for after the start.
  */
-static bool restarted(struct vpc_pairing *pairing, enum vpc_side side)
+static bool restarted(struct vpc_pairing *pairing, enum conform_side side)
 {
     uint8_t *octets = pattern(pairing, LARGE);
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, PIPE) && greet(pairing, &pair);
 
     if (good) {
@@ -360,8 +360,8 @@ static bool restarted(struct vpc_pairing *pairing, enum vpc_side side)
     good = good && vpc_endpoint_start(&pairing->ends[side]) && vpc_wait_end(pairing, pair.client) &&
            vpc_wait_end(pairing, pair.server);
     if (good) {
-        vpc_cut(pairing, pair.client);
-        vpc_cut(pairing, pair.server);
+        conform_cut(pairing, pair.client);
+        conform_cut(pairing, pair.server);
     }
     vpc_pair_free(&pair);
     free(octets);
@@ -381,7 +381,7 @@ static bool host_restarted(struct vpc_pairing *pairing)
 /* The pair is over when stop is answered, so that its name can be used again at once. */
 static bool stop_command(struct vpc_pairing *pairing)
 {
-    struct vpc_pair pair;
+    struct conform_pair pair;
     bool good = vpc_open_pair(pairing, &pair, PIPE) && greet(pairing, &pair) &&
                 vpc_request(pairing, "stop", json_pack("{s:s}", "pipe", pair.pipe));
 
@@ -389,8 +389,8 @@ static bool stop_command(struct vpc_pairing *pairing)
         good = vpc_pairing_fail(pairing, "stop of an open pair is answered with an error");
     good = good && vpc_wait_end(pairing, pair.client) && vpc_wait_end(pairing, pair.server);
     if (good) {
-        vpc_cut(pairing, pair.client);
-        vpc_cut(pairing, pair.server);
+        conform_cut(pairing, pair.client);
+        conform_cut(pairing, pair.server);
     }
     vpc_pair_free(&pair);
     return good && channel_works(pairing, PIPE);

@@ -21,15 +21,15 @@
 #include "testers/monitor.h"
 #include "testers/trace.h"
 
-enum vpc_side { VPC_HOST_SIDE, VPC_GUEST_SIDE };
+enum conform_side { VPC_HOST_SIDE, VPC_GUEST_SIDE };
 
 struct vpc_pairing;
 
-struct vpc_endpoint {
+struct conform_endpoint {
     struct vpc_pairing *pairing;
     const struct vpc_implementation *implementation;
     struct vpc_backend *backend;
-    enum vpc_side side;
+    enum conform_side side;
     enum vpc_role_bit role;
     struct vpc_monitor monitor;
     struct vpc_decoder decoder; /* of what it sends */
@@ -41,7 +41,7 @@ struct vpc_endpoint {
 /* A connection of the harness's programs: a pipe client at the host, a server's connection in the guest. */
 struct vpc_talker {
     struct vpc_talker *next;
-    enum vpc_side side;
+    enum conform_side side;
     int id;
     bool taken; /* by a conversation */
     bool ended; /* its end was read, or it was reset */
@@ -51,12 +51,12 @@ struct vpc_talker {
 
 struct vpc_pairing {
     const struct vpc_table *table;
-    struct vpc_endpoint ends[2]; /* by enum vpc_side */
+    struct conform_endpoint ends[2]; /* by enum conform_side */
     enum vpc_split split;
     unsigned short random[3]; /* of nrand48() */
     uint64_t given_ms;        /* to this conversation */
     uint64_t deadline;        /* when that is over */
-    struct vpc_trace *trace;
+    struct conform_trace *trace;
     struct vpc_record *record;
     json_t *catalogue;
     struct vpc_talker *talkers;
@@ -84,9 +84,9 @@ struct vpc_pairing_config {
 
 bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_config *config);
 void vpc_pairing_end(struct vpc_pairing *pairing, const char *out);
-bool vpc_endpoint_start(struct vpc_endpoint *end);
+bool vpc_endpoint_start(struct conform_endpoint *end);
 /* Kills it without a word. */
-void vpc_endpoint_kill(struct vpc_endpoint *end);
+void vpc_endpoint_kill(struct conform_endpoint *end);
 /* The conversation has until so long from now. */
 void vpc_pairing_give(struct vpc_pairing *pairing, uint64_t ms);
 /* Goes on for a moment; whether there is time left. */
@@ -111,7 +111,7 @@ void vpc_relay_pace(struct vpc_pairing *pairing);
 
 /* ---- programs.c: the programs at both sides --------------------------------------------------------------------------- */
 
-struct vpc_pair {
+struct conform_pair {
     struct vpc_talker *client, *server;
     char *pipe; /* its name; "": none */
 };
@@ -121,18 +121,18 @@ bool vpc_wait_ready(struct vpc_pairing *pairing);
 /* A request and its answer, in pairing->answer. */
 bool vpc_request(struct vpc_pairing *pairing, const char *command, json_t *arguments);
 /* Starts a channel to the port; its answer is in pairing->answer, whatever it is.  name: NULL for one of its own. */
-bool vpc_start_channel(struct vpc_pairing *pairing, struct vpc_pair *pair, uint16_t port,
+bool vpc_start_channel(struct vpc_pairing *pairing, struct conform_pair *pair, uint16_t port,
                        const char *name);
 /* The same to VPC_INTEROP_PORT, which must be good; both of its programs are connected then.  Free it in any case. */
-bool vpc_open_pair(struct vpc_pairing *pairing, struct vpc_pair *pair, const char *name);
-void vpc_pair_free(struct vpc_pair *pair);
+bool vpc_open_pair(struct vpc_pairing *pairing, struct conform_pair *pair, const char *name);
+void vpc_pair_free(struct conform_pair *pair);
 void vpc_say_octets(struct vpc_pairing *pairing, const struct vpc_talker *talker,
                     const void *octets, size_t n);
 void vpc_say_end(struct vpc_pairing *pairing, const struct vpc_talker *talker);
 /* Closes it after what waits. */
 void vpc_hang_up(struct vpc_pairing *pairing, struct vpc_talker *talker);
 /* At once, with what it has not read or sent: a TCP connection is reset by it. */
-void vpc_cut(struct vpc_pairing *pairing, struct vpc_talker *talker);
+void conform_cut(struct vpc_pairing *pairing, struct vpc_talker *talker);
 /* Its programs read on, or not. */
 void vpc_let_read(struct vpc_pairing *pairing, const struct vpc_talker *talker, bool on);
 /* Exactly these octets come, and are taken. */

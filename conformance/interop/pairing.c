@@ -45,9 +45,9 @@ static bool troubled(struct vpc_pairing *pairing, char *error)
 }
 
 static bool begin_endpoint(struct vpc_pairing *pairing, const struct vpc_pairing_config *config,
-                           enum vpc_side side)
+                           enum conform_side side)
 {
-    struct vpc_endpoint *end = &pairing->ends[side];
+    struct conform_endpoint *end = &pairing->ends[side];
     struct vpc_backend_config backend = {.vm = VPC_SUBJECT_VM,
                                          .tag = VPC_SUBJECT_TAG,
                                          .descriptors = VPC_INTEROP_DESCRIPTORS,
@@ -76,7 +76,7 @@ static bool begin_endpoint(struct vpc_pairing *pairing, const struct vpc_pairing
     return error == NULL || troubled(pairing, error);
 }
 
-bool vpc_endpoint_start(struct vpc_endpoint *end)
+bool vpc_endpoint_start(struct conform_endpoint *end)
 {
     char *error = NULL;
 
@@ -87,7 +87,7 @@ bool vpc_endpoint_start(struct vpc_endpoint *end)
     return troubled(end->pairing, error);
 }
 
-void vpc_endpoint_kill(struct vpc_endpoint *end)
+void vpc_endpoint_kill(struct conform_endpoint *end)
 {
     if (end->backend == NULL)
         return;
@@ -138,7 +138,7 @@ static void write_trace(const struct vpc_pairing *pairing, const char *out)
 void vpc_pairing_end(struct vpc_pairing *pairing, const char *out)
 {
     for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
-        struct vpc_endpoint *end = &pairing->ends[side];
+        struct conform_endpoint *end = &pairing->ends[side];
 
         if (end->backend)
             end->backend->ops->destroy(end->backend);
@@ -191,7 +191,7 @@ void vpc_pairing_clear(struct vpc_pairing *pairing)
         vpc_endpoint_kill(&pairing->ends[side]);
     vpc_forget_talkers(pairing);
     for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
-        struct vpc_endpoint *end = &pairing->ends[side];
+        struct conform_endpoint *end = &pairing->ends[side];
 
         vpc_monitor_end(&end->monitor);
         vpc_monitor_begin(&end->monitor, pairing->table, end->role);
@@ -203,7 +203,7 @@ void vpc_pairing_clear(struct vpc_pairing *pairing)
 static bool breached(struct vpc_pairing *pairing)
 {
     for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
-        const struct vpc_endpoint *end = &pairing->ends[side];
+        const struct conform_endpoint *end = &pairing->ends[side];
 
         if (end->monitor.breach.requirement)
             vpc_pairing_fail(pairing, "%s breaks %s: %s", end->implementation->name,

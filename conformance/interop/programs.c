@@ -5,7 +5,7 @@
 
 #include "interop/interop.h"
 
-static struct vpc_backend *at(struct vpc_pairing *pairing, enum vpc_side side)
+static struct vpc_backend *at(struct vpc_pairing *pairing, enum conform_side side)
 {
     return pairing->ends[side].backend;
 }
@@ -101,14 +101,14 @@ bool vpc_wait_no_pairs(struct vpc_pairing *pairing)
 
 /* ---- channels --------------------------------------------------------------------------------------------------------- */
 
-bool vpc_start_channel(struct vpc_pairing *pairing, struct vpc_pair *pair, uint16_t port,
+bool vpc_start_channel(struct vpc_pairing *pairing, struct conform_pair *pair, uint16_t port,
                        const char *name)
 {
     struct vpc_backend *guest = at(pairing, VPC_GUEST_SIDE);
     char *number = vpc_format("%u", guest->ops->real_port(guest, port));
     bool good;
 
-    *pair = (struct vpc_pair){
+    *pair = (struct conform_pair){
         .pipe = name ? vpc_copy(name) : vpc_format("\\\\.\\pipe\\interop%d", ++pairing->last_id)};
     good = vpc_request(pairing, "start",
                        json_pack("{s:i, s:s, s:i, s:s}", "host-type", 0, "host-name", pair->pipe,
@@ -133,7 +133,7 @@ static bool server_there(struct vpc_pairing *pairing, const void *user)
     return untaken(pairing) != NULL;
 }
 
-static bool open_client(struct vpc_pairing *pairing, struct vpc_pair *pair, const char *path)
+static bool open_client(struct vpc_pairing *pairing, struct conform_pair *pair, const char *path)
 {
     struct vpc_backend *host = at(pairing, VPC_HOST_SIDE);
     struct vpc_talker *client = vpc_alloc(sizeof(*client));
@@ -151,7 +151,7 @@ static bool open_client(struct vpc_pairing *pairing, struct vpc_pair *pair, cons
     return failed == 0;
 }
 
-bool vpc_open_pair(struct vpc_pairing *pairing, struct vpc_pair *pair, const char *name)
+bool vpc_open_pair(struct vpc_pairing *pairing, struct conform_pair *pair, const char *name)
 {
     const json_t *result;
     const char *path;
@@ -175,7 +175,7 @@ bool vpc_open_pair(struct vpc_pairing *pairing, struct vpc_pair *pair, const cha
     return true;
 }
 
-void vpc_pair_free(struct vpc_pair *pair)
+void vpc_pair_free(struct conform_pair *pair)
 {
     free(pair->pipe);
     pair->pipe = NULL;
@@ -205,7 +205,7 @@ void vpc_let_read(struct vpc_pairing *pairing, const struct vpc_talker *talker, 
     backend->ops->local_read(backend, talker->id, on);
 }
 
-void vpc_cut(struct vpc_pairing *pairing, struct vpc_talker *talker)
+void conform_cut(struct vpc_pairing *pairing, struct vpc_talker *talker)
 {
     struct vpc_backend *backend = at(pairing, talker->side);
 
@@ -264,8 +264,8 @@ bool vpc_hear(struct vpc_pairing *pairing, struct vpc_talker *talker, const void
                             "%08x, not %08x)",
                             who(talker), same + 1, n, vpc_buffer_head(&talker->in)[same],
                             ((const uint8_t *)octets)[same],
-                            vpc_crc32c(vpc_buffer_head(&talker->in), size < n ? size : n),
-                            vpc_crc32c(octets, n));
+                            conform_crc32c(vpc_buffer_head(&talker->in), size < n ? size : n),
+                            conform_crc32c(octets, n));
 }
 
 static bool end_heard(struct vpc_pairing *pairing, const void *user)
@@ -299,7 +299,7 @@ void vpc_forget_talkers(struct vpc_pairing *pairing)
         struct vpc_talker *one = pairing->talkers;
 
         if (!one->closed && at(pairing, one->side))
-            vpc_cut(pairing, one);
+            conform_cut(pairing, one);
         pairing->talkers = one->next;
         vpc_buffer_free(&one->in);
         free(one);

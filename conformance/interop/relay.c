@@ -14,14 +14,14 @@
 
 #define WAITING_MAX (256u << 10) /* of octets that the other has not taken */
 
-static struct vpc_endpoint *other_of(const struct vpc_endpoint *end)
+static struct conform_endpoint *other_of(const struct conform_endpoint *end)
 {
     return &end->pairing->ends[1 - end->side];
 }
 
 /* ---- octets ----------------------------------------------------------------------------------------------------------- */
 
-static void pass_on(struct vpc_endpoint *to, const char *octets, size_t n)
+static void pass_on(struct conform_endpoint *to, const char *octets, size_t n)
 {
     for (size_t done = 0, part; done < n && to->up; done += part) {
         part = vpc_split_piece(to->pairing->split, true, (uint64_t)nrand48(to->pairing->random),
@@ -30,9 +30,9 @@ static void pass_on(struct vpc_endpoint *to, const char *octets, size_t n)
     }
 }
 
-static void judge(struct vpc_endpoint *end, const char *octets, size_t n)
+static void judge(struct conform_endpoint *end, const char *octets, size_t n)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
     enum vpc_decoded got;
 
@@ -51,10 +51,10 @@ static void judge(struct vpc_endpoint *end, const char *octets, size_t n)
     }
 }
 
-static void on_octets(struct vpc_endpoint *end, const struct vpc_seen *seen)
+static void on_octets(struct conform_endpoint *end, const struct vpc_seen *seen)
 {
     struct vpc_pairing *pairing = end->pairing;
-    struct vpc_endpoint *to = other_of(end);
+    struct conform_endpoint *to = other_of(end);
 
     vpc_record_octets(pairing->record, end->role, seen->text, seen->size,
                       pairing->trace->now - pairing->trace->start);
@@ -68,7 +68,7 @@ static void on_octets(struct vpc_endpoint *end, const struct vpc_seen *seen)
 void vpc_relay_pace(struct vpc_pairing *pairing)
 {
     for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
-        struct vpc_endpoint *end = &pairing->ends[side], *to = other_of(end);
+        struct conform_endpoint *end = &pairing->ends[side], *to = other_of(end);
 
         end->backend->ops->bus_read(
             end->backend, to->up && to->backend->ops->bus_unsent(to->backend) < WAITING_MAX);
@@ -77,7 +77,7 @@ void vpc_relay_pace(struct vpc_pairing *pairing)
 
 /* ---- connections ------------------------------------------------------------------------------------------------------ */
 
-static void end_transport(struct vpc_endpoint *guest)
+static void end_transport(struct conform_endpoint *guest)
 {
     struct vpc_backend *backend = guest->backend;
     char *error = NULL;
@@ -89,9 +89,9 @@ static void end_transport(struct vpc_endpoint *guest)
         free(error);
 }
 
-static void on_bus(struct vpc_endpoint *end, bool up)
+static void on_bus(struct conform_endpoint *end, bool up)
 {
-    struct vpc_endpoint *to = other_of(end);
+    struct conform_endpoint *to = other_of(end);
 
     vpc_trace_add(end->pairing->trace, "%s: bus %s", end->implementation->name, up ? "up" : "down");
     end->up = up;
@@ -106,7 +106,7 @@ static void on_bus(struct vpc_endpoint *end, bool up)
 
 /* ---- lines ------------------------------------------------------------------------------------------------------------ */
 
-static json_t *parse(struct vpc_endpoint *end, const struct vpc_seen *seen, const char *what)
+static json_t *parse(struct conform_endpoint *end, const struct vpc_seen *seen, const char *what)
 {
     json_t *json = json_loadb(seen->text, seen->size, JSON_REJECT_DUPLICATES, NULL);
 
@@ -121,7 +121,7 @@ static json_t *parse(struct vpc_endpoint *end, const struct vpc_seen *seen, cons
     return NULL;
 }
 
-static void on_answer(struct vpc_endpoint *end, const struct vpc_seen *seen)
+static void on_answer(struct conform_endpoint *end, const struct vpc_seen *seen)
 {
     json_t *json = parse(end, seen, "control socket");
 
@@ -133,7 +133,7 @@ static void on_answer(struct vpc_endpoint *end, const struct vpc_seen *seen)
     }
 }
 
-static void on_log(struct vpc_endpoint *end, const struct vpc_seen *seen)
+static void on_log(struct conform_endpoint *end, const struct vpc_seen *seen)
 {
     struct vpc_breach *breach = &end->monitor.breach;
     json_t *json = parse(end, seen, "log");
@@ -146,7 +146,7 @@ static void on_log(struct vpc_endpoint *end, const struct vpc_seen *seen)
 
 /* ---- programs --------------------------------------------------------------------------------------------------------- */
 
-static struct vpc_talker *talker_of(struct vpc_endpoint *end, int id)
+static struct vpc_talker *talker_of(struct conform_endpoint *end, int id)
 {
     struct vpc_talker *talker = end->pairing->talkers;
 
@@ -155,7 +155,7 @@ static struct vpc_talker *talker_of(struct vpc_endpoint *end, int id)
     return talker;
 }
 
-static void on_local(struct vpc_endpoint *end, const struct vpc_seen *seen)
+static void on_local(struct conform_endpoint *end, const struct vpc_seen *seen)
 {
     struct vpc_talker *talker = talker_of(end, seen->id);
 
@@ -174,7 +174,7 @@ static void on_local(struct vpc_endpoint *end, const struct vpc_seen *seen)
 
 void vpc_endpoint_seen(void *user, const struct vpc_seen *seen)
 {
-    struct vpc_endpoint *end = user;
+    struct conform_endpoint *end = user;
     struct vpc_pairing *pairing = end->pairing;
 
     pairing->saw = true;

@@ -101,7 +101,7 @@ int vpc_pcapng_begin(int fd, const char *writer, const char *interface, const ch
     return write_block(fd, &out);
 }
 
-int vpc_pcapng_packet(int fd, const struct vpc_packet *packet)
+int vpc_pcapng_packet(int fd, const struct conform_packet *packet)
 {
     struct vpc_buffer out = {0};
     uint32_t flags = (uint32_t)packet->direction;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct vpc_packet {
+struct conform_packet {
     uint64_t ns;   /* since 1970 */
     int direction; /* 1 inbound, 2 outbound */
     const uint8_t *octets;
@@ -21,6 +21,6 @@ struct vpc_packet {
 
 /* A section with its one interface: LINKTYPE_USER0, nanoseconds. */
 int vpc_pcapng_begin(int fd, const char *writer, const char *interface, const char *description);
-int vpc_pcapng_packet(int fd, const struct vpc_packet *packet);
+int vpc_pcapng_packet(int fd, const struct conform_packet *packet);
 
 #endif

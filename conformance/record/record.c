@@ -82,7 +82,7 @@ static void next_file(struct vpc_record *record)
 static void emit(struct vpc_record *record, bool sent_by_subject, const uint8_t *octets,
                  size_t size, size_t original, const char *comment)
 {
-    struct vpc_packet packet = {
+    struct conform_packet packet = {
         .ns = (record->epoch_ms + record->now_ms) * 1000000,
         .direction = sent_by_subject ? 1 : 2,
         .octets = octets,
@@ -143,7 +143,7 @@ static size_t frame_size(const uint8_t *in)
     uint32_t length =
         in[8] | (uint32_t)in[9] << 8 | (uint32_t)in[10] << 16 | (uint32_t)in[11] << 24;
 
-    return VPC_HEADER_SIZE + (size_t)length + VPC_SEAL_SIZE;
+    return CONFORM_HEADER_SIZE + (size_t)length + CONFORM_SEAL_SIZE;
 }
 
 static void cut(struct vpc_record *record, struct cutter *cutter, enum vpc_role_bit from)
@@ -160,7 +160,7 @@ static void cut(struct vpc_record *record, struct cutter *cutter, enum vpc_role_
         fit = vpc_octets_fit(record->table, from, in, n);
         if (fit < n)
             emit_front(record, cutter, other_size(record, in, n, fit), "no frame");
-        else if (n >= VPC_HEADER_SIZE && n >= frame_size(in))
+        else if (n >= CONFORM_HEADER_SIZE && n >= frame_size(in))
             emit_front(record, cutter, frame_size(in), NULL);
         else
             return;

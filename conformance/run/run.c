@@ -248,16 +248,17 @@ bool vpc_run_holds(const struct vpc_step *step)
     return step->form->flags & VPC_HOLDS;
 }
 
-void vpc_progress_clear(struct vpc_progress *progress)
+void vpc_progress_clear(struct conform_progress *progress)
 {
     vpc_buffer_free(&progress->want);
-    *progress = (struct vpc_progress){0};
+    *progress = (struct conform_progress){0};
 }
 
-void vpc_run_begin(struct vpc_run *run, struct vpc_progress *progress, const struct vpc_step *step)
+void vpc_run_begin(struct vpc_run *run, struct conform_progress *progress,
+                   const struct vpc_step *step)
 {
     vpc_progress_clear(progress);
-    *progress = (struct vpc_progress){
+    *progress = (struct conform_progress){
         .step = step,
         .first = true,
         .start = vpc_now(run),
@@ -269,13 +270,13 @@ void vpc_run_begin(struct vpc_run *run, struct vpc_progress *progress, const str
 }
 
 /* What was found when the time of a silence was over already says nothing about that time: the harness overslept. */
-static bool looked_too_late(const struct vpc_run *run, const struct vpc_progress *progress)
+static bool looked_too_late(const struct vpc_run *run, const struct conform_progress *progress)
 {
     return run->ops->real_time && !progress->first && vpc_run_holds(progress->step) &&
            progress->step->op != VPC_OP_IDLE && run->trace->now > progress->limit;
 }
 
-enum vpc_outcome vpc_run_call(struct vpc_run *run, struct vpc_progress *progress)
+enum vpc_outcome vpc_run_call(struct vpc_run *run, struct conform_progress *progress)
 {
     enum vpc_outcome outcome;
 
@@ -291,7 +292,7 @@ enum vpc_outcome vpc_run_call(struct vpc_run *run, struct vpc_progress *progress
 
 static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_progress *progress = &run->own;
+    struct conform_progress *progress = &run->own;
 
     vpc_run_begin(run, progress, step);
     for (;;) {

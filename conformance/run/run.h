@@ -93,8 +93,8 @@ struct vpc_request {
     bool object;   /* the line is a JSON object: without an id the answer has none */
 };
 
-struct vpc_client {
-    struct vpc_client *next;
+struct conform_client {
+    struct conform_client *next;
     char *label;
     int id;
     int requests; /* lines that it wrote; the number of the last */
@@ -112,14 +112,14 @@ struct vpc_variable {
 };
 
 /* Where a pipe is that an answer told of. */
-struct vpc_pipe_path {
-    struct vpc_pipe_path *next;
+struct conform_pipe_path {
+    struct conform_pipe_path *next;
     char *name; /* in full */
     char *path;
 };
 
 /* How far a step has come: each has its own, so that several can be tried beside each other. */
-struct vpc_progress {
+struct conform_progress {
     const struct vpc_step *step;
     bool first;             /* its function is called for the first time */
     uint64_t start, limit;  /* it begins and ends, at the latest */
@@ -136,7 +136,7 @@ struct vpc_run {
     const struct vpc_run_config *config;
     const struct vpc_backend_ops *ops;
     struct vpc_backend *backend;
-    struct vpc_trace *trace;
+    struct conform_trace *trace;
     struct vpc_record *record; /* of the bus, or NULL */
     struct vpc_monitor monitor;
     struct vpc_tester tester;
@@ -148,9 +148,9 @@ struct vpc_run {
     struct vpc_log_relay log_relay; /* of a guest */
     json_t *answer;    /* the last that a step took */
     struct vpc_conn *conns;
-    struct vpc_client *clients;
+    struct conform_client *clients;
     struct vpc_variable *variables; /* as many as the script has */
-    struct vpc_pipe_path *paths;
+    struct conform_pipe_path *paths;
     int next_id;
     int event_client; /* whose events count: each client gets them all */
     int ready;        /* the ready event: -1 unknown */
@@ -166,8 +166,8 @@ struct vpc_run {
     char *crash;                     /* how the subject ended without being told to */
     char *broken;                    /* what of the harness or the machine failed in mid-run */
     char *got;                       /* what stands in the way of the step */
-    struct vpc_progress own;         /* of a step that stands in no block */
-    struct vpc_progress *progress;   /* of the step that is called */
+    struct conform_progress own;     /* of a step that stands in no block */
+    struct conform_progress *progress; /* of the step that is called */
     const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
     struct vpc_share share, own_share; /* of the processors, the subject's and the harness's, when this step began, */
@@ -179,9 +179,10 @@ struct vpc_run {
 
 /* run.c: a step begins, is called once, and the run goes on to the next thing seen.  What progress held is freed by the
    next step that begins with it, or by vpc_progress_clear(). */
-void vpc_run_begin(struct vpc_run *run, struct vpc_progress *progress, const struct vpc_step *step);
-enum vpc_outcome vpc_run_call(struct vpc_run *run, struct vpc_progress *progress);
-void vpc_progress_clear(struct vpc_progress *progress);
+void vpc_run_begin(struct vpc_run *run, struct conform_progress *progress,
+                   const struct vpc_step *step);
+enum vpc_outcome vpc_run_call(struct vpc_run *run, struct conform_progress *progress);
+void vpc_progress_clear(struct conform_progress *progress);
 void vpc_run_pump(struct vpc_run *run, uint64_t until);
 bool vpc_run_dead(const struct vpc_run *run);
 /* Whether a step of this kind is right when its time is over and nothing was wrong. */
@@ -200,7 +201,7 @@ void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *fo
 void vpc_judge_time(struct vpc_run *run, const char *requirement, const char *what,
                     const json_t *time, uint64_t *last);
 /* The tester's on_frame: an EVENT tells the time of its entry, which may have waited (LOG-6). */
-void vpc_judge_frame_time(void *user, const struct vpc_frame *frame);
+void vpc_judge_frame_time(void *user, const struct conform_frame *frame);
 
 /* run_other.c: ends what another virtual machine was begun for. */
 void vpc_other_end(struct vpc_other *other);
@@ -218,7 +219,7 @@ enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, con
 void vpc_run_flush(struct vpc_run *run);
 #define VPC_PIPE_PREFIX "\\\\.\\pipe\\"
 /* Where a pipe of that full name is, as an answer told; "" if none has. */
-const char *vpc_pipe_path(const struct vpc_run *run, const char *name);
+const char *conform_pipe_path(const struct vpc_run *run, const char *name);
 void vpc_set_pipe_path(struct vpc_run *run, const char *name, const char *path);
 /* The full name of a pipe that a script may write without its prefix; freed by the caller. */
 char *vpc_pipe_name(const char *value);
@@ -249,9 +250,9 @@ bool vpc_want(struct vpc_run *run);
 char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
 /* A new control client of that label, or the one that is there. */
-struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label);
+struct conform_client *vpc_client_of(struct vpc_run *run, const char *label);
 /* A line of the client has gone out; NULL: it is no JSON. */
-void vpc_client_asks(struct vpc_client *client, const json_t *line);
+void vpc_client_asks(struct conform_client *client, const json_t *line);
 /* In milliseconds, with this run's timers. */
 uint64_t vpc_span_of(const struct vpc_run *run, const struct vpc_span *span);
 void vpc_waiters_forget(struct vpc_run *run);

@@ -72,9 +72,9 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
     return arguments;
 }
 
-static struct vpc_client *connected(struct vpc_run *run, const struct vpc_step *step)
+static struct conform_client *connected(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = vpc_client_of(run, step->label);
+    struct conform_client *client = vpc_client_of(run, step->label);
 
     if (client == NULL)
         vpc_say(run, VPC_PENDING, "the control socket can not be connected");
@@ -91,7 +91,7 @@ static json_t *text_id(int number)
 }
 
 /* CTL-2: an id may be anything, or be left out (NULL).  Each kind has its turn; what is no name of its own waits alone. */
-static json_t *id_of_turn(const struct vpc_client *client, int number)
+static json_t *id_of_turn(const struct conform_client *client, int number)
 {
     switch ((number + client->id) % 8) {
     case 0:
@@ -115,7 +115,7 @@ static json_t *id_of_turn(const struct vpc_client *client, int number)
 
 /* `id=absent`: the request has none. */
 static json_t *id_of(struct vpc_run *run, const struct vpc_step *step,
-                     const struct vpc_client *client)
+                     const struct conform_client *client)
 {
     const struct vpc_arg *arg = vpc_step_arg(step, "id");
 
@@ -125,7 +125,7 @@ static json_t *id_of(struct vpc_run *run, const struct vpc_step *step,
 }
 
 static bool send_request(struct vpc_run *run, const struct vpc_step *step,
-                         struct vpc_client *client)
+                         struct conform_client *client)
 {
     const char *command = step->args[0].value;
     json_t *arguments = arguments_of(run, step, strcmp(command, "start") == 0), *id, *request;
@@ -149,7 +149,7 @@ static bool send_request(struct vpc_run *run, const struct vpc_step *step,
 
 enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
     const struct vpc_arg *arg = vpc_step_arg(step, "times");
     uint64_t times = 1;
 
@@ -164,7 +164,7 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
 }
 
 /* What the answer to a line of the script's own must say as its id. */
-static void note_line(struct vpc_client *client, const char *line, size_t n)
+static void note_line(struct conform_client *client, const char *line, size_t n)
 {
     json_t *json = json_loadb(line ? line : "", n, 0, NULL);
 
@@ -172,7 +172,7 @@ static void note_line(struct vpc_client *client, const char *line, size_t n)
     json_decref(json);
 }
 
-static void note_octets(struct vpc_client *client, const char *octets, size_t n)
+static void note_octets(struct conform_client *client, const char *octets, size_t n)
 {
     char *line;
 
@@ -185,7 +185,7 @@ static void note_octets(struct vpc_client *client, const char *octets, size_t n)
 
 enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
     const struct vpc_arg *bytes = step->keyed[VPC_KEY_BYTES];
     struct vpc_buffer line = {0};
     uint64_t n;
@@ -212,7 +212,7 @@ enum vpc_outcome vpc_step_api_raw(struct vpc_run *run, const struct vpc_step *st
 static enum vpc_outcome send_octets(struct vpc_run *run, const struct vpc_step *step,
                                     const struct vpc_arg *part)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
 
     if (client == NULL)
         return VPC_PENDING;
@@ -239,7 +239,7 @@ enum vpc_outcome vpc_step_api_shutdown(struct vpc_run *run, const struct vpc_ste
 
 enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
 
     if (client == NULL)
         return VPC_PENDING;
@@ -250,7 +250,7 @@ enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *
 
 static enum vpc_outcome set_reading(struct vpc_run *run, const struct vpc_step *step, bool on)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
 
     if (client == NULL)
         return VPC_PENDING;
@@ -334,7 +334,7 @@ enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, con
 /* ---- answers --------------------------------------------------------------------------------------------------------------- */
 
 /* The answer to what the client wrote last. */
-static struct vpc_item *answer_of(struct vpc_run *run, const struct vpc_client *client)
+static struct vpc_item *answer_of(struct vpc_run *run, const struct conform_client *client)
 {
     for (struct vpc_item *item = run->answers; item; item = item->next)
         if (!item->used && item->client == client->id && item->request > 0 &&
@@ -345,7 +345,7 @@ static struct vpc_item *answer_of(struct vpc_run *run, const struct vpc_client *
 
 static json_t *take_answer(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item == NULL) {
@@ -423,7 +423,7 @@ enum vpc_outcome vpc_step_api_error(struct vpc_run *run, const struct vpc_step *
 
 enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     return item ? vpc_say_json(run, VPC_WRONG, item->json) : VPC_PENDING;
@@ -431,7 +431,7 @@ enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *s
 
 enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
 
     for (struct vpc_item *item = client ? run->answers : NULL; item; item = item->next) {
         const json_t *greeting = json_object_get(item->json, "VPCBus");
@@ -447,7 +447,7 @@ enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_ste
 
 enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
 
     if (client && client->reset)
         return vpc_say(run, VPC_WRONG, "the connection was reset");
@@ -459,7 +459,7 @@ enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *st
 
 static json_t *devices_of(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = connected(run, step);
+    struct conform_client *client = connected(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item)

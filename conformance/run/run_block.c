@@ -17,7 +17,7 @@ struct attempt {
     const struct vpc_step *step;
     size_t at; /* of the step, in the script */
     bool over; /* an alternative that was wrong; a step of an unordered block that was right */
-    struct vpc_progress progress;
+    struct conform_progress progress;
     char *got;
 };
 

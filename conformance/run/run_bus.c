@@ -9,7 +9,7 @@
 #define HELLO_MS     1000
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static bool is(const struct vpc_frame *frame, const char *name)
+static bool is(const struct conform_frame *frame, const char *name)
 {
     return strcmp(frame->message->name, name) == 0;
 }
@@ -63,7 +63,7 @@ enum vpc_outcome vpc_step_bus_resume(struct vpc_run *run, const struct vpc_step 
 /* ---- session ----------------------------------------------------------------------------------------------------------- */
 
 /* Sets a field of the frame; false: run->got says why not. */
-static bool set_field(struct vpc_run *run, struct vpc_frame *frame, const struct vpc_arg *arg)
+static bool set_field(struct vpc_run *run, struct conform_frame *frame, const struct vpc_arg *arg)
 {
     uint64_t value;
 
@@ -82,7 +82,7 @@ static bool set_field(struct vpc_run *run, struct vpc_frame *frame, const struct
 
 static bool greet(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_tester_prepare(&run->tester, &frame, vpc_table_by_name(run->config->table, "HELLO"), 0);
     for (size_t i = 0; i < step->arg_count; i++) {
@@ -121,7 +121,7 @@ static void drop_earlier_sessions(struct vpc_run *run)
 
 static void send_ready(struct vpc_run *run)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_tester_prepare(&run->tester, &frame, vpc_table_by_name(run->config->table, "READY"), 0);
     vpc_tester_seal(&run->tester, &frame);
@@ -276,17 +276,17 @@ enum vpc_outcome vpc_step_bus_pad(struct vpc_run *run, const struct vpc_step *st
 static const struct {
     size_t offset, size;
 } header_keys[] = {
-    [VPC_KEY_MAGIC] = {offsetof(struct vpc_frame, magic), 2},
-    [VPC_KEY_TYPE] = {offsetof(struct vpc_frame, type), 1},
-    [VPC_KEY_FLAGS] = {offsetof(struct vpc_frame, flags), 1},
-    [VPC_KEY_LENGTH] = {offsetof(struct vpc_frame, length), 4},
-    [VPC_KEY_CHANNEL] = {offsetof(struct vpc_frame, channel), 4},
-    [VPC_KEY_SESSION] = {offsetof(struct vpc_frame, session), 8},
-    [VPC_KEY_NUMBER] = {offsetof(struct vpc_frame, number), 8},
+    [VPC_KEY_MAGIC] = {offsetof(struct conform_frame, magic), 2},
+    [VPC_KEY_TYPE] = {offsetof(struct conform_frame, type), 1},
+    [VPC_KEY_FLAGS] = {offsetof(struct conform_frame, flags), 1},
+    [VPC_KEY_LENGTH] = {offsetof(struct conform_frame, length), 4},
+    [VPC_KEY_CHANNEL] = {offsetof(struct conform_frame, channel), 4},
+    [VPC_KEY_SESSION] = {offsetof(struct conform_frame, session), 8},
+    [VPC_KEY_NUMBER] = {offsetof(struct conform_frame, number), 8},
 };
 
 /* Writes a part of the header or the seal, if the argument is one, lowest octet first. */
-static bool set_part(struct vpc_run *run, struct vpc_frame *frame, const struct vpc_arg *arg)
+static bool set_part(struct vpc_run *run, struct conform_frame *frame, const struct vpc_arg *arg)
 {
     size_t size = arg->name < COUNT(header_keys) ? header_keys[arg->name].size : 0;
     uint64_t value;
@@ -306,8 +306,8 @@ static bool is_of_seal(const struct vpc_arg *arg)
 }
 
 /* First header and fields, which the seal covers; then the seal itself. */
-static bool apply_args(struct vpc_run *run, const struct vpc_step *step, struct vpc_frame *frame,
-                       bool seal)
+static bool apply_args(struct vpc_run *run, const struct vpc_step *step,
+                       struct conform_frame *frame, bool seal)
 {
     for (size_t i = 1; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];
@@ -336,7 +336,7 @@ static enum vpc_outcome send_frame(struct vpc_run *run, const struct vpc_step *s
     size_t pads =
         number_or(run, step, VPC_KEY_PREAMBLE, hello ? run->config->table->preamble_min : 0);
     size_t cut = number_or(run, step, VPC_KEY_CUT, SIZE_MAX);
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     if (pads > VPC_OCTETS_MAX)
         return vpc_say(run, VPC_BROKEN, "a preamble of more than %u octets", VPC_OCTETS_MAX);

@@ -5,7 +5,7 @@
 
 #include "run/run.h"
 
-static bool is(const struct vpc_frame *frame, const char *name)
+static bool is(const struct conform_frame *frame, const char *name)
 {
     return strcmp(frame->message->name, name) == 0;
 }
@@ -79,7 +79,7 @@ static void take_variables(struct vpc_run *run, const struct vpc_step *step,
 }
 
 /* A step looks for the next EVENT with its id: others are of things that the scenario is not about. */
-static bool other_event(const struct vpc_frame *frame, const struct vpc_step *step)
+static bool other_event(const struct conform_frame *frame, const struct vpc_step *step)
 {
     const struct vpc_arg *id = vpc_step_arg(step, "event");
     uint64_t actual;
@@ -90,7 +90,7 @@ static bool other_event(const struct vpc_frame *frame, const struct vpc_step *st
 
 static bool ambient(const struct vpc_received *received, const struct vpc_step *step)
 {
-    const struct vpc_frame *frame = &received->frame;
+    const struct conform_frame *frame = &received->frame;
     bool wants_repeated =
         step->arg_count > 1 && !step->args[1].key && strcmp(step->args[1].value, "repeated") == 0;
 

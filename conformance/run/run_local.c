@@ -46,7 +46,7 @@ static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
     int error = EINVAL;
 
     if (full)
-        error = run->ops->pipe_open(run->backend, id, full, vpc_pipe_path(run, full));
+        error = run->ops->pipe_open(run->backend, id, full, conform_pipe_path(run, full));
     vpc_trace_add(run->trace, "pipe open %s: %s", full ? full : step->args[0].value,
                   error ? strerror(error) : "connected");
     free(full);

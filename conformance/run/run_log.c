@@ -23,13 +23,13 @@ static const json_t *fields_of(const json_t *json)
 }
 
 /* Of the client that an event step names; without a label each event counts once, however many clients it came to. */
-static bool is_asked(const struct vpc_item *item, const struct vpc_client *client)
+static bool is_asked(const struct vpc_item *item, const struct conform_client *client)
 {
     return !item->used && (client ? item->client == client->id : item->first);
 }
 
 static enum vpc_outcome expect_entry(struct vpc_run *run, struct vpc_item *list,
-                                     const struct vpc_client *client, const char *what)
+                                     const struct conform_client *client, const char *what)
 {
     const json_t *near = NULL;
 
@@ -46,7 +46,7 @@ static enum vpc_outcome expect_entry(struct vpc_run *run, struct vpc_item *list,
 }
 
 static enum vpc_outcome no_entry(struct vpc_run *run, struct vpc_item *list,
-                                 const struct vpc_client *client, const char *what)
+                                 const struct conform_client *client, const char *what)
 {
     for (; list; list = list->next)
         if (is_asked(list, client) && is_entry(list->json, what) &&
@@ -57,7 +57,7 @@ static enum vpc_outcome no_entry(struct vpc_run *run, struct vpc_item *list,
 
 /* The client of an event step's label, if it has one; false: it can not be connected. */
 static bool find_client(struct vpc_run *run, const struct vpc_step *step,
-                        struct vpc_client **client)
+                        struct conform_client **client)
 {
     if (!*step->label)
         return true;
@@ -69,7 +69,7 @@ static bool find_client(struct vpc_run *run, const struct vpc_step *step,
 
 enum vpc_outcome vpc_step_event_expect(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = NULL;
+    struct conform_client *client = NULL;
 
     if (!find_client(run, step, &client))
         return VPC_PENDING;
@@ -78,7 +78,7 @@ enum vpc_outcome vpc_step_event_expect(struct vpc_run *run, const struct vpc_ste
 
 enum vpc_outcome vpc_step_event_none(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_client *client = NULL;
+    struct conform_client *client = NULL;
 
     if (!find_client(run, step, &client))
         return VPC_PENDING;

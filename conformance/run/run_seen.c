@@ -9,9 +9,9 @@
 
 /* ---- control clients --------------------------------------------------------------------------------------------------- */
 
-struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
+struct conform_client *vpc_client_of(struct vpc_run *run, const char *label)
 {
-    struct vpc_client *client = run->clients;
+    struct conform_client *client = run->clients;
 
     while (client && (strcmp(client->label, label) != 0 || (client->eof && run->progress->first)))
         client = client->next;
@@ -29,7 +29,7 @@ struct vpc_client *vpc_client_of(struct vpc_run *run, const char *label)
     return client;
 }
 
-void vpc_client_asks(struct vpc_client *client, const json_t *line)
+void vpc_client_asks(struct conform_client *client, const json_t *line)
 {
     struct vpc_request *request = vpc_alloc(sizeof(*request)), **last = &client->waiting;
 
@@ -61,7 +61,7 @@ static bool answers(const struct vpc_request *request, const json_t *id)
 }
 
 /* The request that an answer with this id is to, or where one would be. */
-static struct vpc_request **answered(struct vpc_client *client, const json_t *id)
+static struct vpc_request **answered(struct conform_client *client, const json_t *id)
 {
     struct vpc_request **at = &client->waiting;
 
@@ -111,9 +111,9 @@ void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *fo
     breach->requirement = requirement;
 }
 
-static struct vpc_client *client_by_id(const struct vpc_run *run, int id)
+static struct conform_client *client_by_id(const struct vpc_run *run, int id)
 {
-    struct vpc_client *client = run->clients;
+    struct conform_client *client = run->clients;
 
     while (client && client->id != id)
         client = client->next;
@@ -145,7 +145,7 @@ static void judge_answer(struct vpc_run *run, const struct vpc_request *request,
 static void on_answer(struct vpc_run *run, int id, json_t *json)
 {
     struct vpc_item *item = append(&run->answers, id, false, json);
-    struct vpc_client *client = client_by_id(run, id);
+    struct conform_client *client = client_by_id(run, id);
     struct vpc_request **request;
 
     if (json_object_get(json, "VPCBus")) {
@@ -194,7 +194,7 @@ static void append_event(struct vpc_run *run, int client, json_t *json)
     if (client == 0 || client == run->event_client)
         judge_event(run, json);
     append(&run->events, client, client == 0 || client == run->event_client, json);
-    for (struct vpc_client *one = client ? NULL : run->clients; one; one = one->next)
+    for (struct conform_client *one = client ? NULL : run->clients; one; one = one->next)
         if (!one->eof)
             append(&run->events, one->id, false, json_incref(json));
 }
@@ -242,7 +242,7 @@ static bool relays(const struct vpc_run *run)
     return run->monitor.subject == VPC_FROM_GUEST && !run->ops->late_reader;
 }
 
-static struct vpc_relayed relayed(const struct vpc_frame *frame)
+static struct vpc_relayed relayed(const struct conform_frame *frame)
 {
     struct vpc_relayed event = {.session = frame->session};
     const struct {
@@ -369,7 +369,7 @@ static void on_ready(struct vpc_run *run, const struct vpc_seen *seen)
 
 static void on_control_eof(struct vpc_run *run, const struct vpc_seen *seen)
 {
-    for (struct vpc_client *client = run->clients; client; client = client->next)
+    for (struct conform_client *client = run->clients; client; client = client->next)
         if (seen->id == 0 || client->id == seen->id) {
             client->eof = true;
             client->reset = seen->size > 0;
@@ -449,7 +449,7 @@ void vpc_run_forget(struct vpc_run *run)
         run->conns = next;
     }
     while (run->clients) {
-        struct vpc_client *next = run->clients->next;
+        struct conform_client *next = run->clients->next;
 
         while (run->clients->waiting)
             forget_request(&run->clients->waiting);
@@ -459,7 +459,7 @@ void vpc_run_forget(struct vpc_run *run)
         run->clients = next;
     }
     while (run->paths) {
-        struct vpc_pipe_path *next = run->paths->next;
+        struct conform_pipe_path *next = run->paths->next;
 
         free(run->paths->name);
         free(run->paths->path);

@@ -15,7 +15,7 @@ enum vpc_outcome vpc_step_wait(struct vpc_run *run, const struct vpc_step *step)
 static void note_killed(struct vpc_run *run)
 {
     run->killed = true;
-    for (struct vpc_client *client = run->clients; client; client = client->next)
+    for (struct conform_client *client = run->clients; client; client = client->next)
         client->eof = true;
     run->event_client = 0;
 }
@@ -101,7 +101,7 @@ static bool listen_anew(struct vpc_run *run)
 /* TRN-4: each time that it comes is a look at the bus; it looks no more often when it finds no host. */
 enum vpc_outcome vpc_step_looks(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct vpc_progress *progress = run->progress;
+    struct conform_progress *progress = run->progress;
     uint64_t passed = progress->limit - progress->start;
 
     (void)step;

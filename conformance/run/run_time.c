@@ -54,7 +54,7 @@ void vpc_judge_time(struct vpc_run *run, const char *requirement, const char *wh
                        fault);
 }
 
-void vpc_judge_frame_time(void *user, const struct vpc_frame *frame)
+void vpc_judge_frame_time(void *user, const struct conform_frame *frame)
 {
     uint64_t ms = 0;
     json_t *time;

@@ -116,25 +116,25 @@ char *vpc_text_of(struct vpc_run *run, const struct vpc_arg *arg)
 
 /* ---- pipes --------------------------------------------------------------------------------------------------------- */
 
-static struct vpc_pipe_path *path_of(const struct vpc_run *run, const char *name)
+static struct conform_pipe_path *path_of(const struct vpc_run *run, const char *name)
 {
-    struct vpc_pipe_path *at = run->paths;
+    struct conform_pipe_path *at = run->paths;
 
     while (at && strcasecmp(at->name, name) != 0)
         at = at->next;
     return at;
 }
 
-const char *vpc_pipe_path(const struct vpc_run *run, const char *name)
+const char *conform_pipe_path(const struct vpc_run *run, const char *name)
 {
-    const struct vpc_pipe_path *path = path_of(run, name);
+    const struct conform_pipe_path *path = path_of(run, name);
 
     return path ? path->path : "";
 }
 
 void vpc_set_pipe_path(struct vpc_run *run, const char *name, const char *path)
 {
-    struct vpc_pipe_path *at = path_of(run, name);
+    struct conform_pipe_path *at = path_of(run, name);
 
     if (at == NULL) {
         at = vpc_alloc(sizeof(*at));

@@ -360,7 +360,7 @@ static bool check_auto(struct loader *loader, struct vpc_step *step)
 /* Its NAME=VALUE are fields of the HELLO. */
 static bool check_session(struct loader *loader, struct vpc_step *step)
 {
-    const struct vpc_message *hello = vpc_table_by_name(loader->table, "HELLO");
+    const struct conform_message *hello = vpc_table_by_name(loader->table, "HELLO");
 
     for (size_t i = 0; i < step->arg_count; i++) {
         struct vpc_arg *arg = &step->args[i];

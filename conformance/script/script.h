@@ -110,7 +110,7 @@ struct vpc_step {
     char *who;                         /* bus, api, pipe ... */
     char *label;                       /* of `pipe:LABEL`; "" when there is none */
     char direction;                    /* '>', '<' or 0 */
-    const struct vpc_message *message; /* of a bus step, or NULL */
+    const struct conform_message *message; /* of a bus step, or NULL */
     struct vpc_arg *args;              /* without the verb and the modifiers */
     size_t arg_count;
     /* The last argument of each name, or NULL; not of OTHER and FIELD. */

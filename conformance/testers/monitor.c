@@ -84,7 +84,7 @@ void vpc_monitor_bus(struct vpc_monitor *monitor, bool up)
 
 /* ---- the tester's side ---------------------------------------------------------------------------------------------- */
 
-static uint64_t field(const struct vpc_frame *frame, const char *name)
+static uint64_t field(const struct conform_frame *frame, const char *name)
 {
     uint64_t value = 0;
 
@@ -92,7 +92,7 @@ static uint64_t field(const struct vpc_frame *frame, const char *name)
     return value;
 }
 
-static void tester_hello(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+static void tester_hello(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     append(&monitor->tester_epochs, &monitor->tester_epoch_count, field(frame, "epoch"));
     monitor->tester_epoch = field(frame, "epoch");
@@ -103,7 +103,7 @@ static void tester_hello(struct vpc_monitor *monitor, const struct vpc_frame *fr
 
 void vpc_monitor_sent(struct vpc_monitor *monitor, const void *octets, size_t n)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
     enum vpc_decoded got;
 
@@ -151,7 +151,7 @@ static void check_epoch(struct vpc_monitor *monitor, uint64_t epoch)
     end_session(monitor);
 }
 
-static void on_hello(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+static void on_hello(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     uint64_t echo = field(frame, "echo"), session;
 
@@ -171,14 +171,14 @@ static void on_hello(struct vpc_monitor *monitor, const struct vpc_frame *frame)
     monitor->cut = false;
     monitor->max_pairs[0] = field(frame, "max_pairs");
     session = echo == 0                           ? 0
-              : monitor->subject == VPC_FROM_HOST ? vpc_session_id(monitor->epoch, echo)
-                                                  : vpc_session_id(echo, monitor->epoch);
+              : monitor->subject == VPC_FROM_HOST ? conform_session_id(monitor->epoch, echo)
+                                                  : conform_session_id(echo, monitor->epoch);
     if (session != monitor->session)
         end_session(monitor);
     monitor->session = session;
 }
 
-static void on_ready(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+static void on_ready(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     int ready = (int)field(frame, "ready");
 
@@ -187,7 +187,7 @@ static void on_ready(struct vpc_monitor *monitor, const struct vpc_frame *frame)
     monitor->ready = ready;
 }
 
-void vpc_monitor_frame(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+void vpc_monitor_frame(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     if (!vpc_frame_reserved_zero(frame))
         vpc_monitor_breach(monitor, "FRM-11", "%s with a reserved field that is not zero",

@@ -51,7 +51,7 @@ void vpc_monitor_bus(struct vpc_monitor *monitor, bool up);
 /* The tester sent octets; the subject may act on them from now on, or later. */
 void vpc_monitor_sent(struct vpc_monitor *monitor, const void *octets, size_t n);
 /* The subject sent a frame, or octets that are none. */
-void vpc_monitor_frame(struct vpc_monitor *monitor, const struct vpc_frame *frame);
+void vpc_monitor_frame(struct vpc_monitor *monitor, const struct conform_frame *frame);
 void vpc_monitor_bad(struct vpc_monitor *monitor, const struct vpc_bad_octets *bad);
 /* The run is over: what is still owed? */
 void vpc_monitor_close(struct vpc_monitor *monitor);

@@ -72,7 +72,7 @@ static struct vpc_monitor_channel *add(struct vpc_monitor *monitor, uint64_t id,
     return channel;
 }
 
-static uint64_t field(const struct vpc_frame *frame, const char *name)
+static uint64_t field(const struct conform_frame *frame, const char *name)
 {
     uint64_t value = 0;
 
@@ -80,13 +80,13 @@ static uint64_t field(const struct vpc_frame *frame, const char *name)
     return value;
 }
 
-static bool is(const struct vpc_frame *frame, const char *name)
+static bool is(const struct conform_frame *frame, const char *name)
 {
     return strcmp(frame->message->name, name) == 0;
 }
 
 /* The snd_ event of a message of a channel: types 10h to 17h are events 32 to 39. */
-static unsigned char event_of(const struct vpc_frame *frame)
+static unsigned char event_of(const struct conform_frame *frame)
 {
     return (unsigned char)(VPC_SND_OPEN + frame->type - 0x10);
 }
@@ -125,7 +125,7 @@ static void read_more(struct vpc_monitor_channel *channel)
 
 /* What one possible state says to a frame of the subject; false when it does not allow it. */
 static bool follow(const struct vpc_monitor_channel *channel, struct possible *one,
-                   const struct vpc_frame *frame)
+                   const struct conform_frame *frame)
 {
     unsigned actions;
 
@@ -143,7 +143,7 @@ static bool follow(const struct vpc_monitor_channel *channel, struct possible *o
 }
 
 static void judge_state(struct vpc_monitor *monitor, struct vpc_monitor_channel *channel,
-                        const struct vpc_frame *frame)
+                        const struct conform_frame *frame)
 {
     struct possible before[MAX_STATES];
     size_t count;
@@ -168,7 +168,7 @@ static void judge_state(struct vpc_monitor *monitor, struct vpc_monitor_channel 
     channel->spent = true;
 }
 
-static void note_event(struct vpc_monitor_channel *channel, const struct vpc_frame *frame)
+static void note_event(struct vpc_monitor_channel *channel, const struct conform_frame *frame)
 {
     if (is(frame, "DATA") || is(frame, "CREDIT"))
         return;
@@ -180,19 +180,19 @@ static void note_event(struct vpc_monitor_channel *channel, const struct vpc_fra
 
 /* ---- the tester's messages --------------------------------------------------------------------------------------------- */
 
-static void raise_limit(struct vpc_monitor_channel *channel, const struct vpc_frame *frame)
+static void raise_limit(struct vpc_monitor_channel *channel, const struct conform_frame *frame)
 {
     if (field(frame, "limit") > channel->limit)
         channel->limit = field(frame, "limit");
 }
 
 /* OPEN, OPENED and REFUSED stand for both channels of the pair. */
-static bool of_pair(const struct vpc_frame *frame)
+static bool of_pair(const struct conform_frame *frame)
 {
     return is(frame, "OPEN") || is(frame, "OPENED") || is(frame, "REFUSED");
 }
 
-static bool good_ids(const struct vpc_monitor *monitor, const struct vpc_frame *open)
+static bool good_ids(const struct vpc_monitor *monitor, const struct conform_frame *open)
 {
     uint64_t reverse = field(open, "reverse_channel");
 
@@ -200,7 +200,7 @@ static bool good_ids(const struct vpc_monitor *monitor, const struct vpc_frame *
            reverse > monitor->highest_id;
 }
 
-static void add_pair(struct vpc_monitor *monitor, const struct vpc_frame *open)
+static void add_pair(struct vpc_monitor *monitor, const struct conform_frame *open)
 {
     bool host = monitor->subject == VPC_FROM_HOST;
     struct vpc_monitor_channel *h2g = add(monitor, open->channel, host);
@@ -211,7 +211,7 @@ static void add_pair(struct vpc_monitor *monitor, const struct vpc_frame *open)
     g2h->limit = field(open, "limit");
 }
 
-void vpc_monitor_channel_sent(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+void vpc_monitor_channel_sent(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     struct vpc_monitor_channel *channel = find(monitor, frame->channel), *reverse;
 
@@ -236,7 +236,7 @@ void vpc_monitor_channel_sent(struct vpc_monitor *monitor, const struct vpc_fram
 /* ---- the subject's messages --------------------------------------------------------------------------------------------- */
 
 static void judge_sender(struct vpc_monitor *monitor, struct vpc_monitor_channel *channel,
-                         const struct vpc_frame *frame)
+                         const struct conform_frame *frame)
 {
     unsigned long long offset = field(frame, "offset"), sent = channel->sent;
     size_t n = 0;
@@ -256,7 +256,7 @@ static void judge_sender(struct vpc_monitor *monitor, struct vpc_monitor_channel
 }
 
 static void judge_receiver(struct vpc_monitor *monitor, struct vpc_monitor_channel *channel,
-                           const struct vpc_frame *frame)
+                           const struct conform_frame *frame)
 {
     unsigned long long value = field(frame, is(frame, "RELEASED") ? "offset" : "limit");
 
@@ -271,7 +271,7 @@ static void judge_receiver(struct vpc_monitor *monitor, struct vpc_monitor_chann
                            channel->id, value, (unsigned long long)channel->sent);
 }
 
-static void judge_open(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+static void judge_open(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     if (!good_ids(monitor, frame))
         vpc_monitor_breach(monitor, "CHN-1", "OPEN with ids %u and %llu, the highest was %u",
@@ -282,7 +282,7 @@ static void judge_open(struct vpc_monitor *monitor, const struct vpc_frame *fram
     add_pair(monitor, frame);
 }
 
-void vpc_monitor_channel_frame(struct vpc_monitor *monitor, const struct vpc_frame *frame)
+void vpc_monitor_channel_frame(struct vpc_monitor *monitor, const struct conform_frame *frame)
 {
     struct vpc_monitor_channel *channel, *reverse;
 

@@ -14,12 +14,12 @@
 #define HEARTBEAT_MS 1000
 #define PAYLOAD_MAX  65528
 
-static bool is(const struct vpc_frame *frame, const char *name)
+static bool is(const struct conform_frame *frame, const char *name)
 {
     return strcmp(frame->message->name, name) == 0;
 }
 
-static uint64_t field(const struct vpc_frame *frame, const char *name)
+static uint64_t field(const struct conform_frame *frame, const char *name)
 {
     uint64_t value = 0;
 
@@ -37,8 +37,8 @@ uint64_t vpc_tester_random(struct vpc_tester *tester)
 }
 
 void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
-                      enum vpc_role_bit role, struct vpc_monitor *monitor, struct vpc_trace *trace,
-                      uint64_t seed)
+                      enum vpc_role_bit role, struct vpc_monitor *monitor,
+                      struct conform_trace *trace, uint64_t seed)
 {
     *tester = (struct vpc_tester){.table = table,
                                   .role = role,
@@ -126,7 +126,8 @@ static struct vpc_channel *add_channel(struct vpc_tester *tester, uint32_t id, b
 }
 
 /* An OPEN went either way: both channels are there. */
-static void add_pair(struct vpc_tester *tester, const struct vpc_frame *open, bool tester_is_host)
+static void add_pair(struct vpc_tester *tester, const struct conform_frame *open,
+                     bool tester_is_host)
 {
     struct vpc_channel *h2g = add_channel(tester, open->channel, tester_is_host);
     struct vpc_channel *g2h =
@@ -141,7 +142,7 @@ static void add_pair(struct vpc_tester *tester, const struct vpc_frame *open, bo
 
 /* ---- out ------------------------------------------------------------------------------------------------------------- */
 
-static void fill_hello(struct vpc_tester *tester, struct vpc_frame *frame)
+static void fill_hello(struct vpc_tester *tester, struct conform_frame *frame)
 {
     vpc_frame_set(frame, "role", (uint64_t)tester->role);
     vpc_frame_set(frame, "version_min", 256);
@@ -154,7 +155,7 @@ static void fill_hello(struct vpc_tester *tester, struct vpc_frame *frame)
     vpc_frame_set_text(frame, "name", "vpc-conform 1.0");
 }
 
-static void fill_channel(const struct vpc_tester *tester, struct vpc_frame *frame,
+static void fill_channel(const struct vpc_tester *tester, struct conform_frame *frame,
                          const struct vpc_channel *channel)
 {
     (void)tester;
@@ -165,8 +166,8 @@ static void fill_channel(const struct vpc_tester *tester, struct vpc_frame *fram
         vpc_frame_set(frame, "limit", channel->received + VPC_TESTER_WINDOW);
 }
 
-void vpc_tester_prepare(struct vpc_tester *tester, struct vpc_frame *frame,
-                        const struct vpc_message *message, uint32_t channel)
+void vpc_tester_prepare(struct vpc_tester *tester, struct conform_frame *frame,
+                        const struct conform_message *message, uint32_t channel)
 {
     vpc_frame_begin(frame, tester->table, message);
     frame->channel = channel;
@@ -188,7 +189,7 @@ void vpc_tester_prepare(struct vpc_tester *tester, struct vpc_frame *frame,
     }
 }
 
-void vpc_tester_seal(struct vpc_tester *tester, struct vpc_frame *frame)
+void vpc_tester_seal(struct vpc_tester *tester, struct conform_frame *frame)
 {
     if (is(frame, "HELLO")) {
         frame->session = 0;
@@ -200,7 +201,7 @@ void vpc_tester_seal(struct vpc_tester *tester, struct vpc_frame *frame)
 }
 
 /* What a frame that goes out means for the tester's own numbers. */
-static void note_sent(struct vpc_tester *tester, const struct vpc_frame *frame)
+static void note_sent(struct vpc_tester *tester, const struct conform_frame *frame)
 {
     struct vpc_channel *channel = vpc_tester_channel(tester, frame->channel);
     size_t n;
@@ -225,7 +226,8 @@ static void note_sent(struct vpc_tester *tester, const struct vpc_frame *frame)
     }
 }
 
-void vpc_tester_send(struct vpc_tester *tester, struct vpc_frame *frame, size_t pads, size_t cut)
+void vpc_tester_send(struct vpc_tester *tester, struct conform_frame *frame, size_t pads,
+                     size_t cut)
 {
     size_t before = vpc_buffer_size(&tester->out), size;
     char *text = vpc_frame_text(frame);
@@ -249,7 +251,7 @@ void vpc_tester_send(struct vpc_tester *tester, struct vpc_frame *frame, size_t 
 
 static void send_simple(struct vpc_tester *tester, const char *name, uint32_t channel)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_tester_prepare(tester, &frame, vpc_table_by_name(tester->table, name), channel);
     vpc_tester_seal(tester, &frame);
@@ -276,7 +278,7 @@ void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel)
     while ((waiting = vpc_buffer_size(&channel->waiting)) > 0 && channel->sent < channel->limit) {
         uint64_t room = channel->limit - channel->sent;
         size_t n = waiting < channel->frame_max ? waiting : channel->frame_max;
-        struct vpc_frame frame;
+        struct conform_frame frame;
 
         n = room < n ? (size_t)room : n;
         vpc_tester_prepare(tester, &frame, vpc_table_by_name(tester->table, "DATA"), channel->id);
@@ -295,7 +297,7 @@ void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel)
 
 static void note_hello(struct vpc_tester *tester, struct vpc_received *received)
 {
-    const struct vpc_frame *frame = &received->frame;
+    const struct conform_frame *frame = &received->frame;
     uint64_t epoch = field(frame, "epoch"), echo = field(frame, "echo");
 
     received->repeated = epoch == tester->peer.subject_epoch && echo == tester->peer.subject_echo;
@@ -303,8 +305,8 @@ static void note_hello(struct vpc_tester *tester, struct vpc_received *received)
     tester->peer.subject_echo = echo;
     if (echo == tester->peer.epoch) {
         uint64_t session = tester->role == VPC_FROM_HOST
-                               ? vpc_session_id(tester->peer.epoch, epoch)
-                               : vpc_session_id(epoch, tester->peer.epoch);
+                               ? conform_session_id(tester->peer.epoch, epoch)
+                               : conform_session_id(epoch, tester->peer.epoch);
 
         if (session != tester->peer.session) {
             forget_channels(tester);
@@ -325,7 +327,7 @@ static void note_data(struct vpc_tester *tester, struct vpc_channel *channel, si
 
 static void note_received(struct vpc_tester *tester, struct vpc_received *received)
 {
-    const struct vpc_frame *frame = &received->frame;
+    const struct conform_frame *frame = &received->frame;
     struct vpc_channel *channel;
     size_t n;
 
@@ -351,7 +353,7 @@ static void note_received(struct vpc_tester *tester, struct vpc_received *receiv
     }
 }
 
-static void take_frame(struct vpc_tester *tester, struct vpc_frame *frame)
+static void take_frame(struct vpc_tester *tester, struct conform_frame *frame)
 {
     struct vpc_received *received = vpc_alloc(sizeof(*received));
     char *text = vpc_frame_text(frame);
@@ -370,7 +372,7 @@ static void take_frame(struct vpc_tester *tester, struct vpc_frame *frame)
 
 void vpc_tester_input(struct vpc_tester *tester, const void *octets, size_t n)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
     enum vpc_decoded got;
 

@@ -18,7 +18,7 @@
 
 struct vpc_received {
     struct vpc_received *next;
-    struct vpc_frame frame;
+    struct conform_frame frame;
     size_t consumed; /* of a DATA's payload */
     bool repeated;   /* a HELLO with the epoch and echo of the one before */
     bool old;        /* a step has sent something since it came */
@@ -55,7 +55,7 @@ struct vpc_tester {
     enum vpc_role_bit role; /* the tester's own */
     struct vpc_decoder decoder;
     struct vpc_monitor *monitor;
-    struct vpc_trace *trace;
+    struct conform_trace *trace;
     struct vpc_buffer out;
     struct vpc_received *first, **last;
     struct vpc_channel *channels;
@@ -63,13 +63,14 @@ struct vpc_tester {
     uint64_t last_sent_ms;
     uint64_t last_heard_ms;
     bool auto_heartbeat, auto_credit, auto_released;
-    void (*on_frame)(void *user, const struct vpc_frame *frame); /* of each that came; or NULL */
+    void (*on_frame)(void *user,
+                     const struct conform_frame *frame); /* of each that came; or NULL */
     void *user;
 };
 
 void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
-                      enum vpc_role_bit role, struct vpc_monitor *monitor, struct vpc_trace *trace,
-                      uint64_t seed);
+                      enum vpc_role_bit role, struct vpc_monitor *monitor,
+                      struct conform_trace *trace, uint64_t seed);
 void vpc_tester_end(struct vpc_tester *tester);
 /* The connection is new: nothing is known of the subject. */
 void vpc_tester_connected(struct vpc_tester *tester);
@@ -82,11 +83,12 @@ uint64_t vpc_tester_deadline(const struct vpc_tester *tester);
 void vpc_tester_clock(struct vpc_tester *tester, uint64_t now);
 
 /* A frame with all that the tester knows filled in; the caller may change it, then sends it, which clears it. */
-void vpc_tester_prepare(struct vpc_tester *tester, struct vpc_frame *frame,
-                        const struct vpc_message *message, uint32_t channel);
-void vpc_tester_seal(struct vpc_tester *tester, struct vpc_frame *frame);
+void vpc_tester_prepare(struct vpc_tester *tester, struct conform_frame *frame,
+                        const struct conform_message *message, uint32_t channel);
+void vpc_tester_seal(struct vpc_tester *tester, struct conform_frame *frame);
 /* cut: at most so many octets of it; SIZE_MAX: all. */
-void vpc_tester_send(struct vpc_tester *tester, struct vpc_frame *frame, size_t pads, size_t cut);
+void vpc_tester_send(struct vpc_tester *tester, struct conform_frame *frame, size_t pads,
+                     size_t cut);
 /* The tester's HELLO with its preamble. */
 void vpc_tester_hello(struct vpc_tester *tester);
 /* Queues bytes on a channel, sent as the credit allows. */

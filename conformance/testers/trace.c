@@ -6,18 +6,18 @@
 
 #include "memory.h"
 
-struct vpc_trace *vpc_trace_begin(void)
+struct conform_trace *vpc_trace_begin(void)
 {
-    return vpc_alloc(sizeof(struct vpc_trace));
+    return vpc_alloc(sizeof(struct conform_trace));
 }
 
-static char **place_of(struct vpc_trace *trace, size_t line)
+static char **place_of(struct conform_trace *trace, size_t line)
 {
     return line < VPC_TRACE_HEAD ? &trace->head[line]
                                  : &trace->tail[(line - VPC_TRACE_HEAD) % VPC_TRACE_TAIL];
 }
 
-void vpc_trace_end(struct vpc_trace *trace)
+void vpc_trace_end(struct conform_trace *trace)
 {
     for (size_t i = 0; i < VPC_TRACE_HEAD; i++)
         free(trace->head[i]);
@@ -26,7 +26,7 @@ void vpc_trace_end(struct vpc_trace *trace)
     free(trace);
 }
 
-void vpc_trace_add(struct vpc_trace *trace, const char *format, ...)
+void vpc_trace_add(struct conform_trace *trace, const char *format, ...)
 {
     char **place = place_of(trace, trace->count++);
     uint64_t ms = trace->now - trace->start;
@@ -43,7 +43,7 @@ void vpc_trace_add(struct vpc_trace *trace, const char *format, ...)
     free(text);
 }
 
-void vpc_trace_write(const struct vpc_trace *trace, FILE *out, size_t n)
+void vpc_trace_write(const struct conform_trace *trace, FILE *out, size_t n)
 {
     size_t first = trace->count > n ? trace->count - n : 0;
     size_t kept = trace->count > VPC_TRACE_TAIL ? trace->count - VPC_TRACE_TAIL : 0;

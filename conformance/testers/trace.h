@@ -14,7 +14,7 @@
 #define VPC_TRACE_HEAD 2000 /* lines kept from the start */
 #define VPC_TRACE_TAIL 1000 /* lines kept from the end */
 
-struct vpc_trace {
+struct conform_trace {
     char *head[VPC_TRACE_HEAD];
     char *tail[VPC_TRACE_TAIL];
     size_t count; /* of all lines ever */
@@ -22,11 +22,11 @@ struct vpc_trace {
     uint64_t start;
 };
 
-struct vpc_trace *vpc_trace_begin(void);
-void vpc_trace_end(struct vpc_trace *trace);
-void vpc_trace_add(struct vpc_trace *trace, const char *format, ...)
+struct conform_trace *vpc_trace_begin(void);
+void vpc_trace_end(struct conform_trace *trace);
+void vpc_trace_add(struct conform_trace *trace, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Writes the last n lines, or all that is kept (SIZE_MAX). */
-void vpc_trace_write(const struct vpc_trace *trace, FILE *out, size_t n);
+void vpc_trace_write(const struct conform_trace *trace, FILE *out, size_t n);
 
 #endif

@@ -90,16 +90,16 @@ __attribute__((constructor)) static void loaded(void)
     deed("load");
 }
 
-static struct vpc_frame make(vpc_endpoint *ep, const char *name, uint32_t channel)
+static struct conform_frame make(vpc_endpoint *ep, const char *name, uint32_t channel)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, ep->table, vpc_table_by_name(ep->table, name));
     frame.channel = channel;
     return frame;
 }
 
-static void say(vpc_endpoint *ep, struct vpc_frame *frame)
+static void say(vpc_endpoint *ep, struct conform_frame *frame)
 {
     frame->session = ep->session;
     ep->number++;
@@ -110,7 +110,7 @@ static void say(vpc_endpoint *ep, struct vpc_frame *frame)
 
 static void greet(vpc_endpoint *ep)
 {
-    struct vpc_frame frame = make(ep, "HELLO", 0);
+    struct conform_frame frame = make(ep, "HELLO", 0);
 
     vpc_frame_set(&frame, "role", VPC_ROLE_GUEST);
     vpc_frame_set(&frame, "version_min", 256);
@@ -126,9 +126,9 @@ static void greet(vpc_endpoint *ep)
     vpc_frame_clear(&frame);
 }
 
-static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
+static void on_hello(vpc_endpoint *ep, const struct conform_frame *hello)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     uint64_t echo = 0;
 
     vpc_frame_get(hello, "epoch", &ep->peer);
@@ -137,7 +137,7 @@ static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
         greet(ep);
         return;
     }
-    ep->session = vpc_session_id(ep->peer, ep->epoch);
+    ep->session = conform_session_id(ep->peer, ep->epoch);
     frame = make(ep, "READY", 0);
     vpc_frame_set(&frame, "ready", 1);
     say(ep, &frame);
@@ -145,7 +145,7 @@ static void on_hello(vpc_endpoint *ep, const struct vpc_frame *hello)
 
 static void send_bytes(vpc_endpoint *ep, uint32_t channel, uint64_t limit)
 {
-    struct vpc_frame frame = make(ep, "DATA", channel);
+    struct conform_frame frame = make(ep, "DATA", channel);
     uint8_t bytes[64] = {0};
     size_t n = limit < 8 ? (size_t)limit : 8;
 
@@ -163,9 +163,9 @@ static void send_bytes(vpc_endpoint *ep, uint32_t channel, uint64_t limit)
     say(ep, &frame);
 }
 
-static void on_open(vpc_endpoint *ep, const struct vpc_frame *open)
+static void on_open(vpc_endpoint *ep, const struct conform_frame *open)
 {
-    struct vpc_frame frame = make(ep, lies("unasked") ? "RELEASED" : "OPENED", open->channel);
+    struct conform_frame frame = make(ep, lies("unasked") ? "RELEASED" : "OPENED", open->channel);
     uint64_t reverse = 0, limit = 0;
 
     if (lies("crash"))
@@ -263,7 +263,7 @@ static void start_anew(vpc_endpoint *ep)
 
 static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
 
     deed("input");

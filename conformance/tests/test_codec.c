@@ -28,7 +28,7 @@ TestSuite(codec, .init = set_up, .fini = tear_down, .timeout = 20);
 
 static void add_hello(struct vpc_buffer *out, uint64_t epoch, uint64_t echo, size_t pads)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, "hello"));
     vpc_frame_set(&frame, "role", 1);
@@ -45,13 +45,13 @@ static void add_hello(struct vpc_buffer *out, uint64_t epoch, uint64_t echo, siz
 
 static void add_sealed(struct vpc_buffer *out, const char *name, uint32_t channel, uint64_t number)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, name));
     frame.channel = channel;
     vpc_frame_set(&frame, "reverse_channel", channel + 1);
     vpc_frame_set_payload(&frame, "Hello", 5);
-    frame.session = vpc_session_id(HOST, GUEST);
+    frame.session = conform_session_id(HOST, GUEST);
     frame.number = number;
     vpc_frame_encode(&frame, out);
     vpc_frame_clear(&frame);
@@ -66,7 +66,7 @@ static char *decode(const struct vpc_buffer *octets, size_t split)
 
     vpc_decoder_begin(&decoder, table, VPC_FROM_HOST);
     for (int part = 0; part < 2; part++) {
-        struct vpc_frame frame;
+        struct conform_frame frame;
         struct vpc_bad_octets bad;
         enum vpc_decoded got;
 
@@ -94,9 +94,9 @@ static void expect(const struct vpc_buffer *octets, const char *want)
 
 Test(codec, crc_and_mix)
 {
-    cr_assert_eq(vpc_crc32c("123456789", 9), 0xe3069283);
-    cr_assert_eq(vpc_session_id(0, 0), 0);
-    cr_assert_neq(vpc_session_id(1, 2), vpc_session_id(2, 1));
+    cr_assert_eq(conform_crc32c("123456789", 9), 0xe3069283);
+    cr_assert_eq(conform_session_id(0, 0), 0);
+    cr_assert_neq(conform_session_id(1, 2), conform_session_id(2, 1));
 }
 
 Test(codec, table_has_the_sizes_of_the_document)
@@ -191,7 +191,7 @@ Test(codec, framing_lost)
 Test(codec, a_lie_is_encoded_as_it_stands)
 {
     struct vpc_buffer octets = {0};
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, "fin"));
     frame.magic[0] = 0;
@@ -209,7 +209,7 @@ Test(codec, cut_frame_is_told_from_a_wrong_one)
 {
     struct vpc_buffer octets = {0};
     struct vpc_decoder decoder;
-    struct vpc_frame frame;
+    struct conform_frame frame;
     struct vpc_bad_octets bad;
 
     add_hello(&octets, HOST, GUEST, 20);

@@ -128,7 +128,7 @@ static struct vpc_record *open_record(enum vpc_role_bit subject)
 
 static void add_frame(struct vpc_buffer *out, const char *name, uint32_t channel)
 {
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, name));
     frame.channel = channel;

@@ -43,7 +43,7 @@ static const struct {
 
 /* ---- fields ------------------------------------------------------------------------------------------------------ */
 
-static void expect_payload(const json_t *items, const struct vpc_frame *frame, const char *id)
+static void expect_payload(const json_t *items, const struct conform_frame *frame, const char *id)
 {
     struct vec_octets want = vec_octets(items, 1);
     size_t n;
@@ -54,7 +54,7 @@ static void expect_payload(const json_t *items, const struct vpc_frame *frame, c
     vec_octets_free(&want);
 }
 
-static void expect_field(const json_t *fields, const char *name, const struct vpc_frame *frame,
+static void expect_field(const json_t *fields, const char *name, const struct conform_frame *frame,
                          const char *id)
 {
     const json_t *value = json_object_get(fields, name);
@@ -71,7 +71,7 @@ static void expect_field(const json_t *fields, const char *name, const struct vp
     }
 }
 
-static void expect_frame(const json_t *vector, const struct vpc_frame *frame, const char *id)
+static void expect_frame(const json_t *vector, const struct conform_frame *frame, const char *id)
 {
     json_t *fields = json_object_get(vector, "fields"), *value;
     const json_t *seal = json_object_get(vector, "seal");
@@ -85,7 +85,7 @@ static void expect_frame(const json_t *vector, const struct vpc_frame *frame, co
     json_object_foreach(fields, name, value) expect_field(fields, name, frame, id);
 }
 
-static void set_field(struct vpc_frame *frame, const json_t *fields, const char *name)
+static void set_field(struct conform_frame *frame, const json_t *fields, const char *name)
 {
     const json_t *value = json_object_get(fields, name);
 
@@ -106,7 +106,7 @@ static void encode(const json_t *vector, const struct vec_octets *octets, const 
     json_t *fields = json_object_get(vector, "fields"), *value;
     const json_t *seal = json_object_get(vector, "seal");
     struct vpc_buffer out = {0};
-    struct vpc_frame frame;
+    struct conform_frame frame;
     const char *name;
 
     vpc_frame_begin(&frame, table, vpc_table_by_name(table, vec_text(vector, "message")));
@@ -135,7 +135,7 @@ static void begin_in_session(struct vpc_decoder *decoder, enum vpc_role_bit from
 
 /* Gives a piece; returns what comes of it first, and leaves the rest where it is. */
 static enum vpc_decoded give(struct vpc_decoder *decoder, const uint8_t *octets, size_t n,
-                             struct vpc_frame *frame)
+                             struct conform_frame *frame)
 {
     struct vpc_bad_octets bad;
 
@@ -144,7 +144,7 @@ static enum vpc_decoded give(struct vpc_decoder *decoder, const uint8_t *octets,
 }
 
 static enum vpc_decoded decode(struct vpc_decoder *decoder, const struct vec_octets *octets,
-                               size_t split, struct vpc_frame *frame)
+                               size_t split, struct conform_frame *frame)
 {
     enum vpc_decoded got = give(decoder, octets->octets, split, frame);
 
@@ -169,7 +169,7 @@ static void decode_valid(const json_t *vector, const struct vec_octets *octets, 
 {
     const char *id = vec_text(vector, "id");
     struct vpc_decoder decoder;
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     begin_as_told(&decoder, from, vector);
     cr_assert_eq(decode(&decoder, octets, split, &frame), VPC_DECODED_FRAME, "%s split at %zu", id,
@@ -216,7 +216,7 @@ static void decode_invalid(const json_t *vector, const struct vec_octets *octets
     const char *id = vec_text(vector, "id");
     size_t at = vec_number(vector, "at");
     struct vpc_decoder decoder;
-    struct vpc_frame frame;
+    struct conform_frame frame;
     enum vpc_decoded got;
 
     begin_as_told(&decoder, from, vector);
@@ -255,7 +255,7 @@ static void take_found(struct vpc_decoder *decoder, const json_t *vector, size_t
     const json_t *found = json_object_get(vector, "found");
     const char *id = vec_text(vector, "id");
     struct vpc_bad_octets bad;
-    struct vpc_frame frame;
+    struct conform_frame frame;
 
     while (vpc_decoder_next(decoder, &frame, &bad) == VPC_DECODED_FRAME) {
         const json_t *want = json_array_get(found, *count);
@@ -327,7 +327,7 @@ static void follow(struct vpc_decoder *decoder, const json_t *transcript, const 
     json_t *list = with_preambles(items);
     struct vec_octets octets = vec_octets(list, 1);
     const json_t *want;
-    struct vpc_frame frame;
+    struct conform_frame frame;
     size_t i;
 
     vpc_decoder_add(decoder, octets.octets, octets.n);
@@ -391,13 +391,13 @@ Test(vectors, answers)
         if (strcmp(vec_text(vector, "kind"), "crc32c") == 0) {
             struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), 1);
 
-            cr_assert_eq(vpc_crc32c(octets.octets, octets.n), vec_number(vector, "crc32c"), "%s",
-                         id);
+            cr_assert_eq(conform_crc32c(octets.octets, octets.n), vec_number(vector, "crc32c"),
+                         "%s", id);
             vec_octets_free(&octets);
         } else {
-            cr_assert_eq(
-                vpc_session_id(vec_number(vector, "host_epoch"), vec_number(vector, "guest_epoch")),
-                vec_number(vector, "session"), "%s", id);
+            cr_assert_eq(conform_session_id(vec_number(vector, "host_epoch"),
+                                            vec_number(vector, "guest_epoch")),
+                         vec_number(vector, "session"), "%s", id);
         }
     }
 }
