@@ -118,12 +118,17 @@ static void on_listen(struct inproc *self, const vpc_action *action)
     SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, path));
 }
 
+/* As a kernel does: the server has the connection at once, before the subject hears of it and whatever it does then. */
 static void on_connect(struct inproc *self, const vpc_action *action)
 {
     struct local *local = add_local(self, action->stream, LOCAL_CONNECTING);
     enum vpc_tcp_mode mode = mode_of(self, (uint16_t)action->value);
 
-    local->conn = (int)action->value;
+    local->accepted = mode == VPC_TCP_LISTENING;
+    if (local->accepted) {
+        local->conn = self->next_conn++;
+        vpc_inproc_tell(self, VPC_SEEN_LOCAL_OPENED, local->conn, action->value & 0xffff, NULL, 0);
+    }
     local->error = mode == VPC_TCP_LISTENING ? 0 : mode == VPC_TCP_DEAF ? ETIMEDOUT : ECONNREFUSED;
     local->deadline = mode == VPC_TCP_DEAF ? self->now + action->limit_ms : 0;
 }
@@ -132,7 +137,7 @@ void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset)
 {
     if (local == NULL)
         return;
-    if (local->state == LOCAL_OPEN && !local->closed) {
+    if ((local->state == LOCAL_OPEN || local->accepted) && !local->closed) {
         if (reset && self->config.implementation->role == VPC_FROM_GUEST)
             vpc_inproc_tell(self, VPC_SEEN_LOCAL_RESET, local->conn, 0, NULL, 0);
         else
@@ -324,15 +329,10 @@ static bool feed_stream(struct inproc *self, struct local *local)
 
 static bool answer_connect(struct inproc *self, struct local *local)
 {
-    int port = local->conn;
-
     if (local->state != LOCAL_CONNECTING || self->now < local->deadline)
         return false;
     local->state = local->error ? LOCAL_GONE : LOCAL_OPEN;
-    if (local->error == 0) {
-        local->conn = self->next_conn++;
-        vpc_inproc_tell(self, VPC_SEEN_LOCAL_OPENED, local->conn, (uint32_t)port, NULL, 0);
-    }
+    local->accepted = false;
     SUBJECT(self, self->abi->stream_opened(self->endpoint, local->stream, local->error));
     return true;
 }

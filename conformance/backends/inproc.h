@@ -20,7 +20,8 @@ struct local {
     struct vpc_buffer out;
     size_t left; /* octets that the program still reads; SIZE_MAX: all */
     bool shut, closed, eof_told, gone_told;
-    bool hung_up; /* by the subject: what was written is taken, nothing later */
+    bool accepted; /* CONNECTING: the server has the connection already */
+    bool hung_up;  /* by the subject: what was written is taken, nothing later */
 };
 
 struct port {
