@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -76,6 +77,9 @@ int main(int argc, char **argv)
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
     int code;
 
+    /* A subject of the same user may not read our memory, nor write into what we have open. */
+    if (prctl(PR_SET_DUMPABLE, 0) != 0)
+        fprintf(stderr, "vpc-conform: its memory can not be closed: %s\n", strerror(errno));
     vpc_places_find(&places);
     settings.scenarios = places.scenarios;
     signal(SIGPIPE, SIG_IGN);
