@@ -6,6 +6,7 @@
 #include "clean.h"
 #include "files.h"
 #include "report/document.h"
+#include "report/left_out.h"
 #include "report/report.h"
 
 json_t *vpc_json_text(const char *text)
@@ -117,6 +118,26 @@ static json_t *scenarios_json(const struct vpc_suite *suite)
     return all;
 }
 
+static json_t *left_out_json(const struct vpc_suite *suite)
+{
+    json_t *all = json_array();
+    struct vpc_left_outs outs;
+
+    vpc_left_outs_of(suite, &outs);
+    for (size_t i = 0; i < outs.count; i++) {
+        const struct vpc_left_out *one = &outs.list[i];
+        json_t *names = json_array();
+
+        for (size_t k = 0; k < one->count; k++)
+            json_array_append_new(names, vpc_json_text(one->scripts[k]->name));
+        json_array_append_new(all, json_pack("{s:s*, s:o, s:o}", "backend",
+                                             one->backend ? one->backend->name : NULL, "because",
+                                             vpc_json_text(one->because), "scenarios", names));
+    }
+    vpc_left_outs_free(&outs);
+    return all;
+}
+
 static json_t *requirements_json(const struct vpc_suite *suite)
 {
     json_t *all = json_array();
@@ -165,12 +186,12 @@ json_t *vpc_report_document(const struct vpc_suite *suite)
         json_array_append_new(splits, json_string(vpc_split_name(suite->splits[i])));
     gmtime_r(&suite->when, &utc);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1,
-                     "tool", "vpc-conform", "when", when, "ms", (json_int_t)suite->ms, "seed",
+    json = json_pack("{s:i, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+                     1, "tool", "vpc-conform", "when", when, "ms", (json_int_t)suite->ms, "seed",
                      (json_int_t)suite->seed, "splits", splits, "totals", totals_json(suite),
                      "implementations", implementations_json(suite), "topics", topics_json(suite),
                      "requirements", requirements_json(suite), "scenarios", scenarios_json(suite),
-                     "runs", runs_json(suite));
+                     "left_out", left_out_json(suite), "runs", runs_json(suite));
     if (suite->shards)
         json_object_set_new(
             json, "shard",

@@ -75,6 +75,10 @@ function sayHead() {
   byId("about").append(`${data.runs.length} runs of ${data.scenarios.length} scenarios on ${backends.join(", ") || "nothing"}; ` +
     `split ${data.splits.join(", ")}; seed ${data.seed}` + (data.shard ? `; shard ${data.shard.join("/")}` : "") +
     `; ${(data.ms / 1000).toFixed(1)} s; `, el("time", { datetime: data.when }, data.when.replace("T", " ").replace("Z", " UTC")), ".");
+  const aside = data.left_out.map((one) =>
+    el("p", { class: "quiet" }, `${one.scenarios.length} not run${one.backend ? ` on ${one.backend}` : ""}, because ${one.because}` +
+      (one.backend ? ": " + one.scenarios.join(", ") : "")));
+  byId("about").after(...aside);
   document.title = (bad.length ? "✗ " : "✓ ") + document.title;
   byId("legend").append(...Object.keys(VERDICTS).map((verdict) => el("span", { class: "key" }, mark(verdict))));
 }

@@ -33,6 +33,8 @@ bool vpc_report_write(const struct vpc_suite *suite, vpc_report_fn *fn, const ch
 void vpc_report_summary(const struct vpc_suite *suite, FILE *out, bool colour);
 /* All about one run, with its requirements and the end of its trace. */
 void vpc_report_detail(const struct vpc_suite *suite, const struct vpc_suite_run *run, FILE *out);
+/* Which scenarios were not run and why, a line for each reason. */
+void vpc_report_left_out(const struct vpc_suite *suite, FILE *out);
 /* The numbers of all runs, in one line. */
 void vpc_report_totals(const struct vpc_suite *suite, FILE *out);
 

@@ -139,5 +139,6 @@ void vpc_report_summary(const struct vpc_suite *suite, FILE *out, bool colour)
     write_alarms(suite, out);
     write_table(suite, colours, out);
     fputc('\n', out);
+    vpc_report_left_out(suite, out);
     vpc_report_totals(suite, out);
 }

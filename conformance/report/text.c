@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clean.h"
+#include "report/left_out.h"
 
 #define LAST_LINES 16 /* of a trace, where only its end is shown */
 
@@ -117,6 +118,29 @@ static void write_row(const struct vpc_suite_run *run, FILE *out)
     fputc('\n', out);
 }
 
+/* A line for each reason.  Of a role that is not judged at all nobody asks for the names. */
+void vpc_report_left_out(const struct vpc_suite *suite, FILE *out)
+{
+    struct vpc_left_outs outs;
+
+    vpc_left_outs_of(suite, &outs);
+    for (size_t i = 0; i < outs.count; i++) {
+        const struct vpc_left_out *one = &outs.list[i];
+
+        fprintf(out, "%zu not run", one->count);
+        if (one->backend)
+            fprintf(out, " on %s", one->backend->name);
+        fputs(", because ", out);
+        vpc_write_clean(one->because, out);
+        for (size_t k = 0; one->backend && k < one->count; k++) {
+            fputs(k ? ", " : ": ", out);
+            vpc_write_clean(one->scripts[k]->name, out);
+        }
+        fputc('\n', out);
+    }
+    vpc_left_outs_free(&outs);
+}
+
 void vpc_report_totals(const struct vpc_suite *suite, FILE *out)
 {
     size_t expected = vpc_suite_count_standing(suite, VPC_STANDING_EXPECTED);
@@ -152,5 +176,6 @@ void vpc_report_text(const struct vpc_suite *suite, FILE *out)
         vpc_report_detail(suite, &suite->runs[i], out);
     }
     fputc('\n', out);
+    vpc_report_left_out(suite, out);
     vpc_report_totals(suite, out);
 }

@@ -227,7 +227,12 @@ static void note_needs(struct vpc_script *script, const struct vpc_step *step)
 static bool set_backends(struct loader *loader, struct vpc_step *step)
 {
     static const char *const names[] = {"inproc", "socket", "qemu"};
+    const struct vpc_arg *because = vpc_step_arg(step, "because");
 
+    if (because == NULL || *because->value == '\0')
+        return wrong(loader, step->column, "a reason: because=\"...\"");
+    free(loader->script->because);
+    loader->script->because = vpc_copy(because->value);
     loader->script->backends = 0;
     for (size_t i = 0; i < step->arg_count; i++) {
         unsigned bit = 0;
@@ -239,8 +244,7 @@ static bool set_backends(struct loader *loader, struct vpc_step *step)
             return wrong(loader, step->args[i].column, "inproc, socket or qemu");
         loader->script->backends |= bit;
     }
-    return vpc_step_arg(step, "because") ||
-           wrong(loader, step->column, "a reason: because=\"...\"");
+    return true;
 }
 
 static bool set_option(struct loader *loader, struct vpc_step *step)
@@ -609,6 +613,7 @@ void vpc_script_free(struct vpc_script *script)
     free(script->variables);
     free(script->options);
     free(script->steps);
+    free(script->because);
     free(script->title);
     free(script->name);
     free(script->path);

@@ -142,6 +142,7 @@ struct vpc_script {
     char **needs; /* those of its steps too */
     size_t need_count;
     unsigned backends; /* enum vpc_backend_bit */
+    char *because;     /* why not all of them, or NULL */
     struct vpc_arg *options;
     size_t option_count;
     int descriptors; /* as many as the subject may have open; 0: as the system says */

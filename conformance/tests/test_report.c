@@ -119,9 +119,21 @@ static void add_runs(struct vpc_suite *suite)
     add_run(suite, 3, 1, (struct vpc_result){.verdict = VPC_PASS});
 }
 
+/* Four that were run, two that are not for the backend, and one of a role that is not judged. */
+static const struct {
+    const char *name, *covers, *setting, *role;
+} scenarios[] = {
+    {"early", "FRM-9 SES-1", "", "guest"},
+    {"half", "SES-1", "", "guest"},
+    {"late", "FRM-9 SES-1", "", "guest"},
+    {"odd", "SES-1", "", "guest"},
+    {"far", "SES-1", "backends socket because=\"it is far & <away>\"\n", "guest"},
+    {"farther", "SES-1", "backends socket qemu because=\"it is far & <away>\"\n", "guest"},
+    {"other", "SES-1", "", "host"},
+};
+
 static void make_suite(struct vpc_suite *suite)
 {
-    static const char *const names[] = {"early", "half", "late", "odd"};
     char *error = NULL;
 
     *suite = (struct vpc_suite){.table = table,
@@ -129,13 +141,17 @@ static void make_suite(struct vpc_suite *suite)
                                 .seed = 3,
                                 .splits = {VPC_SPLIT_WHOLE, VPC_SPLIT_ONE},
                                 .split_count = 2,
+                                .backends = {&vpc_backend_inproc},
+                                .backend_count = 1,
                                 .when = 1700000000,
                                 .ms = 1234};
-    for (size_t i = 0; i < 4; i++) {
-        char *path = vpc_format("%s.vpcs", names[i]);
-        char *text = vpc_format("# The scenario <%s> & its \"title\".\ncovers %s\nsubject guest\n"
-                                "bus up\nbus < hello\n",
-                                names[i], i % 2 ? "SES-1" : "FRM-9 SES-1");
+    for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+        const char *name = scenarios[i].name;
+        char *path = vpc_format("%s.vpcs", name);
+        char *text =
+            vpc_format("# The scenario <%s> & its \"title\".\ncovers %s\nsubject %s\n%s"
+                       "bus up\nbus < hello\n",
+                       name, scenarios[i].covers, scenarios[i].role, scenarios[i].setting);
 
         write_file(path, text);
         cr_assert(vpc_suite_add(suite, path, &error), "%s", error);
