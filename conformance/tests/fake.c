@@ -316,7 +316,8 @@ static void reply(vpc_endpoint *ep, uint32_t client, json_t *json)
 
 static void control_open(vpc_endpoint *ep, uint32_t client)
 {
-    reply(ep, client, json_pack("{s:{s:s}}", "VPCBus", "version", "1.0"));
+    reply(ep, client, json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role", "guest",
+                                "vm", "conform", "implementation", "fake"));
 }
 
 static void control_close(vpc_endpoint *ep, uint32_t client)
@@ -328,25 +329,37 @@ static void control_close(vpc_endpoint *ep, uint32_t client)
 static void broadcast(vpc_endpoint *ep)
 {
     free(ep->event);
-    ep->event = vpc_format("{\"event\": \"HEARTBEAT\", \"data\": {}, \"time\": %llu}",
+    ep->event = vpc_format("{\"event\": \"HEARTBEAT\", \"data\": {\"heartbeat\": 100, "
+                           "\"vm\": \"conform\"}, \"time\": %llu}",
                            (unsigned long long)(lies("event-seconds") ? ep->now / 1000 : ep->now));
     ep->event_waits = true;
 }
 
-/* It knows query-vm, and set-tag, which it refuses. */
+/* NULL: it does not know the command.  What `odd` returns is of types that no command of section 8 returns. */
+static json_t *answer_to(const char *command)
+{
+    if (strcmp(command, "query-vm") == 0)
+        return json_pack("{s:{s:i, s:s, s:s, s:s, s:s, s:s, s:s}}", "return", "heartbeat", 100,
+                         "vm", "conform", "tag", "", "level", "down", "missing", "", "peer", "",
+                         "version", "");
+    if (strcmp(command, "odd") == 0)
+        return json_pack("{s:{s:o, s:s, s:n}}", "return", "heartbeat",
+                         lies("text-for-number") ? json_string("100") : json_integer(100), "pipe",
+                         lies("pipe-without-prefix") ? "one" : "\\\\.\\pipe\\One", "peer");
+    return NULL;
+}
+
+/* Every other command, set-tag too, it refuses. */
 static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
     json_t *request = json_loadb(line, n, 0, NULL), *id = json_object_get(request, "id"), *answer;
     const char *command = json_string_value(json_object_get(request, "execute"));
 
-    if (command && strcmp(command, "query-vm") == 0)
-        answer = json_pack("{s:{s:o, s:s, s:n}}", "return", "heartbeat",
-                           lies("text-for-number") ? json_string("100") : json_integer(100), "pipe",
-                           lies("pipe-without-prefix") ? "one" : "\\\\.\\pipe\\One", "peer");
-    else
-        answer = json_pack("{s:{s:s, s:s}}", "error", "class",
+    answer = command ? answer_to(command) : NULL;
+    if (answer == NULL)
+        answer = json_pack("{s:{s:s, s:s, s:s}}", "error", "class",
                            lies("class") ? "GenericError" : "VM_E_VM_RUNNING_OR_SAVED", "hresult",
-                           "0xA004020B");
+                           "0xA004020B", "desc", "no");
     if (id && !(lies("number-ids") && !json_is_integer(id)))
         json_object_set(answer, "id", id);
     reply(ep, client, answer);

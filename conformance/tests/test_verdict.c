@@ -276,7 +276,8 @@ Test(verdict, an_event_without_scenario_needs_a_reason)
 #define RAW_QUERY                                                                                  \
     "api > raw \"{\\\"execute\\\": \\\"query-vm\\\", \\\"id\\\": {\\\"a\\\": [1]}}\"\n"            \
     "api < return heartbeat=100\n"
-#define QUERY HEAD "api > query-vm\n"
+#define ASK_ODD "api > raw \"{\\\"execute\\\": \\\"odd\\\", \\\"id\\\": 1}\"\n"
+#define QUERY   HEAD ASK_ODD
 
 static const struct {
     const char *fields;
@@ -292,8 +293,8 @@ static const struct {
     {"pipe=One", VPC_PASS},
     {"pipe=one", VPC_FAIL},
     {"pipe=\"\\\\\\\\.\\\\PIPE\\\\One\"", VPC_FAIL},
-    {"heartbeat=$h peer=$p\napi > query-vm\napi < return peer=$p heartbeat=$h", VPC_PASS},
-    {"pipe=$p\napi > query-vm\napi < return heartbeat=$p", VPC_FAIL},
+    {"heartbeat=$h peer=$p\n" ASK_ODD "api < return peer=$p heartbeat=$h", VPC_PASS},
+    {"pipe=$p\n" ASK_ODD "api < return heartbeat=$p", VPC_FAIL},
 };
 
 Test(verdict, a_field_has_its_type)
