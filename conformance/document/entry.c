@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "document/entry.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "document/embedded.h"
@@ -38,6 +38,33 @@ static bool holds(const json_t *list, const char *name)
             return true;
     }
     return false;
+}
+
+const json_t *vpc_catalogue_named(const json_t *catalogue, const char *name)
+{
+    const json_t *event;
+    size_t i;
+
+    if (name[strspn(name, "0123456789")] == '\0')
+        return vpc_catalogue_event(catalogue, strtoll(name, NULL, 10));
+    json_array_foreach(json_object_get(catalogue, "events"), i, event)
+    {
+        if (strcmp(json_string_value(json_object_get(event, "name")), name) == 0)
+            return event;
+    }
+    return NULL;
+}
+
+bool vpc_catalogue_has_field(const json_t *catalogue, const json_t *event, const char *field)
+{
+    const json_t *events = json_object_get(catalogue, "events");
+    bool any = false;
+
+    for (size_t i = 0; event == NULL && i < json_array_size(events) && !any; i++)
+        any = holds(json_object_get(json_array_get(events, i), "fields"), field);
+    return any || holds(json_object_get(catalogue, "common_fields"), field) ||
+           holds(json_object_get(catalogue, "relayed_fields"), field) ||
+           holds(json_object_get(event, "fields"), field);
 }
 
 static bool is_text(const json_t *entry, const char *key, const char *value)

@@ -8,6 +8,7 @@
 #define VPC_CONFORM_ENTRY_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "document/table.h"
@@ -16,6 +17,10 @@
 json_t *vpc_catalogue_load(void);
 /* Its event of that id, or NULL; the catalogue's. */
 const json_t *vpc_catalogue_event(const json_t *catalogue, json_int_t id);
+/* The same by its number or its name. */
+const json_t *vpc_catalogue_named(const json_t *catalogue, const char *name);
+/* Whether an entry of this event, or of any when it is NULL, can have the field, at home or relayed. */
+bool vpc_catalogue_has_field(const json_t *catalogue, const json_t *event, const char *field);
 /* The requirement that the entry breaks, and why in text; NULL: none. */
 const char *vpc_entry_breach(const json_t *catalogue, const json_t *entry, enum vpc_role_bit source,
                              const char *vm, char *text, size_t size);

@@ -183,19 +183,22 @@ static bool fits_any(struct check *check, const json_t *wanted, const json_t *va
     return false;
 }
 
+/* "a/b" below the schema, or NULL. */
+static const json_t *below(const json_t *schema, const char *path)
+{
+    while (schema && *path) {
+        size_t n = strcspn(path, "/");
+
+        schema = json_object_getn(schema, path, n);
+        path += n + (path[n] == '/');
+    }
+    return schema;
+}
+
 /* "#/$defs/a/b" */
 static bool fits_reference(struct check *check, const json_t *wanted, const json_t *value)
 {
-    const char *at = json_string_value(wanted) + strlen("#/");
-    const json_t *schema = check->root;
-
-    while (schema && *at) {
-        size_t n = strcspn(at, "/");
-
-        schema = json_object_getn(schema, at, n);
-        at += n + (at[n] == '/');
-    }
-    return fits(check, schema, value);
+    return fits(check, below(check->root, json_string_value(wanted) + strlen("#/")), value);
 }
 
 /* ---- all of them
@@ -243,13 +246,39 @@ bool vpc_schema_fits(const json_t *schema, const char *place, const json_t *valu
                      size_t size)
 {
     struct check check = {.root = schema, .text = text, .size = size, .member = "it"};
-    char path[128];
-    json_t *reference;
-    bool good;
 
-    snprintf(path, sizeof(path), "#/$defs/%s", place);
-    reference = json_string(path);
-    good = fits_reference(&check, reference, value);
-    json_decref(reference);
-    return good;
+    return fits(&check, below(json_object_get(schema, "$defs"), place), value);
+}
+
+bool vpc_schema_has(const json_t *schema, const char *place)
+{
+    return below(json_object_get(schema, "$defs"), place) != NULL;
+}
+
+bool vpc_schema_knows(const json_t *schema, const char *member)
+{
+    const char *word;
+    json_t *inner;
+
+    json_object_foreach((json_t *)schema, word, inner)
+    {
+        if (strcmp(word, "properties") == 0 && json_object_get(inner, member))
+            return true;
+        if (vpc_schema_knows(inner, member))
+            return true;
+    }
+    return false;
+}
+
+bool vpc_schema_takes(const json_t *schema, const char *place, const char *member, const char *text)
+{
+    const json_t *at = below(json_object_get(schema, "$defs"), place);
+    const json_t *wanted = json_object_get(json_object_get(at, "properties"), member), *one;
+    const json_t *texts = json_object_get(wanted, "enum");
+    bool found = text == NULL || texts == NULL;
+    size_t i;
+
+    json_array_foreach(texts, i, one)
+        found |= text && json_is_string(one) && strcmp(json_string_value(one), text) == 0;
+    return wanted && found;
 }

@@ -22,5 +22,12 @@ json_t *vpc_schema_load(void);
  */
 bool vpc_schema_fits(const json_t *schema, const char *place, const json_t *value, char *text,
                      size_t size);
+/* Whether there is a place of that name. */
+bool vpc_schema_has(const json_t *schema, const char *place);
+/* Whether anything in it has this member. */
+bool vpc_schema_knows(const json_t *schema, const char *member);
+/* Whether what is at this place has this member; where it has one of some texts, it can be this one, unless that is NULL. */
+bool vpc_schema_takes(const json_t *schema, const char *place, const char *member,
+                      const char *text);
 
 #endif

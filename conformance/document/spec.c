@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "document/entry.h"
+#include "document/schema.h"
 #include "memory.h"
 
 static size_t id_size(const char *at)
@@ -99,6 +101,8 @@ struct vpc_spec *vpc_spec_load(const char *document)
     }
     for (size_t i = 0; i < spec->requirement_count; i++)
         spec->requirements[i].must = strstr(spec->requirements[i].text, "MUST") != NULL;
+    spec->catalogue = vpc_catalogue_load();
+    spec->control = vpc_schema_load();
     return spec;
 }
 
@@ -111,6 +115,8 @@ void vpc_spec_free(struct vpc_spec *spec)
     }
     for (size_t i = 0; i < spec->setting_count; i++)
         free(spec->settings[i].name);
+    json_decref(spec->catalogue);
+    json_decref(spec->control);
     free(spec->requirements);
     free(spec->settings);
     free(spec);

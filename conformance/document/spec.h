@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the harness reads out of VPCBUS.md: the requirements and the settings of section 10.
+ * What the harness reads out of VPCBUS.md, the requirements and the settings of section 10, and what stands beside it:
+ * the event catalogue and the schema of the control socket.
  *
  * Ownership: vpc_spec_load() gives a value that the caller frees with vpc_spec_free(); texts are parts of it.
  */
 #ifndef VPC_CONFORM_SPEC_H
 #define VPC_CONFORM_SPEC_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,8 @@ struct vpc_spec {
     size_t requirement_count;
     struct vpc_setting *settings;
     size_t setting_count;
+    json_t *catalogue; /* entry.h */
+    json_t *control;   /* schema.h */
 };
 
 struct vpc_spec *vpc_spec_load(const char *document);

@@ -407,14 +407,6 @@ static bool check_vm(struct loader *loader, struct vpc_step *step)
     return wrong(loader, step->args[0].column, step->form->words);
 }
 
-static bool check_result(struct loader *loader, struct vpc_step *step)
-{
-    uint32_t value;
-
-    return vpc_result_value(step->args[0].value, &value) ||
-           wrong(loader, step->args[0].column, "a result of section 8 such as S_OK");
-}
-
 /* With its prefix, or without any. */
 static bool check_pipe(struct loader *loader, struct vpc_step *step)
 {
@@ -439,7 +431,8 @@ static bool check_pad(struct loader *loader, struct vpc_step *step)
 
 static bool check_request(struct loader *loader, struct vpc_step *step)
 {
-    return check_amount(loader, vpc_step_arg(step, "times"), VPC_REQUESTS_MAX);
+    return check_amount(loader, vpc_step_arg(step, "times"), VPC_REQUESTS_MAX) &&
+           vpc_check_command(loader, step);
 }
 
 typedef bool check_fn(struct loader *loader, struct vpc_step *step);

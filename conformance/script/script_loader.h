@@ -42,6 +42,16 @@ bool vpc_value_fits(struct loader *loader, const struct vpc_arg *arg);
 void vpc_variables_begin(struct vpc_script *script);
 void vpc_variables_of_session(struct vpc_script *script);
 
+/* script_names.c: what steps.def names as the check of a step of the control socket or of the event log. */
+bool vpc_check_command(struct loader *loader, struct vpc_step *step);
+bool vpc_check_device(struct loader *loader, struct vpc_step *step);
+bool vpc_check_return(struct loader *loader, struct vpc_step *step);
+bool vpc_check_error(struct loader *loader, struct vpc_step *step);
+bool vpc_check_greeting(struct loader *loader, struct vpc_step *step);
+bool vpc_check_result(struct loader *loader, struct vpc_step *step);
+bool vpc_check_event(struct loader *loader, struct vpc_step *step);
+bool vpc_check_log(struct loader *loader, struct vpc_step *step);
+
 /* Takes all lines of the file. */
 bool vpc_blocks_parse(struct loader *loader, const char *text);
 /* Looks whether a step fits the block in which it stands, and closes or opens one. */

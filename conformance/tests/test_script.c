@@ -110,6 +110,31 @@ static const struct {
     {HEAD "api > part\n", "4:11", "a part of a line"},
     {HEAD "pipe < eof dirty\n", "4:12", "clean"},
     {HEAD "api < ERROR_OF_MINE\n", "4:7", "a result of section 8"},
+    {HEAD "log < 999\n", "4:7", "an event of the catalogue"},
+    {HEAD "log none ENDPOINT_START\n", "4:10", "an event of the catalogue"},
+    {HEAD "log none 1011x\n", "4:10", "an event of the catalogue"},
+    {HEAD "log < 1021 causes=*\n", "4:12", "the catalogue has for this event"},
+    {HEAD "log < 1021 silent_ms=1\n", "4:12", "the catalogue has for this event"},
+    {HEAD "log none 1021 silent=1\n", "4:15", "the catalogue has at all"},
+    {HEAD "log < 1021 colour=absent\n", "4:12", "the catalogue has at all"},
+    {HEAD "log < 1021 level=bad\n", "4:12", "a value of level"},
+    {HEAD "event < CHANNEL_CLOSE\n", "4:9", "an event of section 8"},
+    {HEAD "event none HEARTBEATS\n", "4:12", "an event of section 8"},
+    {HEAD "event < CHANNEL_CLOSED silent_ms=1\n", "4:24", "a field that control.schema.json has"},
+    {HEAD "event < CHANNEL_CLOSED colour=absent\n", "4:24", "a field that control.schema.json has"},
+    {HEAD "event none HEARTBEAT heartbeats=1\n", "4:22", "a field that control.schema.json has"},
+    {HEAD "event < EVENT_LOGGED id=1021 silent_ms=1\n", "4:30", "catalogue has for this event"},
+    {HEAD "event < EVENT_LOGGED ids=1021\n", "4:22", "a field that the catalogue has"},
+    {HEAD "api > starts pipe=x\n", "4:7", "a command of section 8"},
+    {HEAD "api > start pipes=x\n", "4:13", "an argument of start"},
+    {HEAD "api > stop port=1\n", "4:12", "an argument of stop"},
+    {HEAD "api < return levels=down\n", "4:14", "a field that control.schema.json has"},
+    {HEAD "api < return level=dawn\n", "4:14", "a value of level"},
+    {HEAD "api < S_OK errno=1\n", "4:12", "a field that control.schema.json has"},
+    {HEAD "api < error klass=E_POINTER\n", "4:13", "a field that control.schema.json has"},
+    {HEAD "api < greeting roles=host\n", "4:16", "a field that control.schema.json has"},
+    {HEAD "api < device states=open\n", "4:14", "a field that control.schema.json has"},
+    {HEAD "api < no-device state=opened\n", "4:17", "a value of state"},
     {HEAD "restart subjects\n", "4:9", "subject"},
     {HEAD "bus up now\n", "4:8", "nothing more"},
     {HEAD "backends inproc\n", "4:16", "a reason"},
@@ -170,6 +195,24 @@ Test(script, bad_ones_fail_at_the_stated_place)
         cr_expect_eq(strncmp(error, "bad.vpcs:", 9), 0);
         free(error);
     }
+}
+
+Test(script, names_of_the_document_are_taken)
+{
+    char *error = NULL;
+    struct vpc_script *script = vpc_script_parse(
+        "names.vpcs",
+        HEAD "api > start pipe=x port=y id=3 times=2 host-type=null\napi > raw \"{}\"\n"
+             "api < S_OK port=$port h2g=* pipe=x\napi < error class=E_POINTER errno=absent\n"
+             "api < return level=down tag=absent\napi < device state=open bytes=$port\n"
+             "log < 1021 guest_time=* errno=absent silent_ms=absent sent!=text pipe=x\n"
+             "log < 1004 port=\"x\"\nlog < 1004 port=6174\n"
+             "log none ENDPOINT_STARTED detail=x\nevent none HEARTBEAT heartbeat=absent\n"
+             "event < CHANNEL_READY cause=absent\nevent < EVENT_LOGGED silent_ms=3 id=*\n",
+        table, spec, &error);
+
+    cr_assert_not_null(script, "%s", error);
+    vpc_script_free(script);
 }
 
 Test(script, a_subject_that_is_started_by_a_step)
@@ -288,7 +331,7 @@ Test(script, values_are_known_when_the_file_is_read)
                   "bus < open channel=$h2g reverse_channel!=$h2g+1\n"
                   "bus > fin channel=0x10 offset=$h2g-2 seal.number=5\n"
                   "bus > raw 0f \"x\"\n"
-                  "api > start pipe=one port=absent timeout=7 x=\"7\" y=null\n"
+                  "api > start pipe=one port=absent host-type=7 host-name=\"7\" guest-type=null\n"
                   "wait 2s\n");
     const struct vpc_step *steps = script->steps;
 

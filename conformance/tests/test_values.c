@@ -88,16 +88,16 @@ Test(values, a_sum_compares_and_sets_nothing)
 
 Test(values, types_count)
 {
-    begin("log < 1021 a=7 b=\"7\" c=null d=true e=* f=absent g!=7\n");
-    cr_expect(matches("{\"a\": 7, \"b\": \"7\", \"c\": null, \"d\": true, \"e\": [], \"g\": 8}"));
-    cr_expect_not(matches("{\"a\": 7, \"b\": 7, \"c\": null, \"d\": true, \"e\": [], \"g\": 8}"));
-    cr_expect_not(matches("{\"a\": 7, \"b\": \"7\", \"c\": 0, \"d\": true, \"e\": [], \"g\": 8}"));
-    cr_expect_not(matches("{\"a\": 7, \"b\": \"7\", \"c\": null, \"d\": 1, \"e\": [], \"g\": 8}"));
-    cr_expect_not(matches("{\"a\": 7, \"b\": \"7\", \"c\": null, \"d\": true, \"g\": 8}"));
+    begin("log < 1021 sent=7 cause=\"7\" port=null vm=true h2g=* g2h=absent id!=7\n");
+    cr_expect(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches("{\"sent\": 7, \"cause\": 7, \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": 0, \"vm\": true, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": 1, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"id\": 8}"));
     cr_expect_not(matches(
-        "{\"a\": 7, \"b\": \"7\", \"c\": null, \"d\": true, \"e\": 1, \"f\": 1, \"g\": 8}"));
+        "{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": 1, \"g2h\": 1, \"id\": 8}"));
     cr_expect_not(
-        matches("{\"a\": 7, \"b\": \"7\", \"c\": null, \"d\": true, \"e\": 1, \"g\": 7}"));
+        matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": 1, \"id\": 7}"));
 }
 
 Test(values, a_variable_keeps_the_type_that_set_it)
