@@ -139,6 +139,8 @@ static bool follow(const struct vpc_monitor_channel *channel, struct possible *o
         return one->state >= 0 && actions & VPC_STEP_RELEASED;
     if (is(frame, "RESET"))
         return one->state >= 0 && actions & VPC_STEP_ABORT;
+    if (is(frame, "REFUSED"))
+        one->owed = 0; /* it has released both channels (CHN-9) */
     return one->state >= 0;
 }
 

@@ -188,6 +188,20 @@ static void on_open(vpc_endpoint *ep, const struct conform_frame *open)
         vpc_buffer_add(&ep->out, "noise", 5);
 }
 
+/* A pair of which the OPEN is unanswered yet: channel is its guest-to-host one, the other the id before it. */
+static void on_reset(vpc_endpoint *ep, uint32_t channel)
+{
+    struct conform_frame refused = make(ep, "REFUSED", channel - 1), released;
+
+    vpc_frame_set(&refused, "errno", 104);
+    if (lies("refused-first"))
+        say(ep, &refused);
+    released = make(ep, "RELEASED", channel);
+    say(ep, &released);
+    if (!lies("refused-first"))
+        say(ep, &refused);
+}
+
 static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 {
     vpc_endpoint *ep = vpc_alloc(sizeof(*ep));
@@ -273,8 +287,11 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
     while (vpc_decoder_next(&ep->in, &frame, &bad) == VPC_DECODED_FRAME) {
         if (strcmp(frame.message->name, "HELLO") == 0)
             on_hello(ep, &frame);
-        else if (strcmp(frame.message->name, "OPEN") == 0)
+        else if (strcmp(frame.message->name, "OPEN") == 0 && !lies("refused-first") &&
+                 !lies("refused-last"))
             on_open(ep, &frame);
+        else if (strcmp(frame.message->name, "RESET") == 0)
+            on_reset(ep, frame.channel);
         else if (strcmp(frame.message->name, "HEARTBEAT") == 0 && lies("third-beat") &&
                  frame.number == 3)
             vpc_buffer_add(&ep->out, "noise", 5);
@@ -316,8 +333,9 @@ static void reply(vpc_endpoint *ep, uint32_t client, json_t *json)
 
 static void control_open(vpc_endpoint *ep, uint32_t client)
 {
-    reply(ep, client, json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role", "guest",
-                                "vm", "conform", "implementation", "fake"));
+    reply(ep, client,
+          json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role", "guest", "vm",
+                    "conform", "implementation", "fake"));
 }
 
 static void control_close(vpc_endpoint *ep, uint32_t client)

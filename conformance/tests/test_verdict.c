@@ -131,6 +131,15 @@ Test(verdict, each_lie_fails_with_its_requirement)
         expect(table_of_lies[i].lie, HEAD MAIN_PART, VPC_FAIL, table_of_lies[i].requirement);
 }
 
+Test(verdict, a_refused_releases_both_channels)
+{
+    const char *script = HEAD "session\nbus > open channel=1\nbus > reset channel=2 errno=104\n"
+                              "bus < refused channel=1\nwait 10ms\n";
+
+    expect("refused-last", script, VPC_PASS, NULL);
+    expect("refused-first", script, VPC_FAIL, "CHN-3");
+}
+
 Test(verdict, an_epoch_that_comes_again)
 {
     expect("epoch", HEAD "session\nbus down\nsession\n", VPC_FAIL, "SES-1");
