@@ -279,6 +279,8 @@ bool vpc_schema_takes(const json_t *schema, const char *place, const char *membe
     size_t i;
 
     json_array_foreach(texts, i, one)
+    {
         found |= text && json_is_string(one) && strcmp(json_string_value(one), text) == 0;
+    }
     return wanted && found;
 }

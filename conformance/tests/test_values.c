@@ -89,15 +89,20 @@ Test(values, a_sum_compares_and_sets_nothing)
 Test(values, types_count)
 {
     begin("log < 1021 sent=7 cause=\"7\" port=null vm=true h2g=* g2h=absent id!=7\n");
-    cr_expect(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
-    cr_expect_not(matches("{\"sent\": 7, \"cause\": 7, \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
-    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": 0, \"vm\": true, \"h2g\": [], \"id\": 8}"));
-    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": 1, \"h2g\": [], \"id\": 8}"));
-    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"id\": 8}"));
+    cr_expect(matches(
+        "{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
     cr_expect_not(matches(
-        "{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": 1, \"g2h\": 1, \"id\": 8}"));
+        "{\"sent\": 7, \"cause\": 7, \"port\": null, \"vm\": true, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches(
+        "{\"sent\": 7, \"cause\": \"7\", \"port\": 0, \"vm\": true, \"h2g\": [], \"id\": 8}"));
+    cr_expect_not(matches(
+        "{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": 1, \"h2g\": [], \"id\": 8}"));
     cr_expect_not(
-        matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": 1, \"id\": 7}"));
+        matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"id\": 8}"));
+    cr_expect_not(matches("{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": "
+                          "1, \"g2h\": 1, \"id\": 8}"));
+    cr_expect_not(matches(
+        "{\"sent\": 7, \"cause\": \"7\", \"port\": null, \"vm\": true, \"h2g\": 1, \"id\": 7}"));
 }
 
 Test(values, a_variable_keeps_the_type_that_set_it)
