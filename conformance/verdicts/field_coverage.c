@@ -229,13 +229,15 @@ static const char *role_name(const struct vpc_field_at *field)
     return field->role == VPC_FROM_HOST ? "host" : "guest";
 }
 
-/* `[ROLE] PLACE OF.FIELD CHANGE reason`, * for any OF or CHANGE: the reason if the line is about this,
- * else NULL. */
+/*
+ * `[ROLE] PLACE OF.FIELD CHANGE reason`, * for any OF, FIELD or CHANGE: the reason if it is about this, else
+ * NULL.
+ */
 static const char *reason_in(const char *line, const struct vpc_field_at *field, const char *change,
                              bool *exact)
 {
     char *name = vpc_format("%s.%s", field->of, field->name);
-    char *any = vpc_format("*.%s", field->name);
+    char *any = vpc_format("*.%s", field->name), *all = vpc_format("%s.*", field->of);
     bool fits;
 
     *exact = true;
@@ -243,7 +245,7 @@ static const char *reason_in(const char *line, const struct vpc_field_at *field,
     fits = take_word(&line, vpc_place_name(field->place));
     if (fits && !take_word(&line, name)) {
         *exact = false;
-        fits = take_word(&line, any);
+        fits = take_word(&line, any) || take_word(&line, all);
     }
     if (fits && !take_word(&line, change)) {
         *exact = false;
@@ -251,6 +253,7 @@ static const char *reason_in(const char *line, const struct vpc_field_at *field,
     }
     free(name);
     free(any);
+    free(all);
     return fits ? line : NULL;
 }
 

@@ -16,7 +16,7 @@
 /*
  * Writes a row for each field and change, then the gaps, and returns how many there are; the
  * implementations of the suite need an [abi]. What nobody can notice is listed with its reason in the
- * file (lines `[ROLE] PLACE OF.FIELD CHANGE REASON`, * for any OF or change, # comments; it need not
+ * file (lines `[ROLE] PLACE OF.FIELD CHANGE REASON`, * for any OF, FIELD or CHANGE, # comments; it need not
  * exist); what is listed and noticed all the same is a gap too. SIZE_MAX with *error when it can not be
  * measured: the caller frees it.
  */
