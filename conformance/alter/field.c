@@ -91,7 +91,7 @@ static bool holds(const json_t *list, const char *text)
     return false;
 }
 
-/* What a host adds to an entry that came by EVENT; the pipe only to one about a pair (LOG-7). */
+/* What a host adds to an entry that came by EVENT; the pipe only to one about a pair that it has (LOG-7). */
 static void add_relayed(struct vpc_fields *fields, const char *id, const json_t *catalogue,
                         const json_t *event)
 {

@@ -335,7 +335,7 @@ static void control_open(vpc_endpoint *ep, uint32_t client)
 {
     reply(ep, client,
           json_pack("{s:{s:s, s:s, s:s, s:s}}", "VPCBus", "version", "1.0", "role", "guest", "vm",
-                    "conform", "implementation", "fake"));
+                    "conform", "implementation", lies("nameless") ? "" : "fake"));
 }
 
 static void control_close(vpc_endpoint *ep, uint32_t client)
@@ -347,8 +347,9 @@ static void control_close(vpc_endpoint *ep, uint32_t client)
 static void broadcast(vpc_endpoint *ep)
 {
     free(ep->event);
-    ep->event = vpc_format("{\"event\": \"HEARTBEAT\", \"data\": {\"heartbeat\": 100, "
+    ep->event = vpc_format("{\"event\": \"HEARTBEAT\", \"data\": {\"heartbeat\": %d, "
                            "\"vm\": \"conform\"}, \"time\": %llu}",
+                           lies("beyond-percent") ? 101 : 100,
                            (unsigned long long)(lies("event-seconds") ? ep->now / 1000 : ep->now));
     ep->event_waits = true;
 }
@@ -377,7 +378,7 @@ static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, si
     if (answer == NULL)
         answer = json_pack("{s:{s:s, s:s, s:s}}", "error", "class",
                            lies("class") ? "GenericError" : "VM_E_VM_RUNNING_OR_SAVED", "hresult",
-                           "0xA004020B", "desc", "no");
+                           "0xA004020B", "desc", lies("speechless") ? "" : "no");
     if (id && !(lies("number-ids") && !json_is_integer(id)))
         json_object_set(answer, "id", id);
     reply(ep, client, answer);

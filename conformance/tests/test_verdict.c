@@ -292,11 +292,11 @@ static const struct {
     const char *fields;
     enum vpc_verdict verdict;
 } typed[] = {
-    {"heartbeat=100 peer=null", VPC_PASS},
+    {"heartbeat=100 peer=\"null\"", VPC_PASS},
     {"heartbeat=\"100\"", VPC_FAIL},
     {"heartbeat!=\"100\"", VPC_PASS},
     {"heartbeat=true", VPC_FAIL},
-    {"peer=\"null\"", VPC_FAIL},
+    {"peer=null", VPC_FAIL},
     {"peer=absent", VPC_FAIL},
     {"peer=*", VPC_PASS},
     {"pipe=One", VPC_PASS},
@@ -315,8 +315,7 @@ Test(verdict, a_field_has_its_type)
         free(script);
     }
     expect_of("text-for-number", QUERY "api < return heartbeat=100\n", "control", VPC_FAIL, NULL);
-    expect_of("text-for-number", QUERY "api < return heartbeat=\"100\"\n", "control", VPC_PASS,
-              NULL);
+    expect_of("text-for-number", QUERY "api < return\n", "control", VPC_FAIL, "CTL-2");
     expect_of("pipe-without-prefix", QUERY "api < return pipe=one\n", "control", VPC_FAIL, NULL);
 }
 
@@ -386,6 +385,16 @@ Test(verdict, times_are_those_of_the_clock)
     expect("ahead", script, VPC_FAIL, "LOG-1");
     expect_of("", event, "control", VPC_PASS, NULL);
     expect_of("event-seconds", event, "control", VPC_FAIL, "CTL-4");
+}
+
+Test(verdict, each_line_of_the_control_socket_is_as_the_schema_says)
+{
+    const char *refused = HEAD "api > set-tag tag=B\napi < error\n";
+
+    expect_of("nameless", QUERY "api < return\n", "control", VPC_FAIL, "CTL-1");
+    expect_of("beyond-percent", QUERY "api < return\n", "control", VPC_FAIL, "CTL-4");
+    expect_of("", refused, "control", VPC_PASS, NULL);
+    expect_of("speechless", refused, "control", VPC_FAIL, "CTL-2");
 }
 
 Test(verdict, an_error_has_the_class_of_its_result)
