@@ -85,6 +85,13 @@ static void forge_by_proc(void)
     _exit(0);
 }
 
+/* Who has said the verdict says nothing more. */
+static void forge_and_kill(void)
+{
+    forge_into(getppid());
+    kill(getppid(), SIGKILL);
+}
+
 static void take_hold_of(int pid)
 {
     char path[64], octets[8] = {0};
@@ -319,6 +326,7 @@ static const struct {
 } deeds[] = {
     {"forge", forge},
     {"forge-by-proc", forge_by_proc},
+    {"forge-and-kill", forge_and_kill},
     {"ptrace-parent", ptrace_parent},
     {"kill-parent", kill_parent},
     {"kill-group", kill_group},

@@ -156,7 +156,7 @@ static bool survey(struct campaign *campaign, char **error)
         good = start(jobs, survey_share, &works[i], error);
     }
     while (vpc_jobs_next(jobs, &end)) {
-        good &= end.in_time && vpc_buffer_size(&end.text) > 0;
+        good &= vpc_job_has_spoken(&end) && vpc_buffer_size(&end.text) > 0;
         vpc_buffer_free(&end.text);
         vpc_folder_end(&((struct work *)end.user)->folder);
     }
@@ -304,7 +304,8 @@ static void take_trial(struct campaign *campaign, struct vpc_jobs *jobs)
         return;
     work = end.user;
     vpc_buffer_fill(&end.text, 0, 1);
-    write_row(campaign, work, end.in_time ? (const char *)vpc_buffer_head(&end.text) : "");
+    write_row(campaign, work,
+              vpc_job_has_spoken(&end) ? (const char *)vpc_buffer_head(&end.text) : "");
     vpc_buffer_free(&end.text);
     vpc_folder_end(&work->folder);
     free(work);

@@ -242,6 +242,11 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
     return ended != NULL;
 }
 
+bool vpc_job_has_spoken(const struct vpc_job_result *result)
+{
+    return WIFEXITED(result->status) && WEXITSTATUS(result->status) == 0;
+}
+
 int vpc_jobs_interrupted(const struct vpc_jobs *jobs)
 {
     return jobs->interrupted;

@@ -32,6 +32,11 @@ bool vpc_jobs_full(const struct vpc_jobs *jobs);
 bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user);
 /* Waits for the end of one; false when none runs. */
 bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result);
+/*
+ * True when the job has ended by itself, and well: only then its text is whole, and its own.  A process of the subject that
+ * comes at the job's descriptors can say something in its stead, but must silence it.
+ */
+bool vpc_job_has_spoken(const struct vpc_job_result *result);
 /* The signal that ended them, or 0. */
 int vpc_jobs_interrupted(const struct vpc_jobs *jobs);
 /* Kills what still runs. */

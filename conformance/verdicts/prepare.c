@@ -52,7 +52,7 @@ static void prepare_one(struct vpc_suite *suite, struct vpc_jobs *jobs,
         return;
     preparation.dir = folder.path;
     if (vpc_jobs_start(jobs, prepare_in_child, &preparation) && vpc_jobs_next(jobs, &result) &&
-        vpc_buffer_size(&result.text) > 0)
+        vpc_job_has_spoken(&result) && vpc_buffer_size(&result.text) > 0)
         said =
             vpc_copy_n((const char *)vpc_buffer_head(&result.text), vpc_buffer_size(&result.text));
     if (said && *said == '+')

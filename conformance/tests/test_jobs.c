@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs: whose word counts. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "verdicts/jobs.h"
+
+TestSuite(jobs, .timeout = 30);
+
+/* What a job said is said; it must have been TEXT. */
+static bool has_spoken(vpc_job_fn *fn, const char *text)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 10000);
+    struct vpc_job_result result;
+    bool spoken;
+
+    cr_assert(vpc_jobs_start(jobs, fn, NULL));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    spoken = vpc_job_has_spoken(&result);
+    cr_expect_eq(vpc_buffer_size(&result.text), strlen(text));
+    cr_expect_eq(memcmp(vpc_buffer_head(&result.text), text, strlen(text)), 0);
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+    return spoken;
+}
+
+static void speak(void *user, int fd)
+{
+    (void)user;
+    cr_assert_eq(write(fd, "all is well", 11), 11);
+}
+
+static void speak_and_fall(void *user, int fd)
+{
+    speak(user, fd);
+    raise(SIGKILL);
+}
+
+static void speak_and_fail(void *user, int fd)
+{
+    speak(user, fd);
+    _exit(1);
+}
+
+Test(jobs, only_who_ends_well_has_spoken)
+{
+    cr_expect(has_spoken(speak, "all is well"));
+    cr_expect_not(has_spoken(speak_and_fall, "all is well"));
+    cr_expect_not(has_spoken(speak_and_fail, "all is well"));
+}
