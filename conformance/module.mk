@@ -8,7 +8,7 @@ CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c verdict.c clean.c files.c) $(wi
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)
-CONFORM_LIBS := -ljansson -ldl
+CONFORM_LIBS := -ljansson -ldl -lseccomp
 
 -include $(CONFORM)/vm/vm.mk
 include $(CONFORM)/install.mk

@@ -71,6 +71,7 @@ struct vpc_backend_config {
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
     const char *launcher;  /* the program that starts virtual machines, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
+    unsigned sandbox;      /* parts (sandbox.h) that this process has entered and programs are shut into */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */
     vpc_sink_fn *sink;

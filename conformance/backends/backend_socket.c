@@ -145,6 +145,12 @@ static char **instance(struct vpc_socket_backend *self, const char *suffix,
     return words;
 }
 
+struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *self)
+{
+    return (struct vpc_process){.folder = self->config.implementation->folder,
+                                .sandbox = {self->config.sandbox, self->config.dir}};
+}
+
 static bool make_dir(struct vpc_socket_backend *self, const char *suffix, char **error)
 {
     char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
@@ -208,7 +214,7 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
                            char **error)
 {
     struct vpc_socket_backend *self = self_of(backend);
-    struct vpc_process second = {.folder = self->config.implementation->folder};
+    struct vpc_process second = vpc_socket_backend_process(self);
     char **command = instance(self, "-2", option, 1, error);
     int status = 0;
     bool good = command && make_dir(self, "-2", error) &&
@@ -596,8 +602,8 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
                               const struct vpc_backend_config *config, char **error)
 {
     self->config = *config;
+    self->process = vpc_socket_backend_process(self);
     self->process.descriptors = config->descriptors;
-    self->process.folder = config->implementation->folder;
     self->listener = self->bus = self->log = self->extra_fd = -1;
     self->bus_left = SIZE_MAX;
     self->locals.next_id = 1000;

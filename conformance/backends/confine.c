@@ -33,22 +33,22 @@
 #define OBJECT_MEMORY_MAX (1ull << 30)
 #define FILE_OCTETS_MAX   (64ull << 20)
 
-static int lower(__rlimit_resource_t what, rlim_t most)
+int vpc_limit(int what, uint64_t most)
 {
     struct rlimit limit;
 
-    if (getrlimit(what, &limit) != 0)
+    if (getrlimit((__rlimit_resource_t)what, &limit) != 0)
         return errno;
     limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
     limit.rlim_cur = limit.rlim_cur < limit.rlim_max ? limit.rlim_cur : limit.rlim_max;
-    return setrlimit(what, &limit) == 0 ? 0 : errno;
+    return setrlimit((__rlimit_resource_t)what, &limit) == 0 ? 0 : errno;
 }
 
 /* Whoever writes more than a file may hold is told so, and not killed. */
 int vpc_limit_process(uint64_t memory)
 {
     const struct {
-        __rlimit_resource_t what;
+        int what;
         rlim_t most;
     } limits[] = {
         {RLIMIT_CORE, 0},
@@ -59,7 +59,7 @@ int vpc_limit_process(uint64_t memory)
     int error = signal(SIGXFSZ, SIG_IGN) == SIG_ERR ? errno : 0;
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && error == 0; i++)
-        error = lower(limits[i].what, limits[i].most);
+        error = vpc_limit(limits[i].what, limits[i].most);
     return error;
 }
 
@@ -97,20 +97,20 @@ static int allow_below(int ruleset, const char *path, uint64_t access)
 }
 
 /* What the kernel's Landlock has of all that is asked for. */
-static struct ruleset ruleset_of(long version)
+static struct ruleset ruleset_of(long version, bool tcp)
 {
     return (struct ruleset){
         .fs = WRITES | (version >= 2 ? REFER : 0) | (version >= 3 ? TRUNCATE : 0) |
               (version >= 5 ? IOCTL_DEV : 0),
-        .net = version >= 4 ? NET_TCP : 0,
+        .net = version >= 4 && !tcp ? NET_TCP : 0,
         .scoped = version >= 6 ? SCOPE_OTHERS : 0,
     };
 }
 
-int vpc_shut_in(const char *folder)
+int vpc_shut_in(const char *folder, bool tcp)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    struct ruleset attributes = ruleset_of(version);
+    struct ruleset attributes = ruleset_of(version, tcp);
     size_t size = version >= 6 ? sizeof(attributes) : version >= 4 ? 16 : 8;
     int ruleset, error;
 
@@ -157,7 +157,7 @@ static _Noreturn void become_subject(const struct vpc_confined_config *config)
     signal(SIGPIPE, SIG_DFL);
     error = vpc_limit_process(OBJECT_MEMORY_MAX);
     if (error == 0)
-        error = vpc_shut_in(NULL);
+        error = vpc_shut_in(NULL, false);
     if (error != 0 && error != ENOSYS && error != EOPNOTSUPP)
         _exit(VPC_EXIT_HARNESS);
     config->run(config->user);

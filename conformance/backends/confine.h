@@ -16,9 +16,11 @@
 
 /* In the process itself, before it becomes the subject, with so many octets of memory: 0 or an errno. */
 int vpc_limit_process(uint64_t memory);
-/* From now on this process may write below the folder only (NULL: nowhere), has no network and no signals for others; 0 or an
- * errno. */
-int vpc_shut_in(const char *folder);
+/* Lowers one limit, RLIMIT_..., of this process where it is higher; 0 or an errno. */
+int vpc_limit(int what, uint64_t most);
+/* From now on this process may write below the folder only (NULL: nowhere), has no signals for others, and TCP only if it is
+ * said so; 0 or an errno. */
+int vpc_shut_in(const char *folder, bool tcp);
 
 struct vpc_confined {
     pid_t pid;  /* of its guardian, 0: none */

@@ -41,6 +41,7 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
         signal(SIGPIPE, SIG_DFL) != SIG_ERR &&
         (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
         (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
+        (errno = vpc_sandbox_close(&process->sandbox)) == 0 &&
         (process->folder == NULL || chdir(process->folder) == 0))
         execvp(words[0], words);
     failed = errno;
@@ -54,7 +55,8 @@ static bool start(struct vpc_process *process, char *const *words, const char *o
                   char **error)
 {
     int report[2], failed = 0;
-    pid_t parent = getpid();
+    /* In another process namespace it has no parent. */
+    pid_t parent = process->sandbox.parts & VPC_SANDBOX_NAMESPACES ? 0 : getpid();
     ssize_t n;
 
     if (pipe2(report, O_CLOEXEC) != 0) {

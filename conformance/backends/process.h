@@ -11,11 +11,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backends/sandbox.h"
+
 struct vpc_process {
     pid_t pid; /* 0: none */
     /* Set before the start: */
     int descriptors;    /* as many as it may have open; 0: as the system says */
     const char *folder; /* in which it is started; NULL: in this one */
+    struct vpc_sandbox sandbox;
 };
 
 /* Starts the command, a list of words; its output is appended to the file.  False: *error, the caller's. */

@@ -48,7 +48,7 @@ static int join(struct vpc_socket_backend *self, const char *const *more)
     const struct vpc_implementation *implementation = self->config.implementation;
     char *error = NULL, **words = vpc_socket_backend_command(
                             self, "adapter", implementation->adapter, "", NULL, "", &error);
-    struct vpc_process process = {.folder = implementation->folder};
+    struct vpc_process process = vpc_socket_backend_process(self);
     int fd = -1;
 
     if (words)
@@ -150,9 +150,13 @@ static bool take_answer(struct vpc_implementation *implementation, const char *l
     return good;
 }
 
-bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *build, char **error)
+bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *build,
+                       unsigned sandbox, char **error)
 {
-    struct vpc_process process = {.folder = implementation->folder};
+    /* It is started by the harness itself, which is in no namespace. */
+    struct vpc_process process = {.folder = implementation->folder,
+                                  .sandbox.parts =
+                                      sandbox & (VPC_SANDBOX_FILES | VPC_SANDBOX_CALLS)};
     char line[LINE_MAX_OCTETS], **words;
     bool good = false;
     int fd;

@@ -61,6 +61,9 @@ void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind
 /* Tells that the harness can not do something, and why, when that is the machine's fault; else nothing. */
 void vpc_socket_backend_short(struct vpc_socket_backend *self, const char *what, int error);
 
+/* A program of the implementation, before it is started: where, and how it is shut in. */
+struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *self);
+
 /* socket_control.c: control clients; the first five are ops. */
 bool vpc_socket_control_open(struct vpc_backend *backend, int client);
 void vpc_socket_control_line(struct vpc_backend *backend, int client, const char *line, size_t n);

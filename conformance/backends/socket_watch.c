@@ -43,7 +43,8 @@ bool vpc_socket_waiter_start(struct vpc_backend *backend, int waiter, uint64_t l
 {
     struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
     const struct vpc_implementation *implementation = self->config.implementation;
-    struct vpc_waiting one = {.id = waiter, .status = -1, .process.folder = implementation->folder};
+    struct vpc_waiting one = {
+        .id = waiter, .status = -1, .process = vpc_socket_backend_process(self)};
     char seconds[32], **command;
 
     if (implementation->wait_ready == NULL) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/machine.h"
+#include "backends/sandbox.h"
 #include "cli/cli.h"
 
 const struct vpc_backend_ops *const vpc_backends[3] = {&vpc_backend_inproc, &vpc_backend_socket,
@@ -69,6 +70,21 @@ bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes)
     if (missing)
         vpc_complain(missing);
     return missing == NULL;
+}
+
+bool vpc_sandbox_suffices(struct conform_settings *settings)
+{
+    unsigned granted = settings->sandbox == CONFORM_NO_SANDBOX ? 0 : vpc_sandbox_granted();
+    unsigned missing = settings->sandbox == CONFORM_NO_SANDBOX ? 0 : VPC_SANDBOX_ALL & ~granted;
+    bool enough = missing == 0 || settings->sandbox == CONFORM_TRY_SANDBOX;
+    char *words = vpc_sandbox_words(missing);
+
+    settings->suite.sandbox = granted;
+    if (missing)
+        vpc_complain(vpc_format("--sandbox: the kernel grants no %s%s", words,
+                                enough ? ": without" : "; --sandbox=try goes on without"));
+    free(words);
+    return enough;
 }
 
 /* ---- setters ------------------------------------------------------------------------------------------------------ */
@@ -164,6 +180,15 @@ static bool set_shard(struct conform_settings *settings, const char *value, char
     return false;
 }
 
+static bool set_sandbox(struct conform_settings *settings, const char *value, char **error)
+{
+    settings->sandbox = value ? CONFORM_TRY_SANDBOX : CONFORM_SANDBOX;
+    if (value == NULL || strcmp(value, "try") == 0)
+        return true;
+    *error = vpc_format("--sandbox=%s: write --sandbox or --sandbox=try", value);
+    return false;
+}
+
 static bool set_expect(struct conform_settings *settings, const char *value, char **error)
 {
     return vpc_expectations_load(&settings->suite.expectations, value, error);
@@ -226,7 +251,7 @@ PLAIN_OPTION(set_help, settings->help = true)
 
 static const struct {
     const char *name;
-    const char *value; /* NULL: takes none */
+    const char *value; /* NULL: takes none; "[=...": may have one */
     bool (*set)(struct conform_settings *settings, const char *value, char **error);
     const char *help;
 } options[] = {
@@ -245,6 +270,8 @@ static const struct {
     {"jobs", "N", set_jobs, "so many runs at once (default: 1)"},
     {"limit", "SECONDS", set_limit,
      "of one run (default: 120) or conversation (default: 30), in real time"},
+    {"sandbox", "[=try]", set_sandbox,
+     "run, interop, shrink: shut subjects in, or (try) as far as the kernel grants it"},
     {"first-failure", NULL, set_first_failure, "begin no run after one that was bad"},
     {"min", "N", set_min, "red when fewer runs are good (default: 1)"},
     {"expect", "FILE", set_expect,
@@ -268,6 +295,13 @@ static const struct {
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
+static int takes_value(const char *value)
+{
+    if (value == NULL)
+        return no_argument;
+    return *value == '[' ? optional_argument : required_argument;
+}
+
 bool conform_options_parse(struct conform_settings *settings, int argc, char **argv, char **error)
 {
     struct option table[OPTION_COUNT + 1] = {0};
@@ -275,7 +309,7 @@ bool conform_options_parse(struct conform_settings *settings, int argc, char **a
 
     for (size_t i = 0; i < OPTION_COUNT; i++)
         table[i] = (struct option){
-            options[i].name, options[i].value ? required_argument : no_argument, NULL, (int)i};
+            options[i].name, takes_value(options[i].value), NULL, (int)i};
     while ((which = getopt_long(argc, argv, "", table, NULL)) >= 0) {
         if (which == '?') {
             *error = vpc_copy("see vpc-conform --help");
@@ -301,8 +335,8 @@ void vpc_usage(FILE *out)
           "       vpc-conform steps [WORD]...                 lines that a scenario may have\n\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        char *name =
-            vpc_format("--%s %s", options[i].name, options[i].value ? options[i].value : "");
+        const char *value = options[i].value ? options[i].value : "";
+        char *name = vpc_format("--%s%s%s", options[i].name, *value == '[' ? "" : " ", value);
 
         fprintf(out, "  %-22s %s\n", name, options[i].help);
         free(name);

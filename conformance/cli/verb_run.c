@@ -95,6 +95,14 @@ static int report(const struct conform_settings *settings)
     return code;
 }
 
+static bool in_machines(const struct vpc_suite *suite)
+{
+    for (size_t i = 0; i < suite->backend_count; i++)
+        if (suite->backends[i] == &vpc_backend_qemu)
+            return true;
+    return false;
+}
+
 int vpc_verb_run(struct conform_settings *settings, char **words)
 {
     struct vpc_suite *suite = &settings->suite;
@@ -106,10 +114,13 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
         return vpc_complain(vpc_copy("run needs --implementation FILE"));
     if (suite->backend_count == 0)
         suite->backends[suite->backend_count++] = &vpc_backend_inproc;
-    if (!vpc_machine_suffices(suite, false))
+    if (settings->sandbox != CONFORM_NO_SANDBOX && in_machines(suite))
+        return vpc_complain(
+            vpc_copy("--sandbox is for inproc and socket: a virtual machine is one"));
+    if (!vpc_machine_suffices(suite, false) || !vpc_sandbox_suffices(settings))
         return VPC_EXIT_HARNESS;
     for (size_t i = 0; i < suite->implementation_count; i++)
-        if (!vpc_adapter_probe(suite->implementations[i], suite->build, &error)) {
+        if (!vpc_adapter_probe(suite->implementations[i], suite->build, suite->sandbox, &error)) {
             vpc_complain(error);
             return VPC_EXIT_HARNESS;
         }

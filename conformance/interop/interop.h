@@ -76,7 +76,8 @@ struct vpc_pairing_config {
     uint64_t seed;
     uint64_t limit_ms;
     const char *dir;   /* for sockets; its path is short */
-    const char *out;   /* where trace.txt and bus.pcapng go */
+    const char *out;   /* where trace.txt and bus.pcapng are written */
+    unsigned sandbox;  /* parts that this process has entered (backends/sandbox.h) */
     const char *build; /* for descriptors */
 };
 

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "backends/process.h"
+#include "backends/sandbox.h"
 #include "clean.h"
+#include "files.h"
 #include "interop/interop.h"
 #include "report/report.h"
 #include "verdicts/attempt.h"
@@ -25,20 +27,21 @@ struct cell {
     json_t *result;
 };
 
-static void hold_in_child(void *user, int fd)
-{
-    const struct cell *cell = user;
-    json_t *result = vpc_pairing_hold_all(&cell->config);
-
-    json_dumpfd(result, fd, JSON_COMPACT);
-    json_decref(result);
-}
-
 static json_t *troubled(const struct cell *cell, const char *why)
 {
     return json_pack("{s:o, s:o, s:[], s:o}", "host", vpc_json_text(cell->config.host->name),
                      "guest", vpc_json_text(cell->config.guest->name), "conversations", "trouble",
                      vpc_json_text(why));
+}
+
+static void hold_in_child(void *user, int fd)
+{
+    const struct cell *cell = user;
+    int error = vpc_sandbox_enter(cell->config.sandbox, &cell->folder);
+    json_t *result = error ? troubled(cell, strerror(error)) : vpc_pairing_hold_all(&cell->config);
+
+    json_dumpfd(result, fd, JSON_COMPACT);
+    json_decref(result);
 }
 
 /* Texts of strangers become the name of a folder. */
@@ -66,16 +69,32 @@ static bool make_folders(struct cell *cell, const struct vpc_suite *suite)
 {
     char *why = NULL;
 
-    cell->config.out = cell->out = folder_of(suite, cell);
+    cell->out = folder_of(suite, cell);
     if ((mkdir(suite->out, 0777) != 0 && errno != EEXIST) ||
         (mkdir(cell->out, 0777) != 0 && errno != EEXIST))
         why = vpc_format("%s: can not be made: %s", cell->out, strerror(errno));
     else if (vpc_folder_begin(&cell->folder, &why))
-        cell->config.dir = cell->folder.path;
+        cell->config.dir = cell->config.out = cell->folder.path;
     if (why)
         cell->result = troubled(cell, why);
     free(why);
     return cell->result == NULL;
+}
+
+/* Whoever holds the pairing in a sandbox may write nowhere else than in its folder. */
+static void keep(struct cell *cell, const char *name)
+{
+    char *from = vpc_format("%s/%s", cell->folder.path, name);
+    char *to = vpc_format("%s/%s", cell->out, name), *why;
+
+    if (!vpc_file_copy(from, to, UINT64_MAX)) {
+        why = vpc_format("%s: can not be written: %s", to, strerror(errno));
+        json_decref(cell->result);
+        cell->result = troubled(cell, why);
+        free(why);
+    }
+    free(from);
+    free(to);
 }
 
 static void finish(const struct vpc_job_result *end)
@@ -90,6 +109,8 @@ static void finish(const struct vpc_job_result *end)
         cell->result = troubled(cell, how ? how : "the pairing took far too long");
         free(how);
     }
+    keep(cell, "trace.txt");
+    keep(cell, "bus.pcapng");
     if (isatty(STDERR_FILENO)) {
         fputs("held: ", stderr);
         vpc_write_clean(cell->config.host->name, stderr);
@@ -147,6 +168,7 @@ static size_t fill_cells(const struct vpc_suite *suite, enum vpc_split split, st
                     .split = split,
                     .seed = suite->seed,
                     .limit_ms = suite->limit_ms ? (uint64_t)suite->limit_ms : LIMIT_MS,
+                    .sandbox = suite->sandbox,
                     .build = suite->build};
     return count;
 }

@@ -52,6 +52,7 @@ static bool begin_endpoint(struct vpc_pairing *pairing, const struct vpc_pairing
                                          .tag = VPC_SUBJECT_TAG,
                                          .descriptors = VPC_INTEROP_DESCRIPTORS,
                                          .build = config->build,
+                                         .sandbox = config->sandbox,
                                          .seed = config->seed,
                                          .sink = vpc_endpoint_seen,
                                          .user = end};

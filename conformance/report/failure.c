@@ -51,7 +51,7 @@ static void write_repeat(FILE *file, const void *user)
     write_quoted(run->implementation->path, file);
     fprintf(file, " --backend %s --split %s --seed %llu", run->backend->name,
             vpc_split_name(run->split), (unsigned long long)suite->seed);
-    fprintf(file, " --limit %d", suite->limit_ms / 1000);
+    fprintf(file, " --limit %d%s", suite->limit_ms / 1000, suite->sandbox ? " --sandbox=try" : "");
     if (run->initrd) {
         fputs(" --guest-dir", file);
         write_quoted(suite->guest_dir, file);

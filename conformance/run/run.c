@@ -520,6 +520,7 @@ static bool start(struct vpc_run *run, char **error)
         .guest_dir = config->guest_dir,
         .launcher = config->launcher,
         .initrd = config->initrd,
+        .sandbox = config->sandbox,
         .seed = config->seed,
         .in_subject = config->in_subject,
         .sink = vpc_on_seen,

@@ -37,6 +37,7 @@ struct vpc_run_config {
     const struct vpc_backend_ops *backend;
     enum vpc_split split;
     uint64_t seed;
+    unsigned sandbox; /* parts that this process has entered (backends/sandbox.h) */
     const char *dir;
     const char *build;
     const char *guest_dir;

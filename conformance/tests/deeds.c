@@ -6,10 +6,15 @@
  */
 #include "tests/deeds.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +23,12 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const char verdict[] =
@@ -134,6 +142,89 @@ static void limit_parent(void)
     try(prlimit(getppid(), RLIMIT_FSIZE, &none, NULL));
     try(prlimit(getppid(), RLIMIT_NOFILE, &none, NULL));
     try(setpriority(PRIO_PROCESS, (id_t)getppid(), 19));
+}
+
+/* ---- out of a sandbox: who gets out aborts, and is seen by that ------------------------------------------------------- */
+
+static void reach(int family, const void *address, socklen_t size)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, address, size) == 0)
+        abort();
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The check listens at both. */
+static void reach_out(void)
+{
+    const char *port = getenv("VPC_ROGUE_PORT");
+    struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int n =
+        snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "vpc-rogue-%s", port ? port : "");
+
+    tcp.sin_port = htons((uint16_t)(port ? atoi(port) : 0));
+    reach(AF_INET, &tcp, sizeof(tcp));
+    reach(AF_UNIX, &name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n));
+    if (socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0)
+        abort();
+}
+
+static void write_outside(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/vpc-rogue-wrote", folder ? folder : "/tmp");
+    if (open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0666) >= 0 ||
+        open("/dev/shm/vpc-rogue-wrote", O_CREAT | O_WRONLY | O_CLOEXEC, 0666) >= 0)
+        abort();
+}
+
+static void fork_without_end(void)
+{
+    int count = 0;
+
+    for (pid_t pid; count < 2000 && (pid = fork()) >= 0; count++)
+        if (pid == 0)
+            for (;;)
+                pause();
+    if (count == 2000)
+        abort();
+}
+
+static void forbidden_calls(void)
+{
+    static const int calls[] = {SYS_bpf,        SYS_keyctl,         SYS_mount,      SYS_setns,
+                                SYS_kexec_load, SYS_io_uring_setup, SYS_userfaultfd};
+
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (syscall(calls[i], 0, 0, 0, 0, 0) >= 0 || errno != EPERM)
+            abort();
+    if (unshare(CLONE_NEWUSER) == 0 || ptrace(PTRACE_TRACEME, 0, 0, 0) == 0)
+        abort();
+}
+
+static void see_others(void)
+{
+    DIR *all = opendir("/proc");
+    struct dirent *one;
+    int seen = 0;
+
+    while (all && (one = readdir(all)) != NULL)
+        seen += atoi(one->d_name) > 0;
+    if (all)
+        closedir(all);
+    if (seen > 2 || getppid() != 0 || kill(-1, 0) == 0) /* the first of its namespace, and it */
+        abort();
+}
+
+static void be_root(void)
+{
+    if (geteuid() == 0 || setuid(0) == 0 || access("/run/lock", F_OK) == 0)
+        abort();
 }
 
 /* ---- ends, and what never does ----------------------------------------------------------------------------------------- */
@@ -332,6 +423,12 @@ static const struct {
     {"kill-group", kill_group},
     {"take-hold-of-all", take_hold_of_all},
     {"limit-parent", limit_parent},
+    {"reaches-out", reach_out},
+    {"writes-outside", write_outside},
+    {"forks-endlessly", fork_without_end},
+    {"forbidden-calls", forbidden_calls},
+    {"sees-others", see_others},
+    {"is-root", be_root},
     {"leaves", leave},
     {"segfault", overflow},
     {"aborts", abort},

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "backends/sandbox.h"
 #include "clean.h"
 
 /* ---- results between child and parent ----------------------------------------------------------------------------- */
@@ -91,6 +92,19 @@ static bool keep_to_us(volatile struct vpc_running *running)
     return madvise((void *)running, sizeof(*running), MADV_DONTFORK) == 0;
 }
 
+/* Into the sandbox, or the result says why not. */
+static bool enter(const struct vpc_attempt *attempt, struct vpc_result *result)
+{
+    int error = vpc_sandbox_enter(attempt->suite->sandbox, &attempt->folder);
+
+    if (error == 0)
+        return true;
+    *result = (struct vpc_result){.verdict = VPC_HARNESS_ERROR};
+    result->expected = vpc_copy("a run in the sandbox");
+    result->got = vpc_format("%s can not be shut in: %s", attempt->dir, strerror(error));
+    return false;
+}
+
 static void run_in_child(void *user, int fd)
 {
     const struct vpc_attempt *attempt = user;
@@ -104,6 +118,7 @@ static void run_in_child(void *user, int fd)
         .backend = run->backend,
         .split = run->split,
         .seed = suite->seed,
+        .sandbox = suite->sandbox,
         .dir = attempt->dir,
         .build = suite->build,
         .guest_dir = suite->guest_dir,
@@ -118,7 +133,8 @@ static void run_in_child(void *user, int fd)
 
     if (!keep_to_us(attempt->running))
         _exit(VPC_EXIT_HARNESS);
-    vpc_run(&config, &result, file);
+    if (enter(attempt, &result))
+        vpc_run(&config, &result, file);
     if (file)
         fclose(file);
     send_result(fd, &result);

@@ -55,6 +55,7 @@ struct vpc_suite {
     bool partial;       /* scenarios were selected: an expectation without a run tells nothing */
     bool first_failure; /* no run begins after one that was bad; those that did not are no runs */
     uint64_t seed;
+    unsigned sandbox; /* parts (backends/sandbox.h) into which each run is shut; 0: none */
     const char *build;
     const char *guest_dir;         /* where guests' kernel and images are made */
     const char *guest_image;       /* the program that makes them */
