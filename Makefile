@@ -37,6 +37,7 @@ GUEST    := $(BUILD)/guest
 PROGRAMS :=   # what plain `make` builds; the modules add to it
 TESTS    :=   # Criterion programs that `make check` runs; the modules add to it
 CHECKS   :=   # other targets that `make check` passes
+STRANGE  :=   # those that `make check-strange` passes: they take minutes, and CI runs them by that name
 
 # In the order of their dependence; `make` expands prerequisites as it reads.
 include $(wildcard $(addsuffix /module.mk,spec proto impl conformance fuzz tools))
@@ -70,6 +71,11 @@ SANITIZED_CHECKS := check-inproc check-interop check-product fuzz-replay
 
 run-check: all $(TESTS) $(if $(SAN),$(filter $(SANITIZED_CHECKS),$(CHECKS)),$(CHECKS))
 	@tools/run-tests $(TESTS)
+
+# Strange subjects, strange machines, strange places, and fields that are wrong.
+.PHONY: check-strange
+check-strange: all ## hostile subjects, odd machines, an installed copy, each field wrong; minutes
+	@$(MAKE) --no-print-directory $(STRANGE)
 
 run-conformance: all $(CONFORMANCE_NEEDS)
 	@tools/run-conformance $(BUILD)

@@ -61,7 +61,8 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-rooms check-coverage check-numbers check-must-nots check-inproc check-product check-hostile check-stall check-machine
+CHECKS += check-rooms check-coverage check-numbers check-must-nots check-inproc check-product check-stall
+STRANGE += check-hostile check-machine check-fields
 .PHONY: check-rooms check-coverage check-numbers check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
 
 # No include goes up, so there is no circle of rooms.
