@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -128,6 +129,11 @@ static void kill_group(void)
     signal(SIGTERM, SIG_IGN);
     kill(0, SIGTERM);
     kill(-getppid(), SIGTERM);
+}
+
+static void stop_parent(void)
+{
+    kill(getppid(), SIGSTOP);
 }
 
 static void take_hold_of_all(void)
@@ -266,6 +272,22 @@ static void close_all(void)
     close_range(3, ~0u, 0);
 }
 
+static void close_from_0(void)
+{
+    close_range(0, ~0u, 0);
+}
+
+/* It may only read, write and end, and is killed for anything else. */
+static void confine_self(void)
+{
+    try(prctl(PR_SET_SECCOMP, 1));
+}
+
+static void end_thread(void)
+{
+    pthread_exit(NULL);
+}
+
 static void become_sleep(void)
 {
     execl("/bin/sleep", "vpc-rogue-sleeps", "1000", (char *)NULL);
@@ -315,6 +337,46 @@ static void *spin_in_thread(void *unused)
     return NULL;
 }
 
+static void *scribble_on(void *unused)
+{
+    (void)unused;
+    for (;;)
+        for (int fd = 3; fd < 64; fd++)
+            try(write(fd, verdict, sizeof(verdict) - 1));
+    return NULL;
+}
+
+static void scribble(void)
+{
+    pthread_t thread;
+
+    try(pthread_create(&thread, NULL, scribble_on, NULL));
+}
+
+/* The first thread ends, another one goes on. */
+static void outlive(void)
+{
+    pthread_t thread;
+
+    try(pthread_create(&thread, NULL, spin_in_thread, NULL));
+    pthread_exit(NULL);
+}
+
+/* No memory of it that can be written keeps what it held. */
+static void trash_shared(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], flags[8];
+    unsigned long from, to;
+
+    while (maps && fgets(line, sizeof(line), maps))
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, flags) == 3 && flags[1] == 'w' &&
+            flags[3] == 's')
+            memset((void *)from, 0xa5, to - from);
+    if (maps)
+        fclose(maps);
+}
+
 static void leave_threads(void)
 {
     pthread_t thread;
@@ -338,6 +400,31 @@ static void leave_files(void)
     try(symlink("/etc/hostname", "../trace.txt.link"));
     try(mkfifo("/tmp/vpc-rogue-fifo", 0600));
     try(open("/tmp/vpc-rogue-file", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+}
+
+static void leave_odd_names(void)
+{
+    static const char *const names[] = {"new\nline", "\033[2J\a", "\xff\xfe", "-rf", " ", "*"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        try(open(names[i], O_CREAT | O_RDWR | O_CLOEXEC, 0));
+}
+
+static void say_verdict(void)
+{
+    for (int i = 0; i < 100; i++) {
+        try(write(1, verdict, sizeof(verdict) - 1));
+        try(write(2, "\0\n", 2));
+    }
+}
+
+static void mount_over(void)
+{
+    try(mkdir("mounted", 0700));
+    try(mkdir("bound", 0700));
+    try(mount("vpc-rogue", "mounted", "tmpfs", 0, "size=64k"));
+    try(mount("mounted", "bound", NULL, MS_BIND, NULL));
+    try(open("mounted/file", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
 }
 
 /* ---- against the machine -------------------------------------------------------------------------------------------------- */
@@ -421,6 +508,16 @@ static const struct {
     {"ptrace-parent", ptrace_parent},
     {"kill-parent", kill_parent},
     {"kill-group", kill_group},
+    {"stop-parent", stop_parent},
+    {"close-from-0", close_from_0},
+    {"confines-itself", confine_self},
+    {"ends-thread", end_thread},
+    {"scribbles", scribble},
+    {"outlives", outlive},
+    {"trash-shared", trash_shared},
+    {"odd-names", leave_odd_names},
+    {"says-verdict", say_verdict},
+    {"mounts", mount_over},
     {"take-hold-of-all", take_hold_of_all},
     {"limit-parent", limit_parent},
     {"reaches-out", reach_out},

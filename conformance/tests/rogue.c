@@ -107,6 +107,12 @@ static void close_folder(void)
     chmod("closed", 0);
 }
 
+static void connect_often(const char *path)
+{
+    for (int i = 0; i < 500; i++)
+        (void)connect_to(path);
+}
+
 static void in_folder(const char *how, const char *log)
 {
     static const struct {
@@ -156,6 +162,8 @@ int main(int argc, char **argv)
     in_folder(how, argv[3]);
     bus = connect_to(argv[2]);
     vpc_deed(how);
+    if (strcmp(how, "connects-often") == 0)
+        connect_often(argv[2]);
     if (strcmp(how, "crashes") == 0)
         raise(SIGSEGV);
     if (strcmp(how, "pads") == 0)
