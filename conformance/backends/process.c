@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,6 +28,15 @@
 #define OUTPUT_KEPT (1 << 20)
 #define LAST_WORDS  200 /* octets of a program's output that are shown */
 
+/*
+ * What root mounts in the folder of a run is not there for us, who will remove that folder with all that is in it.  Who may
+ * not do this can not mount either.
+ */
+static bool keep_mounts_apart(void)
+{
+    return unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
+}
+
 /* The error of an exec comes back through a pipe that the exec closes. */
 static _Noreturn void child(const struct vpc_process *process, char *const *words,
                             const char *output, int joined, int report, pid_t parent)
@@ -38,7 +49,7 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
     if (out >= 0 && null >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
         getppid() == parent && dup2(joined < 0 ? null : joined, STDIN_FILENO) >= 0 &&
         dup2(joined < 0 ? out : joined, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
-        signal(SIGPIPE, SIG_DFL) != SIG_ERR &&
+        signal(SIGPIPE, SIG_DFL) != SIG_ERR && keep_mounts_apart() &&
         (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
         (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
         (errno = vpc_sandbox_close(&process->sandbox)) == 0 &&
