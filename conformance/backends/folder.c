@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,24 @@ static bool link_near(struct vpc_folder *folder, char **error)
     return false;
 }
 
+/* Without it: errno. */
+static void make_and_hold(struct vpc_folder *folder, const char *base)
+{
+    int failed;
+
+    folder->real = make_in(base, "vpc-conform");
+    if (folder->real == NULL)
+        return;
+    folder->fd = open(folder->real, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder->fd >= 0)
+        return;
+    failed = errno;
+    rmdir(folder->real);
+    free(folder->real);
+    folder->real = NULL;
+    errno = failed;
+}
+
 bool vpc_folder_begin(struct vpc_folder *folder, char **error)
 {
     const char *base = getenv("TMPDIR");
@@ -133,7 +152,7 @@ bool vpc_folder_begin(struct vpc_folder *folder, char **error)
 
     *folder = (struct vpc_folder){0};
     if (absolute) {
-        folder->real = make_in(strcmp(absolute, "/") == 0 ? "" : absolute, "vpc-conform");
+        make_and_hold(folder, strcmp(absolute, "/") == 0 ? "" : absolute);
         failed = errno;
     }
     free(absolute);
@@ -152,10 +171,29 @@ bool vpc_folder_begin(struct vpc_folder *folder, char **error)
     return false;
 }
 
+void vpc_folder_restore(const struct vpc_folder *folder)
+{
+    char *link = vpc_format("/proc/self/fd/%d", folder->fd), now[PATH_MAX + 1];
+    ssize_t n = readlink(link, now, sizeof(now) - 1);
+
+    free(link);
+    if (n < 0)
+        return;
+    now[n] = '\0';
+    if (strcmp(now, folder->real) == 0)
+        return;
+    vpc_remove_tree(folder->real);
+    if (rename(now, folder->real) != 0)
+        vpc_remove_tree(now); /* it can not be brought back: its evidence is lost */
+}
+
 void vpc_folder_end(struct vpc_folder *folder)
 {
-    if (folder->real)
+    if (folder->real) {
+        vpc_folder_restore(folder);
+        close(folder->fd);
         vpc_remove_tree(folder->real);
+    }
     if (folder->near)
         vpc_remove_tree(folder->near);
     free(folder->path);

@@ -15,12 +15,18 @@ struct vpc_folder {
     char *path; /* at most VPC_FOLDER_MAX octets: letters, digits, and / . _ - */
     char *real; /* where it is */
     char *near; /* the folder of the link, or NULL */
+    int fd;     /* open on it wherever it is moved; not open where real is NULL */
 };
 
 #define VPC_FOLDER_MAX 23 /* "/tmp/vpc-conform-XXXXXX" */
 
 /* False: *error, one line that names the folder and what to do, the caller's. */
 bool vpc_folder_begin(struct vpc_folder *folder, char **error);
+/*
+ * Puts it back where it was made, in the place of what stands there, if what ran in it has moved it: nothing runs in it
+ * any more.  One that is gone stays gone, and nothing stands in its place.
+ */
+void vpc_folder_restore(const struct vpc_folder *folder);
 /* Removes it with all that is in it; a zeroed one is allowed. */
 void vpc_folder_end(struct vpc_folder *folder);
 

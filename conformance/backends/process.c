@@ -169,11 +169,14 @@ char *vpc_process_status(int status)
 void vpc_process_bound_output(const char *output)
 {
     struct stat file;
-    int fd = vpc_file_append_stranger(output);
+    int fd;
 
+    if (lstat(output, &file) != 0 || file.st_size <= OUTPUT_MAX) /* none is made */
+        return;
+    fd = vpc_file_append_stranger(output);
     if (fd < 0)
         return;
-    if (fstat(fd, &file) == 0 && file.st_size > OUTPUT_MAX && ftruncate(fd, OUTPUT_KEPT) != 0)
+    if (ftruncate(fd, OUTPUT_KEPT) != 0)
         file.st_size = 0; /* it is as long as it is */
     close(fd);
 }

@@ -107,6 +107,20 @@ static void close_folder(void)
     chmod("closed", 0);
 }
 
+/* The folder of the run is not where it was; in its place is nothing, or another folder. */
+static void move_folder(const char *how)
+{
+    char other[4200], *real = strncmp(how, "folder-", 7) == 0 ? realpath(".", NULL) : NULL;
+
+    if (real == NULL)
+        return;
+    snprintf(other, sizeof(other), "%s-moved", real);
+    if (rename(real, other) != 0 ||
+        (strcmp(how, "folder-link") == 0 && symlink("/dev/shm", real) != 0))
+        perror(real);
+    free(real);
+}
+
 static void connect_often(const char *path)
 {
     for (int i = 0; i < 500; i++)
@@ -162,6 +176,7 @@ int main(int argc, char **argv)
     in_folder(how, argv[3]);
     bus = connect_to(argv[2]);
     vpc_deed(how);
+    move_folder(how);
     if (strcmp(how, "connects-often") == 0)
         connect_often(argv[2]);
     if (strcmp(how, "crashes") == 0)

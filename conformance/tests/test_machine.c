@@ -28,6 +28,30 @@ static char *folder_in(const char *base, struct vpc_folder *folder)
     return error;
 }
 
+/* Whoever ran in it moved it and put a link in its place: it comes back with what it holds, and what the link names stays. */
+Test(machine, a_folder_that_was_moved_comes_back)
+{
+    char base[] = "/tmp/vpc-machine-XXXXXX", *moved, *inside, *error;
+    struct vpc_folder folder;
+
+    cr_assert_not_null(mkdtemp(base));
+    error = folder_in(base, &folder);
+    cr_assert_null(error);
+    moved = vpc_format("%s/moved", base);
+    inside = vpc_format("%s/inside", folder.path);
+    cr_assert_eq(mkdir(inside, 0700), 0);
+    cr_assert_eq(rename(folder.real, moved), 0);
+    cr_assert_eq(symlink("/", folder.real), 0);
+    vpc_folder_restore(&folder);
+    cr_expect_eq(access(inside, F_OK), 0);
+    cr_expect_neq(access(moved, F_OK), 0);
+    cr_assert_eq(rename(folder.real, moved), 0);
+    vpc_folder_end(&folder);
+    cr_expect_eq(rmdir(base), 0, "something is left");
+    free(moved);
+    free(inside);
+}
+
 Test(machine, a_folder_has_a_short_path_wherever_it_is)
 {
     char base[] = "/tmp/vpc-machine-XXXXXX", *deep = NULL, *error, *path;

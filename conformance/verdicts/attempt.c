@@ -194,6 +194,7 @@ static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *
 
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end)
 {
+    vpc_folder_restore(&attempt->folder);
     if (!vpc_job_has_spoken(end) || !take_result(&end->text, &attempt->run->result))
         judge_end(attempt, end);
 }
