@@ -90,9 +90,30 @@ void vpc_buffer_fill(struct vpc_buffer *buffer, uint8_t octet, size_t n)
     buffer->end += n;
 }
 
+uint8_t *vpc_buffer_room(struct vpc_buffer *buffer, size_t n)
+{
+    make_room(buffer, n);
+    return buffer->data + buffer->end;
+}
+
+void vpc_buffer_filled(struct vpc_buffer *buffer, size_t n)
+{
+    buffer->end += n;
+}
+
 void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n)
 {
     buffer->start += n;
+}
+
+void vpc_buffer_cut(struct vpc_buffer *buffer, size_t n)
+{
+    buffer->end = buffer->start + n;
+}
+
+void vpc_buffer_clear(struct vpc_buffer *buffer)
+{
+    buffer->start = buffer->end = 0;
 }
 
 size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet)

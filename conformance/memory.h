@@ -32,7 +32,13 @@ struct vpc_buffer {
 
 void vpc_buffer_add(struct vpc_buffer *buffer, const void *octets, size_t n);
 void vpc_buffer_fill(struct vpc_buffer *buffer, uint8_t octet, size_t n);
+/* Room for n octets behind the last, of which vpc_buffer_filled() says how many were put there. */
+uint8_t *vpc_buffer_room(struct vpc_buffer *buffer, size_t n);
+void vpc_buffer_filled(struct vpc_buffer *buffer, size_t n);
 void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n);
+/* Drops all but the first n octets. */
+void vpc_buffer_cut(struct vpc_buffer *buffer, size_t n);
+void vpc_buffer_clear(struct vpc_buffer *buffer);
 /* Drops the octets of that value at the front; how many they were. */
 size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet);
 /* Takes the first whole line out, without its newline; NULL if there is none. */

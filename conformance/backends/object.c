@@ -29,10 +29,9 @@ struct vpc_endpoint {
     struct vpc_object *object;
     uint16_t number;
     struct vpc_object_answer last; /* after the last call that may have changed something */
-    char *text;                    /* of its action, and a NUL */
-    uint8_t *octets;               /* for the bus */
-    struct vpc_object_hint *hints;
-    uint8_t *stream_octets; /* of the last stream that was asked for */
+    struct vpc_buffer actions;     /* that were not taken yet */
+    struct vpc_buffer bus;         /* octets that were shown and not sent */
+    struct vpc_buffer hints;
 };
 
 struct vpc_object {
@@ -42,7 +41,8 @@ struct vpc_object {
     struct vpc_endpoint endpoints[VPC_OBJECT_ENDPOINTS];
     bool used[VPC_OBJECT_ENDPOINTS];
     struct vpc_object_answer answer;
-    struct vpc_buffer said; /* the question, then the octets of the answer */
+    struct vpc_buffer asked;
+    struct vpc_buffer said; /* the octets of the answer */
 };
 
 static const char *const names[VPC_OBJECT_CALL_COUNT] = {
@@ -116,13 +116,15 @@ static bool put(struct vpc_object *object, const void *octets, size_t n, uint16_
     return true;
 }
 
-static bool get(struct vpc_object *object, void *octets, size_t n, uint16_t call, uint64_t limit)
+/* Until there are n octets of the answer. */
+static bool get(struct vpc_object *object, size_t n, uint16_t call, uint64_t limit)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = recv(object->fd, (uint8_t *)octets + done, n - done, MSG_DONTWAIT);
+    while (vpc_buffer_size(&object->said) < n) {
+        ssize_t got = recv(object->fd, vpc_buffer_room(&object->said, VPC_OBJECT_AHEAD),
+                           VPC_OBJECT_AHEAD, MSG_DONTWAIT);
 
         if (got > 0)
-            done += (size_t)got;
+            vpc_buffer_filled(&object->said, (size_t)got);
         else if (got == 0 || (errno != EAGAIN && errno != EINTR))
             fail_by_end(object);
         if (object->failure || (got < 0 && !wait_for(object, POLLIN, call, limit)))
@@ -135,28 +137,58 @@ static bool get(struct vpc_object *object, void *octets, size_t n, uint16_t call
 
 static bool sound(const struct vpc_object_answer *answer, uint16_t call)
 {
-    return answer->call == call && answer->text_size <= VPC_OBJECT_TEXT_MAX &&
+    return answer->call == call && answer->actions_size <= VPC_OBJECT_ACTIONS_MAX &&
            answer->octets_size <= VPC_OBJECT_OCTETS_MAX &&
            answer->hint_count <= VPC_OBJECT_HINTS_MAX &&
-           answer->size == answer->text_size + answer->octets_size +
+           answer->size == answer->actions_size + answer->octets_size +
                                answer->hint_count * sizeof(struct vpc_object_hint);
+}
+
+/* The size of the first action, with its text, or 0 if there is no whole one. */
+static size_t first_action(const uint8_t *actions, size_t size, struct vpc_object_action *action)
+{
+    size_t whole;
+
+    if (size < sizeof(*action))
+        return 0;
+    memcpy(action, actions, sizeof(*action));
+    whole = sizeof(*action) + action->text_size + 1;
+    return action->text_size <= VPC_OBJECT_TEXT_MAX && whole <= size && actions[whole - 1] == '\0'
+               ? whole
+               : 0;
+}
+
+static bool sound_actions(const uint8_t *actions, size_t size)
+{
+    struct vpc_object_action action;
+
+    for (size_t whole; size > 0; size -= whole, actions += whole) {
+        whole = first_action(actions, size, &action);
+        if (whole == 0)
+            return false;
+    }
+    return true;
 }
 
 static bool take_answer(struct vpc_object *object, uint16_t call)
 {
     uint64_t limit = real_ms() + CALL_MS;
+    struct vpc_object_answer *answer = &object->answer;
 
-    if (!get(object, &object->answer, sizeof(object->answer), call, limit))
+    vpc_buffer_clear(&object->said);
+    if (!wait_for(object, POLLIN, call, limit) || !get(object, sizeof(*answer), call, limit))
         return false;
-    if (!sound(&object->answer, call)) {
-        fail(object, vpc_format("%s() gave more than a caller can take, or its process speaks for "
-                                "itself",
-                                names[call]));
+    memcpy(answer, vpc_buffer_head(&object->said), sizeof(*answer));
+    if (sound(answer, call) && !get(object, sizeof(*answer) + answer->size, call, limit))
         return false;
-    }
-    vpc_buffer_drop(&object->said, vpc_buffer_size(&object->said));
-    vpc_buffer_fill(&object->said, 0, object->answer.size + 1);
-    return get(object, object->said.data, object->answer.size, call, limit);
+    vpc_buffer_drop(&object->said, sizeof(*answer));
+    if (sound(answer, call) && vpc_buffer_size(&object->said) == answer->size &&
+        sound_actions(vpc_buffer_head(&object->said), answer->actions_size))
+        return true;
+    fail(object, vpc_format("%s() gave more than a caller can take, or its process speaks for "
+                            "itself",
+                            names[call]));
+    return false;
 }
 
 /* Asks and waits.  On a failure the answer is nothing at all. */
@@ -166,11 +198,11 @@ static bool ask(struct vpc_endpoint *ep, struct vpc_object_ask question, const v
     uint64_t limit = real_ms() + CALL_MS;
 
     question.endpoint = ep->number;
-    vpc_buffer_drop(&object->said, vpc_buffer_size(&object->said));
-    vpc_buffer_add(&object->said, &question, sizeof(question));
-    vpc_buffer_add(&object->said, octets, question.size);
+    vpc_buffer_clear(&object->asked);
+    vpc_buffer_add(&object->asked, &question, sizeof(question));
+    vpc_buffer_add(&object->asked, octets, question.size);
     if (object->failure == NULL &&
-        put(object, vpc_buffer_head(&object->said), vpc_buffer_size(&object->said), question.call,
+        put(object, vpc_buffer_head(&object->asked), vpc_buffer_size(&object->asked), question.call,
             limit) &&
         take_answer(object, question.call))
         return true;
@@ -178,25 +210,43 @@ static bool ask(struct vpc_endpoint *ep, struct vpc_object_ask question, const v
     return false;
 }
 
-static void *copy_of(const void *octets, size_t n)
+/* The octets of the answer, behind its actions. */
+static const uint8_t *octets_of(const struct vpc_object *object)
 {
-    return memcpy(vpc_alloc(n + 1), octets, n);
+    const uint8_t *said = vpc_buffer_head(&object->said);
+
+    return said ? said + object->answer.actions_size : NULL;
 }
 
-/* Keeps what the answer tells about the endpoint. */
+/* The bus as the answer shows it. */
+static void keep_bus(struct vpc_endpoint *ep)
+{
+    struct vpc_object *object = ep->object;
+    const struct vpc_object_answer *answer = &object->answer;
+
+    if (!answer->shows_bus)
+        return;
+    if (answer->kept > vpc_buffer_size(&ep->bus) ||
+        answer->kept + answer->octets_size > VPC_OBJECT_OCTETS_MAX) {
+        fail(object, vpc_copy("its process speaks for itself"));
+        return;
+    }
+    vpc_buffer_cut(&ep->bus, answer->kept);
+    vpc_buffer_add(&ep->bus, octets_of(object), answer->octets_size);
+}
+
+/* What the answer tells about the endpoint. */
 static void keep(struct vpc_endpoint *ep)
 {
     const struct vpc_object_answer *answer = &ep->object->answer;
-    const uint8_t *said = vpc_buffer_head(&ep->object->said);
-    size_t octets = answer->text_size, hints = octets + answer->octets_size;
 
-    free(ep->text);
-    free(ep->octets);
-    free(ep->hints);
     ep->last = *answer;
-    ep->text = copy_of(said, answer->text_size);
-    ep->octets = copy_of(said + octets, answer->octets_size);
-    ep->hints = copy_of(said + hints, answer->hint_count * sizeof(*ep->hints));
+    keep_bus(ep);
+    vpc_buffer_add(&ep->actions, vpc_buffer_head(&ep->object->said), answer->actions_size);
+    vpc_buffer_clear(&ep->hints);
+    if (answer->hint_count > 0)
+        vpc_buffer_add(&ep->hints, octets_of(ep->object) + answer->octets_size,
+                       answer->hint_count * sizeof(struct vpc_object_hint));
 }
 
 /* A call that may change something; its value. */
@@ -207,32 +257,38 @@ static uint64_t call(struct vpc_endpoint *ep, struct vpc_object_ask question, co
     return ep->object->answer.value;
 }
 
-static const struct vpc_object_hint *hint_of(const struct vpc_endpoint *ep, uint32_t stream)
+static bool hint_of(const struct vpc_endpoint *ep, uint32_t stream, struct vpc_object_hint *hint)
 {
-    for (size_t i = 0; ep->last.looked && i < ep->last.hint_count; i++)
-        if (ep->hints[i].stream == stream)
-            return &ep->hints[i];
-    return NULL;
+    const uint8_t *at = vpc_buffer_head(&ep->hints);
+
+    for (size_t i = 0; ep->last.looked && i < ep->last.hint_count; i++, at += sizeof(*hint)) {
+        memcpy(hint, at, sizeof(*hint));
+        if (hint->stream == stream)
+            return true;
+    }
+    return false;
 }
 
 /* ---- the ABI ------------------------------------------------------------------------------------------------------ */
 
 static int next_action(vpc_endpoint *ep, vpc_action *action)
 {
-    if (ep->last.looked)
-        return 0;
-    if (!ep->last.has_action)
+    struct vpc_object_action told = {0};
+    const uint8_t *head;
+
+    if (vpc_buffer_size(&ep->actions) == 0 && !ep->last.looked)
         call(ep, (struct vpc_object_ask){.call = VPC_OBJECT_NEXT_ACTION}, NULL);
-    if (!ep->last.has_action)
+    head = vpc_buffer_head(&ep->actions);
+    if (ep->object->failure || vpc_buffer_size(&ep->actions) == 0)
         return 0;
-    ep->last.has_action = false;
-    *action = (vpc_action){.kind = ep->last.kind,
-                           .stream = ep->last.stream,
-                           .client = ep->last.client,
-                           .value = ep->last.number,
-                           .limit_ms = ep->last.limit_ms,
-                           .text = ep->text,
-                           .text_len = ep->last.text_size};
+    vpc_buffer_drop(&ep->actions, first_action(head, vpc_buffer_size(&ep->actions), &told));
+    *action = (vpc_action){.kind = told.kind,
+                           .stream = told.stream,
+                           .client = told.client,
+                           .value = told.value,
+                           .limit_ms = told.limit_ms,
+                           .text = (const char *)head + sizeof(told),
+                           .text_len = told.text_size};
     return 1;
 }
 
@@ -248,36 +304,30 @@ static uint64_t deadline(const vpc_endpoint *ep)
 
 static size_t bus_output(vpc_endpoint *ep, const void **octets)
 {
-    if (!ep->last.looked && ask(ep, (struct vpc_object_ask){.call = VPC_OBJECT_BUS_OUTPUT}, NULL)) {
-        free(ep->octets);
-        ep->last.octets_size = ep->object->answer.octets_size;
-        ep->octets = copy_of(vpc_buffer_head(&ep->object->said), ep->last.octets_size);
-    }
-    *octets = ep->octets;
-    return ep->object->failure ? 0 : ep->last.octets_size;
+    if (!ep->last.looked && ask(ep, (struct vpc_object_ask){.call = VPC_OBJECT_BUS_OUTPUT}, NULL))
+        keep_bus(ep);
+    *octets = vpc_buffer_head(&ep->bus);
+    return ep->object->failure ? 0 : vpc_buffer_size(&ep->bus);
 }
 
 static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octets)
 {
-    const struct vpc_object_hint *hint = hint_of(ep, stream);
     struct vpc_object_ask question = {.call = VPC_OBJECT_STREAM_OUTPUT, .number = stream};
+    struct vpc_object_hint hint;
 
-    if ((hint && hint->output == 0) || !ask(ep, question, NULL))
+    if ((hint_of(ep, stream, &hint) && hint.output == 0) || !ask(ep, question, NULL))
         return 0;
-    free(ep->stream_octets);
-    ep->stream_octets = copy_of(vpc_buffer_head(&ep->object->said) + ep->object->answer.text_size,
-                                ep->object->answer.octets_size);
-    *octets = ep->stream_octets;
+    *octets = octets_of(ep->object);
     return ep->object->answer.octets_size;
 }
 
 static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
 {
-    const struct vpc_object_hint *hint = hint_of(ep, stream);
     struct vpc_object_ask question = {.call = VPC_OBJECT_STREAM_ROOM, .number = stream};
+    struct vpc_object_hint hint;
 
-    if (hint)
-        return hint->room;
+    if (hint_of(ep, stream, &hint))
+        return hint.room;
     return ask((vpc_endpoint *)(uintptr_t)ep, question, NULL) ? ep->object->answer.value : 0;
 }
 
@@ -304,6 +354,12 @@ static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
     uint32_t size = (uint32_t)n;
 
     vpc_object_pieces(ep, octets, &size, 1);
+}
+
+static void bus_sent(vpc_endpoint *ep, size_t n)
+{
+    vpc_buffer_drop(&ep->bus, n);
+    call(ep, (struct vpc_object_ask){.call = VPC_OBJECT_BUS_SENT, .value = n}, NULL);
 }
 
 static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const char *path)
@@ -343,7 +399,6 @@ static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets
 PLAIN_CALL(tell_time, CLOCK, (vpc_endpoint * ep, uint64_t now_ms), .value = now_ms)
 PLAIN_CALL(bus_up, BUS_UP, (vpc_endpoint * ep), .number = 0)
 PLAIN_CALL(bus_down, BUS_DOWN, (vpc_endpoint * ep), .number = 0)
-PLAIN_CALL(bus_sent, BUS_SENT, (vpc_endpoint * ep, size_t n), .value = n)
 PLAIN_CALL(control_open, CONTROL_OPEN, (vpc_endpoint * ep, uint32_t client), .number = client)
 PLAIN_CALL(control_close, CONTROL_CLOSE, (vpc_endpoint * ep, uint32_t client), .number = client)
 PLAIN_CALL(stream_opened, STREAM_OPENED, (vpc_endpoint * ep, uint32_t stream, int error),
@@ -357,10 +412,9 @@ PLAIN_CALL(stop, STOP, (vpc_endpoint * ep, uint64_t limit_ms), .value = limit_ms
 
 static void forget(struct vpc_endpoint *ep)
 {
-    free(ep->text);
-    free(ep->octets);
-    free(ep->hints);
-    free(ep->stream_octets);
+    vpc_buffer_free(&ep->actions);
+    vpc_buffer_free(&ep->bus);
+    vpc_buffer_free(&ep->hints);
     ep->object->used[ep->number] = false;
     *ep = (struct vpc_endpoint){0};
 }
@@ -482,6 +536,7 @@ void vpc_object_end(struct vpc_object *object)
     if (object->fd >= 0)
         close(object->fd);
     free(vpc_confined_end(&object->process, 0));
+    vpc_buffer_free(&object->asked);
     vpc_buffer_free(&object->said);
     free(object->failure);
     free(object);

@@ -2,8 +2,8 @@
 /*
  * The process that holds the shared object.
  *
- * It translates questions into calls of the ABI, and after each call looks at what its caller would look at next: the next
- * action, and only when there is none the output of the bus, the open streams and the deadline.  Nothing here is trusted by
+ * It translates questions into calls of the ABI, and after each call looks at what its caller would look at next: the
+ * actions, and only when there is none the output of the bus, the open streams and the deadline.  Nothing here is trusted by
  * the harness: a subject may overwrite all of it, and gains no more than it could have said by the ABI.
  */
 #include "backends/object_server.h"
@@ -29,6 +29,7 @@ struct held {
     struct rest rest;
     uint32_t streams[VPC_OBJECT_HINTS_MAX]; /* that are open: their output and room are looked at */
     size_t stream_count;
+    struct vpc_buffer bus; /* octets that the caller was shown and has not sent */
 };
 
 struct server {
@@ -39,8 +40,11 @@ struct server {
     struct vpc_object_ask ask;
     struct vpc_buffer asked; /* the octets of the question */
     struct vpc_object_answer answer;
-    const void *text, *octets; /* of the answer */
+    struct vpc_buffer actions; /* of the answer, as the next two */
+    const void *octets;
     const struct vpc_object_hint *hints;
+    bool listens; /* the last of the actions is a LISTEN */
+    struct vpc_buffer said;
 };
 
 /* How much of so many octets is shown at once. */
@@ -51,17 +55,31 @@ static uint32_t shown(size_t n)
 
 /* ---- octets ------------------------------------------------------------------------------------------------------ */
 
-static void get(int fd, void *octets, size_t n)
+/* Until there are n octets of the question. */
+static void get(struct server *server, size_t n)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = read(fd, (uint8_t *)octets + done, n - done);
+    while (vpc_buffer_size(&server->asked) < n) {
+        ssize_t got =
+            read(server->fd, vpc_buffer_room(&server->asked, VPC_OBJECT_AHEAD), VPC_OBJECT_AHEAD);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             _exit(0); /* the harness has gone */
-        done += (size_t)got;
+        vpc_buffer_filled(&server->asked, (size_t)got);
     }
+}
+
+static void get_question(struct server *server)
+{
+    struct vpc_object_ask *ask = &server->ask;
+
+    vpc_buffer_clear(&server->asked);
+    get(server, sizeof(*ask));
+    memcpy(ask, vpc_buffer_head(&server->asked), sizeof(*ask));
+    get(server, sizeof(*ask) + ask->size);
+    vpc_buffer_drop(&server->asked, sizeof(*ask));
+    vpc_buffer_fill(&server->asked, 0, 1);
 }
 
 static void put(int fd, const void *octets, size_t n)
@@ -81,16 +99,16 @@ static void send_answer(struct server *server)
 {
     struct vpc_object_answer *answer = &server->answer;
     size_t hints = answer->hint_count * sizeof(*server->hints);
-    struct vpc_buffer out = {0};
 
-    answer->size = (uint32_t)(answer->text_size + answer->octets_size + hints);
+    answer->actions_size = (uint32_t)vpc_buffer_size(&server->actions);
+    answer->size = (uint32_t)(answer->actions_size + answer->octets_size + hints);
     answer->call = server->ask.call;
-    vpc_buffer_add(&out, answer, sizeof(*answer));
-    vpc_buffer_add(&out, server->text, answer->text_size);
-    vpc_buffer_add(&out, server->octets, answer->octets_size);
-    vpc_buffer_add(&out, server->hints, hints);
-    put(server->fd, vpc_buffer_head(&out), vpc_buffer_size(&out));
-    vpc_buffer_free(&out);
+    vpc_buffer_clear(&server->said);
+    vpc_buffer_add(&server->said, answer, sizeof(*answer));
+    vpc_buffer_add(&server->said, vpc_buffer_head(&server->actions), answer->actions_size);
+    vpc_buffer_add(&server->said, server->octets, answer->octets_size);
+    vpc_buffer_add(&server->said, server->hints, hints);
+    put(server->fd, vpc_buffer_head(&server->said), vpc_buffer_size(&server->said));
 }
 
 /* ---- which streams are looked at ---------------------------------------------------------------------------------- */
@@ -110,27 +128,46 @@ static void forget(struct held *held, uint32_t stream)
 
 /* ---- what the caller looks at next -------------------------------------------------------------------------------- */
 
-static bool look_at_action(struct server *server, struct held *held)
+static void add_action(struct server *server, const vpc_action *action)
 {
-    struct vpc_object_answer *answer = &server->answer;
+    bool fits = action->text_len <= VPC_OBJECT_TEXT_MAX;
+    size_t size = action->text && fits ? action->text_len : 0;
+    struct vpc_object_action told;
+
+    memset(&told, 0, sizeof(told));
+    told.kind = action->kind;
+    told.stream = action->stream;
+    told.client = action->client;
+    told.value = action->value;
+    told.limit_ms = action->limit_ms;
+    told.text_size = fits ? (uint32_t)size : VPC_OBJECT_TEXT_MAX + 1;
+    vpc_buffer_add(&server->actions, &told, sizeof(told));
+    vpc_buffer_add(&server->actions, action->text, size);
+    vpc_buffer_fill(&server->actions, 0, 1);
+}
+
+/* False when there is none. */
+static bool take_action(struct server *server, struct held *held)
+{
     vpc_action action = {0};
 
-    answer->has_action = server->abi->next_action(held->endpoint, &action) != 0;
-    if (!answer->has_action)
+    if (server->abi->next_action(held->endpoint, &action) == 0)
         return false;
-    answer->kind = action.kind;
-    answer->stream = action.stream;
-    answer->client = action.client;
-    answer->number = action.value;
-    answer->limit_ms = action.limit_ms;
-    server->text = action.text;
-    answer->text_size = action.text == NULL                      ? 0
-                        : action.text_len <= VPC_OBJECT_TEXT_MAX ? (uint32_t)action.text_len
-                                                                 : VPC_OBJECT_TEXT_MAX + 1;
+    add_action(server, &action);
+    server->listens = action.kind == VPC_ACTION_LISTEN;
     if (action.kind == VPC_ACTION_UNLISTEN || action.kind == VPC_ACTION_CLOSE ||
         action.kind == VPC_ACTION_ABORT || action.kind == VPC_ACTION_HANGUP)
         forget(held, action.stream);
     return true;
+}
+
+/* False when there may be others. */
+static bool take_actions(struct server *server, struct held *held)
+{
+    while (!server->listens && vpc_buffer_size(&server->actions) < VPC_OBJECT_ACTIONS)
+        if (!take_action(server, held))
+            return true;
+    return false;
 }
 
 static void look_at_streams(struct server *server, struct held *held)
@@ -148,20 +185,42 @@ static void look_at_streams(struct server *server, struct held *held)
     rest->count = held->stream_count;
 }
 
+static void look_at_rest(struct server *server, struct held *held)
+{
+    held->rest.bus_output = server->abi->bus_output(held->endpoint, &server->octets);
+    look_at_streams(server, held);
+    held->rest.known = true;
+}
+
+/* What the caller has already, from the first octet on, is not shown again. */
+static void show_bus(struct server *server, struct held *held, size_t n)
+{
+    struct vpc_object_answer *answer = &server->answer;
+    size_t most = shown(n), had = vpc_buffer_size(&held->bus), kept = had < most ? had : most;
+    const uint8_t *octets = server->octets;
+
+    if (kept > 0 && memcmp(vpc_buffer_head(&held->bus), octets, kept) != 0)
+        kept = 0;
+    vpc_buffer_cut(&held->bus, kept);
+    if (most > kept)
+        vpc_buffer_add(&held->bus, octets + kept, most - kept);
+    server->octets = most > kept ? octets + kept : NULL;
+    answer->octets_size = (uint32_t)(most - kept);
+    answer->kept = (uint32_t)kept;
+    answer->shows_bus = true;
+}
+
 /* The order is that of the ABI: all actions, then output. */
 static void look(struct server *server, struct held *held)
 {
     struct vpc_object_answer *answer = &server->answer;
 
-    *answer = (struct vpc_object_answer){.value = answer->value};
     held->rest.known = false;
-    if (held->endpoint == NULL || look_at_action(server, held))
+    if (held->endpoint == NULL || !take_actions(server, held))
         return;
-    answer->looked = held->rest.known = true;
-    answer->bus_output = held->rest.bus_output =
-        server->abi->bus_output(held->endpoint, &server->octets);
-    answer->octets_size = shown(answer->bus_output);
-    look_at_streams(server, held);
+    look_at_rest(server, held);
+    answer->looked = true;
+    show_bus(server, held, held->rest.bus_output);
     server->hints = held->rest.hints;
     answer->hint_count = (uint32_t)held->rest.count;
     answer->deadline = server->abi->deadline(held->endpoint);
@@ -191,6 +250,7 @@ static uint64_t call_create(struct server *server, struct held *held)
                                   .user = server};
 
     held->stream_count = 0;
+    vpc_buffer_clear(&held->bus);
     held->endpoint = server->abi->create(&config, server->ask.value);
     return held->endpoint != NULL;
 }
@@ -221,8 +281,10 @@ static uint64_t call_bus_input(struct server *server, struct held *held)
         memcpy(&size, sizes + done * sizeof(size), sizeof(size));
         server->abi->bus_input(held->endpoint, octets, size);
         octets += size;
-        look(server, held);
-        still = same_rest(&held->rest, &before);
+        still = !take_action(server, held);
+        if (still)
+            look_at_rest(server, held);
+        still = still && same_rest(&held->rest, &before);
     }
     return done;
 }
@@ -239,8 +301,15 @@ static uint64_t call_bus_output(struct server *server, struct held *held)
 {
     size_t n = server->abi->bus_output(held->endpoint, &server->octets);
 
-    server->answer.octets_size = shown(n);
+    show_bus(server, held, n);
     return n;
+}
+
+static uint64_t call_bus_sent(struct server *server, struct held *held)
+{
+    vpc_buffer_drop(&held->bus, server->ask.value);
+    server->abi->bus_sent(held->endpoint, server->ask.value);
+    return 0;
 }
 
 static uint64_t call_stream_opened(struct server *server, struct held *held)
@@ -279,7 +348,6 @@ PLAIN_CALL(clock, ABI->clock(EP, ask->value))
 PLAIN_CALL(deadline, return ABI->deadline(EP))
 PLAIN_CALL(bus_up, ABI->bus_up(EP))
 PLAIN_CALL(bus_down, ABI->bus_down(EP))
-PLAIN_CALL(bus_sent, ABI->bus_sent(EP, ask->value))
 PLAIN_CALL(control_open, ABI->control_open(EP, ask->number))
 PLAIN_CALL(control_line, ABI->control_line(EP, ask->number, text, ask->size))
 PLAIN_CALL(control_close, ABI->control_close(EP, ask->number))
@@ -309,15 +377,14 @@ static void serve_one(struct server *server)
     struct held *held;
     uint64_t value;
 
-    get(server->fd, ask, sizeof(*ask));
-    vpc_buffer_drop(&server->asked, vpc_buffer_size(&server->asked));
-    vpc_buffer_fill(&server->asked, 0, ask->size + 1);
-    get(server->fd, server->asked.data, ask->size);
+    get_question(server);
     server->answer = (struct vpc_object_answer){0};
-    server->octets = server->text = NULL;
+    server->octets = NULL;
+    server->listens = false;
+    vpc_buffer_clear(&server->actions);
     held = &server->held[ask->endpoint];
     value = calls[ask->call](server, held);
-    if (ask->call != VPC_OBJECT_BUS_INPUT && !only_asks(ask->call))
+    if (!only_asks(ask->call))
         look(server, held);
     server->answer.value = value;
     send_answer(server);

@@ -8,7 +8,10 @@
  *
  *   question   BUS_INPUT: how often there are `number` sizes (uint32_t), then the octets of all pieces.  CREATE: the role
  *              in `number`, then vm, tag and options, each with its NUL.  The rest: a line, a path, octets.
- *   answer     the action's text, the octets (of the stream that was asked for, else of the bus), then hints.
+ *   answer     actions, octets (of the bus if it shows the bus, else of the stream that was asked for), then hints.
+ *
+ * Actions come as many at once as there are, but none behind a LISTEN: its caller answers that one before it takes the next.
+ * What is left of the octets for the bus that an earlier answer showed is not said again: both sides keep it.
  */
 #ifndef VPC_CONFORM_OBJECT_WIRE_H
 #define VPC_CONFORM_OBJECT_WIRE_H
@@ -55,8 +58,11 @@ enum vpc_object_call {
 #define VPC_OBJECT_ENDPOINTS  2            /* the one that is judged, and one that must not start */
 #define VPC_OBJECT_ASK_MAX    (8u << 20)   /* octets of a question, without its header */
 #define VPC_OBJECT_TEXT_MAX   (1u << 20)   /* of an action's text */
+#define VPC_OBJECT_ACTIONS     (64u << 10)  /* octets of actions after which no other is taken */
+#define VPC_OBJECT_ACTIONS_MAX (VPC_OBJECT_ACTIONS + VPC_OBJECT_TEXT_MAX + 64) /* in one answer */
 #define VPC_OBJECT_OCTETS_MAX (256u << 10) /* of output that is shown at once */
 #define VPC_OBJECT_HINTS_MAX  1024u        /* streams that are looked at */
+#define VPC_OBJECT_AHEAD       (16u << 10)  /* octets that either side reads at once, or more */
 
 struct vpc_object_ask {
     uint32_t size;
@@ -74,17 +80,22 @@ struct vpc_object_hint {
     uint64_t room;
 };
 
+/* Its text stands behind it, with a NUL. */
+struct vpc_object_action {
+    uint32_t kind, stream, client, value; /* as in vpc_action */
+    uint64_t limit_ms;
+    uint32_t text_size; /* without the NUL */
+};
+
 struct vpc_object_answer {
     uint32_t size;
-    uint16_t call;      /* that is answered */
-    uint8_t has_action; /* action and text are the next action */
-    uint8_t looked;     /* there is no action, and the bus, hints and deadline stand here */
-    uint64_t value;     /* what the call gave; BUS_INPUT: how many pieces were taken */
+    uint16_t call;  /* that is answered */
+    uint8_t looked; /* there is no other action, and bus, hints and deadline stand here */
+    uint8_t
+        shows_bus; /* it has for the bus the first `kept` octets of what was shown and not sent, then the octets */
+    uint64_t value; /* what the call gave; BUS_INPUT: how many pieces were taken */
     uint64_t deadline;
-    uint64_t bus_output; /* octets that it has for the bus, of which the first may stand here */
-    uint32_t text_size, octets_size, hint_count;
-    uint32_t kind, stream, client, number; /* of the action, as in vpc_action */
-    uint64_t limit_ms;
+    uint32_t actions_size, octets_size, hint_count, kept;
 };
 
 #endif
