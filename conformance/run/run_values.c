@@ -153,13 +153,25 @@ char *vpc_pipe_name(const char *value)
 
 /* ---- bytes --------------------------------------------------------------------------------------------------------- */
 
-static uint8_t pattern_octet(uint64_t pattern, uint64_t at)
+/* Four octets of the pattern. */
+static uint32_t pattern_word(uint64_t pattern, uint64_t word)
 {
-    uint64_t x = (at / 4 + 1) * 0x9e3779b97f4a7c15 + pattern * 0xbf58476d1ce4e5b9;
+    uint64_t x = (word + 1) * 0x9e3779b97f4a7c15 + pattern * 0xbf58476d1ce4e5b9;
 
     x ^= x >> 29;
     x *= 0x94d049bb133111eb;
-    return (uint8_t)(x >> (32 + at % 4 * 8));
+    return (uint32_t)(x >> 32);
+}
+
+static void fill_pattern(uint8_t *octets, size_t n, uint64_t pattern, uint64_t start)
+{
+    uint32_t word = pattern_word(pattern, start / 4);
+
+    for (uint64_t i = 0, at = start; i < n; i++, at++) {
+        if (at % 4 == 0)
+            word = pattern_word(pattern, at / 4);
+        octets[i] = (uint8_t)(word >> at % 4 * 8);
+    }
 }
 
 static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
@@ -175,8 +187,7 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
         (from && !vpc_number_of(run, from, &start)))
         return false;
     vpc_buffer_fill(bytes, 0, n);
-    for (uint64_t i = 0; i < n; i++)
-        bytes->data[i] = pattern_octet(seed, start + i);
+    fill_pattern(bytes->data, n, seed, start);
     return true;
 }
 
