@@ -125,6 +125,7 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
             return VPC_EXIT_HARNESS;
         }
     suite->progress = isatty(STDERR_FILENO);
+    vpc_suite_fold(suite);
     vpc_suite_run(suite);
     if (suite->interrupted) {
         fprintf(stderr, "vpc-conform: interrupted by %s\n", strsignal(suite->interrupted));

@@ -560,6 +560,7 @@ struct vpc_script *vpc_script_parse(const char *path, const char *text,
     loader.script = vpc_alloc(sizeof(*loader.script));
     loader.script->path = vpc_copy(path);
     loader.script->name = name_of(path);
+    loader.script->text = vpc_copy(text);
     loader.script->backends = VPC_ANY_BACKEND;
     vpc_variables_begin(loader.script);
     if (parse_all(&loader, text))
@@ -591,10 +592,28 @@ static void names_free(char **names, size_t count)
     free(names);
 }
 
-void vpc_script_free(struct vpc_script *script)
+void vpc_script_fold(struct vpc_script *script)
 {
     for (size_t i = 0; i < script->step_count; i++)
         step_free(&script->steps[i]);
+    free(script->steps);
+    script->steps = NULL;
+    script->step_count = 0;
+}
+
+struct vpc_script *vpc_script_unfold(const struct vpc_script *script, const struct vpc_table *table,
+                                     const struct vpc_spec *spec)
+{
+    char *error = NULL;
+    struct vpc_script *whole = vpc_script_parse(script->path, script->text, table, spec, &error);
+
+    free(error); /* what was read once can be read again */
+    return whole;
+}
+
+void vpc_script_free(struct vpc_script *script)
+{
+    vpc_script_fold(script);
     for (size_t i = 0; i < script->option_count; i++) {
         free(script->options[i].key);
         free(script->options[i].value);

@@ -3,6 +3,8 @@
  * Scenarios: *.vpcs files, read whole and checked before anything runs.  LANGUAGE.md is their manual.
  *
  * Ownership: vpc_script_load() gives a script that the caller frees with vpc_script_free(); all texts are parts of it.
+ * A repeat has its steps as often as it says, so a suite's steps are large; each run is a copy of the process that holds
+ * them.  Between runs a script can be folded: it has the text of its file then, and no steps.
  * Errors are one line "FILE:LINE:COLUMN: expected ...", which the caller frees.
  */
 #ifndef VPC_CONFORM_SCRIPT_H
@@ -134,6 +136,7 @@ struct vpc_script_variable {
 struct vpc_script {
     char *path;
     char *name; /* the file's name without folder and ending */
+    char *text; /* of the file */
     char *title;
     char **covers;
     size_t cover_count;
@@ -166,6 +169,11 @@ struct vpc_script *vpc_script_parse(const char *path, const char *text,
                                     const struct vpc_table *table, const struct vpc_spec *spec,
                                     char **error);
 void vpc_script_free(struct vpc_script *script);
+/* Frees the steps. */
+void vpc_script_fold(struct vpc_script *script);
+/* A script of its own with the same text and all steps, the caller's. */
+struct vpc_script *vpc_script_unfold(const struct vpc_script *script, const struct vpc_table *table,
+                                     const struct vpc_spec *spec);
 
 /* What can be done to a virtual machine, NULL behind the last. */
 extern const char *const vpc_vm_words[];

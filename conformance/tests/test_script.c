@@ -53,6 +53,27 @@ Test(script, a_good_one)
     vpc_script_free(script);
 }
 
+Test(script, a_folded_one_unfolds_to_the_same)
+{
+    char *error = NULL;
+    struct vpc_script *script = vpc_script_parse(
+        "dir/it.vpcs", HEAD "repeat 3 counter=i\nbus > fin channel={i}\nend\nbus up\n", table, spec,
+        &error);
+    struct vpc_script *whole;
+
+    cr_assert_not_null(script, "%s", error);
+    vpc_script_fold(script);
+    vpc_script_fold(script);
+    cr_assert(script->step_count == 0 && script->steps == NULL);
+    whole = vpc_script_unfold(script, table, spec);
+    vpc_script_free(script);
+    cr_assert_eq(whole->step_count, 4);
+    cr_expect_str_eq(whole->path, "dir/it.vpcs");
+    cr_expect_str_eq(vpc_step_arg(&whole->steps[2], "channel")->value, "3");
+    cr_expect_eq(whole->steps[3].line, 7);
+    vpc_script_free(whole);
+}
+
 static const struct {
     const char *text;
     const char *place;

@@ -110,8 +110,9 @@ static void run_in_child(void *user, int fd)
     const struct vpc_attempt *attempt = user;
     const struct vpc_suite *suite = attempt->suite;
     const struct vpc_suite_run *run = attempt->run;
+    struct vpc_script *script = vpc_script_unfold(run->script, suite->table, suite->spec);
     struct vpc_run_config config = {
-        .script = run->script,
+        .script = script,
         .table = suite->table,
         .spec = suite->spec,
         .implementation = run->implementation,
@@ -131,7 +132,7 @@ static void run_in_child(void *user, int fd)
     struct vpc_result result;
     FILE *file = fopen(trace, "we");
 
-    if (!keep_to_us(attempt->running))
+    if (script == NULL || !keep_to_us(attempt->running))
         _exit(VPC_EXIT_HARNESS);
     if (enter(attempt, &result))
         vpc_run(&config, &result, file);
@@ -139,6 +140,7 @@ static void run_in_child(void *user, int fd)
         fclose(file);
     send_result(fd, &result);
     vpc_result_clear(&result);
+    vpc_script_free(script);
     free(trace);
 }
 
@@ -160,10 +162,14 @@ struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *
 }
 
 /* The step that went on, of which the script knows the rest. */
-static void blame_line(struct vpc_result *result, const struct vpc_script *script, int line)
+static void blame_line(struct vpc_attempt *attempt, int line)
 {
+    const struct vpc_suite *suite = attempt->suite;
+    struct vpc_result *result = &attempt->run->result;
+    struct vpc_script *script = vpc_script_unfold(attempt->run->script, suite->table, suite->spec);
+
     result->line = line;
-    for (size_t i = 0; i < script->step_count; i++) {
+    for (size_t i = 0; script && i < script->step_count; i++) {
         const struct vpc_step *step = &script->steps[i];
 
         if (step->line != line || result->step)
@@ -171,6 +177,8 @@ static void blame_line(struct vpc_result *result, const struct vpc_script *scrip
         result->step = vpc_copy(step->text);
         result->requirement = vpc_requirements_of(script, step);
     }
+    if (script)
+        vpc_script_free(script);
 }
 
 static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *end)
@@ -180,7 +188,7 @@ static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *
     const char *who = in_subject ? "the subject" : "the harness";
 
     *result = (struct vpc_result){.verdict = in_subject ? VPC_FAIL : VPC_HARNESS_ERROR};
-    blame_line(result, attempt->run->script, attempt->running->line);
+    blame_line(attempt, attempt->running->line);
     result->expected = vpc_copy("a run that ends by itself");
     if (!end->in_time)
         result->got =

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <fts.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,6 +314,13 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
         if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i]))
             finish(suite, jobs, &meter);
     suite->ms = vpc_meter_end(&meter);
+}
+
+void vpc_suite_fold(struct vpc_suite *suite)
+{
+    for (size_t i = 0; i < suite->script_count; i++)
+        vpc_script_fold(suite->scripts[i]);
+    malloc_trim(0);
 }
 
 void vpc_suite_run(struct vpc_suite *suite)

@@ -85,6 +85,8 @@ bool vpc_suite_add_matching(struct vpc_suite *suite, const char *folder, const c
                             char **error);
 /* Keeps the scenarios that cover a requirement that fits the shell pattern. */
 void vpc_suite_keep_covering(struct vpc_suite *suite, const char *pattern);
+/* For many runs: each is a copy of this process, and none needs the steps of all the other scenarios. */
+void vpc_suite_fold(struct vpc_suite *suite);
 /* Runs every scenario on every backend and split, with each implementation of its role; called again, all of them again. */
 void vpc_suite_run(struct vpc_suite *suite);
 /* One run more, of a script that is not the suite's: its result, and no folder. */
