@@ -243,7 +243,7 @@ static void write_entry(vpc_endpoint *ep, const vpc_frame *frame)
     json_t *fields = json_pack("{s:o, s:s*}", "guest_time", vpc_json_count(frame->time), "pipe",
                                relay != NULL ? relay->pipe : NULL);
 
-    if (kind == NULL || !kind->by_guest || kind->id == VPC_LOG_GUEST_EVENT)
+    if (kind == NULL || !kind->by_guest)
         kind = vpc_log_kind_of(VPC_LOG_GUEST_EVENT);
     for (size_t i = 0; i < PLACE_COUNT; i++)
         if (has_field(kind, places[i].name))
