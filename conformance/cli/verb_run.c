@@ -108,6 +108,7 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
     struct vpc_suite *suite = &settings->suite;
     char *error = NULL;
 
+    suite->folds = true;
     if (!add_scenarios(settings, words, &error))
         return vpc_complain(error);
     if (suite->implementation_count == 0)
@@ -125,7 +126,6 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
             return VPC_EXIT_HARNESS;
         }
     suite->progress = isatty(STDERR_FILENO);
-    vpc_suite_fold(suite);
     vpc_suite_run(suite);
     if (suite->interrupted) {
         fprintf(stderr, "vpc-conform: interrupted by %s\n", strsignal(suite->interrupted));

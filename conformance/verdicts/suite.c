@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <fts.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +40,8 @@ static bool add_file(struct vpc_suite *suite, const char *path, char **error)
     script = vpc_script_load(path, suite->table, suite->spec, error);
     if (script == NULL)
         return false;
+    if (suite->folds)
+        vpc_script_fold(script);
     for (size_t i = 0; i < suite->script_count && *error == NULL; i++)
         if (suite->scripts[i]->role == script->role &&
             strcmp(suite->scripts[i]->name, script->name) == 0)
@@ -314,13 +315,6 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
         if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i]))
             finish(suite, jobs, &meter);
     suite->ms = vpc_meter_end(&meter);
-}
-
-void vpc_suite_fold(struct vpc_suite *suite)
-{
-    for (size_t i = 0; i < suite->script_count; i++)
-        vpc_script_fold(suite->scripts[i]);
-    malloc_trim(0);
 }
 
 void vpc_suite_run(struct vpc_suite *suite)

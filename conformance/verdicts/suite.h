@@ -44,6 +44,8 @@ struct vpc_suite {
     const struct vpc_spec *spec;
     struct vpc_script **scripts;
     size_t script_count;
+    bool
+        folds; /* scripts are kept folded: each run is a copy of this process, and needs the steps of one */
     struct vpc_implementation **implementations;
     size_t implementation_count;
     const struct vpc_backend_ops *backends[3];
@@ -85,8 +87,6 @@ bool vpc_suite_add_matching(struct vpc_suite *suite, const char *folder, const c
                             char **error);
 /* Keeps the scenarios that cover a requirement that fits the shell pattern. */
 void vpc_suite_keep_covering(struct vpc_suite *suite, const char *pattern);
-/* For many runs: each is a copy of this process, and none needs the steps of all the other scenarios. */
-void vpc_suite_fold(struct vpc_suite *suite);
 /* Runs every scenario on every backend and split, with each implementation of its role; called again, all of them again. */
 void vpc_suite_run(struct vpc_suite *suite);
 /* One run more, of a script that is not the suite's: its result, and no folder. */
