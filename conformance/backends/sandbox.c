@@ -262,6 +262,9 @@ int vpc_sandbox_close(const struct vpc_sandbox *sandbox)
         error = vpc_limit(RLIMIT_NPROC, PROCESSES_MAX);
     if (error == 0 && sandbox->parts & VPC_SANDBOX_MOUNTS)
         error = make_mounts();
+    /* What a program of this user keeps for as long as it runs. */
+    if (error == 0 && sandbox->folder && setenv("XDG_RUNTIME_DIR", sandbox->folder, 1) != 0)
+        error = errno;
     if (error == 0 && sandbox->parts & VPC_SANDBOX_FILES)
         error = vpc_shut_in(sandbox->folder, true);
     if (error == 0 && sandbox->parts & VPC_SANDBOX_CALLS)
