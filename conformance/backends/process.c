@@ -52,7 +52,7 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
         signal(SIGPIPE, SIG_DFL) != SIG_ERR && keep_mounts_apart() &&
         (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
         (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
-        (errno = vpc_sandbox_close(&process->sandbox)) == 0 &&
+        (errno = conform_sandbox_close(&process->sandbox)) == 0 &&
         (process->folder == NULL || chdir(process->folder) == 0))
         execvp(words[0], words);
     failed = errno;

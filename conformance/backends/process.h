@@ -18,7 +18,7 @@ struct vpc_process {
     /* Set before the start: */
     int descriptors;    /* as many as it may have open; 0: as the system says */
     const char *folder; /* in which it is started; NULL: in this one */
-    struct vpc_sandbox sandbox;
+    struct conform_sandbox sandbox;
 };
 
 /* Starts the command, a list of words; its output is appended to the file.  False: *error, the caller's. */

@@ -119,7 +119,7 @@ static int start_first(void)
     return pid < 0 ? errno : 0;
 }
 
-int vpc_sandbox_enter(unsigned parts, const struct vpc_folder *folder)
+int conform_sandbox_enter(unsigned parts, const struct vpc_folder *folder)
 {
     pid_t parent = getppid();
     int error;
@@ -254,7 +254,7 @@ static int filter_calls(void)
 
 /* ---- a program -------------------------------------------------------------------------------------------------------- */
 
-int vpc_sandbox_close(const struct vpc_sandbox *sandbox)
+int conform_sandbox_close(const struct conform_sandbox *sandbox)
 {
     int error = 0;
 
@@ -303,17 +303,17 @@ static unsigned close_by_parts(unsigned entered)
     unsigned granted = entered;
 
     for (unsigned part = VPC_SANDBOX_MOUNTS; part < VPC_SANDBOX_ALL; part <<= 1)
-        if (vpc_sandbox_close(&(struct vpc_sandbox){.parts = part}) == 0)
+        if (conform_sandbox_close(&(struct conform_sandbox){.parts = part}) == 0)
             granted |= part;
     return entered ? granted : granted & ~(unsigned)VPC_SANDBOX_MOUNTS;
 }
 
 static unsigned enter_and_close(unsigned parts)
 {
-    return vpc_sandbox_enter(parts, NULL) == 0 ? value_of_child(close_by_parts, parts) : 0;
+    return conform_sandbox_enter(parts, NULL) == 0 ? value_of_child(close_by_parts, parts) : 0;
 }
 
-unsigned vpc_sandbox_granted(void)
+unsigned conform_sandbox_granted(void)
 {
     unsigned granted = value_of_child(enter_and_close, VPC_SANDBOX_NAMESPACES);
 
@@ -321,7 +321,7 @@ unsigned vpc_sandbox_granted(void)
     return granted ? granted : value_of_child(close_by_parts, 0);
 }
 
-char *vpc_sandbox_words(unsigned parts)
+char *conform_sandbox_words(unsigned parts)
 {
     char *words = vpc_copy("");
 

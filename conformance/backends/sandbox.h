@@ -15,7 +15,7 @@
 
 #include "backends/folder.h"
 
-enum vpc_sandbox_part {
+enum conform_sandbox_part {
     VPC_SANDBOX_NAMESPACES =
         1 << 0, /* of users, processes, IPC and networks; root's subjects are nobody */
     VPC_SANDBOX_MOUNTS = 1 << 1, /* a /proc of its own, an empty /run */
@@ -25,20 +25,20 @@ enum vpc_sandbox_part {
 };
 
 /* Those that the kernel and its settings grant this process; it tries each in a child. */
-unsigned vpc_sandbox_granted(void);
+unsigned conform_sandbox_granted(void);
 /* Their names for people, freed by the caller. */
-char *vpc_sandbox_words(unsigned parts);
+char *conform_sandbox_words(unsigned parts);
 
 /* This process, which has one thread, and all that it starts from now on; root becomes nobody and gives away the folder. */
-int vpc_sandbox_enter(unsigned parts, const struct vpc_folder *folder);
+int conform_sandbox_enter(unsigned parts, const struct vpc_folder *folder);
 
 /* What a program that is started is shut into. */
-struct vpc_sandbox {
+struct conform_sandbox {
     unsigned parts;     /* 0: it is not */
     const char *folder; /* the only one where it may write; NULL: nowhere */
 };
 
 /* In the process that is about to become that program, of one that has entered the same parts. */
-int vpc_sandbox_close(const struct vpc_sandbox *sandbox);
+int conform_sandbox_close(const struct conform_sandbox *sandbox);
 
 #endif

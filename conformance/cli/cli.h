@@ -24,7 +24,7 @@ struct conform_settings {
     size_t min;
     int role; /* of --role: enum vpc_role_bit, or 0 */
     bool gate, help;
-    enum conform_sandbox { CONFORM_NO_SANDBOX, CONFORM_TRY_SANDBOX, CONFORM_SANDBOX } sandbox;
+    enum conform_sandbox_wish { CONFORM_NO_SANDBOX, CONFORM_TRY_SANDBOX, CONFORM_SANDBOX } sandbox;
 };
 
 extern const struct vpc_backend_ops *const vpc_backends[3];
@@ -40,7 +40,7 @@ void vpc_usage(FILE *out);
  * missing. */
 bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes);
 /* What --sandbox asks for becomes the suite's; false: it was said what the kernel does not grant. */
-bool vpc_sandbox_suffices(struct conform_settings *settings);
+bool conform_sandbox_suffices(struct conform_settings *settings);
 /* Says the error on standard error and frees it; VPC_EXIT_USAGE. */
 int vpc_complain(char *error);
 

@@ -72,12 +72,12 @@ bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes)
     return missing == NULL;
 }
 
-bool vpc_sandbox_suffices(struct conform_settings *settings)
+bool conform_sandbox_suffices(struct conform_settings *settings)
 {
-    unsigned granted = settings->sandbox == CONFORM_NO_SANDBOX ? 0 : vpc_sandbox_granted();
+    unsigned granted = settings->sandbox == CONFORM_NO_SANDBOX ? 0 : conform_sandbox_granted();
     unsigned missing = settings->sandbox == CONFORM_NO_SANDBOX ? 0 : VPC_SANDBOX_ALL & ~granted;
     bool enough = missing == 0 || settings->sandbox == CONFORM_TRY_SANDBOX;
-    char *words = vpc_sandbox_words(missing);
+    char *words = conform_sandbox_words(missing);
 
     settings->suite.sandbox = granted;
     if (missing)

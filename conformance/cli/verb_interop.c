@@ -74,7 +74,7 @@ int vpc_verb_interop(struct conform_settings *settings, char **words)
 
     if (wrong)
         return vpc_complain(vpc_copy(wrong));
-    if (!vpc_machine_suffices(suite, true) || !vpc_sandbox_suffices(settings))
+    if (!vpc_machine_suffices(suite, true) || !conform_sandbox_suffices(settings))
         return VPC_EXIT_HARNESS;
     for (size_t i = 0; i < suite->implementation_count; i++)
         if (!vpc_adapter_probe(suite->implementations[i], suite->build, suite->sandbox, &error)) {

@@ -118,7 +118,7 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
     if (settings->sandbox != CONFORM_NO_SANDBOX && in_machines(suite))
         return vpc_complain(
             vpc_copy("--sandbox is for inproc and socket: a virtual machine is one"));
-    if (!vpc_machine_suffices(suite, false) || !vpc_sandbox_suffices(settings))
+    if (!vpc_machine_suffices(suite, false) || !conform_sandbox_suffices(settings))
         return VPC_EXIT_HARNESS;
     for (size_t i = 0; i < suite->implementation_count; i++)
         if (!vpc_adapter_probe(suite->implementations[i], suite->build, suite->sandbox, &error)) {

@@ -204,7 +204,7 @@ int vpc_verb_shrink(struct conform_settings *settings, char **words)
         return vpc_complain(vpc_copy("shrink needs one FOLDER of a failure"));
     if (settings->suite.limit_ms == 0)
         settings->suite.limit_ms = 120000;
-    if (!vpc_sandbox_suffices(settings))
+    if (!conform_sandbox_suffices(settings))
         return VPC_EXIT_HARNESS;
     code = shrink(&work);
     vpc_result_clear(&work.result);

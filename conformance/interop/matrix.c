@@ -37,7 +37,7 @@ static json_t *troubled(const struct cell *cell, const char *why)
 static void hold_in_child(void *user, int fd)
 {
     const struct cell *cell = user;
-    int error = vpc_sandbox_enter(cell->config.sandbox, &cell->folder);
+    int error = conform_sandbox_enter(cell->config.sandbox, &cell->folder);
     json_t *result = error ? troubled(cell, strerror(error)) : vpc_pairing_hold_all(&cell->config);
 
     json_dumpfd(result, fd, JSON_COMPACT);

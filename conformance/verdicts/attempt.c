@@ -95,7 +95,7 @@ static bool keep_to_us(volatile struct vpc_running *running)
 /* Into the sandbox, or the result says why not. */
 static bool enter(const struct vpc_attempt *attempt, struct vpc_result *result)
 {
-    int error = vpc_sandbox_enter(attempt->suite->sandbox, &attempt->folder);
+    int error = conform_sandbox_enter(attempt->suite->sandbox, &attempt->folder);
 
     if (error == 0)
         return true;
