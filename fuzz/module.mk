@@ -31,8 +31,8 @@ FUZZ_NAMES := $(IMPL_GEN)/pipe_name.c impl/lib/file_name.c
 FUZZ_SRC_frame     := $(FUZZ_PROTO)
 FUZZ_SRC_session   := $(FUZZ_PROTO)
 FUZZ_SRC_pair      := $(FUZZ_PROTO)
-FUZZ_SRC_script    := $(addprefix conformance/,script/script.c script/script_blocks.c script/script_forms.c script/script_values.c document/table.c document/spec.c \
-                      document/entry.c files.c memory.c document/embedded.S) $(CONFORM_GEN)/script/script.rl.c
+FUZZ_SCRIPT        := $(wildcard conformance/script/*.c conformance/document/*.c) conformance/files.c conformance/memory.c
+FUZZ_SRC_script    := $(FUZZ_SCRIPT) conformance/document/embedded.S $(CONFORM_GEN)/script/script.rl.c
 # fuzz/harness.c stands for backends/object.c.
 FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c record/*.c codec/*.c document/*.c script/*.c alter/*.c \
                       backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c backends/confine.c backends/sandbox.c files.c memory.c verdict.c clean.c))
@@ -54,8 +54,7 @@ FUZZ_LIBS_control = $(FUZZ_JANSSON)
 FUZZ_REPLAY_frame     := $(LIBVPCBUS)
 FUZZ_REPLAY_session   := $(LIBVPCBUS)
 FUZZ_REPLAY_pair      := $(LIBVPCBUS)
-FUZZ_REPLAY_script    := $(addprefix $(CONFORM_OBJ)/,script/script.o script/script_blocks.o script/script_forms.o script/script_values.o script/script.rl.o document/table.o \
-                         document/spec.o document/entry.o document/embedded.o files.o memory.o)
+FUZZ_REPLAY_script    := $(FUZZ_SCRIPT:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o $(CONFORM_OBJ)/script/script.rl.o
 FUZZ_REPLAY_harness   := $(FUZZ_HARNESS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o $(FUZZ_HARNESS_RL:%=$(CONFORM_OBJ)/%.rl.o)
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
