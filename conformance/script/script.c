@@ -629,6 +629,7 @@ void vpc_script_free(struct vpc_script *script)
     free(script->title);
     free(script->name);
     free(script->path);
+    free(script->text);
     free(script);
 }
 

@@ -295,7 +295,7 @@ Test(vpcctl, a_channel_that_runs_down)
     int first = accepted();
     FILE *client = begin_line("$VPCCTL connect vm y %u </dev/null", port);
     int second = accepted();
-    cr_assert_eq(read(second, &octet, 1), 0);
+    cr_assert_eq(read(second, &octet, 1), 0, "%s", strerror(errno));
     expect_result(VPCCTL("start vm z %u", port), VPC_ERROR_PIPE_BUSY);
     close(second);
     cr_assert_eq(end_line(client), 0);
