@@ -18,6 +18,7 @@
 
 #include "alter/alter.h"
 #include "backends/folder.h"
+#include "files.h"
 #include "verdicts/jobs.h"
 
 #define TRIAL_LIMIT_MS 120000
@@ -407,23 +408,9 @@ static void write_never(struct campaign *campaign)
     }
 }
 
-static char *text_of(const char *path)
-{
-    struct vpc_buffer text = {0};
-    FILE *file = fopen(path, "re");
-    int c;
-
-    while (file && (c = fgetc(file)) != EOF)
-        vpc_buffer_fill(&text, (uint8_t)c, 1);
-    if (file)
-        fclose(file);
-    vpc_buffer_fill(&text, 0, 1);
-    return (char *)text.data;
-}
-
 size_t vpc_field_coverage(struct vpc_suite *suite, const char *reasons, FILE *out, char **error)
 {
-    struct campaign campaign = {.suite = suite, .out = out, .reasons = text_of(reasons)};
+    struct campaign campaign = {.suite = suite, .out = out, .reasons = vpc_file_read(reasons)};
 
     campaign.fields = vpc_fields_load(suite->table, suite->spec);
     campaign.occurs = vpc_alloc(campaign.fields->count + 1);
