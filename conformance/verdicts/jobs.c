@@ -43,7 +43,7 @@ static uint64_t real_ms(void)
 /* Those that nobody has told us to ignore, as nohup does. */
 static sigset_t signals_that_end(void)
 {
-    static const int all[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int all[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM};
     struct sigaction now;
     sigset_t ends;
 

@@ -3,8 +3,8 @@
  * Work in child processes: several at once, each with a time limit, none left behind.
  *
  * A job leads a process group, which is killed when the job is over, with whatever left the group; it dies with this
- * process, which may have no other children meanwhile.  SIGINT and SIGTERM are taken
- * from vpc_jobs_begin() on: they end all jobs, and the caller cleans up as after any end.
+ * process, which may have no other children meanwhile.  The signals by which a user ends a program (SIGINT, SIGQUIT,
+ * SIGTERM and their like) are taken from vpc_jobs_begin() on: they end all jobs, and the caller cleans up as after any end.
  *
  * Ownership: a result's text is the caller's to free with vpc_buffer_free(); user is the caller's all along.
  */
