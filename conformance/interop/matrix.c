@@ -97,16 +97,25 @@ static void keep(struct cell *cell, const char *name)
     free(to);
 }
 
+static char *how_it_ended(const struct vpc_job_result *end)
+{
+    if (end->too_long)
+        return vpc_format("the pairing said more than %u octets", VPC_JOB_TEXT_MAX);
+    return end->in_time ? vpc_process_status(end->status)
+                        : vpc_copy("the pairing took far too long");
+}
+
 static void finish(const struct vpc_job_result *end)
 {
     struct cell *cell = end->user;
 
-    cell->result =
-        json_loadb((const char *)vpc_buffer_head(&end->text), vpc_buffer_size(&end->text), 0, NULL);
+    if (vpc_job_has_spoken(end))
+        cell->result = json_loadb((const char *)vpc_buffer_head(&end->text),
+                                  vpc_buffer_size(&end->text), 0, NULL);
     if (cell->result == NULL) {
-        char *how = end->in_time ? vpc_process_status(end->status) : NULL;
+        char *how = how_it_ended(end);
 
-        cell->result = troubled(cell, how ? how : "the pairing took far too long");
+        cell->result = troubled(cell, how);
         free(how);
     }
     keep(cell, "trace.txt");

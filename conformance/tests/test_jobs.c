@@ -50,3 +50,58 @@ Test(jobs, only_who_ends_well_has_spoken)
     cr_expect_not(has_spoken(speak_and_fall, "all is well"));
     cr_expect_not(has_spoken(speak_and_fail, "all is well"));
 }
+
+/* Until it is killed. */
+static void speak_without_end(void *user, int fd)
+{
+    static const char part[65536];
+
+    (void)user;
+    while (write(fd, part, sizeof(part)) > 0)
+        ;
+    _exit(0);
+}
+
+Test(jobs, who_says_too_much_is_ended)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 25000);
+    struct vpc_job_result result;
+
+    cr_assert(vpc_jobs_start(jobs, speak_without_end, NULL));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    cr_expect(result.too_long);
+    cr_expect(result.in_time);
+    cr_expect_not(vpc_job_has_spoken(&result));
+    cr_expect_leq(vpc_buffer_size(&result.text), VPC_JOB_TEXT_MAX);
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+}
+
+/* The longest text that a job may say is heard whole. */
+static void speak_at_length(void *user, int fd)
+{
+    static const char part[65536];
+
+    (void)user;
+    for (size_t left = VPC_JOB_TEXT_MAX; left > 0; left -= sizeof(part))
+        for (size_t done = 0; done < sizeof(part);) {
+            ssize_t n = write(fd, part + done, sizeof(part) - done);
+
+            if (n <= 0)
+                _exit(1);
+            done += (size_t)n;
+        }
+}
+
+Test(jobs, a_long_text_is_heard)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 25000);
+    struct vpc_job_result result;
+
+    cr_assert(vpc_jobs_start(jobs, speak_at_length, NULL));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    cr_expect(vpc_job_has_spoken(&result));
+    cr_expect_eq(vpc_buffer_size(&result.text), VPC_JOB_TEXT_MAX);
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+}

@@ -13,13 +13,27 @@
 
 /* ---- results between child and parent ----------------------------------------------------------------------------- */
 
+#define TEXT_SHOWN (1u << 18) /* octets of one text of a result; six take as many places in JSON at most */
+_Static_assert(6ull * 6 * (TEXT_SHOWN + 64) < VPC_JOB_TEXT_MAX, "no honest result is too long");
+
+/* Of what a subject made endless the begin is enough. */
+static char *bounded(const char *text)
+{
+    size_t size = strlen(text);
+
+    return size <= TEXT_SHOWN
+               ? vpc_copy(text)
+               : vpc_format("%.*s... (%zu octets)", (int)TEXT_SHOWN, text, size);
+}
+
 /* Texts may hold any octets; JSON takes UTF-8 only. */
 static json_t *text_json(const char *text)
 {
-    char *good = vpc_clean_utf8(text ? text : "");
+    char *some = bounded(text ? text : ""), *good = vpc_clean_utf8(some);
     json_t *json = json_string(good);
 
     free(good);
+    free(some);
     return json;
 }
 
@@ -193,6 +207,9 @@ static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *
     if (!end->in_time)
         result->got =
             vpc_format("no end within %d s, %s at work", attempt->suite->limit_ms / 1000, who);
+    else if (end->too_long)
+        result->got = vpc_format("more than the %u octets that a result may have, %s at work",
+                                 VPC_JOB_TEXT_MAX, who);
     else if (WIFSIGNALED(end->status))
         result->got = vpc_format("%s ended by signal %d (%s)", who, WTERMSIG(end->status),
                                  strsignal(WTERMSIG(end->status)));

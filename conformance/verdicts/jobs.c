@@ -18,7 +18,7 @@ struct job {
     pid_t pid; /* 0: a free place */
     int fd;
     uint64_t end;
-    bool late;
+    bool late, too_long;
     void *user;
     struct vpc_buffer text;
 };
@@ -121,15 +121,16 @@ bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user)
     return true;
 }
 
-/* True when it has said all that it will. */
+/* True when it has said all that it will, or may. */
 static bool take_text(struct job *job)
 {
     char part[4096];
     ssize_t n = read(job->fd, part, sizeof(part));
 
-    if (n > 0)
+    job->too_long = n > 0 && vpc_buffer_size(&job->text) + (size_t)n > VPC_JOB_TEXT_MAX;
+    if (n > 0 && !job->too_long)
         vpc_buffer_add(&job->text, part, (size_t)n);
-    return n == 0 || (n < 0 && errno != EINTR);
+    return job->too_long || n == 0 || (n < 0 && errno != EINTR);
 }
 
 static bool is_job(const struct vpc_jobs *jobs, pid_t pid)
@@ -167,9 +168,12 @@ static void sweep(const struct vpc_jobs *jobs)
 
 static void finish(struct job *job, struct vpc_job_result *result)
 {
-    if (job->late)
+    if (job->late || job->too_long)
         kill(job->pid, SIGKILL);
-    *result = (struct vpc_job_result){.user = job->user, .text = job->text, .in_time = !job->late};
+    *result = (struct vpc_job_result){.user = job->user,
+                                      .text = job->text,
+                                      .in_time = !job->late,
+                                      .too_long = job->too_long};
     while (waitpid(job->pid, &result->status, 0) < 0 && errno == EINTR)
         ;
     kill(-job->pid, SIGKILL);
@@ -244,7 +248,7 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
 
 bool vpc_job_has_spoken(const struct vpc_job_result *result)
 {
-    return WIFEXITED(result->status) && WEXITSTATUS(result->status) == 0;
+    return !result->too_long && WIFEXITED(result->status) && WEXITSTATUS(result->status) == 0;
 }
 
 int vpc_jobs_interrupted(const struct vpc_jobs *jobs)

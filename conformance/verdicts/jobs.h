@@ -18,11 +18,14 @@ struct vpc_jobs;
 /* Runs in the child: what it writes to fd is its result. */
 typedef void vpc_job_fn(void *user, int fd);
 
+#define VPC_JOB_TEXT_MAX (16u << 20) /* octets that a job may say */
+
 struct vpc_job_result {
     void *user;
     struct vpc_buffer text;
-    int status;   /* as waitpid gives it */
-    bool in_time; /* false: it was killed at its limit */
+    int status;    /* as waitpid gives it */
+    bool in_time;  /* false: it was killed at its limit */
+    bool too_long; /* it was killed when it had said all that it may */
 };
 
 /* At most so many at once; each may take limit_ms of real time. */
