@@ -11,9 +11,70 @@
 
 #include "memory.h"
 
+const char *vpc_file_words(int error)
+{
+    switch (error) {
+    case EINVAL:
+        return "it is no regular file";
+    case EFBIG:
+        return "it is larger than 16 MiB";
+    case ENXIO:
+        return "nobody reads this FIFO";
+    default:
+        return strerror(error);
+    }
+}
+_Static_assert(VPC_FILE_MAX == 16u << 20, "vpc_file_words() says so");
+
+/* 0, or an errno. */
+static int unfit_to_read(int fd)
+{
+    struct stat stat;
+
+    if (fstat(fd, &stat) != 0)
+        return errno;
+    if (S_ISDIR(stat.st_mode))
+        return EISDIR;
+    if (!S_ISREG(stat.st_mode))
+        return EINVAL;
+    return stat.st_size > (off_t)VPC_FILE_MAX ? EFBIG : 0;
+}
+
+/* The stream of a descriptor, which is closed where there is none. */
+static FILE *stream_of(int fd, const char *mode, int error)
+{
+    FILE *file = error ? NULL : fdopen(fd, mode);
+
+    if (file)
+        return file;
+    error = error ? error : errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return NULL;
+}
+
+FILE *vpc_file_open(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        return stream_of(fd, "r", unfit_to_read(fd));
+    return stream_of(fd, "r", errno == ENXIO ? EINVAL : errno); /* a socket */
+}
+
+/* Not to wait for a reader, and then to wait for it as any program does. */
+FILE *vpc_file_create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    int error = fd < 0 || fcntl(fd, F_SETFL, 0) != 0 ? errno : 0;
+
+    return stream_of(fd, "w", error);
+}
+
 char *vpc_file_read(const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = vpc_file_open(path);
     char *text = NULL;
     size_t room = 0;
     int error;
@@ -57,7 +118,7 @@ bool vpc_file_close(FILE *out)
 bool vpc_file_write(const char *path, vpc_write_fn *write, const void *user)
 {
     bool standard = strcmp(path, "-") == 0;
-    FILE *out = standard ? stdout : fopen(path, "we");
+    FILE *out = standard ? stdout : vpc_file_create(path);
 
     if (out == NULL)
         return false;

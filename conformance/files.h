@@ -2,7 +2,12 @@
 /*
  * Whole files, read and written in one go.
  *
- * Errors: errno says why.  A file that could not be written whole is an error; what there is of it stays.
+ * What a user names as a file to be read is a regular one of at most VPC_FILE_MAX octets, or an error: nobody waits for
+ * whoever may write into a FIFO, and a device that never ends is not read.  What is written to may be a device or a FIFO, if
+ * somebody reads that.
+ *
+ * Errors: errno says why, and vpc_file_words() says it for people.  A file that could not be written whole is an error; what
+ * there is of it stays.
  */
 #ifndef VPC_CONFORM_FILES_H
 #define VPC_CONFORM_FILES_H
@@ -11,6 +16,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define VPC_FILE_MAX (16u << 20)
+
+/* As strerror(), in the words of files: EINVAL is no regular file. */
+const char *vpc_file_words(int error);
+/* For reading; NULL. */
+FILE *vpc_file_open(const char *path);
+/* For writing, empty; NULL. */
+FILE *vpc_file_create(const char *path);
 /* The text of a file up to its first NUL, the caller's; NULL. */
 char *vpc_file_read(const char *path);
 

@@ -11,6 +11,7 @@
 #include "document/embedded.h"
 #include "document/spec.h"
 #include "document/table.h"
+#include "files.h"
 #include "memory.h"
 
 const char *const vpc_features[] = {"control",      "events", "wait-ready", "faults",
@@ -284,7 +285,7 @@ static void take_line(struct loader *loader, const char *line)
 static bool read_lines(struct loader *loader, const char *path)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* some editors begin a file with it */
-    FILE *file = fopen(path, "re");
+    FILE *file = vpc_file_open(path);
     char *line = NULL;
     size_t room = 0;
     bool good = file != NULL;
@@ -339,7 +340,7 @@ static char *what_is_wrong(struct loader *loader, const char *path)
 
     loader->result->folder = folder_of(path);
     if (loader->result->folder == NULL || !read_lines(loader, path))
-        return vpc_format("%s: can not be read: %s", path, strerror(errno));
+        return vpc_format("%s: can not be read: %s", path, vpc_file_words(errno));
     if (loader->why)
         return vpc_format("%s:%d: %s", path, loader->at, loader->why);
     missing = what_is_missing(loader->result);

@@ -12,6 +12,7 @@
 
 #include "backends/words.h"
 #include "document/table.h"
+#include "files.h"
 #include "memory.h"
 #include "vm/vm_hash.h"
 
@@ -75,7 +76,7 @@ static bool hash_overlay(const struct image *image, const char *overlay, uint64_
     *hash = vpc_hash_text(*hash, overlay);
     if (wrong)
         *error = vpc_format("%s: files in [guest] needs %s: %s; is it built?",
-                            image->implementation->path, source, strerror(wrong));
+                            image->implementation->path, source, vpc_file_words(wrong));
     free(source);
     return wrong == 0;
 }

@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/object_wire.h"
+#include "files.h"
 
 /* What was there when the caller last had nothing to do. */
 struct rest {
@@ -392,12 +394,24 @@ static void serve_one(struct server *server)
 
 /* ---- beginning ---------------------------------------------------------------------------------------------------- */
 
+/* dlopen() would wait for whoever may write into a FIFO; what can not be looked at it tells itself. */
+static bool is_strange(const char *path)
+{
+    struct stat found;
+
+    return stat(path, &found) == 0 && !S_ISREG(found.st_mode);
+}
+
 static char *load(struct server *server, const char *path)
 {
-    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    bool strange = is_strange(path);
+    void *object = strange ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const vpc_endpoint_abi *abi = object ? dlsym(object, VPC_ENDPOINT_ABI_SYMBOL) : NULL;
 
     server->abi = abi;
+    if (strange)
+        return vpc_format("the shared object can not be used: %s: %s", path,
+                          vpc_file_words(EINVAL));
     if (abi == NULL)
         return vpc_format("the shared object can not be used: %s", dlerror());
     if (abi->abi_version != VPC_ENDPOINT_ABI_VERSION)

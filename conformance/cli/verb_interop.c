@@ -44,7 +44,7 @@ static bool write_to(const json_t *matrix, bool as_json, const char *path)
 {
     if (vpc_file_write(path, as_json ? write_json : write_text, matrix))
         return true;
-    vpc_complain(vpc_format("%s: the report can not be written: %s", path, strerror(errno)));
+    vpc_complain(vpc_format("%s: the report can not be written: %s", path, vpc_file_words(errno)));
     return false;
 }
 

@@ -162,7 +162,7 @@ static int write_result(struct work *work, const char *text)
                run->implementation->path, run->backend->name, vpc_split_name(run->split),
                (unsigned long long)work->settings->suite.seed, path);
     else
-        vpc_complain(vpc_format("%s: can not be written: %s", path, strerror(errno)));
+        vpc_complain(vpc_format("%s: can not be written: %s", path, vpc_file_words(errno)));
     free(path);
     return good ? VPC_EXIT_PASS : VPC_EXIT_HARNESS;
 }

@@ -32,7 +32,7 @@ static bool make_dirs(const char *path)
 static void fail(struct vpc_generator *generator, const char *what, const char *path)
 {
     if (generator->error == NULL)
-        generator->error = vpc_format("%s: can not be %s: %s", path, what, strerror(errno));
+        generator->error = vpc_format("%s: can not be %s: %s", path, what, vpc_file_words(errno));
 }
 
 bool vpc_gen_begin(struct vpc_generator *generator, bool host, const char *topic, const char *name,
@@ -45,7 +45,7 @@ bool vpc_gen_begin(struct vpc_generator *generator, bool host, const char *topic
     generator->host = host;
     if (generator->error == NULL && !make_dirs(folder))
         fail(generator, "made", folder);
-    if (generator->error == NULL && (generator->file = fopen(path, "we")) == NULL)
+    if (generator->error == NULL && (generator->file = vpc_file_create(path)) == NULL)
         fail(generator, "written", path);
     free(folder);
     free(path);

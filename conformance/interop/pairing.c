@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "document/entry.h"
+#include "files.h"
 #include "interop/interop.h"
 
 #define IDLE_MS 1 /* one backend is waited for while the other has nothing */
@@ -127,7 +128,7 @@ bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_con
 static void write_trace(const struct vpc_pairing *pairing, const char *out)
 {
     char *path = vpc_format("%s/trace.txt", out);
-    FILE *file = fopen(path, "we");
+    FILE *file = vpc_file_create(path);
 
     if (file) {
         vpc_trace_write(pairing->trace, file, SIZE_MAX);

@@ -199,11 +199,23 @@ bool vpc_failure_keep(struct vpc_suite *suite, struct vpc_suite_run *run, const 
 
 /* ---- and back ----------------------------------------------------------------------------------------------------- */
 
+static json_t *load_json(const char *path, json_error_t *why)
+{
+    FILE *file = vpc_file_open(path);
+    json_t *json = file ? json_loadf(file, 0, why) : NULL;
+
+    if (file == NULL)
+        snprintf(why->text, sizeof(why->text), "%s", vpc_file_words(errno));
+    else
+        fclose(file);
+    return json;
+}
+
 bool vpc_failure_load(const char *folder, struct vpc_failure *failure, char **error)
 {
     char *path = vpc_format("%s/run.json", folder);
     json_error_t why;
-    json_t *json = json_load_file(path, 0, &why);
+    json_t *json = load_json(path, &why);
     const char *script = "", *implementation = "", *backend = "", *split = "", *requirement = "",
                *verdict = "";
     json_int_t seed = 0;

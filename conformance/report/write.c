@@ -26,6 +26,6 @@ bool vpc_report_write(const struct vpc_suite *suite, vpc_report_fn *fn, const ch
     if (vpc_file_write(path, write_report, &writing))
         return true;
     *error = vpc_format("%s: the report can not be written: %s",
-                        strcmp(path, "-") == 0 ? "standard output" : path, strerror(errno));
+                        strcmp(path, "-") == 0 ? "standard output" : path, vpc_file_words(errno));
     return false;
 }

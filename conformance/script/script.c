@@ -577,7 +577,7 @@ struct vpc_script *vpc_script_load(const char *path, const struct vpc_table *tab
     char *text = vpc_file_read(path);
 
     if (text == NULL) {
-        *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
+        *error = vpc_format("%s: can not be read: %s", path, vpc_file_words(errno));
         return NULL;
     }
     script = vpc_script_parse(path, text, table, spec, error);

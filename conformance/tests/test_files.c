@@ -2,6 +2,7 @@
 /* Files read, written and copied whole, whoever put them there. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +20,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    static const char *const names[] = {"from", "to", "link"};
+    static const char *const names[] = {"from", "to", "link", "fifo", "huge"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(names[i]);
@@ -66,6 +67,41 @@ Test(files, a_copy_has_no_more_than_the_limit)
     expect_text("to", "0123");
     cr_expect_not(vpc_file_copy("from", "/dev/full", 4));
     cr_expect_eq(errno, ENOSPC);
+}
+
+/* What a user names by mistake: none of it is waited for, or read until there is no memory. */
+Test(files, what_is_no_file_is_not_read)
+{
+    static const struct {
+        const char *path;
+        int error;
+    } strange[] = {{"fifo", EINVAL}, {"/dev/zero", EINVAL}, {".", EISDIR}, {"huge", EFBIG}};
+
+    cr_assert_eq(mkfifo("fifo", 0600), 0);
+    cr_assert(vpc_file_write_text("huge", ""));
+    cr_assert_eq(truncate("huge", VPC_FILE_MAX + 1), 0);
+    for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+        cr_expect_null(vpc_file_read(strange[i].path), "%s", strange[i].path);
+        cr_expect_eq(errno, strange[i].error, "%s: %s", strange[i].path, strerror(errno));
+    }
+    cr_assert_eq(truncate("huge", VPC_FILE_MAX), 0);
+    expect_text("huge", "");
+}
+
+Test(files, a_fifo_is_written_for_who_reads_it)
+{
+    char part[8] = "";
+    int reader;
+
+    cr_assert_eq(mkfifo("fifo", 0600), 0);
+    cr_expect_not(vpc_file_write_text("fifo", "x"));
+    cr_expect_eq(errno, ENXIO);
+    reader = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    cr_assert_geq(reader, 0);
+    cr_expect(vpc_file_write_text("fifo", "heard"));
+    cr_expect_eq(read(reader, part, sizeof(part)), 5);
+    cr_expect_str_eq(part, "heard");
+    close(reader);
 }
 
 /* A subject may make its log anything: a link to what is not its own, a FIFO that nobody writes. */

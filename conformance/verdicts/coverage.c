@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "document/entry.h"
+#include "files.h"
 
 static bool covers(const struct vpc_script *script, const char *id)
 {
@@ -90,7 +91,7 @@ static bool listed(const char *list, json_int_t id)
     char line[512], reason[8];
     long long listed_id;
     bool found = false;
-    FILE *file = fopen(list, "re");
+    FILE *file = vpc_file_open(list);
 
     while (file && !found && fgets(line, sizeof(line), file))
         found = sscanf(line, "%lld %7s", &listed_id, reason) == 2 && listed_id == id;

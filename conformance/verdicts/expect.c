@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files.h"
 #include "memory.h"
 
 #define BLANK " \t\r\n"
@@ -84,7 +85,7 @@ static bool take_line(struct loader *loader, char *line, char **error)
 bool vpc_expectations_load(struct vpc_expectations *all, const char *path, char **error)
 {
     struct loader loader = {.all = all, .path = path};
-    FILE *file = fopen(path, "re");
+    FILE *file = vpc_file_open(path);
     char *line = NULL;
     size_t room = 0;
     bool good = file != NULL;
@@ -99,7 +100,7 @@ bool vpc_expectations_load(struct vpc_expectations *all, const char *path, char 
             good = take_line(&loader, text, error);
     }
     if (file == NULL || (good && ferror(file))) {
-        *error = vpc_format("%s: can not be read: %s", path, strerror(errno));
+        *error = vpc_format("%s: can not be read: %s", path, vpc_file_words(errno));
         good = false;
     }
     if (file)

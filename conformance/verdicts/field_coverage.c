@@ -412,6 +412,8 @@ size_t vpc_field_coverage(struct vpc_suite *suite, const char *reasons, FILE *ou
 {
     struct campaign campaign = {.suite = suite, .out = out, .reasons = vpc_file_read(reasons)};
 
+    if (campaign.reasons == NULL && errno != ENOENT)
+        *error = vpc_format("%s: can not be read: %s", reasons, vpc_file_words(errno));
     campaign.fields = vpc_fields_load(suite->table, suite->spec);
     campaign.occurs = vpc_alloc(campaign.fields->count + 1);
     for (size_t i = 0; i < suite->implementation_count && !*error && !suite->interrupted; i++) {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backends/machine.h"
+#include "files.h"
 #include "verdicts/attempt.h"
 #include "verdicts/meter.h"
 #include "verdicts/prepare.h"
@@ -96,6 +97,9 @@ static bool add_tree(struct vpc_suite *suite, const char *path, const char *patt
         if (entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR) {
             *error =
                 vpc_format("%s: can not be read: %s", entry->fts_path, strerror(entry->fts_errno));
+            good = false;
+        } else if (entry->fts_info == FTS_DEFAULT && named) {
+            *error = vpc_format("%s: can not be read: %s", path, vpc_file_words(EINVAL));
             good = false;
         } else if (entry->fts_info == FTS_F && (named || is_scenario(entry)) &&
                    (pattern == NULL || fits(entry, strlen(path), pattern))) {

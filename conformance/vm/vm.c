@@ -44,7 +44,8 @@ void vm_progress(struct vpc_vm *vm, const char *waiting_for, int elapsed)
 /* The last line that QEMU or its launcher said, for error messages. */
 static const char *last_words(struct vpc_vm *vm, char *words, size_t size)
 {
-    FILE *log = fopen(vm->log, "re");
+    int fd = open(vm->log, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* beside a subject */
+    FILE *log = fd < 0 ? NULL : fdopen(fd, "r");
     char line[256];
 
     snprintf(words, size, "it said nothing");
@@ -54,6 +55,8 @@ static const char *last_words(struct vpc_vm *vm, char *words, size_t size)
     }
     if (log)
         fclose(log);
+    else if (fd >= 0)
+        close(fd);
     return words;
 }
 

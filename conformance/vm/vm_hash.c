@@ -32,10 +32,12 @@ int vpc_hash_file(uint64_t *hash, const char *path)
 {
     struct stat status;
     void *bytes = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), error = 0;
 
     if (fd < 0 || fstat(fd, &status) != 0) {
         error = errno;
+    } else if (!S_ISREG(status.st_mode)) { /* a FIFO that nobody writes, a device without an end */
+        error = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
     } else if (status.st_size > 0) {
         bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         error = bytes == MAP_FAILED ? errno : 0;

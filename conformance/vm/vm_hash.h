@@ -14,7 +14,7 @@
 uint64_t vpc_hash(uint64_t hash, const void *bytes, size_t size);
 /* The text with its NUL, so that two texts are not the same as one; NULL is not "". */
 uint64_t vpc_hash_text(uint64_t hash, const char *text);
-/* The file's contents: 0, or an errno. */
+/* The contents of a regular file: 0, or an errno, EINVAL or EISDIR for what is none. */
 int vpc_hash_file(uint64_t *hash, const char *path);
 
 #endif
