@@ -75,6 +75,11 @@ struct vpc_item {
     bool first; /* an event that came by the client whose events count without a label */
 };
 
+/* In the order in which they came. */
+struct vpc_items {
+    struct vpc_item *first, *last;
+};
+
 struct vpc_conn {
     struct vpc_conn *next;
     int id;
@@ -141,7 +146,8 @@ struct vpc_run {
     struct vpc_record *record; /* of the bus, or NULL */
     struct vpc_monitor monitor;
     struct vpc_tester tester;
-    struct vpc_item *answers, *events, *logs;
+    struct vpc_items answers, events, logs;
+    size_t told_octets; /* of those, with what each takes besides */
     const struct vpc_item *told; /* the last entry of logs that an event told */
     json_t *catalogue; /* of events */
     json_t *schema;    /* of the control socket */

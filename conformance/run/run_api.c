@@ -336,7 +336,7 @@ enum vpc_outcome vpc_say_json(struct vpc_run *run, enum vpc_outcome outcome, con
 /* The answer to what the client wrote last. */
 static struct vpc_item *answer_of(struct vpc_run *run, const struct conform_client *client)
 {
-    for (struct vpc_item *item = run->answers; item; item = item->next)
+    for (struct vpc_item *item = run->answers.first; item; item = item->next)
         if (!item->used && item->client == client->id && item->request > 0 &&
             item->request == client->requests)
             return item;
@@ -433,7 +433,7 @@ enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_ste
 {
     struct conform_client *client = connected(run, step);
 
-    for (struct vpc_item *item = client ? run->answers : NULL; item; item = item->next) {
+    for (struct vpc_item *item = client ? run->answers.first : NULL; item; item = item->next) {
         const json_t *greeting = json_object_get(item->json, "VPCBus");
 
         if (item->client != client->id)

@@ -133,7 +133,7 @@ static size_t announcements(const struct vpc_run *run, bool not_ready)
 {
     size_t count = 0;
 
-    for (const struct vpc_item *item = run->events; item; item = item->next) {
+    for (const struct vpc_item *item = run->events.first; item; item = item->next) {
         const json_t *name = json_object_get(item->json, "event");
         const json_t *id = json_object_get(json_object_get(item->json, "data"), "id");
 

@@ -73,7 +73,7 @@ enum vpc_outcome vpc_step_event_expect(struct vpc_run *run, const struct vpc_ste
 
     if (!find_client(run, step, &client))
         return VPC_PENDING;
-    return expect_entry(run, run->events, client, step->args[0].value);
+    return expect_entry(run, run->events.first, client, step->args[0].value);
 }
 
 enum vpc_outcome vpc_step_event_none(struct vpc_run *run, const struct vpc_step *step)
@@ -82,17 +82,17 @@ enum vpc_outcome vpc_step_event_none(struct vpc_run *run, const struct vpc_step 
 
     if (!find_client(run, step, &client))
         return VPC_PENDING;
-    return no_entry(run, run->events, client, step->args[0].value);
+    return no_entry(run, run->events.first, client, step->args[0].value);
 }
 
 enum vpc_outcome vpc_step_log_expect(struct vpc_run *run, const struct vpc_step *step)
 {
-    return expect_entry(run, run->logs, NULL, step->args[0].value);
+    return expect_entry(run, run->logs.first, NULL, step->args[0].value);
 }
 
 enum vpc_outcome vpc_step_log_none(struct vpc_run *run, const struct vpc_step *step)
 {
-    return no_entry(run, run->logs, NULL, step->args[0].value);
+    return no_entry(run, run->logs.first, NULL, step->args[0].value);
 }
 
 static enum vpc_outcome expect_ready(struct vpc_run *run, const struct vpc_step *step, int value)

@@ -72,16 +72,16 @@ static struct vpc_request **answered(struct conform_client *client, const json_t
 
 /* ---- what was seen ------------------------------------------------------------------------------------------------------- */
 
-static struct vpc_item *append(struct vpc_item **list, int client, bool first, json_t *json)
+static struct vpc_item *append(struct vpc_items *list, int client, bool first, json_t *json)
 {
     struct vpc_item *item = vpc_alloc(sizeof(*item));
 
-    while (*list)
-        list = &(*list)->next;
-    item->client = client;
-    item->first = first;
-    item->json = json;
-    return *list = item;
+    *item = (struct vpc_item){.client = client, .first = first, .json = json};
+    if (list->last)
+        list->last->next = item;
+    else
+        list->first = item;
+    return list->last = item;
 }
 
 static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const char *what)
@@ -165,7 +165,7 @@ static void on_answer(struct vpc_run *run, int id, json_t *json)
 /* EVENT_LOGGED tells the entries of the log, in their order.  In real time they come on another way than the log. */
 static void judge_told_entry(struct vpc_run *run, const json_t *entry)
 {
-    const struct vpc_item *item = run->told ? run->told->next : run->logs;
+    const struct vpc_item *item = run->told ? run->told->next : run->logs.first;
 
     while (item && !json_equal(item->json, entry))
         item = item->next;
@@ -378,11 +378,43 @@ static void on_control_eof(struct vpc_run *run, const struct vpc_seen *seen)
         run->event_client = 0;
 }
 
+/* ---- all of it -------------------------------------------------------------------------------------------------------------- */
+
+#define KEPT_MAX    (128ull << 20) /* octets, of each: entries and answers, a connection, frames */
+#define ITEM_OCTETS 4096           /* that an entry counts at least: lists are walked */
+
+/* Whether the subject tells more than is kept until a step takes it, or the run is over. */
+static const char *what_is_too_much(struct vpc_run *run, const struct vpc_seen *seen)
+{
+    const struct vpc_conn *conn =
+        seen->kind == VPC_SEEN_LOCAL_OCTETS ? conn_by_id(run, seen->id) : NULL;
+
+    if (seen->kind == VPC_SEEN_LOG || seen->kind == VPC_SEEN_CONTROL_LINE)
+        run->told_octets += seen->size + ITEM_OCTETS;
+    if (run->told_octets > KEPT_MAX)
+        return "on its log and control socket";
+    if (run->tester.held > KEPT_MAX)
+        return "on the bus";
+    return conn && vpc_buffer_size(&conn->in) + seen->size > KEPT_MAX ? "on a connection" : NULL;
+}
+
+/* It is told once, and nothing more is taken. */
+static bool is_full(struct vpc_run *run, const struct vpc_seen *seen)
+{
+    const char *where = what_is_too_much(run, seen);
+
+    if (where && !run->crash)
+        run->crash = vpc_format("it said more %s than is kept of a run", where);
+    return where != NULL;
+}
+
 void vpc_on_seen(void *user, const struct vpc_seen *seen)
 {
     struct vpc_run *run = user;
 
     run->trace->now = run->backend ? vpc_now(run) : 0;
+    if (is_full(run, seen))
+        return;
     switch (seen->kind) {
     case VPC_SEEN_BUS_UP:
     case VPC_SEEN_BUS_DOWN:
@@ -437,9 +469,9 @@ static void forget_items(struct vpc_item *item)
 
 void vpc_run_forget(struct vpc_run *run)
 {
-    forget_items(run->answers);
-    forget_items(run->events);
-    forget_items(run->logs);
+    forget_items(run->answers.first);
+    forget_items(run->events.first);
+    forget_items(run->logs.first);
     while (run->conns) {
         struct vpc_conn *next = run->conns->next;
 

@@ -363,6 +363,7 @@ static void take_frame(struct vpc_tester *tester, struct conform_frame *frame)
     received->frame = *frame;
     *tester->last = received;
     tester->last = &received->next;
+    tester->held += sizeof(*received) + frame->body_size;
     tester->last_heard_ms = tester->trace->now;
     vpc_monitor_frame(tester->monitor, frame);
     if (tester->on_frame)
@@ -402,6 +403,7 @@ void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received)
     *at = received->next;
     if (tester->last == &received->next)
         tester->last = at;
+    tester->held -= sizeof(*received) + received->frame.body_size;
     vpc_frame_clear(&received->frame);
     free(received);
 }

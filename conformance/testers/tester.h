@@ -58,6 +58,7 @@ struct vpc_tester {
     struct conform_trace *trace;
     struct vpc_buffer out;
     struct vpc_received *first, **last;
+    size_t held; /* octets of memory in those */
     struct vpc_channel *channels;
     struct vpc_peer peer;
     uint64_t last_sent_ms;

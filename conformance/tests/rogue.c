@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/deeds.h"
@@ -59,6 +60,26 @@ static void say(const char *path, const char *line)
     for (;;)
         if (write(fd, line, strlen(line)) < 0)
             pause();
+}
+
+/* Each is as it should be, at its time. */
+static void say_entries(const char *path)
+{
+    static const char rest[] = "\"level\": \"warning\", \"source\": \"guest\", \"vm\": \"conform\", "
+                               "\"cause\": \"none\"}\n";
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    struct timespec now;
+
+    dprintf(fd, "{\"time\": %lld, \"id\": 1000, \"name\": \"ENDPOINT_STARTED\", \"message\": \"!\", "
+                "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\", "
+                "\"implementation\": \"rogue\", \"version\": \"1\"}\n",
+            (long long)time(NULL) * 1000);
+    for (;;) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (dprintf(fd, "{\"time\": %lld, \"id\": 1040, \"name\": \"SANDBOX_OFF\", \"message\": \"!\", %s",
+                    (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, rest) < 0)
+            pause();
+    }
 }
 
 /* Whoever connects is told garbage. */
@@ -189,6 +210,8 @@ int main(int argc, char **argv)
         say(argv[3], "{\"id\": 1}\n");
     if (strcmp(how, "logs-much") == 0)
         say(argv[3], "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
+    if (strcmp(how, "entries") == 0)
+        say_entries(argv[3]);
     if (strcmp(how, "endless-line") == 0)
         say(argv[3], "x");
     if (strcmp(how, "logs-endlessly") == 0)
