@@ -496,6 +496,7 @@ struct vpc_backend *vpc_qemu_guest_create(const struct vpc_backend_config *confi
     self->qemu.on_puppet = vpc_things_on_puppet;
     self->bus = -1;
     self->next_conn = 1000;
+    self->output_left = self->log_left = VPC_GUEST_COPY_MAX;
     self->output = copy_in(config, "subject.out");
     self->log = copy_in(config, "subject.log");
     if (vpc_qemu_boot(&self->qemu, NULL, error))

@@ -43,7 +43,9 @@ struct vpc_qemu_guest {
     struct vpc_qemu qemu;
     struct vpc_thing *things;
     struct vpc_thing *subject; /* the command, NULL before the first start */
+    size_t thing_count;        /* that ever were */
     FILE *output, *log;        /* copies for the folder of a failure */
+    size_t output_left, log_left; /* octets that they may still take */
     int next_conn;
     int bus; /* the connection with QEMU, or -1 */
     struct vpc_buffer bus_out;
@@ -56,7 +58,13 @@ static inline struct vpc_qemu_guest *vpc_qemu_guest_of(void *backend)
     return backend;
 }
 
-/* A new thing for a request that was made; NULL, with BROKEN told, when handle is 0. */
+#define VPC_THINGS_MAX     4096       /* of one run, also those that are gone */
+#define VPC_GUEST_COPY_MAX (16u << 20) /* octets of the subject's output, and of its log, that are kept */
+
+/*
+ * A new thing for a request that was made; NULL, with BROKEN told, when handle is 0, or when there were more than a run may
+ * have.
+ */
 struct vpc_thing *vpc_thing_add(struct vpc_qemu_guest *self, enum vpc_thing_kind kind,
                                 uint32_t handle, int id);
 struct vpc_thing *vpc_thing_of(struct vpc_qemu_guest *self, enum vpc_thing_kind kind, int id);

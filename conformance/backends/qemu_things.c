@@ -13,11 +13,15 @@ struct vpc_thing *vpc_thing_add(struct vpc_qemu_guest *self, enum vpc_thing_kind
 {
     struct vpc_thing *thing;
 
-    if (handle == 0) {
+    if (handle == 0)
         vpc_qemu_break(&self->qemu, "VM %s: the puppet's line takes no more requests",
                        self->qemu.config.vm);
+    else if (self->thing_count == VPC_THINGS_MAX)
+        vpc_qemu_break(&self->qemu, "VM %s: more than %d connections and requests in one run",
+                       self->qemu.config.vm, VPC_THINGS_MAX);
+    if (handle == 0 || self->thing_count == VPC_THINGS_MAX)
         return NULL;
-    }
+    self->thing_count++;
     thing = vpc_alloc(sizeof(*thing));
     thing->kind = kind;
     thing->handle = handle;
@@ -99,13 +103,24 @@ void vpc_thing_send(struct vpc_qemu_guest *self, struct vpc_thing *thing, const 
 
 /* ---- from the puppet ---------------------------------------------------------------------------------------------------- */
 
+/* A guest that never ends its output fills no disk of its host.  False: there is no room. */
+static bool keep_copy(FILE *copy, size_t *left, const char *line)
+{
+    size_t size = strlen(line) + 1;
+    bool fits = size <= *left;
+
+    if (copy && *left > 0)
+        fprintf(copy, "%s\n", fits ? line : "(what follows is left out)");
+    *left = fits ? *left - size : 0;
+    return fits;
+}
+
 static void take_output(struct vpc_qemu_guest *self, struct vpc_thing *thing)
 {
     char *line;
 
     while ((line = vpc_buffer_line(&thing->in)) != NULL) {
-        if (self->output)
-            fprintf(self->output, "%s\n", line);
+        keep_copy(self->output, &self->output_left, line);
         free(thing->last_words);
         thing->last_words = line;
     }
@@ -113,13 +128,17 @@ static void take_output(struct vpc_qemu_guest *self, struct vpc_thing *thing)
 
 static void take_lines(struct vpc_qemu_guest *self, struct vpc_thing *thing)
 {
+    static const char much[] = "its event log holds more than a run may leave there";
     enum vpc_seen_kind kind = thing->kind == VPC_THING_LOG ? VPC_SEEN_LOG : VPC_SEEN_CONTROL_LINE;
     char *line;
 
     while ((line = vpc_buffer_line(&thing->in)) != NULL) {
-        if (thing->kind == VPC_THING_LOG && self->log)
-            fprintf(self->log, "%s\n", line);
-        vpc_qemu_tell(&self->qemu, kind, thing->id, 0, line, strlen(line));
+        bool told = self->log_left == 0; /* that there is no room */
+
+        if (thing->kind != VPC_THING_LOG || keep_copy(self->log, &self->log_left, line))
+            vpc_qemu_tell(&self->qemu, kind, thing->id, 0, line, strlen(line));
+        else if (!told)
+            vpc_qemu_tell(&self->qemu, VPC_SEEN_CRASHED, 0, 0, much, strlen(much));
         free(line);
     }
 }
@@ -183,6 +202,8 @@ static void on_opened(struct vpc_qemu_guest *self, struct vpc_thing *thing,
 static void on_exited(struct vpc_qemu_guest *self, struct vpc_thing *thing,
                       const struct vpc_puppet_event *event)
 {
+    if (thing->kind != VPC_THING_COMMAND || thing->exited)
+        return;
     thing->exited = true;
     thing->code = (int)event->value;
     thing->signal = (int)event->value2;
@@ -194,8 +215,12 @@ static void on_accepted(struct vpc_qemu_guest *self, struct vpc_thing *listener,
                         const struct vpc_puppet_event *event)
 {
     struct vpc_thing *thing =
-        vpc_thing_add(self, VPC_THING_CONNECTION, event->value, self->next_conn++);
+        listener->kind == VPC_THING_LISTENER
+            ? vpc_thing_add(self, VPC_THING_CONNECTION, event->value, self->next_conn++)
+            : NULL;
 
+    if (thing == NULL)
+        return;
     thing->port = listener->port;
     thing->opened = true;
     vpc_qemu_tell(&self->qemu, VPC_SEEN_LOCAL_OPENED, thing->id, listener->port, NULL, 0);

@@ -13,6 +13,8 @@
 #define KNOWN_MAX (2 * VPC_PUPPET_THINGS_MAX)
 /* Credit is given back in pieces of this size, not byte by byte. */
 #define GRANT (VPC_PUPPET_WINDOW / 4)
+/* So often in a row the line is read without an event; what is left is for the next call. */
+#define READS_AT_ONCE 16
 /* Of the queue, what DATA leaves free for requests and credit. */
 #define RESERVE (2 * VPC_PUPPET_FRAME_MAX)
 
@@ -378,6 +380,45 @@ static int receive(struct vpc_puppet *puppet)
     return 1;
 }
 
+/* A connection's handle is of the puppet's choice, but not of those that are in use or the harness's. */
+static bool accept_handle(struct vpc_puppet *puppet, uint32_t handle)
+{
+    return (handle & VPC_PUPPET_ACCEPTED) && !known_find(puppet, handle) &&
+           known_add(puppet, handle);
+}
+
+/* Whether the puppet may say this: else whoever has taken its place in the guest says it. */
+static bool is_allowed(struct vpc_puppet *puppet, const struct vpc_puppet_frame *frame)
+{
+    const struct known *known = known_find(puppet, frame->handle);
+
+    if (puppet->reset_handle || !known) /* nothing is done with it */
+        return true;
+    if (frame->type == VPC_PUPPET_DATA)
+        return known->consumed + frame->size <= VPC_PUPPET_WINDOW;
+    if (frame->type == VPC_PUPPET_WINDOW_MORE)
+        return known->credit + (uint64_t)vpc_puppet_get32(frame->payload) <= VPC_PUPPET_WINDOW;
+    return frame->type != VPC_PUPPET_ACCEPTANCE ||
+           accept_handle(puppet, vpc_puppet_get32(frame->payload));
+}
+
+static void read_numbers(const struct vpc_puppet_frame *frame, struct vpc_puppet_event *event)
+{
+    size_t at = 4;
+
+    *event = (struct vpc_puppet_event){.type = frame->type, .handle = frame->handle};
+    if (frame->type == VPC_PUPPET_DATA)
+        return;
+    if (frame->size >= 4)
+        event->value = vpc_puppet_get32(frame->payload);
+    if (frame->size >= 8)
+        event->value2 = vpc_puppet_get32(frame->payload + 4);
+    if (frame->type == VPC_PUPPET_FAILED)
+        event->text = vpc_puppet_string(frame, &at);
+    if (frame->type == VPC_PUPPET_FAILED && !event->text)
+        event->text = "";
+}
+
 /* Fills the event; false if it is none for the application. */
 static bool interpret(struct vpc_puppet *puppet, const struct vpc_puppet_frame *frame,
                       struct vpc_puppet_event *event)
@@ -386,18 +427,7 @@ static bool interpret(struct vpc_puppet *puppet, const struct vpc_puppet_frame *
     bool ends = frame->type == VPC_PUPPET_CLOSED || frame->type == VPC_PUPPET_FAILED;
     uint8_t payload[4];
 
-    *event = (struct vpc_puppet_event){.type = frame->type, .handle = frame->handle};
-    if (frame->size >= 4 && frame->type != VPC_PUPPET_DATA)
-        event->value = vpc_puppet_get32(frame->payload);
-    if (frame->size >= 8 && frame->type != VPC_PUPPET_DATA)
-        event->value2 = vpc_puppet_get32(frame->payload + 4);
-    if (frame->type == VPC_PUPPET_FAILED) {
-        size_t at = 4;
-
-        event->text = vpc_puppet_string(frame, &at);
-        if (!event->text)
-            event->text = "";
-    }
+    read_numbers(frame, event);
     if (puppet->reset_handle) { /* of before RESET_ALL, until its DONE */
         bool done = frame->handle == puppet->reset_handle;
 
@@ -405,7 +435,7 @@ static bool interpret(struct vpc_puppet *puppet, const struct vpc_puppet_frame *
         return done;
     }
     if (frame->type == VPC_PUPPET_ACCEPTANCE)
-        return known_add(puppet, event->value);
+        return known != NULL;
     if (known && ends)
         known->handle = 0;
     if (known && frame->type == VPC_PUPPET_WINDOW_MORE) {
@@ -430,19 +460,22 @@ int vpc_puppet_next(struct vpc_puppet *puppet, struct vpc_puppet_event *event)
 {
     struct vpc_puppet_frame frame;
     size_t used;
+    int reads = 0;
 
     if (flush(puppet) != 0)
         return -1;
     for (;;) {
-        int received = puppet->in_len > 0 ? 1 : receive(puppet);
+        int received = 1;
 
+        if (puppet->in_len == 0)
+            received = reads++ < READS_AT_ONCE ? receive(puppet) : 0;
         if (received <= 0) /* what was queued meanwhile (credit) goes out before the sleep */
             return received < 0 || flush(puppet) != 0 ? -1 : 0;
         enum vpc_puppet_fed fed = vpc_puppet_feed(&puppet->decoder, puppet->in + puppet->in_at,
                                                   puppet->in_len, &used, &frame);
         puppet->in_at += used;
         puppet->in_len -= used;
-        if (fed == VPC_PUPPET_BAD) {
+        if (fed == VPC_PUPPET_BAD || (fed == VPC_PUPPET_FRAME && !is_allowed(puppet, &frame))) {
             errno = EPROTO;
             return -1;
         }

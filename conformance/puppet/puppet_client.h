@@ -51,7 +51,8 @@ bool vpc_puppet_wants_write(const struct vpc_puppet *puppet);
 
 /*
  * Sends what waits and gives one event: 1; 0 if there is none now; -1 with errno if the line is
- * lost (EPIPE: it was closed; EPROTO: the puppet broke the protocol).
+ * lost (EPIPE: it was closed; EPROTO: the puppet broke the protocol). A guest that says endlessly
+ * what is no event does not hold the caller: 0 is given with more to read.
  */
 int vpc_puppet_next(struct vpc_puppet *puppet, struct vpc_puppet_event *event);
 

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define READS_AT_ONCE 64 /* without an event, until the caller goes on with something else */
+
 struct vpc_qmp {
     int fd;
     json_int_t last_id;
@@ -84,7 +86,12 @@ static int take_line(struct vpc_qmp *qmp, json_t **object)
     *object = json_loadb(qmp->bytes, size, 0, &error);
     qmp->have -= size;
     memmove(qmp->bytes, end + 1, qmp->have);
-    return json_is_object(*object) ? 1 : fail(qmp, "bad JSON", error.text);
+    if (json_is_object(*object))
+        return 1;
+    if (*object)
+        snprintf(error.text, sizeof(error.text), "no object");
+    json_decref(*object);
+    return fail(qmp, "bad JSON", error.text);
 }
 
 /* 1: bytes came; 0: none now; -1: the line is lost. */
@@ -114,6 +121,30 @@ static int wait_for(struct vpc_qmp *qmp, short events, int64_t deadline, const c
     return fail(qmp, what, ready == 0 ? "no answer within the time limit" : strerror(errno));
 }
 
+/* At the end of the events, of which the first goes where they are too many. */
+static void keep_event(json_t *events, json_t *event)
+{
+    if (json_array_size(events) >= VPC_QMP_EVENTS_MAX)
+        json_array_remove(events, 0);
+    json_array_append_new(events, event);
+}
+
+/* For a line that is never silent, so that nobody waits for it. */
+static bool is_over(struct vpc_qmp *qmp, int64_t deadline, const char *what)
+{
+    return vpc_qmp_now() >= deadline && fail(qmp, what, "no answer within the time limit") != 0;
+}
+
+/* Until the line has something to read: 0, or -1 at its end and at the deadline. */
+static int read_more(struct vpc_qmp *qmp, int64_t deadline, const char *what)
+{
+    int got = receive(qmp);
+
+    if (got > 0 && is_over(qmp, deadline, what))
+        return -1;
+    return got < 0 || (got == 0 && wait_for(qmp, POLLIN, deadline, what) != 0) ? -1 : 0;
+}
+
 /*
  * The answer to the last command (the greeting, if there was none); events are kept, and late
  * answers to earlier commands dropped. 0, or -1.
@@ -123,23 +154,16 @@ static int next_answer(struct vpc_qmp *qmp, json_t **answer, int64_t deadline, c
     for (;;) {
         int got = take_line(qmp, answer);
 
-        if (got < 0)
+        if (got < 0 || (got == 0 && read_more(qmp, deadline, what) != 0))
             return -1;
-        if (got == 0) {
-            got = receive(qmp);
-            if (got < 0 || (got == 0 && wait_for(qmp, POLLIN, deadline, what) != 0))
-                return -1;
+        if (got == 0)
             continue;
-        }
-        if (!json_object_get(*answer, "event")) {
-            if (json_integer_value(json_object_get(*answer, "id")) == qmp->last_id)
-                return 0;
+        if (json_object_get(*answer, "event"))
+            keep_event(qmp->events, *answer);
+        else if (json_integer_value(json_object_get(*answer, "id")) == qmp->last_id)
+            return 0;
+        else
             json_decref(*answer);
-            continue;
-        }
-        if (json_array_size(qmp->events) >= VPC_QMP_EVENTS_MAX)
-            json_array_remove(qmp->events, 0);
-        json_array_append_new(qmp->events, *answer);
     }
 }
 
@@ -202,6 +226,8 @@ int vpc_qmp_command(struct vpc_qmp *qmp, const char *command, json_t *arguments,
 
 int vpc_qmp_next(struct vpc_qmp *qmp, json_t **event)
 {
+    int reads = 0;
+
     for (;;) {
         *event = json_incref(json_array_get(qmp->events, 0));
         if (*event) {
@@ -213,7 +239,7 @@ int vpc_qmp_next(struct vpc_qmp *qmp, json_t **event)
             return 1;
         if (got > 0)
             json_decref(*event); /* an answer that came after its time limit */
-        else if (got < 0 || (got = receive(qmp)) <= 0)
+        else if (got < 0 || reads++ == READS_AT_ONCE || (got = receive(qmp)) <= 0)
             return got;
     }
 }
@@ -234,7 +260,9 @@ int vpc_qmp_await(struct vpc_qmp *qmp, const char *name, int64_t deadline)
         if (found)
             json_decref(event);
         else
-            json_array_append_new(kept, event);
+            keep_event(kept, event);
+        if (!found && is_over(qmp, deadline, name))
+            break;
     }
     json_array_extend(kept, qmp->events);
     json_decref(qmp->events);

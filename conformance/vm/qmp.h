@@ -2,8 +2,8 @@
  * QEMU's control protocol, as much as the harness needs: a command with its answer, and events.
  *
  * Conventions. A command waits for its answer, until a deadline: milliseconds of
- * CLOCK_MONOTONIC, as vpc_qmp_now gives them. Events that come meanwhile are kept, up to
- * VPC_QMP_EVENTS_MAX. On failure vpc_qmp_error has the words. No pointer may be NULL unless it
+ * CLOCK_MONOTONIC, as vpc_qmp_now gives them, whatever else comes until then. Events that come
+ * meanwhile are kept, the last VPC_QMP_EVENTS_MAX of them. On failure vpc_qmp_error has the words. No pointer may be NULL unless it
  * says so.
  */
 #ifndef VPC_CONFORMANCE_QMP_H
@@ -34,7 +34,10 @@ int vpc_qmp_begin(struct vpc_qmp *qmp, int64_t deadline);
 int vpc_qmp_command(struct vpc_qmp *qmp, const char *command, json_t *arguments, json_t **result,
                     int64_t deadline);
 
-/* The next event, for the caller to json_decref: 1; 0 if there is none now; -1 at the end. */
+/*
+ * The next event, for the caller to json_decref: 1; 0 if there is none now, or none among very
+ * much that was read; -1 at the end.
+ */
 int vpc_qmp_next(struct vpc_qmp *qmp, json_t **event);
 /* Waits for the event of that name; those before it are kept. 0, or -1. */
 int vpc_qmp_await(struct vpc_qmp *qmp, const char *name, int64_t deadline);

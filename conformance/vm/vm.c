@@ -13,11 +13,18 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "vm/vm_internal.h"
+
+/* Of what QEMU says: a guest that makes it complain without end fills no disk. */
+#define LOG_MAX  (1 << 20)
+#define LOG_KEPT 4096
+/* Events of QEMU that nobody wants, until the caller looks at something else. */
+#define UNWANTED_AT_ONCE 1024
 
 /* For a command to QEMU that nobody has set a limit for; it answers within a few ms. */
 #define VM_SETTING_LIMIT 1000
@@ -44,19 +51,15 @@ void vm_progress(struct vpc_vm *vm, const char *waiting_for, int elapsed)
 /* The last line that QEMU or its launcher said, for error messages. */
 static const char *last_words(struct vpc_vm *vm, char *words, size_t size)
 {
-    int fd = open(vm->log, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* beside a subject */
-    FILE *log = fd < 0 ? NULL : fdopen(fd, "r");
-    char line[256];
+    char end[LOG_KEPT + 1];
+    struct stat log;
+    off_t from = fstat(vm->log_fd, &log) == 0 && log.st_size > LOG_KEPT ? log.st_size - LOG_KEPT : 0;
+    ssize_t n = pread(vm->log_fd, end, LOG_KEPT, from);
 
     snprintf(words, size, "it said nothing");
-    while (log && fgets(line, sizeof(line), log)) {
-        line[strcspn(line, "\n")] = 0;
+    end[n > 0 ? n : 0] = 0;
+    for (char *line = strtok(end, "\n"); line; line = strtok(NULL, "\n"))
         snprintf(words, size, "%s", line);
-    }
-    if (log)
-        fclose(log);
-    else if (fd >= 0)
-        close(fd);
     return words;
 }
 
@@ -75,14 +78,13 @@ static bool has_ended(struct vpc_vm *vm, const char *what)
 static _Noreturn void become(struct vpc_vm *vm, const char **argv, pid_t parent)
 {
     sigset_t none;
-    int log = open(vm->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent && null >= 0 && log >= 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 &&
-        dup2(log, 2) >= 0) {
+    if (getppid() == parent && null >= 0 && dup2(null, 0) >= 0 && dup2(vm->log_fd, 1) >= 0 &&
+        dup2(vm->log_fd, 2) >= 0) {
         execvp(argv[0], (char **)argv);
         dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
     }
@@ -122,6 +124,8 @@ static int spawn(struct vpc_vm *vm, enum vm_memory memory, const char *ram)
 #undef ARG
 #undef OPTION
 
+    if (ftruncate(vm->log_fd, 0) != 0)
+        return vm_fail(vm, "cannot empty %s: %s", vm->log, strerror(errno));
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
         become(vm, argv, parent);
@@ -259,11 +263,11 @@ int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, c
             return has_ended(vm, what) ? -1
                                        : vm_fail(vm, "the puppet's line, while waiting for %s: %s",
                                                  what, strerror(errno));
-        if (got != 0)
-            continue;
-        if (now >= deadline)
+        if (count > 0 && now >= deadline) /* what else comes does not put it off */
             return vm_fail(vm, "no answer for %lld ms while waiting for %s",
                            (long long)(now - begin), what);
+        if (got > 0)
+            continue;
         struct pollfd line = {.fd = vpc_puppet_fd(vm->puppet), .events = POLLIN};
         if (vpc_puppet_wants_write(vm->puppet))
             line.events |= POLLOUT;
@@ -306,9 +310,21 @@ static int name_paths(struct vpc_vm *vm)
         if (snprintf(files[i].path, PATH_MAX, "%s/%s", vm->dir, files[i].name) >= PATH_MAX)
             return vm_fail(vm, "the path %s is too long", vm->dir);
     }
+    vm->log_fd = open(vm->log, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    if (vm->log_fd < 0)
+        return vm_fail(vm, "cannot make %s: %s", vm->log, strerror(errno));
     if (vm->options.bus && snprintf(vm->bus, sizeof(vm->bus), "%s", vm->options.bus) >= PATH_MAX)
         return vm_fail(vm, "the path %s is too long", vm->options.bus);
     return 0;
+}
+
+/* It is as long as it is where it can not be cut. */
+static void bound_log(struct vpc_vm *vm)
+{
+    struct stat log;
+
+    if (fstat(vm->log_fd, &log) == 0 && log.st_size > LOG_MAX && ftruncate(vm->log_fd, 0) != 0)
+        vm_fail(vm, "%s can not be cut: %s", vm->log, strerror(errno));
 }
 
 static int start(struct vpc_vm *vm)
@@ -346,7 +362,7 @@ struct vpc_vm *vpc_vm_start(const struct vpc_vm_options *options, char *error, s
     }
     snprintf(vm->name, sizeof(vm->name), "%s", options->name);
     vm->options = *options;
-    vm->pidfd = vm->epoll = -1;
+    vm->pidfd = vm->epoll = vm->log_fd = -1;
     if (!vm->options.launcher)
         vm->options.launcher = "tools/vm";
     if (!vm->options.memory)
@@ -371,6 +387,8 @@ void vpc_vm_stop(struct vpc_vm *vm)
     vm_end(vm);
     if (vm->epoll >= 0)
         close(vm->epoll);
+    if (vm->log_fd >= 0)
+        close(vm->log_fd);
     if (vm->dir[0]) {
         unlink(vm->console);
         unlink(vm->log);
@@ -486,11 +504,13 @@ static bool interpret(json_t *object, struct vpc_vm_event *event)
     return false;
 }
 
+/* With vm->more when what it wants may be behind what it passed over. */
 static bool next_of_qemu(struct vpc_vm *vm, struct vpc_vm_event *event)
 {
     json_t *object;
+    int unwanted = 0;
 
-    while (vm->qmp) {
+    for (vm->more = false; vm->qmp && !vm->more; vm->more = ++unwanted == UNWANTED_AT_ONCE) {
         int got = vpc_qmp_next(vm->qmp, &object);
 
         if (got < 0) { /* its end is told by the process */
@@ -544,10 +564,11 @@ int vpc_vm_poll(struct vpc_vm *vm, int timeout, struct vpc_vm_event *event)
         if (next_event(vm, event))
             return 1;
         want_puppet(vm);
+        bound_log(vm);
         int64_t left = timeout < 0 ? -1 : deadline - vpc_qmp_now();
         if ((timeout >= 0 && left <= 0) || (vm->pid == 0 && !vm->puppet))
             return 0;
-        if (epoll_wait(vm->epoll, &ready, 1, (int)left) < 0 && errno != EINTR) {
+        if (epoll_wait(vm->epoll, &ready, 1, vm->more ? 0 : (int)left) < 0 && errno != EINTR) {
             vm_fail(vm, "epoll: %s", strerror(errno));
             return 0;
         }

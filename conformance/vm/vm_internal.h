@@ -11,8 +11,8 @@ struct vpc_vm {
     struct vpc_vm_options options; /* the strings are the caller's: for the start only */
     char name[128];
     pid_t pid; /* 0: none, or reaped */
-    int pidfd, epoll;
-    bool from_snapshot, resetting;
+    int pidfd, epoll, log_fd;
+    bool from_snapshot, resetting, more;
     uint32_t puppet_wants; /* what epoll was last told of its line */
     struct vpc_puppet *puppet;
     struct vpc_qmp *qmp;
