@@ -158,12 +158,25 @@ int vpc_file_open_stranger(const char *path)
     return open_regular(path, O_RDONLY);
 }
 
+/* What a subject can leave where a file was.  A device, or a folder, is the machine's. */
+static bool is_in_the_way(const char *path)
+{
+    struct stat stat;
+
+    return lstat(path, &stat) == 0 &&
+           (S_ISLNK(stat.st_mode) || S_ISFIFO(stat.st_mode) || S_ISSOCK(stat.st_mode));
+}
+
 int vpc_file_append_stranger(const char *path)
 {
     int fd = open_regular(path, O_WRONLY | O_CREAT | O_APPEND);
 
-    if (fd >= 0 || errno != EINVAL || remove(path) != 0)
+    if (fd >= 0 || errno != EINVAL)
         return fd;
+    if (!is_in_the_way(path) || unlink(path) != 0) {
+        errno = EINVAL;
+        return -1;
+    }
     return open_regular(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
 }
 

@@ -37,8 +37,8 @@ bool vpc_file_write_text(const char *path, const char *text);
 
 /*
  * A file which a stranger may have put there: no link is followed, nothing is waited for, and what is no regular file is not
- * opened (EINVAL).  To write is to append; it is made, and what stands in its place and is no regular file is removed.  -1
- * with errno.
+ * opened (EINVAL).  To write is to append; it is made, and a link, FIFO or socket in its place is removed; a device or a folder
+ * never is.  -1 with errno.
  */
 int vpc_file_open_stranger(const char *path);
 int vpc_file_append_stranger(const char *path);

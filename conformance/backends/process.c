@@ -42,8 +42,8 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
                             const char *output, int joined, int report, pid_t parent)
 {
     struct rlimit most = {(rlim_t)process->descriptors, (rlim_t)process->descriptors};
-    int out = vpc_file_append_stranger(output);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int out = output ? vpc_file_append_stranger(output) : null;
     int failed;
 
     if (out >= 0 && null >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&

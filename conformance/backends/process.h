@@ -21,7 +21,10 @@ struct vpc_process {
     struct conform_sandbox sandbox;
 };
 
-/* Starts the command, a list of words; its output is appended to the file.  False: *error, the caller's. */
+/*
+ * Starts the command, a list of words; its output is appended to the file, of the folder of a run; NULL: nobody wants it.
+ * False: *error, the caller's.
+ */
 bool vpc_process_start(struct vpc_process *process, char *const *words, const char *output,
                        char **error);
 /* The same; *joined is the harness's end of a socket that is the process's standard input and output, not blocking and

@@ -164,7 +164,7 @@ bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *bu
     if (implementation->adapter == NULL)
         return true;
     words = probe_of(implementation, build, error);
-    if (words && vpc_process_join(&process, words, "/dev/null", &fd, error)) {
+    if (words && vpc_process_join(&process, words, NULL, &fd, error)) {
         if (first_line(fd, line, sizeof(line)))
             good = take_answer(implementation, line, error);
         else

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -117,4 +118,27 @@ Test(files, only_a_regular_file_is_copied)
     cr_expect(vpc_file_copy("/dev/zero", "to", 100));
     cr_expect(vpc_file_copy("no/such", "to", 100));
     cr_expect_eq(access("to", F_OK), -1);
+}
+
+/* A subject may have put anything where its output is collected, but what the machine owns is never removed. */
+Test(files, what_is_in_the_way_of_an_output_is_removed_and_nothing_else)
+{
+    struct stat st;
+    int fd;
+
+    cr_assert_eq(mkfifo("link", 0600), 0);
+    fd = vpc_file_append_stranger("link");
+    cr_assert_geq(fd, 0);
+    cr_expect(fstat(fd, &st) == 0 && S_ISREG(st.st_mode));
+    close(fd);
+    cr_assert_eq(unlink("link"), 0);
+    cr_assert_eq(mkdir("to", 0700), 0);
+    cr_expect_eq(vpc_file_append_stranger("to"), -1);
+    cr_expect_eq(errno, EINVAL);
+    cr_expect_eq(rmdir("to"), 0, "a folder was removed");
+    if (geteuid() != 0 || mknod("link", S_IFCHR | 0600, makedev(1, 3)) != 0)
+        return; /* only root makes a device */
+    cr_expect_eq(vpc_file_append_stranger("link"), -1);
+    cr_expect_eq(errno, EINVAL);
+    cr_expect(lstat("link", &st) == 0 && S_ISCHR(st.st_mode), "a device was removed");
 }
