@@ -52,13 +52,24 @@ static int take_name(vpc_listener *listener)
     }
 }
 
+/* Removes the socket, or the link, of an owner that was killed.  Anything else is somebody's: EEXIST. */
+static int clear_path(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? 0 : errno;
+    if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
+        return EEXIST;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
 static void give_name(vpc_listener *listener)
 {
     char path[VPC_PATH_SIZE + 8];
     if (listener->lock < 0)
         return;
     lock_path(listener, path);
-    unlink(listener->path);
+    clear_path(listener->path);
     unlink(path);
     close(listener->lock);
     listener->lock = -1;
@@ -69,13 +80,15 @@ static int listen_at(vpc_listener *listener, int backlog)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path) - 1);
-    unlink(listener->path);
+    int error = clear_path(listener->path);
+    if (error)
+        return error;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
     if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
         chmod(listener->path, 0600) != 0 || listen(fd, backlog) != 0) {
-        int error = errno;
+        error = errno;
         close(fd);
         return error;
     }

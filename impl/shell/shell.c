@@ -99,6 +99,14 @@ static void note_trace(const vpc_shell *shell, int error)
                    error == EEXIST ? "it is there, and is no trace" : strerror(error));
 }
 
+/* What to do, where a socket's path is taken. */
+static const char *path_hint(int error)
+{
+    if (error == EADDRINUSE)
+        return " (an endpoint runs already)";
+    return error == EEXIST ? " and is no socket (remove it, or choose another path)" : "";
+}
+
 static int open_parts(vpc_shell *shell)
 {
     const vpc_shell_config *config = &shell->config;
@@ -121,12 +129,13 @@ static int open_parts(vpc_shell *shell)
     error = vpc_control_open(&shell->control, shell, config->control_path);
     if (error) {
         vpc_shell_note(shell, "the control socket %s can not be made: %s%s", config->control_path,
-                       strerror(error), error == EADDRINUSE ? " (an endpoint runs already)" : "");
+                       strerror(error), path_hint(error));
         return error;
     }
     error = vpc_bus_open(&shell->bus, shell, config->bus);
     if (error)
-        vpc_shell_note(shell, "the bus %s can not be opened: %s", config->bus, strerror(error));
+        vpc_shell_note(shell, "the bus %s can not be opened: %s%s", config->bus, strerror(error),
+                       path_hint(error));
     return error;
 }
 

@@ -170,7 +170,10 @@ bool vpc_actions_take(vpc_shell *shell);
 /* listener.c */
 void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
                        void (*on_client)(vpc_listener *listener, int fd), void *owner);
-/* EADDRINUSE when another process, or another part of this one, listens at path. */
+/*
+ * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when what stands
+ * there is no socket, which stays.
+ */
 int vpc_listener_open(vpc_listener *listener, const char *path, int backlog);
 /* Stops listening and keeps the name. */
 void vpc_listener_mute(vpc_listener *listener);

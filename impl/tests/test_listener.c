@@ -118,8 +118,7 @@ Test(listener, a_killed_owner_leaves_the_name_to_the_next)
     vpc_loop_close(&shell.loop);
 }
 
-/* What lies at the path of a socket and is none goes: the folder is ours alone.  Where the lock's file should be, a link
- * is no way to somebody else's file. */
+/* A link at the path of a socket goes.  Where the lock's file should be, a link is no way to somebody else's file. */
 Test(listener, rubbish_at_the_path)
 {
     static vpc_shell shell;
@@ -142,5 +141,33 @@ Test(listener, rubbish_at_the_path)
     cr_assert_eq(symlink(target, lock), 0);
     vpc_listener_init(&listener, &shell, on_client, NULL);
     cr_assert_eq(vpc_listener_open(&listener, path, 1), ELOOP);
+    vpc_loop_close(&shell.loop);
+}
+
+/* `--control` and `--bus listen:` name any path: what stands there and is no socket is somebody's, and stays. */
+Test(listener, somebodys_file_at_the_path)
+{
+    static vpc_shell shell;
+    vpc_listener listener;
+    char lock[128];
+    struct stat st;
+    name_paths();
+    snprintf(path, sizeof(path), "%s/mine", scratch);
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    vpc_listener_init(&listener, &shell, on_client, NULL);
+    cr_assert_eq(vpc_listener_open(&listener, path, 1), EEXIST);
+    vpc_listener_close(&listener);
+    cr_assert_eq(lstat(path, &st), 0);
+    cr_assert(S_ISFIFO(st.st_mode));
+    cr_assert_eq(unlink(path), 0);
+    close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    vpc_listener_init(&listener, &shell, on_client, NULL);
+    cr_assert_eq(vpc_listener_open(&listener, path, 1), EEXIST);
+    vpc_listener_close(&listener);
+    cr_assert_eq(lstat(path, &st), 0);
+    cr_assert(S_ISREG(st.st_mode));
+    cr_assert_eq(access(lock, F_OK), -1, "the lock's file is left");
     vpc_loop_close(&shell.loop);
 }

@@ -2,11 +2,13 @@
 /* Pipe clients and TCP connections: ends of every kind, flow, and a loop that never spins. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "shell_rig.h"
@@ -274,13 +276,14 @@ Test(shell_pipe, a_bad_name_is_an_error)
 
 Test(shell_pipe, the_socket_of_a_killed_host_is_cleaned_up)
 {
-    char path[128];
-    snprintf(path, sizeof(path), "%s/pipes/p.sock", scratch);
-    FILE *stale = fopen(path, "w"), *lock;
-    fclose(stale);
-    strcat(path, ".lock");
-    lock = fopen(path, "w");
-    fclose(lock);
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char lock[128];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/pipes/p.sock", scratch);
+    snprintf(lock, sizeof(lock), "%s.lock", addr.sun_path);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    close(fd);
+    close(open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     close(rig_pipe(1, PIPE));
 }
 
