@@ -4,14 +4,27 @@
 
 #include <regex.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "document/embedded.h"
+#include "memory.h"
 
 #define DEPTH_MAX 32 /* of the schema: it is ours, so this is never met */
 
+struct pattern {
+    const json_t *text; /* the word's value in the schema: there are few, and each stands in one place */
+    regex_t compiled;
+};
+
+struct vpc_schema {
+    json_t *json;
+    struct pattern *patterns;
+    size_t pattern_count;
+};
+
 struct check {
-    const json_t *root;
+    const struct vpc_schema *schema;
     char *text; /* what is wrong, of the innermost member */
     size_t size;
     const char *member; /* that is looked at */
@@ -114,15 +127,14 @@ static bool fits_max_length(struct check *check, const json_t *wanted, const jso
 
 static bool fits_pattern(struct check *check, const json_t *wanted, const json_t *value)
 {
-    regex_t pattern;
-    bool good;
+    const struct pattern *pattern = check->schema->patterns;
 
-    if (!json_is_string(value) ||
-        regcomp(&pattern, json_string_value(wanted), REG_EXTENDED | REG_NOSUB) != 0)
+    if (!json_is_string(value))
         return true;
-    good = regexec(&pattern, json_string_value(value), 0, NULL, 0) == 0;
-    regfree(&pattern);
-    return good || wrong(check, "is not written as it must be");
+    while (pattern->text != wanted) /* all were compiled */
+        pattern++;
+    return regexec(&pattern->compiled, json_string_value(value), 0, NULL, 0) == 0 ||
+           wrong(check, "is not written as it must be");
 }
 
 static bool fits_properties(struct check *check, const json_t *wanted, const json_t *value)
@@ -198,7 +210,7 @@ static const json_t *below(const json_t *schema, const char *path)
 /* "#/$defs/a/b" */
 static bool fits_reference(struct check *check, const json_t *wanted, const json_t *value)
 {
-    return fits(check, below(check->root, json_string_value(wanted) + strlen("#/")), value);
+    return fits(check, below(check->schema->json, json_string_value(wanted) + strlen("#/")), value);
 }
 
 /* ---- all of them
@@ -237,25 +249,81 @@ static bool fits(struct check *check, const json_t *schema, const json_t *value)
     return good;
 }
 
-json_t *vpc_schema_load(void)
+/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+
+static void compile(struct vpc_schema *schema, const json_t *text)
 {
-    return json_loads(vpc_embedded_control, 0, NULL);
+    struct pattern *pattern;
+
+    schema->patterns =
+        vpc_grow_by_one(schema->patterns, schema->pattern_count, sizeof(*schema->patterns));
+    pattern = &schema->patterns[schema->pattern_count++];
+    pattern->text = text;
+    if (regcomp(&pattern->compiled, json_string_value(text), REG_EXTENDED | REG_NOSUB) == 0)
+        return;
+    fprintf(stderr, "vpc-conform: control.schema.json has a pattern that is none: %s\n",
+            json_string_value(text));
+    exit(VPC_EXIT_HARNESS);
 }
 
-bool vpc_schema_fits(const json_t *schema, const char *place, const json_t *value, char *text,
-                     size_t size)
+/* In whatever stands below, also what is called so and is no schema: that has a pattern that is no text. */
+static void compile_patterns(struct vpc_schema *schema, const json_t *at)
 {
-    struct check check = {.root = schema, .text = text, .size = size, .member = "it"};
+    const char *word;
+    json_t *inner;
+    size_t i;
 
-    return fits(&check, below(json_object_get(schema, "$defs"), place), value);
+    json_object_foreach((json_t *)at, word, inner)
+    {
+        if (strcmp(word, "pattern") == 0 && json_is_string(inner))
+            compile(schema, inner);
+        compile_patterns(schema, inner);
+    }
+    json_array_foreach(at, i, inner)
+    {
+        compile_patterns(schema, inner);
+    }
 }
 
-bool vpc_schema_has(const json_t *schema, const char *place)
+struct vpc_schema *vpc_schema_load(void)
 {
-    return below(json_object_get(schema, "$defs"), place) != NULL;
+    struct vpc_schema *schema = vpc_alloc(sizeof(*schema));
+
+    schema->json = json_loads(vpc_embedded_control, 0, NULL);
+    compile_patterns(schema, schema->json);
+    return schema;
 }
 
-bool vpc_schema_knows(const json_t *schema, const char *member)
+void vpc_schema_free(struct vpc_schema *schema)
+{
+    if (schema == NULL)
+        return;
+    for (size_t i = 0; i < schema->pattern_count; i++)
+        regfree(&schema->patterns[i].compiled);
+    free(schema->patterns);
+    json_decref(schema->json);
+    free(schema);
+}
+
+static const json_t *definitions(const struct vpc_schema *schema)
+{
+    return json_object_get(schema->json, "$defs");
+}
+
+bool vpc_schema_fits(const struct vpc_schema *schema, const char *place, const json_t *value,
+                     char *text, size_t size)
+{
+    struct check check = {.schema = schema, .text = text, .size = size, .member = "it"};
+
+    return fits(&check, below(definitions(schema), place), value);
+}
+
+bool vpc_schema_has(const struct vpc_schema *schema, const char *place)
+{
+    return below(definitions(schema), place) != NULL;
+}
+
+static bool knows(const json_t *schema, const char *member)
 {
     const char *word;
     json_t *inner;
@@ -264,15 +332,21 @@ bool vpc_schema_knows(const json_t *schema, const char *member)
     {
         if (strcmp(word, "properties") == 0 && json_object_get(inner, member))
             return true;
-        if (vpc_schema_knows(inner, member))
+        if (knows(inner, member))
             return true;
     }
     return false;
 }
 
-bool vpc_schema_takes(const json_t *schema, const char *place, const char *member, const char *text)
+bool vpc_schema_knows(const struct vpc_schema *schema, const char *member)
 {
-    const json_t *at = below(json_object_get(schema, "$defs"), place);
+    return knows(schema->json, member);
+}
+
+bool vpc_schema_takes(const struct vpc_schema *schema, const char *place, const char *member,
+                      const char *text)
+{
+    const json_t *at = below(definitions(schema), place);
     const json_t *wanted = json_object_get(json_object_get(at, "properties"), member), *one;
     const json_t *texts = json_object_get(wanted, "enum");
     bool found = text == NULL || texts == NULL;

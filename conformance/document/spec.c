@@ -116,7 +116,7 @@ void vpc_spec_free(struct vpc_spec *spec)
     for (size_t i = 0; i < spec->setting_count; i++)
         free(spec->settings[i].name);
     json_decref(spec->catalogue);
-    json_decref(spec->control);
+    vpc_schema_free(spec->control);
     free(spec->requirements);
     free(spec->settings);
     free(spec);

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct vpc_schema;
+
 struct vpc_requirement {
     char *id;      /* FRM-3 */
     char *text;    /* the whole sentence or paragraph, lines joined */
@@ -30,8 +32,8 @@ struct vpc_spec {
     size_t requirement_count;
     struct vpc_setting *settings;
     size_t setting_count;
-    json_t *catalogue; /* entry.h */
-    json_t *control;   /* schema.h */
+    json_t *catalogue;          /* entry.h */
+    struct vpc_schema *control; /* schema.h */
 };
 
 struct vpc_spec *vpc_spec_load(const char *document);

@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 #include "alter/alter.h"
-#include "document/entry.h"
-#include "document/schema.h"
 #include "script/script_forms.h"
 
 #define DEFAULT_LIMIT_MS 5000
@@ -467,8 +465,6 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
     *run = (struct vpc_run){.config = config, .ops = config->backend, .ready = -1};
     run->progress = &run->own;
     run->variables = vpc_alloc(config->script->variable_count * sizeof(*run->variables));
-    run->catalogue = vpc_catalogue_load();
-    run->schema = vpc_schema_load();
     run->trace = vpc_trace_begin();
     vpc_monitor_begin(&run->monitor, config->table, subject);
     vpc_tester_begin(&run->tester, config->table,

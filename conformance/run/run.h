@@ -149,8 +149,6 @@ struct vpc_run {
     struct vpc_items answers, events, logs;
     size_t told_octets; /* of those, with what each takes besides */
     const struct vpc_item *told; /* the last entry of logs that an event told */
-    json_t *catalogue; /* of events */
-    json_t *schema;    /* of the control socket */
     struct vpc_log_order log_order;
     struct vpc_log_relay log_relay; /* of a guest */
     json_t *answer;    /* the last that a step took */

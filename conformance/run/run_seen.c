@@ -126,7 +126,7 @@ static void judge_line(struct vpc_run *run, const char *requirement, const char 
 {
     char text[160];
 
-    if (!vpc_schema_fits(run->schema, place, line, text, sizeof(text)))
+    if (!vpc_schema_fits(run->config->spec->control, place, line, text, sizeof(text)))
         vpc_run_breach(run, requirement, "%s: %s", place, text);
 }
 
@@ -218,8 +218,8 @@ static void judge_entry(struct vpc_run *run, const json_t *entry)
 
     if (breach->requirement == NULL)
         breach->requirement =
-            vpc_entry_breach(run->catalogue, entry, run->monitor.subject, vpc_vm_of(run->config),
-                             breach->text, sizeof(breach->text));
+            vpc_entry_breach(run->config->spec->catalogue, entry, run->monitor.subject,
+                             vpc_vm_of(run->config), breach->text, sizeof(breach->text));
     if (breach->requirement == NULL)
         judge_line(run, "LOG-1", "log_entry", entry);
     if (breach->requirement == NULL)
@@ -502,8 +502,6 @@ void vpc_run_forget(struct vpc_run *run)
         json_decref(run->variables[i].json);
     free(run->variables);
     vpc_tester_kept_free(run->kept);
-    json_decref(run->catalogue);
-    json_decref(run->schema);
     vpc_log_relay_end(&run->log_relay);
     vpc_progress_clear(&run->own);
     free(run->got);

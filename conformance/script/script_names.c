@@ -31,7 +31,7 @@ static const char *text_of(const struct vpc_step *step, const struct vpc_arg *ar
 static bool check_member(struct loader *loader, const struct vpc_step *step,
                          const struct vpc_arg *arg, const char *const places[])
 {
-    const json_t *schema = loader->spec->control;
+    const struct vpc_schema *schema = loader->spec->control;
     bool member = arg->kind == VPC_VALUE_ABSENT && vpc_schema_knows(schema, arg->key);
     bool fits = member;
 
@@ -116,7 +116,7 @@ static bool is_short(const char *command, const char *key)
 bool vpc_check_command(struct loader *loader, struct vpc_step *step)
 {
     const char *command = step->args[0].value;
-    const json_t *schema = loader->spec->control;
+    const struct vpc_schema *schema = loader->spec->control;
     char place[64];
 
     snprintf(place, sizeof(place), "arguments/%s", command);
@@ -138,7 +138,7 @@ bool vpc_check_command(struct loader *loader, struct vpc_step *step)
 /* A step that does not ask for the field, but for its absence, may name one of another event. */
 static bool check_entry(struct loader *loader, const struct vpc_step *step, const json_t *event)
 {
-    const json_t *schema = loader->spec->control;
+    const struct vpc_schema *schema = loader->spec->control;
 
     for (size_t i = 0; i < step->arg_count; i++) {
         const struct vpc_arg *arg = &step->args[i];

@@ -11,14 +11,15 @@ TestSuite(schema, .timeout = 10);
 static const char *fault_of(const char *place, const char *line)
 {
     static char text[160];
-    json_t *schema = vpc_schema_load(), *value = json_loads(line, 0, NULL);
+    struct vpc_schema *schema = vpc_schema_load();
+    json_t *value = json_loads(line, 0, NULL);
     bool good;
 
     cr_assert_not_null(schema);
     cr_assert_not_null(value, "%s", line);
     good = vpc_schema_fits(schema, place, value, text, sizeof(text));
     json_decref(value);
-    json_decref(schema);
+    vpc_schema_free(schema);
     return good ? NULL : text;
 }
 
