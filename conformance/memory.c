@@ -117,11 +117,10 @@ void vpc_buffer_clear(struct vpc_buffer *buffer)
 }
 
 /* Padding comes by the hundred thousand: most of it is compared many octets at a time. */
-size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet)
+static size_t run_of(const uint8_t *head, size_t size, uint8_t octet)
 {
     enum { STRIDE = 128 };
-    size_t size = vpc_buffer_size(buffer), n = 0;
-    const uint8_t *head = vpc_buffer_head(buffer);
+    size_t n = 0;
 
     while (n < size && n < STRIDE && head[n] == octet)
         n++;
@@ -129,8 +128,24 @@ size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet)
         n += STRIDE;
     while (n < size && head[n] == octet)
         n++;
+    return n;
+}
+
+size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet)
+{
+    size_t n = run_of(vpc_buffer_head(buffer), vpc_buffer_size(buffer), octet);
+
     vpc_buffer_drop(buffer, n);
     return n;
+}
+
+size_t vpc_buffer_add_behind_run(struct vpc_buffer *buffer, const void *octets, size_t n,
+                                 uint8_t octet)
+{
+    size_t passed = vpc_buffer_size(buffer) == 0 ? run_of(octets, n, octet) : 0;
+
+    vpc_buffer_add(buffer, (const uint8_t *)octets + passed, n - passed);
+    return passed;
 }
 
 char *vpc_buffer_line(struct vpc_buffer *buffer)

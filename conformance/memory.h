@@ -41,6 +41,9 @@ void vpc_buffer_cut(struct vpc_buffer *buffer, size_t n);
 void vpc_buffer_clear(struct vpc_buffer *buffer);
 /* Drops the octets of that value at the front; how many they were. */
 size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet);
+/* As vpc_buffer_add() and, if the queue was empty, vpc_buffer_drop_run(): what would be dropped is not copied first. */
+size_t vpc_buffer_add_behind_run(struct vpc_buffer *buffer, const void *octets, size_t n,
+                                 uint8_t octet);
 /* Takes the first whole line out, without its newline; NULL if there is none. */
 char *vpc_buffer_line(struct vpc_buffer *buffer);
 void vpc_buffer_free(struct vpc_buffer *buffer);

@@ -36,7 +36,8 @@ void vpc_decoder_end(struct vpc_decoder *decoder)
 
 void vpc_decoder_add(struct vpc_decoder *decoder, const void *octets, size_t n)
 {
-    vpc_buffer_add(&decoder->pending, octets, n);
+    decoder->pads +=
+        vpc_buffer_add_behind_run(&decoder->pending, octets, n, decoder->table->pad);
 }
 
 struct fit {
