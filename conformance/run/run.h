@@ -251,6 +251,8 @@ bool vpc_amount_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t most
 bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets);
 /* Fills run->progress->want when the step begins; false: run->got says why not. */
 bool vpc_want(struct vpc_run *run);
+/* The place of the first octet in which the two, of n octets each, differ; n if there is none. */
+size_t vpc_first_other(const uint8_t *a, const uint8_t *b, size_t n);
 /* Text of octets for messages, shortened. */
 char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);

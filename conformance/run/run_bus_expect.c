@@ -158,17 +158,16 @@ static enum vpc_outcome wrong_frame(struct vpc_run *run, const struct vpc_receiv
 static enum vpc_outcome match_payload(struct vpc_run *run, struct vpc_received *received)
 {
     const uint8_t *want = run->progress->want.data + run->progress->compared;
-    size_t n, left = run->progress->want.end - run->progress->compared;
+    size_t n, left = run->progress->want.end - run->progress->compared, other;
     const uint8_t *payload = vpc_frame_payload(&received->frame, &n);
 
     payload += received->consumed;
     n -= received->consumed;
     n = n < left ? n : left;
-    for (size_t i = 0; i < n; i++) {
-        if (payload[i] != want[i])
-            return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x",
-                           run->progress->compared + i, payload[i], want[i]);
-    }
+    other = vpc_first_other(payload, want, n);
+    if (other < n)
+        return vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x",
+                       run->progress->compared + other, payload[other], want[other]);
     received->consumed += n;
     run->progress->compared += n;
     return VPC_DONE;

@@ -180,22 +180,28 @@ enum vpc_outcome vpc_step_local_send(struct vpc_run *run, const struct vpc_step 
     return VPC_DONE;
 }
 
+/* n octets came, and that at `at` is wrong. */
+static enum vpc_outcome wrong_byte(struct vpc_run *run, const uint8_t *in, size_t at, size_t n)
+{
+    char *shown = vpc_show(in + at, n - at);
+
+    vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x; from there: %s", at, in[at],
+            run->progress->want.data[at], shown);
+    free(shown);
+    return VPC_WRONG;
+}
+
 static enum vpc_outcome compare(struct vpc_run *run, struct vpc_conn *conn)
 {
     const struct vpc_buffer *want = &run->progress->want;
-    size_t have = vpc_buffer_size(&conn->in), n = have < want->end ? have : want->end;
+    size_t have = vpc_buffer_size(&conn->in), n = have < want->end ? have : want->end, other;
     const uint8_t *in = vpc_buffer_head(&conn->in);
 
-    for (size_t i = run->progress->compared; i < n; i++) {
-        if (in[i] != want->data[i]) {
-            char *shown = vpc_show(in + i, n - i);
-
-            vpc_say(run, VPC_WRONG, "byte %zu is %02x and not %02x; from there: %s", i, in[i],
-                    want->data[i], shown);
-            free(shown);
-            return VPC_WRONG;
-        }
-    }
+    other = run->progress->compared;
+    if (n > other)
+        other += vpc_first_other(in + other, want->data + other, n - other);
+    if (other < n)
+        return wrong_byte(run, in, other, n);
     run->progress->compared = n;
     if (have >= want->end) {
         vpc_buffer_drop(&conn->in, want->end);

@@ -163,14 +163,23 @@ static uint32_t pattern_word(uint64_t pattern, uint64_t word)
     return (uint32_t)(x >> 32);
 }
 
+/* Scenarios send it by the million: whole words where they are whole. */
 static void fill_pattern(uint8_t *octets, size_t n, uint64_t pattern, uint64_t start)
 {
-    uint32_t word = pattern_word(pattern, start / 4);
+    uint64_t at = start, end = start + n;
 
-    for (uint64_t i = 0, at = start; i < n; i++, at++) {
-        if (at % 4 == 0)
-            word = pattern_word(pattern, at / 4);
-        octets[i] = (uint8_t)(word >> at % 4 * 8);
+    while (at < end) {
+        uint32_t word = pattern_word(pattern, at / 4);
+        uint8_t part[] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16),
+                          (uint8_t)(word >> 24)};
+        size_t skip = at % 4, size = end - at < 4 - skip ? end - at : 4 - skip;
+
+        if (size == sizeof(part))
+            memcpy(octets, part, sizeof(part));
+        else
+            memcpy(octets, part + skip, size);
+        octets += size;
+        at += size;
     }
 }
 
@@ -214,6 +223,18 @@ bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can,
         return false;
     *octets = (size_t)n;
     return true;
+}
+
+size_t vpc_first_other(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    enum { STRIDE = 4096 };
+    size_t at = 0;
+
+    while (n - at >= STRIDE && memcmp(a + at, b + at, STRIDE) == 0)
+        at += STRIDE;
+    while (at < n && a[at] == b[at])
+        at++;
+    return at;
 }
 
 bool vpc_want(struct vpc_run *run)

@@ -129,3 +129,46 @@ Test(values, a_number_of_64_bits_is_kept)
     vpc_set_variable(&run, VPC_VARIABLE_SUBJECT_EPOCH, UINT64_MAX - 1);
     cr_expect(vpc_number_of(&run, arg(1, 1), &value) && value == UINT64_MAX);
 }
+
+/* What the pattern's octets are, whatever parts of them are asked for: sender and judge may cut them differently. */
+Test(values, a_pattern_is_the_same_in_every_part)
+{
+    struct vpc_buffer all = {0}, part = {0};
+
+    begin("bus > data channel=1 bytes=40 pattern=7\n");
+    cr_assert(vpc_bytes_of(&run, &all));
+    cr_assert_eq(all.end, 40);
+    vpc_run_forget(&run);
+    vpc_script_free(script);
+    for (size_t from = 0; from < 9; from++) {
+        char *step = vpc_format("bus > data channel=1 bytes=13 pattern=7 from=%zu\n", from);
+
+        begin(step);
+        cr_assert(vpc_bytes_of(&run, &part));
+        cr_expect_arr_eq(part.data, all.data + from, 13, "from %zu", from);
+        vpc_buffer_free(&part);
+        vpc_run_forget(&run);
+        vpc_script_free(script);
+        free(step);
+    }
+    script = NULL;
+    vpc_buffer_free(&all);
+}
+
+Test(values, the_first_other_octet)
+{
+    enum { SIZE = 3 * 4096 + 5 };
+    uint8_t *one = vpc_alloc(SIZE), *other = vpc_alloc(SIZE);
+    static const size_t places[] = {0, 1, 4095, 4096, 8191, 3 * 4096, SIZE - 1};
+
+    cr_expect_eq(vpc_first_other(one, other, SIZE), SIZE);
+    cr_expect_eq(vpc_first_other(one, other, 0), 0);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        other[places[i]] = 1;
+        cr_expect_eq(vpc_first_other(one, other, SIZE), places[i]);
+        cr_expect_eq(vpc_first_other(one, other, places[i]), places[i]);
+        other[places[i]] = 0;
+    }
+    free(one);
+    free(other);
+}
