@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 #include "backends/object_wire.h"
 
 #define CALL_MS 20000 /* of real time, for one call: it computes, and waits for nothing */
+#define LOOK_MS 100   /* of them, after which it is looked at whether its process is still there */
+#define PARTS   3     /* of a question, at most: its header, and octets that stand in two places */
 #define END_MS  2000  /* until a process that has closed its socket has ended, if it does */
 
 struct vpc_endpoint {
@@ -41,7 +44,6 @@ struct vpc_object {
     struct vpc_endpoint endpoints[VPC_OBJECT_ENDPOINTS];
     bool used[VPC_OBJECT_ENDPOINTS];
     struct vpc_object_answer answer;
-    struct vpc_buffer asked;
     struct vpc_buffer said; /* the octets of the answer */
 };
 
@@ -99,35 +101,48 @@ static bool wait_for(struct vpc_object *object, short events, uint16_t call, uin
     return object->failure == NULL;
 }
 
-static bool put(struct vpc_object *object, const void *octets, size_t n, uint16_t call,
-                uint64_t limit)
+/* What is left of the parts when so much of them was sent. */
+static void advance(struct msghdr *parts, size_t sent)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put =
-            send(object->fd, (const uint8_t *)octets + done, n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (; parts->msg_iovlen > 0 && sent >= parts->msg_iov->iov_len; parts->msg_iovlen--)
+        sent -= parts->msg_iov++->iov_len;
+    if (parts->msg_iovlen > 0) {
+        parts->msg_iov->iov_base = (uint8_t *)parts->msg_iov->iov_base + sent;
+        parts->msg_iov->iov_len -= sent;
+    }
+}
 
-        if (put > 0)
-            done += (size_t)put;
+static bool put(struct vpc_object *object, struct iovec *parts, uint16_t call, uint64_t limit)
+{
+    struct msghdr left = {.msg_iov = parts, .msg_iovlen = PARTS};
+
+    while (left.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(object->fd, &left, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (sent >= 0)
+            advance(&left, (size_t)sent);
         else if (errno != EAGAIN && errno != EINTR)
             fail_by_end(object);
-        if (object->failure || (put < 0 && !wait_for(object, POLLOUT, call, limit)))
+        if (object->failure || (sent < 0 && !wait_for(object, POLLOUT, call, limit)))
             return false;
     }
     return true;
 }
 
-/* Until there are n octets of the answer. */
+/* Until there are n octets of the answer.  Most answers are whole at once, and are waited for by the recv() itself. */
 static bool get(struct vpc_object *object, size_t n, uint16_t call, uint64_t limit)
 {
     while (vpc_buffer_size(&object->said) < n) {
-        ssize_t got = recv(object->fd, vpc_buffer_room(&object->said, VPC_OBJECT_AHEAD),
-                           VPC_OBJECT_AHEAD, MSG_DONTWAIT);
+        size_t left = n - vpc_buffer_size(&object->said);
+        size_t room = left > VPC_OBJECT_AHEAD ? left : VPC_OBJECT_AHEAD;
+        ssize_t got = recv(object->fd, vpc_buffer_room(&object->said, room), room, 0);
 
         if (got > 0)
             vpc_buffer_filled(&object->said, (size_t)got);
         else if (got == 0 || (errno != EAGAIN && errno != EINTR))
             fail_by_end(object);
-        if (object->failure || (got < 0 && !wait_for(object, POLLIN, call, limit)))
+        if (object->failure ||
+            (vpc_buffer_size(&object->said) < n && !wait_for(object, POLLIN, call, limit)))
             return false;
     }
     return true;
@@ -176,7 +191,7 @@ static bool take_answer(struct vpc_object *object, uint16_t call)
     struct vpc_object_answer *answer = &object->answer;
 
     vpc_buffer_clear(&object->said);
-    if (!wait_for(object, POLLIN, call, limit) || !get(object, sizeof(*answer), call, limit))
+    if (!get(object, sizeof(*answer), call, limit))
         return false;
     memcpy(answer, vpc_buffer_head(&object->said), sizeof(*answer));
     if (sound(answer, call) && !get(object, sizeof(*answer) + answer->size, call, limit))
@@ -191,23 +206,30 @@ static bool take_answer(struct vpc_object *object, uint16_t call)
     return false;
 }
 
-/* Asks and waits.  On a failure the answer is nothing at all. */
-static bool ask(struct vpc_endpoint *ep, struct vpc_object_ask question, const void *octets)
+/* Asks and waits; the question's octets are some of `first`, then the rest of `second`.  On a failure the answer is nothing
+   at all. */
+static bool ask_both(struct vpc_endpoint *ep, struct vpc_object_ask question, const void *first,
+                     size_t some, const void *second)
 {
     struct vpc_object *object = ep->object;
-    uint64_t limit = real_ms() + CALL_MS;
+    struct iovec parts[PARTS] = {
+        {&question, sizeof(question)},
+        {(void *)(uintptr_t)first, some},
+        {(void *)(uintptr_t)second, question.size - some},
+    };
 
     question.endpoint = ep->number;
-    vpc_buffer_clear(&object->asked);
-    vpc_buffer_add(&object->asked, &question, sizeof(question));
-    vpc_buffer_add(&object->asked, octets, question.size);
     if (object->failure == NULL &&
-        put(object, vpc_buffer_head(&object->asked), vpc_buffer_size(&object->asked), question.call,
-            limit) &&
+        put(object, parts, question.call, real_ms() + CALL_MS) &&
         take_answer(object, question.call))
         return true;
     object->answer = (struct vpc_object_answer){.looked = true, .deadline = VPC_NEVER};
     return false;
+}
+
+static bool ask(struct vpc_endpoint *ep, struct vpc_object_ask question, const void *octets)
+{
+    return ask_both(ep, question, octets, question.size, NULL);
 }
 
 /* The octets of the answer, behind its actions. */
@@ -333,19 +355,16 @@ static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
 
 size_t vpc_object_pieces(vpc_endpoint *ep, const void *octets, const uint32_t *sizes, size_t count)
 {
-    struct vpc_buffer both = {0};
+    struct vpc_object_ask question = {.call = VPC_OBJECT_BUS_INPUT};
     size_t total = 0, most = 0, done;
 
     while (most < count && (most == 0 || total + sizes[most] <= VPC_OBJECT_OCTETS_MAX))
         total += sizes[most++];
-    vpc_buffer_add(&both, sizes, most * sizeof(*sizes));
-    vpc_buffer_add(&both, octets, total);
-    done = call(ep,
-                (struct vpc_object_ask){.call = VPC_OBJECT_BUS_INPUT,
-                                        .number = (uint32_t)most,
-                                        .size = (uint32_t)vpc_buffer_size(&both)},
-                vpc_buffer_head(&both));
-    vpc_buffer_free(&both);
+    question.number = (uint32_t)most;
+    question.size = (uint32_t)(most * sizeof(*sizes) + total);
+    ask_both(ep, question, sizes, most * sizeof(*sizes), octets);
+    keep(ep);
+    done = ep->object->answer.value;
     return done >= 1 && done <= most ? done : most;
 }
 
@@ -498,6 +517,7 @@ static bool start(struct vpc_object *object, const struct vpc_object_config *con
 {
     int ends[2];
     struct serving serving = {config, -1};
+    const struct timeval look = {.tv_usec = LOOK_MS * 1000};
     bool good;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -506,6 +526,12 @@ static bool start(struct vpc_object *object, const struct vpc_object_config *con
     }
     object->fd = ends[0];
     serving.fd = ends[1];
+    if (setsockopt(object->fd, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof(look)) != 0) {
+        *error = vpc_format("%s can not be loaded: its answers can not be waited for: %s",
+                            config->path, strerror(errno));
+        close(ends[1]);
+        return false;
+    }
     good = vpc_confined_start(
         &object->process,
         &(struct vpc_confined_config){
@@ -536,7 +562,6 @@ void vpc_object_end(struct vpc_object *object)
     if (object->fd >= 0)
         close(object->fd);
     free(vpc_confined_end(&object->process, 0));
-    vpc_buffer_free(&object->asked);
     vpc_buffer_free(&object->said);
     free(object->failure);
     free(object);

@@ -10,9 +10,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "backends/object_wire.h"
@@ -46,7 +48,6 @@ struct server {
     const void *octets;
     const struct vpc_object_hint *hints;
     bool listens; /* the last of the actions is a LISTEN */
-    struct vpc_buffer said;
 };
 
 /* How much of so many octets is shown at once. */
@@ -61,8 +62,9 @@ static uint32_t shown(size_t n)
 static void get(struct server *server, size_t n)
 {
     while (vpc_buffer_size(&server->asked) < n) {
-        ssize_t got =
-            read(server->fd, vpc_buffer_room(&server->asked, VPC_OBJECT_AHEAD), VPC_OBJECT_AHEAD);
+        size_t left = n - vpc_buffer_size(&server->asked);
+        size_t room = left > VPC_OBJECT_AHEAD ? left : VPC_OBJECT_AHEAD;
+        ssize_t got = read(server->fd, vpc_buffer_room(&server->asked, room), room);
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -84,16 +86,23 @@ static void get_question(struct server *server)
     vpc_buffer_fill(&server->asked, 0, 1);
 }
 
-static void put(int fd, const void *octets, size_t n)
+static void put(int fd, struct iovec *parts, int count)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put = write(fd, (const uint8_t *)octets + done, n - done);
+    while (count > 0) {
+        ssize_t put = writev(fd, parts, count);
 
         if (put < 0 && errno == EINTR)
             continue;
-        if (put <= 0)
+        if (put < 0 && errno == EFAULT)
+            raise(SIGSEGV); /* the subject's octets are not there: so ends whoever reads them */
+        if (put < 0)
             _exit(0);
-        done += (size_t)put;
+        for (; count > 0 && (size_t)put >= parts->iov_len; count--)
+            put -= (ssize_t)parts++->iov_len;
+        if (count > 0) {
+            parts->iov_base = (uint8_t *)parts->iov_base + put;
+            parts->iov_len -= (size_t)put;
+        }
     }
 }
 
@@ -101,16 +110,17 @@ static void send_answer(struct server *server)
 {
     struct vpc_object_answer *answer = &server->answer;
     size_t hints = answer->hint_count * sizeof(*server->hints);
+    struct iovec parts[] = {
+        {answer, sizeof(*answer)},
+        {(void *)(uintptr_t)vpc_buffer_head(&server->actions), vpc_buffer_size(&server->actions)},
+        {(void *)(uintptr_t)server->octets, answer->octets_size},
+        {(void *)(uintptr_t)server->hints, hints},
+    };
 
     answer->actions_size = (uint32_t)vpc_buffer_size(&server->actions);
     answer->size = (uint32_t)(answer->actions_size + answer->octets_size + hints);
     answer->call = server->ask.call;
-    vpc_buffer_clear(&server->said);
-    vpc_buffer_add(&server->said, answer, sizeof(*answer));
-    vpc_buffer_add(&server->said, vpc_buffer_head(&server->actions), answer->actions_size);
-    vpc_buffer_add(&server->said, server->octets, answer->octets_size);
-    vpc_buffer_add(&server->said, server->hints, hints);
-    put(server->fd, vpc_buffer_head(&server->said), vpc_buffer_size(&server->said));
+    put(server->fd, parts, (int)(sizeof(parts) / sizeof(parts[0])));
 }
 
 /* ---- which streams are looked at ---------------------------------------------------------------------------------- */
