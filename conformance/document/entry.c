@@ -14,14 +14,24 @@ json_t *vpc_catalogue_load(void)
     return json_loads(vpc_embedded_events, 0, NULL);
 }
 
+static json_int_t id_of(const json_t *event)
+{
+    return json_integer_value(json_object_get(event, "id"));
+}
+
+/* Ids follow on each other, so the place of one is known; in a catalogue where they do not it is looked for. */
 const json_t *vpc_catalogue_event(const json_t *catalogue, json_int_t id)
 {
-    const json_t *event;
+    const json_t *events = json_object_get(catalogue, "events"), *event;
+    json_int_t place = id - id_of(json_array_get(events, 0));
     size_t i;
 
-    json_array_foreach(json_object_get(catalogue, "events"), i, event)
+    event = place >= 0 ? json_array_get(events, (size_t)place) : NULL;
+    if (event && id_of(event) == id)
+        return event;
+    json_array_foreach(events, i, event)
     {
-        if (json_integer_value(json_object_get(event, "id")) == id)
+        if (id_of(event) == id)
             return event;
     }
     return NULL;

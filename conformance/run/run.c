@@ -93,7 +93,8 @@ void vpc_run_flush(struct vpc_run *run)
         struct vpc_buffer out = run->tester.out;
         size_t size = vpc_buffer_size(&out), sent = 0;
 
-        run->tester.out = (struct vpc_buffer){0};
+        run->tester.out = run->spare;
+        run->spare = (struct vpc_buffer){0};
         while (sent < size && run->bus_up) {
             size_t n = piece(run, sent, size - sent);
 
@@ -104,7 +105,9 @@ void vpc_run_flush(struct vpc_run *run)
         }
         if (run->ops->bus_flush)
             run->ops->bus_flush(run->backend);
-        vpc_buffer_free(&out);
+        vpc_buffer_free(&run->spare);
+        run->spare = out;
+        vpc_buffer_clear(&run->spare);
     }
     took = real_ms() - started;
     if (run->ops->real_time && took > STALL_MS)
@@ -562,6 +565,7 @@ void vpc_run_close(struct vpc_run *run)
     end_subject(run);
     end_record(run);
     vpc_tester_end(&run->tester);
+    vpc_buffer_free(&run->spare);
     vpc_monitor_end(&run->monitor);
     vpc_trace_end(run->trace);
     vpc_run_forget(run);

@@ -146,6 +146,7 @@ struct vpc_run {
     struct vpc_record *record; /* of the bus, or NULL */
     struct vpc_monitor monitor;
     struct vpc_tester tester;
+    struct vpc_buffer spare; /* the memory of the last burst, for the next */
     struct vpc_items answers, events, logs;
     size_t told_octets; /* of those, with what each takes besides */
     const struct vpc_item *told; /* the last entry of logs that an event told */

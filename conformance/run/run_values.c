@@ -195,8 +195,8 @@ static bool add_pattern(struct vpc_run *run, struct vpc_buffer *bytes)
         (pattern && !vpc_number_of(run, pattern, &seed)) ||
         (from && !vpc_number_of(run, from, &start)))
         return false;
-    vpc_buffer_fill(bytes, 0, n);
-    fill_pattern(bytes->data, n, seed, start);
+    fill_pattern(vpc_buffer_room(bytes, n), n, seed, start);
+    vpc_buffer_filled(bytes, n);
     return true;
 }
 
