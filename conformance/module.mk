@@ -62,9 +62,9 @@ $(CONFORM_TESTS): %: %.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
-CHECKS += check-rooms check-coverage check-numbers check-must-nots check-inproc check-product check-stall
+CHECKS += check-rooms check-coverage check-numbers check-judge check-must-nots check-inproc check-product check-stall
 STRANGE += check-hostile check-machine check-fields
-.PHONY: check-rooms check-coverage check-numbers check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
+.PHONY: check-rooms check-coverage check-numbers check-judge check-must-nots check-inproc check-page check-product check-hostile check-stall check-machine coverage-spec
 
 # No include goes up, so there is no circle of rooms.
 check-rooms:
@@ -78,6 +78,10 @@ check-coverage: $(BUILD)/vpc-conform
 # Every number that a requirement states has faults that are off by it, or a reason.
 check-numbers:
 	@$(CONFORM)/tests/check-numbers
+
+# Two runs of `make mutants`, or of `make mutate`, do not work in one folder at once.
+check-judge:
+	@$(CONFORM)/tests/check-judge
 
 # What must not happen has scenarios that show that it does not.
 check-must-nots:
