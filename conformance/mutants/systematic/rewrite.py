@@ -30,6 +30,9 @@ WHOLE = {T.BOOL, T.CHAR_U, T.UCHAR, T.USHORT, T.UINT, T.ULONG, T.ULONGLONG, T.CH
          T.ENUM}
 NUMBER = re.compile(r"0[xX][0-9a-fA-F]+[uUlL]*$|[0-9]+[uUlL]*$|'(\\.|\\x[0-9a-fA-F]+|[^'\\])'$")
 GENERATED = re.compile(r"\b(_widec|_out|cs)\b|\+\+p\b|\bp(\+\+|--)|\(\*p\)|\bgoto\b")
+CONDITION = re.compile(r"[^;{}]*?(?=\)\s*_widec\b)")  # what an action says that is a condition: the rest of the `if` is Ragel's
+STATE = re.compile(r"\bcs\s*=\s*\Z")
+AT_END = re.compile(r"\s*\)\s*goto _test_eof")
 OPAQUE = ("sizeof", "offsetof", "_Alignof", "_Alignas", "_Static_assert", "__typeof__", "__attribute__", "SCMP_SYS")
 
 
@@ -79,15 +82,23 @@ class Lines:
         return name, line + self.text.count("\n", begin, offset)
 
     def hand_written(self):
-        """(begin, end): an action's block, or all up to the next mark."""
+        """(begin, end): an action's block, an action's condition, or all up to the next mark."""
         ends = [mark[0] for mark in self.marks[1:]] + [len(self.text)]
         for (begin, _, name), end in zip(self.marks, ends):
             if self.generated and not name.endswith(".rl"):
                 continue
             blank = re.match(r"\s*", self.text[begin:end]).end()
+            condition = CONDITION.match(self.text, begin, end)
             if self.generated and self.text[begin + blank] == "{":
                 end = self.block_end(begin + blank)
+            elif self.generated and condition:
+                end = condition.end()
             yield begin, end
+
+    def is_of_action(self, part):
+        """Such a part stands in the C at each transition."""
+        begin, end = self.parts[part]
+        return self.generated and (self.text[begin:end].lstrip()[:1] == "{" or self.text[end:end + 1] == ")")
 
     def block_end(self, at):
         depth = 0
@@ -195,15 +206,20 @@ class Unit:
     def make(self, begin, end, kind, old, new):
         """A number, or None where nothing may be changed."""
         part = self.lines.part_of(begin, end)
-        if part is None or self.is_barred(begin, end) or (self.lines.generated and GENERATED.search(self.source(begin, end))):
+        if part is None or self.is_barred(begin, end) or self.is_ragels(begin, end):
             return None
         file, line = self.lines.at(begin)
         old, new, function = short(old), short(new), self.function
-        if self.lines.generated and self.source(*self.lines.parts[part]).lstrip()[:1] == "{":
+        if self.lines.is_of_action(part):
             function = "action " + max(action for action in self.actions if action[0] <= line)[1]
         place = (part if function != self.function else None, function, kind, old, new)
         self.counts[place] = nth = self.counts.get(place, 0) + 1
         return self.book.number(file, function, line, kind, old, new, nth, self.sum)
+
+    def is_ragels(self, begin, end):
+        """What Ragel puts into an action: its variables, the number of the next state, the look for the end of the input."""
+        return self.lines.generated and bool(GENERATED.search(self.source(begin, end)) or AT_END.match(self.text, end) or
+                                             NUMBER.match(self.source(begin, end)) and STATE.search(self.text[max(0, begin - 16):begin]))
 
     def wrap(self, begin, end, prefix, suffix):
         self.wraps.append((begin, end, prefix, suffix))
@@ -542,7 +558,7 @@ class Unit:
     def take_constant(self, tokens, at):
         begin, end, word, _ = tokens[at]
         before = tokens[at - 1][2] if at else ""
-        if self.is_barred(begin, end) or before in (".", "->", "case", "goto", "enum", "struct") or self.is_ragels(begin, before):
+        if self.is_barred(begin, end) or before in (".", "->", "case", "goto", "enum", "struct"):
             return
         if word in ("true", "false"):
             self.choose(begin, end, "constant", "false" if word == "true" else "true")
@@ -550,11 +566,6 @@ class Unit:
             self.choose(begin, end, "constant", word + " + 1")
         elif NUMBER.match(word) or begin in self.simple:
             self.numbers(begin, end, word)
-
-    def is_ragels(self, begin, before):
-        """Of the arithmetic with which Ragel tells apart what a condition says."""
-        line = self.text[self.text.rfind("\n", 0, begin):self.text.find("\n", begin)]
-        return self.lines.generated and "_widec" in line and before != ">"
 
     def numbers(self, begin, end, word):
         try:
