@@ -314,8 +314,11 @@ bool vpc_schema_fits(const struct vpc_schema *schema, const char *place, const j
                      char *text, size_t size)
 {
     struct check check = {.schema = schema, .text = text, .size = size, .member = "it"};
+    const json_t *wanted = below(definitions(schema), place);
 
-    return fits(&check, below(definitions(schema), place), value);
+    if (wanted != NULL && value == NULL)
+        return wrong(&check, "is missing"); /* a subject may leave out anything */
+    return fits(&check, wanted, value);
 }
 
 bool vpc_schema_has(const struct vpc_schema *schema, const char *place)

@@ -23,7 +23,8 @@ struct vpc_schema *vpc_schema_load(void);
 void vpc_schema_free(struct vpc_schema *schema); /* NULL is none */
 /*
  * Whether the value is as `$defs/PLACE` says ("failure", "returns/start"); a place that there is none of
- * says nothing, so all is right. False: text names the member and what is wrong with it.
+ * says nothing, so all is right. NULL: there is no such value. False: text names the member and what is
+ * wrong with it.
  */
 bool vpc_schema_fits(const struct vpc_schema *schema, const char *place, const json_t *value,
                      char *text, size_t size);

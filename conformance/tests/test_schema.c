@@ -43,6 +43,19 @@ Test(schema, a_start)
     EXPECT("returns/start", "{\"hresult\": 0, " START "}", "hresult has another value");
 }
 
+/* An event without `data`, as a subject may send it. */
+Test(schema, nothing_at_all)
+{
+    struct vpc_schema *schema = vpc_schema_load();
+    char text[160];
+
+    cr_assert_not_null(schema);
+    cr_expect(!vpc_schema_fits(schema, "events/CHANNEL_READY", NULL, text, sizeof(text)));
+    cr_expect_str_eq(text, "it is missing");
+    cr_expect(vpc_schema_fits(schema, "events/OF_LATER", NULL, text, sizeof(text)));
+    vpc_schema_free(schema);
+}
+
 Test(schema, numbers)
 {
     const char *line = "{\"heartbeat\": %s, \"vm\": \"v\"}";
