@@ -33,6 +33,7 @@ GENERATED = re.compile(r"\b(_widec|_out|cs)\b|\+\+p\b|\bp(\+\+|--)|\(\*p\)|\bgot
 CONDITION = re.compile(r"[^;{}]*?(?=\)\s*_widec\b)")  # what an action says that is a condition: the rest of the `if` is Ragel's
 STATE = re.compile(r"\bcs\s*=\s*\Z")
 AT_END = re.compile(r"\s*\)\s*goto _test_eof")
+OURS = r"(^|/)(proto|impl|spec|gen|systematic)/"  # whose macros and enumerators are changed; the last is check-rewrite's
 OPAQUE = ("sizeof", "offsetof", "_Alignof", "_Alignas", "_Static_assert", "__typeof__", "__attribute__", "SCMP_SYS")
 
 
@@ -168,10 +169,12 @@ class Unit:
 
     def macros(self):
         """calls: ranges of macros with arguments; simple: offsets of those without, which stand for a number."""
-        numeric, self.calls, uses = {}, [], []
+        numeric, self.calls, uses, self.zeros = {}, [], [], set()
         for cursor in self.unit.cursor.get_children():
             if cursor.kind == K.MACRO_DEFINITION:
                 numeric[cursor.spelling] = self.is_number(cursor)
+                if re.fullmatch(r"\(*0[xX]?0*[uUlL]*\)*", "".join(t.spelling for t in list(cursor.get_tokens())[1:])):
+                    self.zeros.add(cursor.spelling)
             elif cursor.kind == K.MACRO_INSTANTIATION and self.here(cursor):
                 begin, end = cursor.extent.start.offset, cursor.extent.end.offset
                 (self.calls if end - begin > len(cursor.spelling) else uses).append((begin, end, cursor.spelling))
@@ -182,7 +185,7 @@ class Unit:
     def is_number(cursor):
         if re.fullmatch(r"E[A-Z0-9]+", cursor.spelling):
             return True
-        if cursor.location.file is None or not re.search(r"(^|/)(proto|impl|spec)/", cursor.location.file.name):
+        if cursor.location.file is None or not re.search(OURS, cursor.location.file.name):
             return False
         words = [t.spelling for t in cursor.get_tokens()][1:]
         return bool(words) and all(NUMBER.match(w) or re.fullmatch(r"[-+*/()|]|[A-Z][A-Z0-9_]+", w) for w in words)
@@ -191,9 +194,10 @@ class Unit:
         """The names of all enumerators of ours, with their values."""
         self.enumerators = {}
         for cursor in self.unit.cursor.get_children():
-            if cursor.kind == K.ENUM_DECL and cursor.location.file and re.search(r"(^|/)(proto|impl|spec|gen)/", cursor.location.file.name):
+            if cursor.kind == K.ENUM_DECL and cursor.location.file and re.search(OURS, cursor.location.file.name):
                 for name in cursor.get_children():
                     self.enumerators[name.spelling] = name.enum_value
+                    self.zeros |= {name.spelling} if name.enum_value == 0 else set()
 
     # ---- mutants ----------------------------------------------------------------------------------------------------
 
@@ -315,6 +319,8 @@ class Unit:
         return parent == K.FOR_STMT and nth == of - 1 or parent == K.DO_STMT and nth == 0
 
     def take_statement(self, cursor, begin, end):
+        if re.fullmatch(r"\(void\)\s*\w+", self.source(begin, end)):
+            return  # it only says that a parameter is not used
         self.removed.add((begin, end))
         n = self.make(begin, end, "statement removed", self.source(begin, end), ";")
         if n is not None:
@@ -463,6 +469,8 @@ class Unit:
         if self.in_call(first, last) == "inside" or NUMBER.match(self.source(first, last)) or re.fullmatch(r"true|false|NULL", self.source(first, last)):
             return
         text = self.source(first, last)
+        if text in self.zeros:
+            return  # it is 0 already
         if self.returns == T.BOOL:
             if not self.is_equality(children[0]):
                 self.truth(first, last, "return changed", "!(%s)" % text, "!vpc_t")
@@ -571,7 +579,7 @@ class Unit:
         try:
             value = int(re.sub(r"[uUlL]+$", "", word), 0)
         except ValueError:
-            value = 2 if word != r"'\0'" else 0
+            value = 2 if word != r"'\0'" and word not in self.zeros else 0
         self.choose(begin, end, "constant", word + " + 1")
         if value > 0:
             self.choose(begin, end, "constant", word + " - 1")

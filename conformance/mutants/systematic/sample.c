@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define LIMIT 5
+#define GOOD  0x0u
 
-enum colour { RED = 3, GREEN = 4 };
+enum colour { RED = 3, GREEN = 4, NONE = 0 };
 
 static const struct row {
     const char *name;
@@ -66,6 +67,18 @@ static bool never_differs(int n)
     return n < 100;
 }
 
+/* What returns 0 is no other result, and an unused parameter no statement. */
+static unsigned result(enum colour unused)
+{
+    (void)unused;
+    return GOOD;
+}
+
+static enum colour no_colour(void)
+{
+    return NONE;
+}
+
 int main(void)
 {
     static const int numbers[] = {2, 5, 6, 9};
@@ -82,5 +95,6 @@ int main(void)
         printf("%s %d %d\n", rows[i].name, rows[i].value, ++calls);
     printf("%d\n", calls);
     printf("%d\n", never_differs(3));
+    printf("%u %u\n", result(RED), no_colour());
     return 0;
 }
