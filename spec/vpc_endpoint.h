@@ -81,7 +81,7 @@ enum vpc_action_kind {
     VPC_ACTION_LOG,
     /* host: set (`value` 1) or reset (0) the named ready event `text`; reset and give up the one of another name before it */
     VPC_ACTION_READY,
-    /* the endpoint has stopped for good: nothing more will come from it */
+    /* the endpoint has stopped for good: nothing more will come from it, and what bus_output() still has need not be sent */
     VPC_ACTION_STOPPED,
     /* host: the client of `stream` counts as gone (API-14): take what it has written by now, as there is room, then say
      * stream_eof(); take nothing that it writes later, and give it no output any more */

@@ -117,6 +117,7 @@ static bool inproc_start(struct vpc_backend *backend, char **error)
         return true;
     self->endpoint = make_endpoint(self, self->options);
     self->told = self->now;
+    self->stopped = false;
     if (self->endpoint == NULL && !self->restless)
         vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "create() gave NULL", 18);
     if (self->endpoint == NULL)

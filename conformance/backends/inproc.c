@@ -196,6 +196,7 @@ static void on_hangup(struct inproc *self, const vpc_action *action)
 static void on_stopped(struct inproc *self, const vpc_action *action)
 {
     (void)action;
+    self->stopped = true;
     vpc_inproc_tell(self, VPC_SEEN_STOPPED, 0, 0, NULL, 0);
 }
 
@@ -259,7 +260,7 @@ static bool take_bus(struct inproc *self)
     const void *octets;
     size_t n;
 
-    if (!self->listening || self->bus_left == 0)
+    if (!self->listening || self->bus_left == 0 || self->stopped)
         return false;
     SUBJECT(self, n = self->abi->bus_output(self->endpoint, &octets));
     n = take_of(part_of(self, n), &self->bus_left);

@@ -44,6 +44,7 @@ struct inproc {
     char *taken;     /* the full name of a pipe that another virtual machine has, or NULL */
     size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
     bool listening, stop_asked, saw;
+    bool stopped; /* it said so: nothing more comes from it, whatever bus_output() has */
     struct local **locals;
     size_t local_count;
     struct port *ports;
