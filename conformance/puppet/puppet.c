@@ -75,6 +75,16 @@ void puppet_say_failed(struct puppet *puppet, uint32_t handle, int error, const 
     puppet_say(puppet, VPC_PUPPET_FAILED, handle, payload, length + 5);
 }
 
+bool puppet_is_short(int error)
+{
+    static const int short_of[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC, EIO};
+
+    for (size_t i = 0; i < sizeof(short_of) / sizeof(short_of[0]); i++)
+        if (short_of[i] == error)
+            return true;
+    return false;
+}
+
 /* Kills our children; theirs become ours. */
 static void kill_children(void)
 {
@@ -88,6 +98,25 @@ static void kill_children(void)
     fclose(list);
 }
 
+int puppet_notify_begin(struct puppet *puppet)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = WAKE_NOTIFY};
+    int error;
+
+    if (puppet->notify >= 0)
+        return 0;
+    puppet->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (puppet->notify < 0)
+        return -1;
+    if (epoll_ctl(puppet->epoll, EPOLL_CTL_ADD, puppet->notify, &event) == 0)
+        return 0;
+    error = errno;
+    close(puppet->notify);
+    puppet->notify = -1;
+    errno = error;
+    return -1;
+}
+
 void puppet_reset(struct puppet *puppet)
 {
     for (int i = 0; i < VPC_PUPPET_THINGS_MAX; i++) {
@@ -98,12 +127,10 @@ void puppet_reset(struct puppet *puppet)
         kill_children();
     } while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = WAKE_NOTIFY};
     if (puppet->notify >= 0)
         close(puppet->notify);
-    puppet->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (puppet->notify >= 0)
-        epoll_ctl(puppet->epoll, EPOLL_CTL_ADD, puppet->notify, &event);
+    puppet->notify = -1;
+    (void)puppet_notify_begin(puppet); /* FOLLOW tries again, and tells */
 }
 
 static bool flush_line(struct puppet *puppet)
@@ -177,7 +204,10 @@ static void follow(struct puppet *puppet)
             continue;
         if (thing->fd < 0)
             thing->fd = open(thing->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        thing->can_read = true;
+        if (thing->fd < 0 && puppet_is_short(errno))
+            thing_fail(puppet, thing, errno, "open a file that it follows");
+        else
+            thing->can_read = true;
     }
 }
 

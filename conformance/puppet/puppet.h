@@ -17,8 +17,9 @@
  * again before its end. Accepted connections have handles of the puppet's choice, with the top
  * bit set. PING, ENTROPY, CLOCK and RESET_ALL are answered once, by PONG, DONE or FAILED. The
  * others make a thing that lives: OPENED says that it does, and its last frame is CLOSED; FAILED
- * instead of OPENED says that it never did. What comes for a handle that is no more is ignored:
- * the two ends of a thing may cross each other on the way.
+ * instead of OPENED says that it never did, and instead of CLOSED that the guest ran short of
+ * something, which is not the doing of whoever is at the thing's other end. What comes for a
+ * handle that is no more is ignored: the two ends of a thing may cross each other on the way.
  *
  * Flow control. DATA for a handle needs credit: each direction of each thing begins with
  * VPC_PUPPET_WINDOW bytes, and WINDOW gives more when bytes have been consumed. PAUSE stops the

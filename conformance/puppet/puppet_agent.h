@@ -75,6 +75,10 @@ void puppet_say_number(struct puppet *puppet, enum vpc_puppet_type type, uint32_
                        uint32_t number);
 /* Queues FAILED with errno's value and the words, cut to what a frame takes. */
 void puppet_say_failed(struct puppet *puppet, uint32_t handle, int error, const char *what);
+/* Whether an errno is this machine's: no memory, descriptor or room left. */
+bool puppet_is_short(int error);
+/* Whether there is an inotify; -1 with errno if there can be none. */
+int puppet_notify_begin(struct puppet *puppet);
 /* Kills and reaps every child and closes every thing, saying nothing. */
 void puppet_reset(struct puppet *puppet);
 
@@ -93,6 +97,8 @@ bool thing_pump(struct puppet *puppet, struct thing *thing);
 bool thing_take(struct thing *thing, const uint8_t *bytes, size_t size);
 /* Releases it, and says CLOSED. */
 void thing_close(struct puppet *puppet, struct thing *thing);
+/* Releases it, a command with its processes, and says FAILED. */
+void thing_fail(struct puppet *puppet, struct thing *thing, int error, const char *what);
 /* Releases it without a word. */
 void thing_release(struct thing *thing);
 /* Tells the end of every child that has one. */

@@ -87,9 +87,8 @@ static _Noreturn void become(char **argv, int output, int trouble)
 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    setsid();
-    if (null >= 0 && dup2(null, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0) {
+    if (null >= 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR && setsid() >= 0 && dup2(null, 0) >= 0 &&
+        dup2(output, 1) >= 0 && dup2(output, 2) >= 0) {
         if (null > 2)
             close(null);
         execvp(argv[0], argv);
@@ -138,7 +137,8 @@ static bool op_run(struct puppet *puppet, const struct vpc_puppet_frame *frame)
         answer(puppet, frame, NULL, 0, argv[0]);
         return true;
     }
-    fcntl(output[0], F_SETFL, O_NONBLOCK);
+    /* A pipe that we have just made takes the flag. */
+    (void)fcntl(output[0], F_SETFL, O_NONBLOCK);
     thing = thing_new(puppet, THING_COMMAND, frame->handle, output[0]);
     if (thing && (thing->pid = spawn(argv, output[1])) < 0) {
         int error = errno;
@@ -164,14 +164,16 @@ static bool op_kill(struct puppet *puppet, const struct vpc_puppet_frame *frame)
 static int connect_path(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd;
 
-    if (fd < 0 || strlen(path) >= sizeof(address.sun_path)) {
-        if (fd >= 0)
-            close(fd);
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
         return -1;
     }
     strcpy(address.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         int error = errno;
 
@@ -294,9 +296,11 @@ static int watch_directory(struct puppet *puppet, const char *path)
         errno = EINVAL;
     if (slash) {
         slash[slash == directory] = 0;
+        result = puppet_notify_begin(puppet);
+    }
+    if (result == 0)
         result = inotify_add_watch(puppet->notify, directory,
                                    IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR);
-    }
     free(directory);
     return result;
 }
@@ -309,9 +313,12 @@ static bool op_follow(struct puppet *puppet, const struct vpc_puppet_frame *fram
 
     if (!path)
         return false;
-    if (watch_directory(puppet, path) >= 0)
-        thing = thing_new(puppet, THING_FOLLOWER, frame->handle,
-                          open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (watch_directory(puppet, path) >= 0) {
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd >= 0 || !puppet_is_short(errno)) /* it may come later */
+            thing = thing_new(puppet, THING_FOLLOWER, frame->handle, fd);
+    }
     if (thing && !(thing->path = strdup(path))) {
         thing_release(thing);
         thing = NULL;
@@ -392,9 +399,11 @@ static bool op_reset(struct puppet *puppet, const struct vpc_puppet_frame *frame
 
     if (!thing)
         return true;
-    if (thing->kind == THING_STREAM)
-        setsockopt(thing->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-    thing_close(puppet, thing);
+    if (thing->kind == THING_STREAM &&
+        setsockopt(thing->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)) != 0)
+        thing_fail(puppet, thing, errno, "reset a connection");
+    else
+        thing_close(puppet, thing);
     return true;
 }
 

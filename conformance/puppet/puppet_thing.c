@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -94,6 +95,14 @@ void thing_close(struct puppet *puppet, struct thing *thing)
     thing_release(thing);
 }
 
+void thing_fail(struct puppet *puppet, struct thing *thing, int error, const char *what)
+{
+    puppet_say_failed(puppet, thing->handle, error, what);
+    if (thing->kind == THING_COMMAND && thing->pid > 0)
+        kill(-thing->pid, SIGKILL); /* it is reaped as one of nobody's */
+    thing_release(thing);
+}
+
 void thing_wake(struct puppet *puppet, struct thing *thing, uint32_t events)
 {
     if (thing->kind == THING_FREE)
@@ -164,6 +173,10 @@ static bool pump_in(struct puppet *puppet, struct thing *thing)
         thing->can_read = false;
         return false;
     }
+    if (got < 0 && puppet_is_short(errno)) {
+        thing_fail(puppet, thing, errno, "read what has come");
+        return true;
+    }
     if (got <= 0) {
         in_ended(puppet, thing,
                  got < 0 || (thing->kind == THING_STREAM && thing->out_ended && !thing->out_fin));
@@ -183,14 +196,20 @@ static bool pump_accept(struct puppet *puppet, struct thing *listener)
     if (!listener->can_read || listener->paused || !free_place(puppet))
         return false;
     int fd = accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && puppet_is_short(errno)) { /* the peer is connected, and would wait for ever */
+        thing_fail(puppet, listener, errno, "accept a connection");
+        return true;
+    }
     if (fd < 0) {
         listener->can_read = errno == EINTR || errno == ECONNABORTED;
         return listener->can_read;
     }
     uint32_t handle = VPC_PUPPET_ACCEPTED | puppet->next_accepted++;
     struct thing *stream = thing_new(puppet, THING_STREAM, handle, fd);
-    if (!stream)
-        return true; /* no memory: the peer sees it closed */
+    if (!stream) { /* the peer sees it closed */
+        thing_fail(puppet, listener, errno, "have a connection that it accepted");
+        return true;
+    }
     stream->paused = listener->begins_paused;
     vpc_puppet_put32(payload, handle);
     vpc_puppet_put32(payload + 4, ntohs(peer.sin_port));
@@ -225,12 +244,12 @@ static void wrote(struct puppet *puppet, struct thing *thing, size_t size)
     }
 }
 
-static void out_done(struct thing *thing)
+static void out_done(struct puppet *puppet, struct thing *thing)
 {
     thing->out_ended = true;
     thing->out_len = 0;
-    if (thing->kind == THING_STREAM)
-        shutdown(thing->fd, SHUT_WR);
+    if (thing->kind == THING_STREAM && shutdown(thing->fd, SHUT_WR) != 0 && errno != ENOTCONN)
+        thing_fail(puppet, thing, errno, "finish writing to a connection");
 }
 
 static void out_failed(struct puppet *puppet, struct thing *thing)
@@ -248,7 +267,7 @@ static bool pump_out(struct puppet *puppet, struct thing *thing)
     if (thing->out_ended || (thing->out_len == 0 && !thing->out_fin))
         return false;
     if (thing->out_len == 0) {
-        out_done(thing);
+        out_done(puppet, thing);
         return true;
     }
     if (!thing->can_write)
@@ -264,6 +283,8 @@ static bool pump_out(struct puppet *puppet, struct thing *thing)
     } else if (errno == EAGAIN) {
         thing->can_write = false;
         return false;
+    } else if (thing->kind != THING_WRITER && puppet_is_short(errno)) {
+        thing_fail(puppet, thing, errno, "write to a connection or a port");
     } else if (errno != EINTR) {
         out_failed(puppet, thing);
     }
@@ -278,8 +299,10 @@ bool thing_pump(struct puppet *puppet, struct thing *thing)
         return pump_accept(puppet, thing);
 
     bool moved = pump_out(puppet, thing);
-    if (puppet_has_room(puppet))
+    if (thing->kind != THING_FREE && puppet_has_room(puppet))
         moved |= pump_in(puppet, thing);
+    if (thing->kind == THING_FREE) /* it has failed */
+        return true;
     if (thing->finishes && (thing->out_len == 0 || thing->out_ended) && puppet_has_room(puppet)) {
         thing_close(puppet, thing);
         return true;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -419,6 +420,50 @@ Test(puppet, writes_reads_follows, .timeout = 20)
     expect(&stage, VPC_PUPPET_CLOSED, reader);
     reader = vpc_puppet_read(stage.puppet, "/nonexistent/file");
     cr_assert_eq(expect(&stage, VPC_PUPPET_FAILED, reader).value, ENOENT);
+    strike_stage(&stage);
+}
+
+/* From now on it gets no more. */
+static void leave_no_descriptor(const struct stage *stage)
+{
+    struct rlimit limit = {0, 1024};
+
+    cr_assert_eq(prlimit(stage->pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+/* A connection that the system has accepted for it would wait for ever, and the subject be blamed. */
+Test(puppet, without_descriptors_it_says_so_and_accepts_nothing, .timeout = 20)
+{
+    struct stage stage = set_stage();
+    uint32_t listener = vpc_puppet_listen(stage.puppet, 0, 0, 0);
+    uint32_t port = expect(&stage, VPC_PUPPET_OPENED, listener).value;
+    struct vpc_puppet_event event;
+
+    leave_no_descriptor(&stage);
+    int fd = connect_to(port);
+    event = expect(&stage, VPC_PUPPET_FAILED, listener);
+    cr_expect_eq(event.value, EMFILE);
+    cr_expect_str_eq(event.text, "accept a connection");
+    close(fd);
+    strike_stage(&stage);
+}
+
+/* A log that comes, and can not be opened. */
+Test(puppet, without_descriptors_it_says_so_and_follows_nothing, .timeout = 20)
+{
+    struct stage stage = set_stage();
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/file", stage.dir);
+    uint32_t follower = vpc_puppet_follow(stage.puppet, path);
+    expect(&stage, VPC_PUPPET_OPENED, follower);
+    leave_no_descriptor(&stage);
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fclose(file);
+    cr_expect_eq(expect(&stage, VPC_PUPPET_FAILED, follower).value, EMFILE);
+    follower = vpc_puppet_follow(stage.puppet, path);
+    cr_expect_eq(expect(&stage, VPC_PUPPET_FAILED, follower).value, EMFILE);
     strike_stage(&stage);
 }
 
