@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs: whose word counts. */
+/* Jobs: whose word counts, and what becomes of them on a machine that is short of something. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "verdicts/jobs.h"
@@ -103,5 +107,61 @@ Test(jobs, a_long_text_is_heard)
     cr_expect(vpc_job_has_spoken(&result));
     cr_expect_eq(vpc_buffer_size(&result.text), VPC_JOB_TEXT_MAX);
     vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+}
+
+/* ---- a machine that is short of something ------------------------------------------------------------------------------- */
+
+/* Criterion wants one to say what it has seen: nothing is asserted while there is none. */
+static bool leave_descriptors(rlim_t number)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    limit.rlim_cur = number;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static void speak_later(void *user, int fd)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    speak(user, fd);
+}
+
+/* poll() looks at no more descriptors than the limit says. */
+Test(jobs, who_can_not_be_waited_for_is_heard_all_the_same)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(100, 20000);
+    struct vpc_job_result result;
+    struct timespec used;
+
+    cr_assert(vpc_jobs_start(jobs, speak_later, NULL));
+    cr_assert(leave_descriptors(50));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    cr_expect(result.in_time, "the job pays for the deafness of the harness");
+    cr_expect(vpc_job_has_spoken(&result));
+    cr_expect_eq(vpc_buffer_size(&result.text), 11);
+    cr_assert_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    cr_expect_eq(used.tv_sec, 0, "it did not sleep");
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+}
+
+/* The signals that nobody can read stay what they are. */
+Test(jobs, without_descriptors_none_begins_and_signals_end_the_harness)
+{
+    bool left = leave_descriptors(0), started;
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 10000);
+    sigset_t mask;
+    int why;
+
+    started = vpc_jobs_start(jobs, speak, NULL);
+    why = errno;
+    cr_assert(leave_descriptors(256) && left);
+    cr_expect_not(started);
+    cr_expect_eq(why, EMFILE);
+    cr_assert_eq(sigprocmask(SIG_BLOCK, NULL, &mask), 0);
+    cr_expect_not(sigismember(&mask, SIGTERM), "SIGTERM is blocked, and nobody reads it");
     vpc_jobs_end(jobs);
 }

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_MS 10 /* where nothing tells when to look */
+
 struct job {
     pid_t pid; /* 0: a free place */
     int fd;
@@ -28,6 +30,7 @@ struct vpc_jobs {
     size_t room;
     int limit_ms;
     int signals;
+    int broken; /* an errno: why none can be started */
     int interrupted;
     sigset_t before; /* the mask that children get */
 };
@@ -62,10 +65,13 @@ struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms)
     jobs->jobs = vpc_alloc(at_once * sizeof(*jobs->jobs));
     jobs->room = at_once;
     jobs->limit_ms = limit_ms;
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
     ends = signals_that_end();
-    sigprocmask(SIG_BLOCK, &ends, &jobs->before);
     jobs->signals = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (jobs->signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        jobs->broken = errno;
+    /* Signals that nobody could read are not taken. */
+    if (sigprocmask(SIG_BLOCK, jobs->broken ? NULL : &ends, &jobs->before) != 0)
+        jobs->broken = errno;
     return jobs;
 }
 
@@ -85,34 +91,50 @@ bool vpc_jobs_full(const struct vpc_jobs *jobs)
 static _Noreturn void become(const struct vpc_jobs *jobs, vpc_job_fn *fn, void *user, int fd,
                              pid_t parent)
 {
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (getppid() != parent)
-        _exit(0);
-    sigprocmask(SIG_SETMASK, &jobs->before, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+        prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || getppid() != parent ||
+        sigprocmask(SIG_SETMASK, &jobs->before, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        _exit(VPC_JOB_NOT_BEGUN);
     fn(user, fd);
     _exit(0);
+}
+
+/* The pipe in which a job says its result; we never wait in a read.  False with errno. */
+static bool talk(int fds[2])
+{
+    int failed;
+
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return false;
+    if (fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0)
+        return true;
+    failed = errno;
+    close(fds[0]);
+    close(fds[1]);
+    errno = failed;
+    return false;
 }
 
 bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user)
 {
     struct job *job = free_place(jobs);
     pid_t parent = getpid(), pid;
-    int fds[2];
+    int fds[2], failed;
 
     fflush(NULL);
-    if (pipe2(fds, O_CLOEXEC) != 0)
+    errno = jobs->broken;
+    if (jobs->broken || !talk(fds))
         return false;
     pid = fork();
     if (pid == 0) {
         close(fds[0]);
         become(jobs, fn, user, fds[1], parent);
     }
+    failed = errno;
     close(fds[1]);
     if (pid < 0) {
         close(fds[0]);
+        errno = failed;
         return false;
     }
     setpgid(pid, pid); /* the child does it too: whoever comes first */
@@ -130,7 +152,7 @@ static bool take_text(struct job *job)
     job->too_long = n > 0 && vpc_buffer_size(&job->text) + (size_t)n > VPC_JOB_TEXT_MAX;
     if (n > 0 && !job->too_long)
         vpc_buffer_add(&job->text, part, (size_t)n);
-    return job->too_long || n == 0 || (n < 0 && errno != EINTR);
+    return job->too_long || n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
 }
 
 static bool is_job(const struct vpc_jobs *jobs, pid_t pid)
@@ -201,6 +223,18 @@ static bool any_runs(const struct vpc_jobs *jobs)
     return false;
 }
 
+/*
+ * Where the system can not wait for us (no memory, or fewer descriptors than we look at), no job is to be blamed for our
+ * deafness: each is looked at, now and then.
+ */
+static void look_at_all(struct pollfd *fds, size_t count, int error)
+{
+    for (size_t i = 0; i < count; i++)
+        fds[i].revents = error != EINTR && fds[i].fd >= 0 ? POLLIN : 0;
+    if (error != EINTR)
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
+}
+
 /* Waits until something may have happened; sets fds, one for each place and one for the signals. */
 static void wait_for_any(const struct vpc_jobs *jobs, struct pollfd *fds)
 {
@@ -215,8 +249,7 @@ static void wait_for_any(const struct vpc_jobs *jobs, struct pollfd *fds)
     }
     fds[jobs->room] = (struct pollfd){.fd = jobs->signals, .events = POLLIN};
     if (poll(fds, jobs->room + 1, until > now ? (int)(until - now) : 0) < 0)
-        for (size_t i = 0; i <= jobs->room; i++)
-            fds[i].revents = 0;
+        look_at_all(fds, jobs->room + 1, errno);
 }
 
 bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
@@ -268,7 +301,8 @@ void vpc_jobs_end(struct vpc_jobs *jobs)
         vpc_buffer_free(&result.text);
         sweep(jobs);
     }
-    close(jobs->signals);
+    if (jobs->signals >= 0)
+        close(jobs->signals);
     sigprocmask(SIG_SETMASK, &jobs->before, NULL);
     free(jobs->jobs);
     free(jobs);

@@ -28,7 +28,10 @@ struct vpc_job_result {
     bool too_long; /* it was killed when it had said all that it may */
 };
 
-/* At most so many at once; each may take limit_ms of real time. */
+/* The status of a job that could not even begin. */
+#define VPC_JOB_NOT_BEGUN 125
+
+/* At most so many at once; each may take limit_ms of real time.  What the system can not do for them, vpc_jobs_start() tells. */
 struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms);
 bool vpc_jobs_full(const struct vpc_jobs *jobs);
 /* Starts one; there must be room.  False with errno if the system can not. */
