@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backends/machine.h"
 #include "backends/folder.h"
+#include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
 #include "files.h"
@@ -333,7 +333,11 @@ static void write_bus(struct vpc_socket_backend *self)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            vpc_socket_backend_short(self, "send on the bus", errno);
+            int error = errno;
+
+            vpc_socket_backend_short(self, "send on the bus", error);
+            if (error != EAGAIN) /* it never goes out: nobody is to wait for it */
+                vpc_buffer_free(&self->bus_out);
             return;
         }
         vpc_buffer_drop(&self->bus_out, (size_t)n);

@@ -76,7 +76,11 @@ void vpc_socket_control_write(struct vpc_socket_backend *self, struct conform_co
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            vpc_socket_backend_short(self, "send to the control socket", errno);
+            int error = errno;
+
+            vpc_socket_backend_short(self, "send to the control socket", error);
+            if (error != EAGAIN) /* it never goes out: nobody is to wait for it */
+                vpc_buffer_free(&one->out);
             return;
         }
         vpc_buffer_drop(&one->out, (size_t)n);

@@ -73,10 +73,12 @@ static void next_file(struct vpc_record *record)
 {
     char *old = vpc_format("%s.old", record->path);
 
-    close(record->fd);
-    rename(record->path, old);
+    if (close(record->fd) != 0 || rename(record->path, old) != 0)
+        record->error = errno;
+    record->fd = -1;
     free(old);
-    begin_file(record);
+    if (record->error == 0) /* else it would begin upon what was to stay */
+        begin_file(record);
 }
 
 static void emit(struct vpc_record *record, bool sent_by_subject, const uint8_t *octets,
@@ -90,10 +92,14 @@ static void emit(struct vpc_record *record, bool sent_by_subject, const uint8_t 
         .original = original,
         .comment = comment,
     };
+    off_t end;
 
     if (record->error)
         return;
-    if (lseek(record->fd, 0, SEEK_END) > VPC_RECORD_MAX)
+    end = lseek(record->fd, 0, SEEK_END);
+    if (end < 0)
+        record->error = errno;
+    else if (end > VPC_RECORD_MAX)
         next_file(record);
     if (record->error == 0)
         record->error = vpc_pcapng_packet(record->fd, &packet);
