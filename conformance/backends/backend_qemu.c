@@ -8,6 +8,7 @@
  * which ends the run as a harness error; and that a VM outlives its run: QEMU dies with the process that started it, and
  * all its files are in the run's folder.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,6 +116,14 @@ struct vpc_puppet *vpc_qemu_puppet(struct vpc_qemu *self)
     return puppet;
 }
 
+/* What the puppet no longer knows has ended by itself. */
+void vpc_qemu_asked(struct vpc_qemu *self, int result, const char *what)
+{
+    if (result != 0 && errno != EBADF)
+        vpc_qemu_break(self, "VM %s: the puppet can not be told to %s: %s", self->config.vm, what,
+                       strerror(errno));
+}
+
 static void on_event(struct vpc_qemu *self, const struct vpc_vm_event *event)
 {
     if (event->type == VPC_VM_PUPPET && event->puppet.type == VPC_PUPPET_PONG) {
@@ -128,6 +137,8 @@ static void on_event(struct vpc_qemu *self, const struct vpc_vm_event *event)
     } else if (event->type == VPC_VM_PUPPET_LOST) {
         vpc_qemu_break(self, "VM %s: the line to the puppet was lost in mid-run: %s",
                        self->config.vm, strerror(event->status));
+    } else if (event->type == VPC_VM_TROUBLE) {
+        vpc_qemu_break(self, "%s", vpc_vm_error(self->vm));
     } else if (event->type == VPC_VM_GONE) {
         vpc_qemu_break(self, "VM %s: QEMU ended in mid-run with %s %d", self->config.vm,
                        WIFSIGNALED(event->status) ? "signal" : "status",

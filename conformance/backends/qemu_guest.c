@@ -56,8 +56,8 @@ static size_t bus_take(struct vpc_qemu_guest *self)
     if (n > 0 && !self->bus_paused)
         vpc_qemu_tell(&self->qemu, VPC_SEEN_BUS_OCTETS, 0, 0, part, (size_t)n);
     else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        vpc_qemu_break(&self->qemu, "VM %s: QEMU ended the connection of the bus",
-                       self->qemu.config.vm);
+        vpc_qemu_break(&self->qemu, "VM %s: QEMU ended the connection of the bus: %s",
+                       self->qemu.config.vm, n == 0 ? "end of file" : strerror(errno));
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -69,6 +69,11 @@ static void bus_write(struct vpc_qemu_guest *self)
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno != EAGAIN) { /* nobody is to wait for what will never go out */
+            vpc_buffer_free(&self->bus_out);
+            vpc_qemu_break(&self->qemu, "VM %s: QEMU does not take octets for the bus: %s",
+                           self->qemu.config.vm, strerror(errno));
+        }
         if (n < 0)
             return;
         vpc_buffer_drop(&self->bus_out, (size_t)n);
@@ -204,7 +209,10 @@ static bool follow_log(struct vpc_qemu_guest *self)
         return puppet != NULL;
     thing = vpc_thing_add(self, VPC_THING_LOG,
                           vpc_puppet_follow(puppet, VPC_GUEST_DIR "/subject.log"), 0);
-    return thing && vpc_thing_opens(self, thing);
+    if (thing && vpc_thing_opens(self, thing))
+        return true;
+    self->log_error = thing ? thing->error : 0;
+    return false;
 }
 
 static bool guest_start(struct vpc_backend *backend, char **error)
@@ -217,7 +225,9 @@ static bool guest_start(struct vpc_backend *backend, char **error)
     self->end_expected = false;
     self->subject = NULL;
     if (!follow_log(self)) {
-        *error = vpc_format("VM %s: the puppet can not follow the log", config->vm);
+        *error = vpc_format("VM %s: the puppet can not follow the log%s%s", config->vm,
+                            self->log_error ? ": " : "",
+                            self->log_error ? strerror(self->log_error) : "");
         return false;
     }
     self->subject = run_command(
@@ -256,7 +266,8 @@ static void signal_subject(struct vpc_qemu_guest *self, int number)
 
     self->end_expected = true;
     if (puppet && vpc_qemu_guest_runs(self))
-        vpc_puppet_kill(puppet, self->subject->handle, number);
+        vpc_qemu_asked(&self->qemu, vpc_puppet_kill(puppet, self->subject->handle, number),
+                       "send a signal to the subject");
     vpc_qemu_take(&self->qemu);
 }
 
@@ -285,17 +296,20 @@ static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
     char *path = vpc_format("/proc/%u/stat", self->subject ? self->subject->pid : 0);
     struct vpc_thing *thing =
         puppet ? vpc_thing_add(self, VPC_THING_FILE, vpc_puppet_read(puppet, path), 0) : NULL;
+    const char *why = "it is no text of a process";
     bool good;
 
-    if (thing)
-        vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
-    if (thing)
+    good = thing && vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
+    if (!good)
+        why = "the puppet does not answer";
+    else if (thing->error)
+        why = strerror(thing->error);
+    if (good)
         vpc_buffer_add(&thing->in, "", 1);
-    good = thing && vpc_process_busy((const char *)vpc_buffer_head(&thing->in), us);
+    good = good && vpc_process_busy((const char *)vpc_buffer_head(&thing->in), us);
     if (!good)
         *error = vpc_format("VM %s: %s does not tell the subject's processor time: %s",
-                            self->qemu.config.vm, path,
-                            thing ? strerror(thing->error) : "there is no puppet");
+                            self->qemu.config.vm, path, why);
     free(path);
     return good;
 }
@@ -320,7 +334,8 @@ static bool guest_refuses(struct vpc_backend *backend, const struct vpc_arg *opt
     vpc_qemu_await(&self->qemu, &second->exited, NULL, REFUSE_MS);
     *refused = second->exited && second->signal == 0 && second->code != 0;
     if (!second->exited)
-        vpc_puppet_kill(puppet, second->handle, SIGKILL);
+        vpc_qemu_asked(&self->qemu, vpc_puppet_kill(puppet, second->handle, SIGKILL),
+                       "kill a second instance");
     return true;
 }
 
@@ -405,12 +420,18 @@ static void turn(struct vpc_qemu_guest *self, int timeout)
          .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))},
     };
 
+    int ready;
+
     vpc_qemu_take(&self->qemu);
-    if (poll(fds, 2, self->qemu.saw ? 0 : timeout) <= 0)
+    ready = poll(fds, 2, self->qemu.saw ? 0 : timeout);
+    if (ready < 0 && errno != EINTR)
+        vpc_qemu_break(&self->qemu, "VM %s: the harness can not wait for it: poll: %s",
+                       self->qemu.config.vm, strerror(errno));
+    if (ready <= 0)
         return;
-    if (fds[1].revents & POLLOUT)
+    if (fds[1].revents & (POLLOUT | POLLHUP | POLLERR))
         bus_write(self);
-    if (reads && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+    if (reads && self->bus >= 0 && fds[1].revents & (POLLIN | POLLHUP | POLLERR))
         bus_take(self);
     vpc_qemu_take(&self->qemu);
 }

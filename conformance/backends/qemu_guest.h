@@ -46,6 +46,7 @@ struct vpc_qemu_guest {
     size_t thing_count;        /* that ever were */
     FILE *output, *log;        /* copies for the folder of a failure */
     size_t output_left, log_left; /* octets that they may still take */
+    int log_error;             /* an errno: why the log can not be followed */
     int next_conn;
     int bus; /* the connection with QEMU, or -1 */
     struct vpc_buffer bus_out;

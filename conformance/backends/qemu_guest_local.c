@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Of a guest endpoint in a virtual machine: its control clients, and the programs that it connects to, all in the puppet. */
 #include <errno.h>
+#include <string.h>
 
+#include "backends/machine.h"
 #include "backends/qemu_guest.h"
 
 bool vpc_qemu_guest_control_open(struct vpc_backend *backend, int client)
@@ -14,7 +16,12 @@ bool vpc_qemu_guest_control_open(struct vpc_backend *backend, int client)
         return false;
     thing = vpc_thing_add(self, VPC_THING_CONTROL,
                           vpc_puppet_open(puppet, VPC_GUEST_DIR "/subject.control"), client);
-    return thing && vpc_thing_opens(self, thing);
+    if (thing && vpc_thing_opens(self, thing))
+        return true;
+    if (thing && vpc_machine_is_short(thing->error))
+        vpc_qemu_break(&self->qemu, "VM %s: the puppet can not connect to the control socket: %s",
+                       self->qemu.config.vm, strerror(thing->error));
+    return false;
 }
 
 void vpc_qemu_guest_control_line(struct vpc_backend *backend, int client, const char *line,
@@ -35,10 +42,10 @@ static void pause_thing(struct vpc_qemu_guest *self, struct vpc_thing *thing, bo
 
     if (thing == NULL || puppet == NULL)
         return;
-    if (paused)
-        vpc_puppet_pause(puppet, thing->handle);
-    else
-        vpc_puppet_resume(puppet, thing->handle);
+    vpc_qemu_asked(&self->qemu,
+                   paused ? vpc_puppet_pause(puppet, thing->handle)
+                          : vpc_puppet_resume(puppet, thing->handle),
+                   paused ? "stop reading" : "read on");
     vpc_qemu_sync(&self->qemu);
 }
 
@@ -124,7 +131,8 @@ void vpc_qemu_guest_local_abort(struct vpc_backend *backend, int conn)
     if (thing == NULL || puppet == NULL)
         return;
     thing->muted = true;
-    vpc_puppet_reset(puppet, thing->handle);
+    vpc_qemu_asked(&vpc_qemu_guest_of(backend)->qemu, vpc_puppet_reset(puppet, thing->handle),
+                   "reset a connection");
 }
 
 void vpc_qemu_guest_local_read(struct vpc_backend *backend, int conn, bool on)

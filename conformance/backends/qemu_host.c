@@ -22,6 +22,7 @@ struct qemu_host {
     struct vpc_qemu qemu;
     uint32_t port; /* the puppet's handle of the guest's side, 0: none */
     bool opened, failed;
+    int error;           /* an errno: why it failed */
     bool linked, paused; /* linked: the subject is connected with QEMU */
     struct vpc_buffer out;
 };
@@ -52,10 +53,21 @@ static void write_out(struct qemu_host *self)
         ssize_t n = vpc_puppet_send(puppet, self->port, vpc_buffer_head(&self->out),
                                     vpc_buffer_size(&self->out));
 
+        vpc_qemu_asked(&self->qemu, n < 0, "write to the bus");
         if (n <= 0)
             return;
         vpc_buffer_drop(&self->out, (size_t)n);
     }
+}
+
+/* Before it was open that is for whoever opens it. */
+static void port_failed(struct qemu_host *self, const struct vpc_puppet_event *event)
+{
+    self->failed = true;
+    self->error = (int)event->value;
+    if (self->opened)
+        vpc_qemu_break(&self->qemu, "VM %s: the puppet can not %s: %s", self->qemu.config.vm,
+                       event->text, strerror(self->error));
 }
 
 static void on_puppet(struct vpc_qemu *qemu, const struct vpc_puppet_event *event)
@@ -67,7 +79,7 @@ static void on_puppet(struct vpc_qemu *qemu, const struct vpc_puppet_event *even
     if (event->type == VPC_PUPPET_OPENED)
         self->opened = true;
     else if (event->type == VPC_PUPPET_FAILED)
-        self->failed = true;
+        port_failed(self, event);
     else if (event->type == VPC_PUPPET_LINK)
         set_linked(self, event->value != 0);
     else if (event->type == VPC_PUPPET_DATA)
@@ -95,10 +107,11 @@ static bool open_port(struct qemu_host *self, char **error)
     self->opened = self->failed = false;
     self->port = puppet ? vpc_puppet_open(puppet, VPC_VM_BUS_PORT) : 0;
     if (self->port && self->paused)
-        vpc_puppet_pause(puppet, self->port);
+        vpc_qemu_asked(&self->qemu, vpc_puppet_pause(puppet, self->port), "stop reading the bus");
     if (self->port && vpc_qemu_await(&self->qemu, &self->opened, &self->failed, VPC_QEMU_ANSWER_MS))
         return true;
-    *error = vpc_format("VM %s: the puppet can not open %s", self->qemu.config.vm, VPC_VM_BUS_PORT);
+    *error = vpc_format("VM %s: the puppet can not open %s: %s", self->qemu.config.vm,
+                        VPC_VM_BUS_PORT, self->failed ? strerror(self->error) : "no answer");
     return false;
 }
 
@@ -153,10 +166,10 @@ static void host_bus_read(struct vpc_backend *backend, bool on)
     self->paused = !on;
     if (puppet == NULL)
         return;
-    if (on)
-        vpc_puppet_resume(puppet, self->port);
-    else
-        vpc_puppet_pause(puppet, self->port);
+    vpc_qemu_asked(&self->qemu,
+                   on ? vpc_puppet_resume(puppet, self->port)
+                      : vpc_puppet_pause(puppet, self->port),
+                   on ? "read the bus on" : "stop reading the bus");
     vpc_qemu_sync(&self->qemu);
 }
 
@@ -174,7 +187,7 @@ static bool quieten(struct qemu_host *self)
     struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
 
     if (puppet && self->port)
-        vpc_puppet_pause(puppet, self->port);
+        vpc_qemu_asked(&self->qemu, vpc_puppet_pause(puppet, self->port), "stop reading the bus");
     vpc_qemu_sync(&self->qemu);
     return puppet && !self->qemu.broken;
 }
@@ -184,7 +197,8 @@ static bool save(struct qemu_host *self, char **error)
     if (quieten(self) && vpc_vm_mark(self->qemu.vm, VPC_QEMU_KEEP_MS) != 0)
         *error = vpc_copy(vpc_vm_error(self->qemu.vm));
     if (!self->paused && !self->qemu.broken)
-        vpc_puppet_resume(vpc_qemu_puppet(&self->qemu), self->port);
+        vpc_qemu_asked(&self->qemu, vpc_puppet_resume(vpc_qemu_puppet(&self->qemu), self->port),
+                       "read the bus on");
     return *error == NULL;
 }
 
@@ -197,7 +211,8 @@ static bool restore(struct qemu_host *self, char **error)
     }
     if (self->qemu.broken)
         return true; /* which was told */
-    vpc_puppet_reset_all(vpc_qemu_puppet(&self->qemu));
+    vpc_qemu_asked(&self->qemu, vpc_puppet_reset_all(vpc_qemu_puppet(&self->qemu)) == 0,
+                   "begin anew");
     self->port = 0;
     return open_anew(self, error);
 }

@@ -84,14 +84,19 @@ void vpc_thing_flush(struct vpc_qemu_guest *self, struct vpc_thing *thing)
     while (vpc_buffer_size(&thing->out) > 0) {
         n = vpc_puppet_send(puppet, thing->handle, vpc_buffer_head(&thing->out),
                             vpc_buffer_size(&thing->out));
+        vpc_qemu_asked(&self->qemu, n < 0, "take octets");
         if (n <= 0)
             break;
         vpc_buffer_drop(&thing->out, (size_t)n);
     }
-    if (vpc_buffer_size(&thing->out) == 0 && thing->shut && !thing->shut_done)
-        thing->shut_done = vpc_puppet_fin(puppet, thing->handle) == 0;
-    if (vpc_buffer_size(&thing->out) == 0 && thing->finish && !thing->finish_done)
-        thing->finish_done = vpc_puppet_finish(puppet, thing->handle) == 0;
+    if (vpc_buffer_size(&thing->out) == 0 && thing->shut && !thing->shut_done) {
+        vpc_qemu_asked(&self->qemu, vpc_puppet_fin(puppet, thing->handle), "finish writing");
+        thing->shut_done = true;
+    }
+    if (vpc_buffer_size(&thing->out) == 0 && thing->finish && !thing->finish_done) {
+        vpc_qemu_asked(&self->qemu, vpc_puppet_finish(puppet, thing->handle), "close");
+        thing->finish_done = true;
+    }
 }
 
 void vpc_thing_send(struct vpc_qemu_guest *self, struct vpc_thing *thing, const void *octets,
@@ -188,6 +193,9 @@ static void on_gone(struct vpc_qemu_guest *self, struct vpc_thing *thing,
         thing->error = (int)event->value;
     else
         on_end(self, thing, event);
+    if (event->type == VPC_PUPPET_FAILED && thing->opened)
+        vpc_qemu_break(&self->qemu, "VM %s: the puppet can not %s: %s", self->qemu.config.vm,
+                       event->text, strerror(thing->error));
     thing->gone = true;
 }
 

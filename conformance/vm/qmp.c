@@ -37,9 +37,14 @@ struct vpc_qmp *vpc_qmp_new(int fd)
 
     if (qmp)
         qmp->events = json_array();
+    errno = ENOMEM;
     if (!qmp || !qmp->events || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        int error = errno;
+
+        json_decref(qmp ? qmp->events : NULL);
         free(qmp);
         close(fd);
+        errno = error;
         return NULL;
     }
     qmp->fd = fd;
@@ -184,7 +189,7 @@ static int send_all(struct vpc_qmp *qmp, const char *text, int64_t deadline, con
     while (at < size) {
         ssize_t put = send(qmp->fd, text + at, size - at, MSG_NOSIGNAL);
 
-        if (put > 0)
+        if (put >= 0)
             at += (size_t)put;
         else if (errno == EAGAIN && wait_for(qmp, POLLOUT, deadline, what) != 0)
             return -1;
@@ -250,6 +255,8 @@ int vpc_qmp_await(struct vpc_qmp *qmp, const char *name, int64_t deadline)
     bool found = false;
     int got = 0;
 
+    if (!kept)
+        return fail(qmp, name, "no memory");
     while (!found && (got = vpc_qmp_next(qmp, &event)) >= 0) {
         if (got == 0 && wait_for(qmp, POLLIN, deadline, name) != 0)
             break;

@@ -42,6 +42,11 @@ int vm_fail(struct vpc_vm *vm, const char *format, ...)
     return -1;
 }
 
+void vm_trouble(struct vpc_vm *vm)
+{
+    vm->troubled = true;
+}
+
 void vm_progress(struct vpc_vm *vm, const char *waiting_for, int elapsed)
 {
     if (vm->options.progress)
@@ -75,19 +80,18 @@ static bool has_ended(struct vpc_vm *vm, const char *what)
     return true;
 }
 
-static _Noreturn void become(struct vpc_vm *vm, const char **argv, pid_t parent)
+/* What goes wrong is the last line of the log. */
+static _Noreturn void become(const char **argv, int log, pid_t parent)
 {
     sigset_t none;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent && null >= 0 && dup2(null, 0) >= 0 && dup2(vm->log_fd, 1) >= 0 &&
-        dup2(vm->log_fd, 2) >= 0) {
+    if (null >= 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 &&
+        prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(null, 0) >= 0 &&
+        dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
         execvp(argv[0], (char **)argv);
-        dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
-    }
+    dprintf(log, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 
@@ -128,7 +132,7 @@ static int spawn(struct vpc_vm *vm, enum vm_memory memory, const char *ram)
         return vm_fail(vm, "cannot empty %s: %s", vm->log, strerror(errno));
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        become(vm, argv, parent);
+        become(argv, vm->log_fd, parent);
     if (pid < 0)
         return vm_fail(vm, "cannot fork: %s", strerror(errno));
     vm->pid = pid;
@@ -156,7 +160,8 @@ static int dial(struct vpc_vm *vm, const char *path, const char *what, int64_t d
         close(fd);
         if (has_ended(vm, what))
             return -1;
-        if ((error != ENOENT && error != ECONNREFUSED) || vpc_qmp_now() >= deadline)
+        if ((error != ENOENT && error != ECONNREFUSED && error != EINTR) ||
+            vpc_qmp_now() >= deadline)
             return vm_fail(vm, "cannot connect to %s at %s: %s", what, path, strerror(error));
         poll(NULL, 0, 2);
     }
@@ -249,6 +254,9 @@ int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, c
     int64_t begin = vpc_qmp_now(), told = begin;
     struct vpc_puppet_event event;
 
+    for (size_t i = 0; i < count; i++)
+        if (handles[i] == 0)
+            return vm_fail(vm, "the puppet's line takes no request for %s", what);
     memcpy(waiting, handles, count * sizeof(*handles));
     vm_progress(vm, what, 0);
     while (count > 0) {
@@ -272,7 +280,8 @@ int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, c
         if (vpc_puppet_wants_write(vm->puppet))
             line.events |= POLLOUT;
         int64_t wait = deadline - now < 1000 ? deadline - now : 1000;
-        poll(&line, 1, (int)wait);
+        if (poll(&line, 1, (int)wait) < 0 && errno != EINTR)
+            return vm_fail(vm, "poll, while waiting for %s: %s", what, strerror(errno));
         now = vpc_qmp_now();
         if (now - told >= 1000)
             vm_progress(vm, what, (int)((told = now) - begin));
@@ -448,7 +457,7 @@ static int command(struct vpc_vm *vm, const char *name, json_t *arguments, int64
 {
     if (!vm->qmp) {
         json_decref(arguments);
-        return vm_fail(vm, "%s: QEMU has ended", name);
+        return vm_fail(vm, "%s: the line to QEMU's control socket is lost", name);
     }
     if (vpc_qmp_command(vm->qmp, name, arguments, NULL, deadline) != 0)
         return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
@@ -459,8 +468,9 @@ static int command(struct vpc_vm *vm, const char *name, json_t *arguments, int64
 static void end_of_reset(struct vpc_vm *vm)
 {
     vm->resetting = false;
-    command(vm, "set-action", json_pack("{s:s}", "reboot", "shutdown"),
-            vpc_qmp_now() + VM_SETTING_LIMIT);
+    if (command(vm, "set-action", json_pack("{s:s}", "reboot", "shutdown"),
+                vpc_qmp_now() + VM_SETTING_LIMIT) != 0)
+        vm_trouble(vm);
 }
 
 static bool next_of_puppet(struct vpc_vm *vm, struct vpc_vm_event *event)
@@ -513,7 +523,7 @@ static bool next_of_qemu(struct vpc_vm *vm, struct vpc_vm_event *event)
     for (vm->more = false; vm->qmp && !vm->more; vm->more = ++unwanted == UNWANTED_AT_ONCE) {
         int got = vpc_qmp_next(vm->qmp, &object);
 
-        if (got < 0) { /* its end is told by the process */
+        if (got < 0) { /* its end is told by the process, and a lost line to the next command */
             vpc_qmp_free(vm->qmp);
             vm->qmp = NULL;
         }
@@ -537,10 +547,19 @@ static bool next_of_process(struct vpc_vm *vm, struct vpc_vm_event *event)
     return true;
 }
 
+static bool next_trouble(struct vpc_vm *vm, struct vpc_vm_event *event)
+{
+    if (!vm->troubled || vm->trouble_told)
+        return false;
+    event->type = VPC_VM_TROUBLE;
+    return vm->trouble_told = true;
+}
+
 static bool next_event(struct vpc_vm *vm, struct vpc_vm_event *event)
 {
     *event = (struct vpc_vm_event){0};
-    return next_of_puppet(vm, event) || next_of_qemu(vm, event) || next_of_process(vm, event);
+    return next_of_puppet(vm, event) || next_of_qemu(vm, event) || next_of_process(vm, event) ||
+           next_trouble(vm, event);
 }
 
 static void want_puppet(struct vpc_vm *vm)
@@ -550,8 +569,11 @@ static void want_puppet(struct vpc_vm *vm)
     struct epoll_event event = {.events = EPOLLIN, .data.fd = vpc_puppet_fd(vm->puppet)};
     if (vpc_puppet_wants_write(vm->puppet))
         event.events |= EPOLLOUT;
-    if (event.events != vm->puppet_wants)
-        epoll_ctl(vm->epoll, EPOLL_CTL_MOD, event.data.fd, &event);
+    if (event.events != vm->puppet_wants &&
+        epoll_ctl(vm->epoll, EPOLL_CTL_MOD, event.data.fd, &event) != 0) {
+        vm_fail(vm, "epoll: %s", strerror(errno));
+        vm_trouble(vm);
+    }
     vm->puppet_wants = event.events;
 }
 
@@ -565,12 +587,15 @@ int vpc_vm_poll(struct vpc_vm *vm, int timeout, struct vpc_vm_event *event)
             return 1;
         want_puppet(vm);
         bound_log(vm);
+        if (next_trouble(vm, event))
+            return 1;
         int64_t left = timeout < 0 ? -1 : deadline - vpc_qmp_now();
         if ((timeout >= 0 && left <= 0) || (vm->pid == 0 && !vm->puppet))
             return 0;
         if (epoll_wait(vm->epoll, &ready, 1, vm->more ? 0 : (int)left) < 0 && errno != EINTR) {
             vm_fail(vm, "epoll: %s", strerror(errno));
-            return 0;
+            vm_trouble(vm);
+            return next_trouble(vm, event);
         }
     }
 }

@@ -28,9 +28,9 @@ $(VM_LIB_OBJ): $(BUILD)/%.o: %.c
 	$(CC) $(VPC_CFLAGS) $(VM_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The tests: with the puppet on a socket in `make check`, with real VMs in `make check-vm`.
-TESTS += $(BUILD)/conformance/tests/test_puppet_wire $(BUILD)/conformance/tests/test_puppet
+TESTS += $(patsubst %,$(BUILD)/conformance/tests/%,test_puppet_wire test_puppet test_qmp)
 
-VM_TESTS := $(patsubst %,$(BUILD)/conformance/tests/%,test_puppet_wire test_puppet test_vm)
+VM_TESTS := $(patsubst %,$(BUILD)/conformance/tests/%,test_puppet_wire test_puppet test_qmp test_vm)
 $(VM_TESTS): $(BUILD)/conformance/tests/%: conformance/tests/%.c $(VM_LIB_OBJ) | $(PUPPET)
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) $(VM_CFLAGS) -DVPC_PUPPET_PROGRAM='"$(PUPPET)"' \

@@ -13,6 +13,7 @@ struct vpc_vm {
     pid_t pid; /* 0: none, or reaped */
     int pidfd, epoll, log_fd;
     bool from_snapshot, resetting, more;
+    bool troubled, trouble_told; /* what was wrong stands in error */
     uint32_t puppet_wants; /* what epoll was last told of its line */
     struct vpc_puppet *puppet;
     struct vpc_qmp *qmp;
@@ -26,6 +27,8 @@ enum vm_memory { VM_MEMORY_OWN, VM_MEMORY_FILE, VM_MEMORY_PRIVATE_COPY };
 
 /* Each of these returns 0, or -1 with words in vm->error. */
 int vm_fail(struct vpc_vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, for what no caller gets the result of: it becomes an event. */
+void vm_trouble(struct vpc_vm *vm);
 void vm_progress(struct vpc_vm *vm, const char *waiting_for, int elapsed);
 /* Starts QEMU with its memory in the file ram (VM_MEMORY_OWN: none) and opens both lines to it;
  * a private copy waits for its state. */

@@ -22,7 +22,7 @@ static int command(struct vpc_vm *vm, const char *name, json_t *arguments, json_
 {
     if (!vm->qmp) {
         json_decref(arguments);
-        return vm_fail(vm, "%s: QEMU has ended", name);
+        return vm_fail(vm, "%s: the line to QEMU's control socket is lost", name);
     }
     if (vpc_qmp_command(vm->qmp, name, arguments, result, deadline) != 0)
         return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
@@ -59,7 +59,8 @@ static int make_image(struct vpc_vm *vm, int64_t deadline)
 
     if (file == NULL)
         return vm_fail(vm, "cannot make %s: %m", vm->moment);
-    fclose(file);
+    if (fclose(file) != 0)
+        return vm_fail(vm, "cannot make %s: %m", vm->moment);
     if (command(vm, "blockdev-add",
                 json_pack("{s:s, s:s, s:s}", "driver", "file", "filename", vm->moment, "node-name",
                           FILE_NODE),

@@ -246,7 +246,7 @@ static int restore(struct vpc_vm *vm, const char *dir, int64_t deadline)
     file_in(ram, dir, "ram");
     file_in(state, dir, "state");
     quote(address, sizeof(address), "exec:cat ", state);
-    utimensat(AT_FDCWD, dir, NULL, 0); /* for prune: used now */
+    (void)utimensat(AT_FDCWD, dir, NULL, 0); /* for prune: used now, or else removed the sooner */
     if (vm_launch(vm, VM_MEMORY_PRIVATE_COPY, ram, deadline) != 0 ||
         set_capabilities(vm, 1, deadline) != 0 ||
         command(vm, "migrate-incoming", json_pack("{s:s}", "uri", address), deadline) != 0 ||
@@ -300,6 +300,8 @@ static int await_stopped(struct vpc_vm *vm, int64_t deadline)
         json_decref(info);
         if (!finishing)
             return 0;
+        if (vpc_qmp_now() >= deadline)
+            return vm_fail(vm, "QEMU does not finish the snapshot within the time limit");
         poll(NULL, 0, 2);
     }
 }
