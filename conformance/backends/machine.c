@@ -68,8 +68,7 @@ char *vpc_machine_words(const char *what, int error)
 
 /* ---- what the kernel tells ------------------------------------------------------------------------------------------ */
 
-/* The number behind a name in a file of lines (name NULL: the first); UINT64_MAX: there is none. */
-static uint64_t number_in(const char *path, const char *name)
+uint64_t vpc_machine_number(const char *path, const char *name)
 {
     FILE *file = fopen(path, "re");
     size_t n = name ? strlen(name) : 0;
@@ -98,18 +97,23 @@ static uint64_t left_of_group(const char *what)
 {
     char *max = vpc_format("/sys/fs/cgroup/%s.max", what);
     char *now = vpc_format("/sys/fs/cgroup/%s.current", what);
-    uint64_t limit = number_in(max, NULL), used = number_in(now, NULL);
+    uint64_t limit = vpc_machine_number(max, NULL), used = vpc_machine_number(now, NULL), cache = 0;
 
     free(max);
     free(now);
     if (limit == UINT64_MAX || used == UINT64_MAX)
         return UINT64_MAX;
+    if (strcmp(what, "memory") ==
+        0) /* files that nobody uses now are forgotten when memory is wanted */
+        cache = vpc_machine_number("/sys/fs/cgroup/memory.stat", "inactive_file ");
+    used -= cache < used ? cache : 0;
     return limit > used ? limit - used : 0;
 }
 
 static uint64_t free_memory_mib(void)
 {
-    uint64_t kib = number_in("/proc/meminfo", "MemAvailable:"), group = left_of_group("memory");
+    uint64_t kib = vpc_machine_number("/proc/meminfo", "MemAvailable:"),
+             group = left_of_group("memory");
     uint64_t mib = kib == UINT64_MAX ? UINT64_MAX : kib / 1024;
 
     return group / MIB < mib ? group / MIB : mib;
@@ -140,7 +144,7 @@ static uint64_t tasks_of_user(void)
         if (!isdigit((unsigned char)*one->d_name) || stat(path, &owner) != 0 ||
             owner.st_uid != getuid())
             continue;
-        threads = number_in(path, "Threads:");
+        threads = vpc_machine_number(path, "Threads:");
         count += threads == UINT64_MAX ? 0 : threads;
     }
     if (processes)
@@ -308,8 +312,8 @@ static char *full_disk(const char *folder)
 char *vpc_machine_excuse(const char *folder)
 {
     char *excuse = full_disk(folder);
-    uint64_t files = number_in("/proc/sys/fs/file-nr", NULL);
-    uint64_t most = number_in("/proc/sys/fs/file-max", NULL);
+    uint64_t files = vpc_machine_number("/proc/sys/fs/file-nr", NULL);
+    uint64_t most = vpc_machine_number("/proc/sys/fs/file-max", NULL);
 
     if (excuse)
         return excuse;
@@ -320,4 +324,76 @@ char *vpc_machine_excuse(const char *folder)
         return vpc_format("%llu MiB of memory are free: end other programs",
                           (unsigned long long)free_memory_mib());
     return NULL;
+}
+
+/* ---- what a subject complains of ---------------------------------------------------------------------------------------- */
+
+/* A disk that nobody can write to is not short: it is as it is. */
+static char *little_left(const char *folder)
+{
+    struct statvfs disk;
+    uint64_t room;
+
+    if (statvfs(folder, &disk) != 0 || disk.f_blocks == 0 || disk.f_flag & ST_RDONLY)
+        return NULL;
+    room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (room / MIB < RUN_MIB)
+        return vpc_format("the disk of %s has %llu KiB left: make room", folder,
+                          (unsigned long long)room / 1024);
+    if (disk.f_files > 0 && disk.f_favail < RUN_INODES)
+        return vpc_format("the disk of %s has %llu inodes left: remove files", folder,
+                          (unsigned long long)disk.f_favail);
+    return NULL;
+}
+
+/* The run's own folder counts only when it is not the run that has filled it. */
+static char *lacks_room(const char *folder)
+{
+    const char *places[] = {getenv("HOME"), "/tmp", "/var/tmp", "/dev/shm", "/run", "/var/log"};
+    char *lack = size_of_tree(folder) < VPC_MACHINE_OWN ? little_left(folder) : NULL;
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && lack == NULL; i++)
+        lack = places[i] ? little_left(places[i]) : NULL;
+    return lack;
+}
+
+static char *lacks_files(const char *folder)
+{
+    uint64_t files = vpc_machine_number("/proc/sys/fs/file-nr", NULL);
+    uint64_t most = vpc_machine_number("/proc/sys/fs/file-max", NULL);
+
+    (void)folder;
+    if (files == UINT64_MAX || most == UINT64_MAX || files + RUN_DESCRIPTORS < most)
+        return NULL;
+    return vpc_format("%llu of the %llu files that all processes together may have open are",
+                      (unsigned long long)files, (unsigned long long)most);
+}
+
+static char *lacks_memory(const char *folder)
+{
+    (void)folder;
+    if (free_memory_mib() >= MEMORY_MIB + MEMORY_MIB_RUN)
+        return NULL;
+    return vpc_format("%llu MiB of memory are free: end other programs, or give fewer --jobs",
+                      (unsigned long long)free_memory_mib());
+}
+
+static char *lacks_processes(const char *folder)
+{
+    const struct vpc_machine_need one = {.jobs = 1, .processes = true};
+
+    (void)folder;
+    return few_processes(&one);
+}
+
+char *vpc_machine_lacks(enum conform_need need, const char *folder)
+{
+    static char *(*const looks[])(const char *folder) = {
+        [CONFORM_ROOM] = lacks_room,
+        [CONFORM_FILES] = lacks_files,
+        [CONFORM_MEMORY] = lacks_memory,
+        [CONFORM_PROCESSES] = lacks_processes,
+    };
+
+    return looks[need](folder);
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct vpc_machine_need {
     size_t jobs;    /* runs at once, at least 1 */
@@ -27,6 +28,16 @@ char *vpc_machine_missing(const struct vpc_machine_need *need);
 char *vpc_machine_excuse(const char *folder);
 
 #define VPC_MACHINE_OWN (64u << 20)
+
+/* What a subject may say that it could not get. */
+enum conform_need { CONFORM_ROOM, CONFORM_FILES, CONFORM_MEMORY, CONFORM_PROCESSES };
+/*
+ * Why a subject in a run in that folder may have been right to say so: the machine has less of it now than a run needs.  Room is
+ * looked for in each folder where programs write.  NULL: there is enough.
+ */
+char *vpc_machine_lacks(enum conform_need need, const char *folder);
+/* The number behind a name that begins a line of a file of the kernel's (NULL: the first); UINT64_MAX: there is none. */
+uint64_t vpc_machine_number(const char *path, const char *name);
 
 /* Whether an errno is the machine's and not that of whoever is at the other end: no memory, room or descriptor left. */
 bool vpc_machine_is_short(int error);

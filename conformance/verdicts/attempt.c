@@ -166,6 +166,7 @@ struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *
     *attempt = (struct vpc_attempt){.suite = suite, .run = run, .running = shared()};
     if (vpc_folder_begin(&attempt->folder, error)) {
         attempt->dir = attempt->folder.path;
+        conform_witness_begin(&attempt->witness, attempt->dir);
         if (attempt->running && vpc_jobs_start(jobs, run_in_child, attempt) &&
             keep_to_us(attempt->running))
             return attempt;

@@ -10,6 +10,7 @@
 #define VPC_CONFORM_ATTEMPT_H
 
 #include "backends/folder.h"
+#include "backends/witness.h"
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
 
@@ -24,6 +25,7 @@ struct vpc_attempt {
     struct vpc_suite_run *run;
     struct vpc_folder folder; /* of the run */
     const char *dir;          /* its path */
+    struct conform_witness witness;
     volatile struct vpc_running *running; /* or NULL */
 };
 

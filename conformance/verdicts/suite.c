@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/machine.h"
+#include "backends/witness.h"
 #include "files.h"
 #include "verdicts/attempt.h"
 #include "verdicts/meter.h"
@@ -240,7 +240,7 @@ static void excuse(struct vpc_attempt *attempt)
 {
     struct vpc_result *result = &attempt->run->result;
     bool bad = result->verdict == VPC_FAIL || result->verdict == VPC_INCONCLUSIVE;
-    char *why = bad ? vpc_machine_excuse(attempt->dir) : NULL, *got;
+    char *why = bad ? conform_witness_excuse(&attempt->witness, result->got) : NULL, *got;
 
     if (why == NULL)
         return;
