@@ -468,6 +468,12 @@ const char *vpc_object_failure(const struct vpc_object *object)
     return NULL;
 }
 
+bool conform_object_failed_by_machine(const struct vpc_object *object)
+{
+    (void)object;
+    return false;
+}
+
 vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_config *config,
                                 uint64_t now_ms)
 {

@@ -117,7 +117,8 @@ struct vpc_backend_ops {
     /* How much processor time the subject has used since it was started, in microseconds.  In-process, where there is none
        to measure, each time that it asked to be called counts as a millisecond. */
     bool (*busy)(struct vpc_backend *backend, uint64_t *us, char **error);
-    /* In real time, else NULL: what the subject, or the virtual machine around it, has had of the processors. */
+    /* In real time, else NULL: what the subject with the programs that speak for it, or the virtual machine around it, has had
+       of the processors. */
     bool (*share)(struct vpc_backend *backend, struct vpc_share *share);
     /* In-process, else NULL: whether the subject is told that time goes on; what it was told last. */
     void (*clock)(struct vpc_backend *backend, bool goes);

@@ -17,14 +17,17 @@
 #include <unistd.h>
 
 #include "backends/folder.h"
+#include "backends/load.h"
 #include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
 #include "files.h"
 
-#define LOG_PARTS 128 /* that are read at once */
-#define FOLDER_MS 250 /* the folder is looked at so often */
-#define SLICE_MS  10  /* the log file and the process are looked at so often */
+#define LOG_PARTS    128  /* that are read at once */
+#define FOLDER_MS    250  /* the folder is looked at so often */
+#define REFUSE_MS    2000 /* until which a second instance must have refused, */
+#define REFUSE_TIMES 5    /* and so often on a machine that holds it up */
+#define SLICE_MS     10   /* the log file and the process are looked at so often */
 
 static struct vpc_socket_backend *self_of(struct vpc_backend *backend)
 {
@@ -210,6 +213,27 @@ static void socket_stop(struct vpc_backend *backend)
     vpc_process_signal(&self->process, SIGTERM);
 }
 
+/* Waits for its end; false: nobody knows what it would have done with a processor, *error. */
+static bool refuses_in_time(struct vpc_process *second, int *status, char **error)
+{
+    uint64_t held_up = 0;
+
+    for (int i = 0; i < REFUSE_TIMES && (i == 0 || held_up); i++) {
+        struct conform_load load;
+
+        conform_load_begin_process(&load, second);
+        if (vpc_process_wait(second, status, REFUSE_MS))
+            return true;
+        held_up = conform_load_excuse(&load);
+    }
+    if (held_up)
+        *error =
+            vpc_format("the machine held up a second instance, of %d ms for %llu ms: end other "
+                       "programs, or give fewer --jobs",
+                       REFUSE_MS, (unsigned long long)held_up);
+    return held_up == 0;
+}
+
 static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                            char **error)
 {
@@ -220,7 +244,8 @@ static bool socket_refuses(struct vpc_backend *backend, const struct vpc_arg *op
     bool good = command && make_dir(self, "-2", error) &&
                 vpc_process_start(&second, command, self->output_path, error);
 
-    *refused = good && vpc_process_wait(&second, &status, 2000) && status != 0;
+    good = good && refuses_in_time(&second, &status, error);
+    *refused = good && second.pid == 0 && status != 0;
     vpc_process_end(&second);
     vpc_words_free(command);
     return good;

@@ -209,10 +209,15 @@ static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_STOPPED] = on_stopped, [VPC_ACTION_HANGUP] = on_hangup,
 };
 
-static void never_rests(struct inproc *self, const char *how)
+static void give_up(struct inproc *self, enum vpc_seen_kind kind, const char *how)
 {
     self->restless = true;
-    vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, how, strlen(how));
+    vpc_inproc_tell(self, kind, 0, 0, how, strlen(how));
+}
+
+static void never_rests(struct inproc *self, const char *how)
+{
+    give_up(self, VPC_SEEN_CRASHED, how);
 }
 
 void vpc_inproc_look_at_object(struct inproc *self)
@@ -220,7 +225,9 @@ void vpc_inproc_look_at_object(struct inproc *self)
     const char *failure = self->object ? vpc_object_failure(self->object) : NULL;
 
     if (failure && !self->restless)
-        never_rests(self, failure);
+        give_up(self,
+                conform_object_failed_by_machine(self->object) ? VPC_SEEN_BROKEN : VPC_SEEN_CRASHED,
+                failure);
 }
 
 static bool take_actions(struct inproc *self)

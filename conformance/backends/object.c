@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "backends/confine.h"
+#include "backends/load.h"
+#include "backends/machine.h"
 #include "backends/object_server.h"
 #include "backends/object_wire.h"
 
@@ -41,6 +43,7 @@ struct vpc_object {
     int fd;
     struct vpc_confined process;
     char *failure;
+    bool by_machine; /* the failure is not the subject's */
     struct vpc_endpoint endpoints[VPC_OBJECT_ENDPOINTS];
     bool used[VPC_OBJECT_ENDPOINTS];
     struct vpc_object_answer answer;
@@ -52,6 +55,11 @@ static const char *const names[VPC_OBJECT_CALL_COUNT] = {
     VPC_OBJECT_CALLS(NAME)
 #undef NAME
 };
+
+bool conform_object_failed_by_machine(const struct vpc_object *object)
+{
+    return object->by_machine;
+}
 
 const char *vpc_object_failure(const struct vpc_object *object)
 {
@@ -76,12 +84,51 @@ static uint64_t real_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void fail_by_machine(struct vpc_object *object, char *why)
+{
+    object->by_machine |= object->failure == NULL;
+    fail(object, why);
+}
+
 static void fail_by_end(struct vpc_object *object)
 {
     char *how = vpc_confined_end(&object->process, END_MS);
 
     fail(object, vpc_format("the subject %s", how));
     free(how);
+}
+
+/* What we could not do with its socket, with errno, is the machine's, or shows that it has ended. */
+static void fail_by_errno(struct vpc_object *object, const char *what)
+{
+    if (vpc_machine_is_short(errno))
+        fail_by_machine(object, vpc_machine_words(what, errno));
+    else
+        fail_by_end(object);
+}
+
+/* The subject itself: its guardian has one child. */
+static bool share_of_subject(void *watched, struct vpc_share *share)
+{
+    const struct vpc_object *object = watched;
+    char *path =
+        vpc_format("/proc/%d/task/%d/children", (int)object->process.pid, (int)object->process.pid);
+    uint64_t pid = vpc_machine_number(path, NULL);
+
+    free(path);
+    return pid != UINT64_MAX && vpc_process_share((pid_t)pid, share);
+}
+
+static void fail_by_time(struct vpc_object *object, uint16_t call, uint64_t since)
+{
+    uint64_t held_up = conform_load_excuse_since(share_of_subject, object, since);
+
+    if (held_up)
+        fail_by_machine(object, vpc_format("the machine held up %s() for %llu ms: end other "
+                                           "programs, or give fewer --jobs",
+                                           names[call], (unsigned long long)held_up));
+    else
+        fail(object, vpc_format("%s() has not returned within %d s", names[call], CALL_MS / 1000));
 }
 
 /* False when the object has failed. */
@@ -94,9 +141,11 @@ static bool wait_for(struct vpc_object *object, short events, uint16_t call, uin
 
     if (n < 0 && errno == EINTR)
         return true;
-    if (n == 0)
-        fail(object, vpc_format("%s() has not returned within %d s", names[call], CALL_MS / 1000));
-    else if (n < 0 || fds[0].revents == 0)
+    if (n < 0)
+        fail_by_machine(object, vpc_machine_words("wait for the subject", errno));
+    else if (n == 0)
+        fail_by_time(object, call, limit - CALL_MS);
+    else if (fds[0].revents == 0)
         fail_by_end(object);
     return object->failure == NULL;
 }
@@ -122,7 +171,7 @@ static bool put(struct vpc_object *object, struct iovec *parts, uint16_t call, u
         if (sent >= 0)
             advance(&left, (size_t)sent);
         else if (errno != EAGAIN && errno != EINTR)
-            fail_by_end(object);
+            fail_by_errno(object, "send to the subject");
         if (object->failure || (sent < 0 && !wait_for(object, POLLOUT, call, limit)))
             return false;
     }
@@ -139,8 +188,10 @@ static bool get(struct vpc_object *object, size_t n, uint16_t call, uint64_t lim
 
         if (got > 0)
             vpc_buffer_filled(&object->said, (size_t)got);
-        else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        else if (got == 0)
             fail_by_end(object);
+        else if (errno != EAGAIN && errno != EINTR)
+            fail_by_errno(object, "read from the subject");
         if (object->failure ||
             (vpc_buffer_size(&object->said) < n && !wait_for(object, POLLIN, call, limit)))
             return false;

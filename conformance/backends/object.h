@@ -36,6 +36,8 @@ struct vpc_object *vpc_object_begin(const struct vpc_object_config *config, char
 void vpc_object_end(struct vpc_object *object);
 /* How the object broke the contract or ended, for people; NULL: it did not. */
 const char *vpc_object_failure(const struct vpc_object *object);
+/* Whether it is the machine's, and not the subject's. */
+bool conform_object_failed_by_machine(const struct vpc_object *object);
 
 /* An endpoint of the object, as abi->create() would make it; the config's random and error are not looked at. */
 vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_config *config,

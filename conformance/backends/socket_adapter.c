@@ -11,26 +11,87 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/adapter.h"
+#include "backends/load.h"
+#include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
 
 enum {
-    ANSWER_MS = 10000, /* for the first line of an adapter */
+    ANSWER_MS = 10000, /* for the first line of an adapter, */
+    ANSWER_TIMES = 3,  /* and so often on a machine that holds it up */
     LINE_MAX_OCTETS = 4096,
 };
 
 /* ---- its first line -------------------------------------------------------------------------------------------------- */
 
-/* Reads one line and not an octet more: what follows it is the connection's.  False with errno EPROTO. */
-static bool first_line(int fd, char *line, size_t size)
+/* The wait for an answer that is due. */
+struct answer {
+    int fd;
+    const struct vpc_process *process;
+    struct conform_load load;
+    int64_t end;      /* of the wait, ms */
+    int times;        /* that it was given */
+    uint64_t held_up; /* for so long in the last of them, ms */
+    int error;        /* an errno: why the harness can not wait */
+};
+
+static int64_t real_ms(void)
 {
-    struct pollfd look = {.fd = fd, .events = POLLIN};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void give_time(struct answer *answer)
+{
+    answer->times++;
+    answer->end = real_ms() + ANSWER_MS;
+    conform_load_begin_process(&answer->load, answer->process);
+}
+
+static struct answer await(int fd, const struct vpc_process *process)
+{
+    struct answer answer = {.fd = fd, .process = process};
+
+    give_time(&answer);
+    return answer;
+}
+
+/* Waits until there is something to read, or the end; false: the time is over, which a machine that holds it up makes longer. */
+static bool readable(struct answer *answer)
+{
+    struct pollfd look = {.fd = answer->fd, .events = POLLIN};
+
+    for (;;) {
+        int64_t left = answer->end - real_ms();
+        int ready = poll(&look, 1, left > 0 ? (int)left : 0);
+
+        if (ready > 0)
+            return true;
+        if (ready < 0 && errno != EINTR) {
+            answer->error = errno;
+            return false;
+        }
+        if (ready < 0 || real_ms() < answer->end)
+            continue;
+        answer->held_up = conform_load_excuse(&answer->load);
+        if (answer->held_up == 0 || answer->times >= ANSWER_TIMES)
+            return false;
+        give_time(answer);
+    }
+}
+
+/* Reads one line and not an octet more: what follows it is the connection's.  False with errno EPROTO. */
+static bool first_line(struct answer *answer, char *line, size_t size)
+{
     size_t n = 0;
 
-    while (n + 1 < size && poll(&look, 1, ANSWER_MS) == 1 && recv(fd, line + n, 1, 0) == 1) {
+    while (n + 1 < size && readable(answer) && recv(answer->fd, line + n, 1, 0) == 1) {
         if (line[n] == '\n') {
             line[n] = '\0';
             return true;
@@ -39,6 +100,18 @@ static bool first_line(int fd, char *line, size_t size)
     }
     errno = EPROTO;
     return false;
+}
+
+/* What held up its first line, the caller's; NULL: nothing but itself. */
+static char *held_up(const struct answer *answer)
+{
+    if (answer->error)
+        return vpc_machine_words("wait for the adapter", answer->error);
+    if (answer->held_up == 0)
+        return NULL;
+    return vpc_format("the machine held up the adapter, of the last %d ms for %llu ms: end other "
+                      "programs, or give fewer --jobs",
+                      ANSWER_MS, (unsigned long long)answer->held_up);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------------------------ */
@@ -66,15 +139,28 @@ static int join(struct vpc_socket_backend *self, const char *const *more)
     return fd;
 }
 
+static void tell_held_up(struct vpc_socket_backend *self, const struct answer *answer)
+{
+    char *why = held_up(answer);
+
+    if (why)
+        vpc_socket_backend_tell(self, VPC_SEEN_BROKEN, 0, why, strlen(why));
+    free(why);
+}
+
 int vpc_socket_adapter_control(struct vpc_socket_backend *self)
 {
     int fd = join(self, (const char *const[]){"control", NULL});
-    struct pollfd look = {.fd = fd, .events = POLLIN};
+    struct answer answer;
     char octet;
 
-    /* Without the greeting the client is not there yet, and would miss the events of the session that begins. */
-    if (fd < 0 || (poll(&look, 1, ANSWER_MS) == 1 && recv(fd, &octet, 1, MSG_PEEK) == 1))
+    if (fd < 0)
         return fd;
+    answer = await(fd, &self->adapters[self->adapter_count - 1]);
+    /* Without the greeting the client is not there yet, and would miss the events of the session that begins. */
+    if (readable(&answer) && recv(fd, &octet, 1, MSG_PEEK) == 1)
+        return fd;
+    tell_held_up(self, &answer);
     close(fd);
     errno = ECONNREFUSED;
     return -1;
@@ -84,15 +170,18 @@ int vpc_socket_adapter_pipe(struct vpc_socket_backend *self, const char *name, c
 {
     int fd = join(self, (const char *const[]){"pipe", name, path, NULL}), failed = 0;
     char line[LINE_MAX_OCTETS];
+    struct answer answer;
 
     if (fd < 0)
         return -1;
-    if (!first_line(fd, line, sizeof(line)))
+    answer = await(fd, &self->adapters[self->adapter_count - 1]);
+    if (!first_line(&answer, line, sizeof(line)))
         failed = EPROTO;
     else if (strcmp(line, "open") != 0)
         failed = strcmp(line, "refused") == 0 ? ECONNREFUSED : EPROTO;
     if (failed == 0)
         return fd;
+    tell_held_up(self, &answer);
     close(fd);
     errno = failed;
     return -1;
@@ -165,9 +254,11 @@ bool vpc_adapter_probe(struct vpc_implementation *implementation, const char *bu
         return true;
     words = probe_of(implementation, build, error);
     if (words && vpc_process_join(&process, words, NULL, &fd, error)) {
-        if (first_line(fd, line, sizeof(line)))
+        struct answer answer = await(fd, &process);
+
+        if (first_line(&answer, line, sizeof(line)))
             good = take_answer(implementation, line, error);
-        else
+        else if ((*error = held_up(&answer)) == NULL)
             *error = vpc_format("%s: adapter: \"%s probe\" answers no line within %d s",
                                 implementation->path, words[0], ANSWER_MS / 1000);
         close(fd);

@@ -29,11 +29,31 @@ bool vpc_socket_busy(struct vpc_backend *backend, uint64_t *us, char **error)
     return good;
 }
 
+/* They wait for each other: what each waited is added.  False: it is not there. */
+static bool add_share(const struct vpc_process *process, struct vpc_share *sum)
+{
+    struct vpc_share one;
+
+    if (process->pid == 0 || !vpc_process_share(process->pid, &one))
+        return false;
+    sum->used += one.used;
+    sum->waited += one.waited;
+    sum->waits |= one.waits;
+    return true;
+}
+
 bool vpc_socket_share(struct vpc_backend *backend, struct vpc_share *share)
 {
     const struct vpc_socket_backend *self = (struct vpc_socket_backend *)backend;
+    bool any;
 
-    return self->process.pid && vpc_process_share(self->process.pid, share);
+    *share = (struct vpc_share){0};
+    any = add_share(&self->process, share);
+    for (size_t i = 0; i < self->adapter_count; i++)
+        any |= add_share(&self->adapters[i], share);
+    for (size_t i = 0; i < self->waiter_count; i++)
+        any |= add_share(&self->waiters[i].process, share);
+    return any;
 }
 
 /* ---- waiters -------------------------------------------------------------------------------------------------------- */

@@ -10,12 +10,10 @@
 #include "run/run.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "alter/alter.h"
 #include "script/script_forms.h"
@@ -24,8 +22,6 @@
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
 #define OVERSLEPT_MS     50  /* from which on what was not to come may have come in its own time */
-#define ENOUGH_MS        2000 /* of a processor: who is late then is late by itself */
-#define LOOK_AGAIN_MS    10
 #define EDGE             4096 /* octets at either end of a burst */
 #define TRACE_LINES      200  /* of the end of a trace, in a result */
 
@@ -138,58 +134,12 @@ bool vpc_run_dead(const struct vpc_run *run)
     return run->broken != NULL || run->crash != NULL || run->monitor.breach.requirement != NULL;
 }
 
-/* What was used of the processors until now is not this step's. */
-static void mark_shares(struct vpc_run *run)
-{
-    run->shared_at = vpc_now(run);
-    run->share = run->own_share = (struct vpc_share){0};
-    if (run->ops->share == NULL)
-        return;
-    run->ops->share(run->backend, &run->share);
-    vpc_process_share(getpid(), &run->own_share);
-}
-
-/* How long the subject had to wait since the step began, in microseconds; whoever uses half of a processor stands in its own way. */
-static uint64_t subject_waited(struct vpc_run *run, uint64_t passed)
-{
-    struct vpc_share share, later;
-    uint64_t used;
-
-    if (!run->ops->share(run->backend, &share))
-        return 0;
-    used = share.used - run->share.used;
-    if (used * 2 >= passed)
-        return 0;
-    poll(NULL, 0, share.waits ? LOOK_AGAIN_MS : 0);
-    if (share.waits && run->ops->share(run->backend, &later) && later.waits &&
-        later.used == share.used)
-        return passed - used;
-    return share.waited > run->share.waited ? share.waited - run->share.waited : 0;
-}
-
-/*
- * How long the subject or the harness was ready in this step and had to wait for a processor, in milliseconds, when that is a
- * quarter of the time or more, and what was left was not enough for anything; else 0.
- */
-static uint64_t starved_for(struct vpc_run *run)
-{
-    uint64_t passed = (vpc_now(run) - run->shared_at) * 1000, waited, own_waited;
-    struct vpc_share own;
-
-    if (run->ops->share == NULL)
-        return 0;
-    waited = subject_waited(run, passed);
-    own_waited = vpc_process_share(getpid(), &own) ? own.waited - run->own_share.waited : 0;
-    waited = own_waited > waited ? own_waited : waited;
-    return waited * 4 >= passed && passed - waited < ENOUGH_MS * 1000 ? waited / 1000 : 0;
-}
-
 bool vpc_run_connect(struct vpc_run *run)
 {
     const struct vpc_implementation *implementation = run->config->implementation;
     uint64_t limit = vpc_now(run) + vpc_implementation_pixit(implementation, "start_ms", 10000);
 
-    mark_shares(run);
+    conform_load_begin(&run->load, run->backend);
     run->comes_by =
         run->ops->real_time && !vpc_implementation_has(implementation, "control") ? limit : 0;
     run->progress->first = true;
@@ -197,7 +147,7 @@ bool vpc_run_connect(struct vpc_run *run)
         if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
             return true;
         if (vpc_now(run) >= limit) {
-            run->starved = starved_for(run);
+            run->starved = conform_load_excuse(&run->load);
             vpc_say(
                 run, VPC_WRONG, "its control socket can not be connected within %llu ms",
                 (unsigned long long)vpc_implementation_pixit(implementation, "start_ms", 10000));
@@ -312,7 +262,7 @@ static enum vpc_outcome perform_at(struct vpc_run *run, size_t *at)
 {
     const struct vpc_step *step = &run->config->script->steps[*at];
 
-    mark_shares(run);
+    conform_load_begin(&run->load, run->backend);
     run->longest_stall = 0;
     run->overslept_before = run->overslept;
     run->overslept = 0;
@@ -356,10 +306,10 @@ static uint64_t held_up_for(struct vpc_run *run, const struct vpc_step *step,
         run->overslept > run->overslept_before ? run->overslept : run->overslept_before;
 
     if (outcome == VPC_PENDING)
-        return run->longest_stall ? run->longest_stall : starved_for(run);
+        return run->longest_stall ? run->longest_stall : conform_load_excuse(&run->load);
     if (outcome != VPC_WRONG || !vpc_run_holds(step))
         return outcome == VPC_WRONG ? run->starved : 0;
-    return overslept > OVERSLEPT_MS ? overslept : starved_for(run);
+    return overslept > OVERSLEPT_MS ? overslept : conform_load_excuse(&run->load);
 }
 
 /* 0: it was not held up. */

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "backends/backend.h"
+#include "backends/load.h"
 #include "document/entry_order.h"
 #include "document/entry_relay.h"
 #include "record/record.h"
@@ -176,9 +177,8 @@ struct vpc_run {
     struct conform_progress *progress; /* of the step that is called */
     const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
-    struct vpc_share share, own_share; /* of the processors, the subject's and the harness's, when this step began, */
-    uint64_t shared_at;                /* at that time */
-    uint64_t starved;                  /* for so long, ms, when it was not there in time at its start; else 0 */
+    struct conform_load load; /* of the machine, since this step began */
+    uint64_t starved;         /* for so long, ms, when it was not there in time at its start; else 0 */
     uint64_t overslept,
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };

@@ -68,11 +68,13 @@ static enum vpc_outcome begin_other(struct vpc_run *run, struct vpc_other *other
     char *error = NULL;
     enum vpc_outcome outcome = VPC_DONE;
 
-    if (!vpc_run_open(&other->run, &other->config, &error))
+    if (!vpc_run_open(&other->run, &other->config, &error)) {
         outcome = vpc_say(run, error ? VPC_BROKEN : VPC_WRONG, "another virtual machine: %s",
                           error ? error : other->run.got);
-    else
+        run->starved = other->run.starved;
+    } else {
         vpc_run_steps(&other->run, &other->result);
+    }
     if (outcome == VPC_DONE && other->result.verdict != VPC_PASS)
         outcome = vpc_say(run, other->result.verdict == VPC_FAIL ? VPC_WRONG : VPC_BROKEN,
                           "another virtual machine: %s: %s", other->result.step, other->result.got);

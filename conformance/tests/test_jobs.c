@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -164,4 +165,78 @@ Test(jobs, without_descriptors_none_begins_and_signals_end_the_harness)
     cr_assert_eq(sigprocmask(SIG_BLOCK, NULL, &mask), 0);
     cr_expect_not(sigismember(&mask, SIGTERM), "SIGTERM is blocked, and nobody reads it");
     vpc_jobs_end(jobs);
+}
+
+/* ---- a machine that has no time ----------------------------------------------------------------------------------------- */
+
+static void on_first_processor(void)
+{
+    cpu_set_t first;
+
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    cr_assert_eq(sched_setaffinity(0, sizeof(first), &first), 0);
+}
+
+/* It wants a tenth of a second of a processor that others have; what it does so far takes nothing. */
+static void want_a_processor(void *user, int fd)
+{
+    const struct sched_param none = {0};
+    struct timespec used;
+
+    on_first_processor();
+    cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+    do
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    while (used.tv_sec == 0 && used.tv_nsec < 100000000);
+    speak(user, fd);
+}
+
+/* The same in a process of its own, as subjects are. */
+static void let_another_want_it(void *user, int fd)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        want_a_processor(user, fd);
+        _exit(0);
+    }
+    while (true)
+        pause();
+}
+
+static void sleep_long(void *user, int fd)
+{
+    (void)user;
+    (void)fd;
+    sleep(20);
+}
+
+/* How long the job was held up while two others spin; it was late. */
+static uint64_t held_up(vpc_job_fn *fn)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 1000);
+    struct vpc_job_result result;
+
+    for (int i = 0; i < 2; i++) /* they are killed with what the job leaves */
+        if (fork() == 0) {
+            on_first_processor();
+            while (true)
+                ;
+        }
+    cr_assert(vpc_jobs_start(jobs, fn, NULL));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    cr_expect_not(result.in_time);
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+    return result.held_up;
+}
+
+Test(jobs, who_is_late_for_want_of_a_processor_was_held_up)
+{
+    if (access("/proc/self/schedstat", R_OK) != 0)
+        cr_skip_test("the kernel does not tell who waits");
+    cr_expect_gt(held_up(want_a_processor), 250);
+    cr_expect_gt(held_up(let_another_want_it), 250);
+    cr_expect_eq(held_up(sleep_long), 0, "it wanted none");
 }

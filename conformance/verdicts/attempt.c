@@ -196,6 +196,21 @@ static void blame_line(struct vpc_attempt *attempt, int line)
         vpc_script_free(script);
 }
 
+static void judge_late(struct vpc_attempt *attempt, uint64_t held_up, const char *who)
+{
+    struct vpc_result *result = &attempt->run->result;
+    int s = attempt->suite->limit_ms / 1000;
+
+    if (held_up) {
+        result->verdict = VPC_INCONCLUSIVE;
+        result->got = vpc_format("the machine held up the run for %llu ms (no end within %d s, %s "
+                                 "at work)",
+                                 (unsigned long long)held_up, s, who);
+    } else {
+        result->got = vpc_format("no end within %d s, %s at work", s, who);
+    }
+}
+
 static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *end)
 {
     struct vpc_result *result = &attempt->run->result;
@@ -206,8 +221,7 @@ static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *
     blame_line(attempt, attempt->running->line);
     result->expected = vpc_copy("a run that ends by itself");
     if (!end->in_time)
-        result->got =
-            vpc_format("no end within %d s, %s at work", attempt->suite->limit_ms / 1000, who);
+        judge_late(attempt, end->held_up, who);
     else if (end->too_long)
         result->got = vpc_format("more than the %u octets that a result may have, %s at work",
                                  VPC_JOB_TEXT_MAX, who);

@@ -14,12 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS 10 /* where nothing tells when to look */
+#include "backends/load.h"
+
+#define LOOK_MS  10 /* where nothing tells when to look */
+#define TREE_MAX 64 /* processes of a late job that are looked at */
 
 struct job {
     pid_t pid; /* 0: a free place */
     int fd;
-    uint64_t end;
+    uint64_t started, end;
     bool late, too_long;
     void *user;
     struct vpc_buffer text;
@@ -139,7 +142,8 @@ bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user)
     }
     setpgid(pid, pid); /* the child does it too: whoever comes first */
     *job = (struct job){.pid = pid, .fd = fds[0], .user = user};
-    job->end = real_ms() + (uint64_t)jobs->limit_ms;
+    job->started = real_ms();
+    job->end = job->started + (uint64_t)jobs->limit_ms;
     return true;
 }
 
@@ -188,14 +192,46 @@ static void sweep(const struct vpc_jobs *jobs)
     }
 }
 
+/* Adds what a process and its descendants have had; most: so many of them are looked at. */
+static void add_tree(pid_t pid, struct vpc_share *sum, int *most)
+{
+    struct vpc_share one;
+    char path[64];
+    FILE *children;
+    int child;
+
+    if (--*most < 0 || !vpc_process_share(pid, &one))
+        return;
+    sum->used += one.used;
+    sum->waited = one.waited > sum->waited ? one.waited : sum->waited;
+    sum->waits |= one.waits;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    children = fopen(path, "re");
+    while (children && fscanf(children, "%d", &child) == 1)
+        add_tree(child, sum, most);
+    if (children)
+        fclose(children);
+}
+
+static bool share_of_tree(void *watched, struct vpc_share *share)
+{
+    int most = TREE_MAX;
+
+    *share = (struct vpc_share){0};
+    add_tree(*(const pid_t *)watched, share, &most);
+    return most < TREE_MAX;
+}
+
 static void finish(struct job *job, struct vpc_job_result *result)
 {
-    if (job->late || job->too_long)
-        kill(job->pid, SIGKILL);
     *result = (struct vpc_job_result){.user = job->user,
                                       .text = job->text,
                                       .in_time = !job->late,
                                       .too_long = job->too_long};
+    if (job->late)
+        result->held_up = conform_load_excuse_since(share_of_tree, &job->pid, job->started);
+    if (job->late || job->too_long)
+        kill(job->pid, SIGKILL);
     while (waitpid(job->pid, &result->status, 0) < 0 && errno == EINTR)
         ;
     kill(-job->pid, SIGKILL);

@@ -247,6 +247,17 @@ static size_t strike(uint32_t *waiting, size_t count, uint32_t handle)
     return left;
 }
 
+static int wait_on_line(struct vpc_vm *vm, int64_t ms, const char *what)
+{
+    struct pollfd line = {.fd = vpc_puppet_fd(vm->puppet), .events = POLLIN};
+
+    if (vpc_puppet_wants_write(vm->puppet))
+        line.events |= POLLOUT;
+    if (poll(&line, 1, (int)ms) < 0 && errno != EINTR)
+        return vm_fail(vm, "poll, while waiting for %s: %s", what, strerror(errno));
+    return 0;
+}
+
 int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, const char *what,
                      int64_t deadline)
 {
@@ -276,12 +287,8 @@ int vm_await_answers(struct vpc_vm *vm, const uint32_t *handles, size_t count, c
                            (long long)(now - begin), what);
         if (got > 0)
             continue;
-        struct pollfd line = {.fd = vpc_puppet_fd(vm->puppet), .events = POLLIN};
-        if (vpc_puppet_wants_write(vm->puppet))
-            line.events |= POLLOUT;
-        int64_t wait = deadline - now < 1000 ? deadline - now : 1000;
-        if (poll(&line, 1, (int)wait) < 0 && errno != EINTR)
-            return vm_fail(vm, "poll, while waiting for %s: %s", what, strerror(errno));
+        if (wait_on_line(vm, deadline - now < 1000 ? deadline - now : 1000, what) != 0)
+            return -1;
         now = vpc_qmp_now();
         if (now - told >= 1000)
             vm_progress(vm, what, (int)((told = now) - begin));

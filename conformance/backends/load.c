@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* See load.h. */
+#include "backends/load.h"
+
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ENOUGH_MS     2000 /* of a processor: who is late then is late by itself */
+#define LOOK_AGAIN_MS 10
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What is gone since takes its time with it. */
+static uint64_t since(uint64_t now, uint64_t then)
+{
+    return now > then ? now - then : 0;
+}
+
+static bool share_of_backend(void *watched, struct vpc_share *share)
+{
+    struct vpc_backend *backend = watched;
+
+    return backend->ops->share(backend, share);
+}
+
+static bool share_of_process(void *watched, struct vpc_share *share)
+{
+    const struct vpc_process *process = watched;
+
+    return process->pid && vpc_process_share(process->pid, share);
+}
+
+static void begin(struct conform_load *load, conform_share_fn *share, void *watched)
+{
+    *load = (struct conform_load){.share = share, .watched = watched, .since = real_ms()};
+    if (share == NULL)
+        return;
+    if (!share(watched, &load->first))
+        load->first = (struct vpc_share){0};
+    if (!vpc_process_share(getpid(), &load->own))
+        load->own = (struct vpc_share){0};
+}
+
+void conform_load_begin(struct conform_load *load, struct vpc_backend *backend)
+{
+    begin(load, backend && backend->ops->share ? share_of_backend : NULL, backend);
+}
+
+void conform_load_begin_process(struct conform_load *load, const struct vpc_process *process)
+{
+    begin(load, share_of_process, (void *)(uintptr_t)process);
+}
+
+/* How long it had to wait, in microseconds; whoever uses half of a processor stands in its own way. */
+static uint64_t waited(const struct conform_load *load, uint64_t passed)
+{
+    struct vpc_share share, later;
+    uint64_t used;
+
+    if (!load->share(load->watched, &share))
+        return 0;
+    used = since(share.used, load->first.used);
+    if (used * 2 >= passed)
+        return 0;
+    poll(NULL, 0, share.waits ? LOOK_AGAIN_MS : 0);
+    if (share.waits && load->share(load->watched, &later) && later.waits &&
+        later.used == share.used)
+        return passed - used;
+    return since(share.waited, load->first.waited);
+}
+
+uint64_t conform_load_excuse(const struct conform_load *load)
+{
+    uint64_t passed = (real_ms() - load->since) * 1000, its, ours;
+    struct vpc_share own;
+
+    if (load->share == NULL)
+        return 0;
+    its = waited(load, passed);
+    ours = vpc_process_share(getpid(), &own) ? since(own.waited, load->own.waited) : 0;
+    its = ours > its ? ours : its;
+    its = its < passed ? its : passed;
+    return its * 4 >= passed && passed - its < ENOUGH_MS * 1000 ? its / 1000 : 0;
+}
+
+uint64_t conform_load_excuse_since(conform_share_fn *share, void *watched, uint64_t since)
+{
+    const struct conform_load load = {.share = share, .watched = watched, .since = since};
+
+    return conform_load_excuse(&load);
+}
