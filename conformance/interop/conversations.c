@@ -441,6 +441,15 @@ static bool bring_up(struct vpc_pairing *pairing)
     return ready(pairing);
 }
 
+static void note(json_t *list, size_t which, bool passed, const struct vpc_pairing *pairing,
+                 uint64_t ms)
+{
+    json_array_append_new(list,
+                          json_pack("{s:s, s:b, s:b, s:I, s:o}", "name", conversations[which].name,
+                                    "passed", passed, "inconclusive", !passed && pairing->excused,
+                                    "ms", (json_int_t)ms, "why", vpc_json_text(pairing->why)));
+}
+
 /* Why both can not be brought up, which all that follows fails for; the caller's, or NULL. */
 static char *hold(struct vpc_pairing *pairing, size_t which, uint64_t limit_ms, json_t *list)
 {
@@ -454,16 +463,28 @@ static char *hold(struct vpc_pairing *pairing, size_t which, uint64_t limit_ms, 
         vpc_pairing_give(pairing, limit_ms);
         passed = conversations[which].hold(pairing);
     }
-    json_array_append_new(list,
-                          json_pack("{s:s, s:b, s:I, s:o}", "name", conversations[which].name,
-                                    "passed", passed, "ms", (json_int_t)(now_of(pairing) - start),
-                                    "why", vpc_json_text(pairing->why)));
+    if (!passed)
+        vpc_pairing_excuse(pairing);
+    note(list, which, passed, pairing, now_of(pairing) - start);
     if (passed || pairing->trouble)
         return NULL;
     if (which == 0)
         return vpc_copy("not tried: the endpoints are not ready");
     vpc_pairing_clear(pairing);
-    return bring_up(pairing) ? NULL : vpc_format("not ready again: %s", pairing->why);
+    if (bring_up(pairing))
+        return NULL;
+    vpc_pairing_excuse(pairing);
+    return vpc_format("not ready again: %s", pairing->why);
+}
+
+/* What is not held since the endpoints could not be brought up. */
+static void leave_out(const struct vpc_pairing *pairing, size_t which, const char *down,
+                      json_t *list)
+{
+    json_array_append_new(list,
+                          json_pack("{s:s, s:b, s:b, s:i, s:o}", "name", conversations[which].name,
+                                    "passed", false, "inconclusive", pairing->excused, "ms", 0,
+                                    "why", vpc_json_text(down)));
 }
 
 json_t *vpc_pairing_hold_all(const struct vpc_pairing_config *config)
@@ -477,14 +498,13 @@ json_t *vpc_pairing_hold_all(const struct vpc_pairing_config *config)
         if (down == NULL)
             down = hold(&pairing, i, config->limit_ms, list);
         else
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:b, s:i, s:o}", "name", conversations[i].name,
-                                            "passed", false, "ms", 0, "why", vpc_json_text(down)));
+            leave_out(&pairing, i, down, list);
     }
     free(down);
+    vpc_pairing_write(&pairing, config->out);
     result = json_pack("{s:o, s:o, s:o, s:o}", "host", vpc_json_text(config->host->name), "guest",
                        vpc_json_text(config->guest->name), "conversations", list, "trouble",
                        pairing.trouble ? vpc_json_text(pairing.trouble) : json_null());
-    vpc_pairing_end(&pairing, config->out);
+    vpc_pairing_end(&pairing);
     return result;
 }

@@ -7,7 +7,8 @@
  *
  * Ownership: a pairing is the caller's and owns all that hangs on it; vpc_pairing_end() frees it and ends the processes.
  * Errors: a function that gives false has said why: in `why` when an endpoint did not do what it must, in `trouble` when
- *         it was the harness or the machine.  The first stays, and each is one line.
+ *         it was the harness or the machine.  The first stays, and each is one line.  Where the machine may be why an endpoint
+ *         did not, `excused` says so: the conversation tells nothing.
  * Time:   milliseconds of the backends' clock.
  */
 #ifndef VPC_CONFORM_INTEROP_H
@@ -16,6 +17,8 @@
 #include <jansson.h>
 
 #include "backends/backend.h"
+#include "backends/load.h"
+#include "backends/witness.h"
 #include "record/record.h"
 #include "run/run.h"
 #include "testers/monitor.h"
@@ -33,6 +36,7 @@ struct conform_endpoint {
     enum vpc_role_bit role;
     struct vpc_monitor monitor;
     struct vpc_decoder decoder; /* of what it sends */
+    struct conform_load load;   /* of the machine, since the conversation began, or its process */
     char *dir;
     bool up;      /* on the bus */
     bool stopped; /* ended as it was told to */
@@ -51,6 +55,7 @@ struct vpc_talker {
 
 struct vpc_pairing {
     const struct vpc_table *table;
+    struct conform_witness witness;
     struct conform_endpoint ends[2]; /* by enum conform_side */
     enum vpc_split split;
     unsigned short random[3]; /* of nrand48() */
@@ -65,6 +70,8 @@ struct vpc_pairing {
     int client;     /* the control client; 0: none */
     uint64_t old_session;
     bool saw;
+    uint64_t stalled; /* the harness itself, for so long at most in this conversation, ms */
+    bool excused;     /* what is wrong may be the machine's */
     char *why, *trouble;
 };
 
@@ -84,7 +91,9 @@ struct vpc_pairing_config {
 /* ---- pairing.c: both endpoints and the stream between them ---------------------------------------------------------- */
 
 bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_config *config);
-void vpc_pairing_end(struct vpc_pairing *pairing, const char *out);
+/* The trace and the recording, as far as they go: what can not be written is trouble. */
+void vpc_pairing_write(struct vpc_pairing *pairing, const char *out);
+void vpc_pairing_end(struct vpc_pairing *pairing);
 bool vpc_endpoint_start(struct conform_endpoint *end);
 /* Kills it without a word. */
 void vpc_endpoint_kill(struct conform_endpoint *end);
@@ -92,6 +101,11 @@ void vpc_endpoint_kill(struct conform_endpoint *end);
 void vpc_pairing_give(struct vpc_pairing *pairing, uint64_t ms);
 /* Goes on for a moment; whether there is time left. */
 bool vpc_pairing_in_time(struct vpc_pairing *pairing);
+/* Fails since the time is over, unless the machine is why: then it is excused. */
+bool vpc_pairing_late(struct vpc_pairing *pairing, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Something went wrong: it is excused when the machine was short of something. */
+void vpc_pairing_excuse(struct vpc_pairing *pairing);
 /* After a failure: both are killed, and what was wrong is forgotten. */
 void vpc_pairing_clear(struct vpc_pairing *pairing);
 
@@ -156,7 +170,8 @@ void vpc_forget_talkers(struct vpc_pairing *pairing);
 
 /*
  * Starts both endpoints and holds all conversations; after one that failed both are started anew.  The result is an object
- * with the names "host" and "guest", the list "conversations" (name, passed, ms, why), and "trouble", a text or null.
+ * with the names "host" and "guest", the list "conversations" (name, passed, inconclusive, ms, why), and "trouble", a text or
+ * null.  Inconclusive is what did not pass and tells nothing, since the machine may be why.
  */
 json_t *vpc_pairing_hold_all(const struct vpc_pairing_config *config);
 
@@ -169,7 +184,7 @@ struct vpc_suite;
 json_t *vpc_interop_run(struct vpc_suite *suite);
 /* The matrix for people, of each split one, and what failed below. */
 void vpc_interop_write(const json_t *matrix, FILE *out);
-/* 0, VPC_EXIT_FAIL or VPC_EXIT_HARNESS. */
+/* 0, VPC_EXIT_FAIL, VPC_EXIT_INCONCLUSIVE or VPC_EXIT_HARNESS. */
 int vpc_interop_exit(const json_t *matrix);
 
 #endif

@@ -18,6 +18,30 @@
 #define LIMIT_MS   30000         /* of a conversation */
 #define PAIRING_MS (20u * 60000) /* of all of them: far more than they may take */
 
+/* ---- what a conversation came to ---------------------------------------------------------------------------------------- */
+
+static bool inconclusive(const json_t *conversation)
+{
+    return json_is_true(json_object_get(conversation, "inconclusive"));
+}
+
+/* The first of which an endpoint is to blame, else the first that tells nothing. */
+static const json_t *first_failing(const json_t *pairing)
+{
+    const json_t *one, *doubtful = NULL;
+    size_t i;
+
+    json_array_foreach(json_object_get(pairing, "conversations"), i, one)
+    {
+        if (json_is_true(json_object_get(one, "passed")))
+            continue;
+        if (!inconclusive(one))
+            return one;
+        doubtful = doubtful ? doubtful : one;
+    }
+    return doubtful;
+}
+
 /* ---- running ---------------------------------------------------------------------------------------------------------- */
 
 struct cell {
@@ -40,7 +64,8 @@ static void hold_in_child(void *user, int fd)
     int error = conform_sandbox_enter(cell->config.sandbox, &cell->folder);
     json_t *result = error ? troubled(cell, strerror(error)) : vpc_pairing_hold_all(&cell->config);
 
-    json_dumpfd(result, fd, JSON_COMPACT);
+    if (json_dumpfd(result, fd, JSON_COMPACT) != 0)
+        _exit(VPC_EXIT_HARNESS);
     json_decref(result);
 }
 
@@ -101,6 +126,10 @@ static char *how_it_ended(const struct vpc_job_result *end)
 {
     if (end->too_long)
         return vpc_format("the pairing said more than %u octets", VPC_JOB_TEXT_MAX);
+    if (end->held_up)
+        return vpc_format("the machine held up the pairing for %llu ms, which did not come to its "
+                          "end within %u s",
+                          (unsigned long long)end->held_up, PAIRING_MS / 1000);
     return end->in_time ? vpc_process_status(end->status)
                         : vpc_copy("the pairing took far too long");
 }
@@ -138,6 +167,39 @@ static void next(struct vpc_jobs *jobs)
     vpc_buffer_free(&end.text);
 }
 
+static void begin(struct vpc_jobs *jobs, struct cell *cell, const struct vpc_suite *suite)
+{
+    if (vpc_jobs_interrupted(jobs) || !make_folders(cell, suite))
+        return;
+    if (!vpc_jobs_start(jobs, hold_in_child, cell))
+        cell->result = troubled(cell, strerror(errno));
+}
+
+static void await(struct vpc_jobs *jobs, const struct cell *cell)
+{
+    while (cell->config.dir && !cell->result && !vpc_jobs_interrupted(jobs))
+        next(jobs);
+}
+
+static bool tells_nothing(const struct cell *cell)
+{
+    const json_t *failing = cell->result ? first_failing(cell->result) : NULL;
+
+    return failing && inconclusive(failing);
+}
+
+/* What a busy machine held up is held once more when nothing else of ours runs; what it comes to then, it stays. */
+static void hold_again(struct vpc_jobs *jobs, struct cell *cell, const struct vpc_suite *suite)
+{
+    json_decref(cell->result);
+    cell->result = NULL;
+    vpc_folder_end(&cell->folder);
+    cell->folder = (struct vpc_folder){0};
+    free(cell->out);
+    begin(jobs, cell, suite);
+    await(jobs, cell);
+}
+
 /* The signal that ended it, or 0. */
 static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t count)
 {
@@ -148,14 +210,13 @@ static int run_cells(const struct vpc_suite *suite, struct cell *cells, size_t c
     for (size_t i = 0; i < count && !vpc_jobs_interrupted(jobs); i++) {
         while (vpc_jobs_full(jobs) && !vpc_jobs_interrupted(jobs))
             next(jobs);
-        if (vpc_jobs_interrupted(jobs) || !make_folders(&cells[i], suite))
-            continue;
-        if (!vpc_jobs_start(jobs, hold_in_child, &cells[i]))
-            cells[i].result = troubled(&cells[i], strerror(errno));
+        begin(jobs, &cells[i], suite);
     }
     for (size_t i = 0; i < count; i++)
-        while (cells[i].config.dir && !cells[i].result && !vpc_jobs_interrupted(jobs))
-            next(jobs);
+        await(jobs, &cells[i]);
+    for (size_t i = 0; i < count; i++)
+        if (tells_nothing(&cells[i]))
+            hold_again(jobs, &cells[i], suite);
     signal = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
     return signal;
@@ -235,24 +296,17 @@ static size_t passed_of(const json_t *pairing)
     return count;
 }
 
-static const json_t *first_failing(const json_t *pairing)
-{
-    const json_t *one;
-    size_t i;
-
-    json_array_foreach(json_object_get(pairing, "conversations"), i,
-                       one) if (!json_is_true(json_object_get(one, "passed"))) return one;
-    return NULL;
-}
-
 static void write_cell(const json_t *pairing, int width, FILE *out)
 {
     char text[64] = "-";
+    const json_t *failing = first_failing(pairing);
     size_t of = json_array_size(json_object_get(pairing, "conversations"));
 
     if (json_is_null(json_object_get(pairing, "trouble")))
         snprintf(text, sizeof(text), "%zu/%zu%s", passed_of(pairing), of,
-                 passed_of(pairing) < of ? " !" : "");
+                 !failing                ? ""
+                 : inconclusive(failing) ? " ?"
+                                         : " !");
     fprintf(out, "  %-*s", width, text);
 }
 
@@ -286,8 +340,9 @@ static void write_failure(const json_t *pairing, FILE *out)
     vpc_write_clean(text_of(pairing, "host"), out);
     fputs(", ", out);
     vpc_write_clean(text_of(pairing, "guest"), out);
-    fprintf(out, ", split %s: %s: ", text_of(pairing, "split"),
-            trouble ? "harness error" : text_of(failing, "name"));
+    fprintf(out, ", split %s: %s: %s", text_of(pairing, "split"),
+            trouble ? "harness error" : text_of(failing, "name"),
+            !trouble && inconclusive(failing) ? "inconclusive: " : "");
     vpc_write_clean(trouble ? trouble : text_of(failing, "why"), out);
     fputc('\n', out);
 }
@@ -336,7 +391,7 @@ void vpc_interop_write(const json_t *matrix, FILE *out)
 
 int vpc_interop_exit(const json_t *matrix)
 {
-    const json_t *one;
+    const json_t *one, *failing;
     size_t i;
     int code = VPC_EXIT_PASS;
 
@@ -344,8 +399,11 @@ int vpc_interop_exit(const json_t *matrix)
     {
         if (!json_is_null(json_object_get(one, "trouble")))
             return VPC_EXIT_HARNESS;
-        if (first_failing(one))
+        failing = first_failing(one);
+        if (failing && !inconclusive(failing))
             code = VPC_EXIT_FAIL;
+        else if (failing && code == VPC_EXIT_PASS)
+            code = VPC_EXIT_INCONCLUSIVE;
     }
     return code;
 }

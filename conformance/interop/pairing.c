@@ -11,7 +11,8 @@
 #include "files.h"
 #include "interop/interop.h"
 
-#define IDLE_MS 1 /* one backend is waited for while the other has nothing */
+#define STALL_MS 400 /* of the harness itself, from which on a missed limit tells nothing */
+#define IDLE_MS  1   /* one backend is waited for while the other has nothing */
 
 static uint64_t now_of(const struct vpc_pairing *pairing)
 {
@@ -32,6 +33,48 @@ bool vpc_pairing_fail(struct vpc_pairing *pairing, const char *format, ...)
     if (pairing->why == NULL)
         pairing->why = vpc_copy(text);
     return false;
+}
+
+/* What holds up whoever is waited for, the caller's; NULL: nothing that we know of. */
+static char *hindrance(struct vpc_pairing *pairing)
+{
+    uint64_t most = pairing->stalled > STALL_MS ? pairing->stalled : 0;
+
+    for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
+        uint64_t waited = conform_load_excuse(&pairing->ends[side].load);
+
+        most = waited > most ? waited : most;
+    }
+    if (most)
+        return vpc_format("the machine held up the pairing for %llu ms", (unsigned long long)most);
+    return NULL;
+}
+
+bool vpc_pairing_late(struct vpc_pairing *pairing, const char *format, ...)
+{
+    char text[600], *why = pairing->why ? NULL : hindrance(pairing);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    pairing->excused |= why != NULL;
+    vpc_pairing_fail(pairing, why ? "%s (%s)" : "%s%s", why ? why : "", text);
+    free(why);
+    return false;
+}
+
+void vpc_pairing_excuse(struct vpc_pairing *pairing)
+{
+    char *why = pairing->excused ? NULL : conform_witness_excuse(&pairing->witness, pairing->why);
+    char *failed = pairing->why;
+
+    if (why == NULL)
+        return;
+    pairing->excused = true;
+    pairing->why = vpc_format("%s (%s)", why, failed ? failed : "nothing");
+    free(failed);
+    free(why);
 }
 
 /* ---- an endpoint ------------------------------------------------------------------------------------------------------ */
@@ -84,9 +127,10 @@ bool vpc_endpoint_start(struct conform_endpoint *end)
 
     vpc_trace_add(end->pairing->trace, "%s: started", end->implementation->name);
     end->stopped = false;
-    if (end->backend->ops->start(end->backend, &error))
-        return true;
-    return troubled(end->pairing, error);
+    if (!end->backend->ops->start(end->backend, &error))
+        return troubled(end->pairing, error);
+    conform_load_begin(&end->load, end->backend);
+    return true;
 }
 
 void vpc_endpoint_kill(struct conform_endpoint *end)
@@ -114,6 +158,7 @@ bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_con
         .random = {(unsigned short)config->seed, (unsigned short)(config->seed >> 16)},
         .trace = vpc_trace_begin(),
         .catalogue = vpc_catalogue_load()};
+    conform_witness_begin(&pairing->witness, config->dir);
     pairing->record = vpc_record_open(path, config->table, VPC_FROM_HOST, "interop", epoch_ms);
     if (pairing->record == NULL)
         troubled(pairing, vpc_format("%s: %s", path, strerror(errno)));
@@ -125,19 +170,32 @@ bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_con
     return true;
 }
 
-static void write_trace(const struct vpc_pairing *pairing, const char *out)
+static void write_trace(struct vpc_pairing *pairing, const char *out)
 {
     char *path = vpc_format("%s/trace.txt", out);
     FILE *file = vpc_file_create(path);
+    bool good = file != NULL;
 
-    if (file) {
+    if (file)
         vpc_trace_write(pairing->trace, file, SIZE_MAX);
-        fclose(file);
-    }
+    good = good && !ferror(file);
+    if ((file && fclose(file) != 0) || !good)
+        troubled(pairing, vpc_format("%s: can not be written: %s", path, strerror(errno)));
     free(path);
 }
 
-void vpc_pairing_end(struct vpc_pairing *pairing, const char *out)
+void vpc_pairing_write(struct vpc_pairing *pairing, const char *out)
+{
+    int error = vpc_record_close(pairing->record);
+
+    if (error)
+        troubled(pairing,
+                 vpc_format("%s/bus.pcapng: can not be written: %s", out, strerror(error)));
+    pairing->record = NULL;
+    write_trace(pairing, out);
+}
+
+void vpc_pairing_end(struct vpc_pairing *pairing)
 {
     for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++) {
         struct conform_endpoint *end = &pairing->ends[side];
@@ -151,9 +209,7 @@ void vpc_pairing_end(struct vpc_pairing *pairing, const char *out)
         free(end->dir);
         end->backend = NULL;
     }
-    write_trace(pairing, out);
     vpc_forget_talkers(pairing);
-    vpc_record_close(pairing->record);
     vpc_trace_end(pairing->trace);
     json_decref(pairing->catalogue);
     json_decref(pairing->answer);
@@ -163,6 +219,7 @@ void vpc_pairing_end(struct vpc_pairing *pairing, const char *out)
 
 static void turn(struct vpc_pairing *pairing)
 {
+    uint64_t started = now_of(pairing), took;
     bool idle = !pairing->saw;
 
     pairing->saw = false;
@@ -173,12 +230,17 @@ static void turn(struct vpc_pairing *pairing)
         pairing->trace->now = now_of(pairing);
         backend->ops->step(backend, pairing->trace->now + (idle ? IDLE_MS : 0));
     }
+    took = now_of(pairing) - started;
+    pairing->stalled = took > pairing->stalled ? took : pairing->stalled;
 }
 
 void vpc_pairing_give(struct vpc_pairing *pairing, uint64_t ms)
 {
     pairing->given_ms = ms;
     pairing->deadline = now_of(pairing) + ms;
+    pairing->stalled = 0;
+    for (int side = VPC_HOST_SIDE; side <= VPC_GUEST_SIDE; side++)
+        conform_load_begin(&pairing->ends[side].load, pairing->ends[side].backend);
 }
 
 bool vpc_pairing_in_time(struct vpc_pairing *pairing)
@@ -200,6 +262,7 @@ void vpc_pairing_clear(struct vpc_pairing *pairing)
     }
     free(pairing->why);
     pairing->why = NULL;
+    pairing->excused = false;
 }
 
 static bool breached(struct vpc_pairing *pairing)
@@ -221,7 +284,7 @@ bool vpc_pairing_until(struct vpc_pairing *pairing, vpc_done_fn *done, const voi
         if (done(pairing, user))
             return true;
         if (now_of(pairing) >= pairing->deadline)
-            return vpc_pairing_fail(pairing, "no %s within %g s", what,
+            return vpc_pairing_late(pairing, "no %s within %g s", what,
                                     (double)pairing->given_ms / 1000);
         turn(pairing);
     }

@@ -69,7 +69,7 @@ bool vpc_wait_ready(struct vpc_pairing *pairing)
         return false;
     while (strcmp(level, "ready") != 0) {
         if (!vpc_pairing_in_time(pairing))
-            return vpc_pairing_fail(pairing, "query-vm says \"%s\", never \"ready\"", level);
+            return vpc_pairing_late(pairing, "query-vm says \"%s\", never \"ready\"", level);
         if (!vpc_request(pairing, "query-vm", json_object()))
             return false;
         level =
@@ -96,7 +96,7 @@ bool vpc_wait_no_pairs(struct vpc_pairing *pairing)
         if (no_pairs(pairing))
             return true;
     } while (vpc_pairing_in_time(pairing));
-    return vpc_pairing_fail(pairing, "query-devices still lists devices of pairs that are over");
+    return vpc_pairing_late(pairing, "query-devices still lists devices of pairs that are over");
 }
 
 /* ---- channels --------------------------------------------------------------------------------------------------------- */

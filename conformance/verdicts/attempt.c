@@ -13,7 +13,8 @@
 
 /* ---- results between child and parent ----------------------------------------------------------------------------- */
 
-#define TEXT_SHOWN (1u << 18) /* octets of one text of a result; six take as many places in JSON at most */
+#define TEXT_SHOWN                                                                                 \
+    (1u << 18) /* octets of one text of a result; six take as many places in JSON at most */
 _Static_assert(6ull * 6 * (TEXT_SHOWN + 64) < VPC_JOB_TEXT_MAX, "no honest result is too long");
 
 /* Of what a subject made endless the begin is enough. */
@@ -21,9 +22,8 @@ static char *bounded(const char *text)
 {
     size_t size = strlen(text);
 
-    return size <= TEXT_SHOWN
-               ? vpc_copy(text)
-               : vpc_format("%.*s... (%zu octets)", (int)TEXT_SHOWN, text, size);
+    return size <= TEXT_SHOWN ? vpc_copy(text)
+                              : vpc_format("%.*s... (%zu octets)", (int)TEXT_SHOWN, text, size);
 }
 
 /* Texts may hold any octets; JSON takes UTF-8 only. */

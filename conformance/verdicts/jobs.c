@@ -224,10 +224,8 @@ static bool share_of_tree(void *watched, struct vpc_share *share)
 
 static void finish(struct job *job, struct vpc_job_result *result)
 {
-    *result = (struct vpc_job_result){.user = job->user,
-                                      .text = job->text,
-                                      .in_time = !job->late,
-                                      .too_long = job->too_long};
+    *result = (struct vpc_job_result){
+        .user = job->user, .text = job->text, .in_time = !job->late, .too_long = job->too_long};
     if (job->late)
         result->held_up = conform_load_excuse_since(share_of_tree, &job->pid, job->started);
     if (job->late || job->too_long)

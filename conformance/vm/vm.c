@@ -58,7 +58,8 @@ static const char *last_words(struct vpc_vm *vm, char *words, size_t size)
 {
     char end[LOG_KEPT + 1];
     struct stat log;
-    off_t from = fstat(vm->log_fd, &log) == 0 && log.st_size > LOG_KEPT ? log.st_size - LOG_KEPT : 0;
+    off_t from =
+        fstat(vm->log_fd, &log) == 0 && log.st_size > LOG_KEPT ? log.st_size - LOG_KEPT : 0;
     ssize_t n = pread(vm->log_fd, end, LOG_KEPT, from);
 
     snprintf(words, size, "it said nothing");
