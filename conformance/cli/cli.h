@@ -27,7 +27,7 @@ struct conform_settings {
     enum conform_sandbox_wish { CONFORM_NO_SANDBOX, CONFORM_TRY_SANDBOX, CONFORM_SANDBOX } sandbox;
 };
 
-extern const struct vpc_backend_ops *const vpc_backends[3];
+extern const struct vpc_backend_ops *const vpc_backends[VPC_BACKENDS];
 
 /* Reads argv up to the verb's words; false: *error. */
 bool conform_options_parse(struct conform_settings *settings, int argc, char **argv, char **error);

@@ -8,8 +8,8 @@
 #include "backends/sandbox.h"
 #include "cli/cli.h"
 
-const struct vpc_backend_ops *const vpc_backends[3] = {&vpc_backend_inproc, &vpc_backend_socket,
-                                                       &vpc_backend_qemu};
+const struct vpc_backend_ops *const vpc_backends[VPC_BACKENDS] = {
+    &vpc_backend_inproc, &vpc_backend_socket, &vpc_backend_qemu};
 
 int vpc_complain(char *error)
 {
@@ -59,7 +59,7 @@ bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **er
 
 bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes)
 {
-    struct vpc_machine_need need = {.jobs = suite->jobs ? suite->jobs : 1, .processes = processes};
+    struct vpc_machine_need need = {.jobs = vpc_suite_most_jobs(suite), .processes = processes};
     char *missing;
 
     for (size_t i = 0; i < suite->backend_count; i++) {
@@ -155,7 +155,25 @@ static bool set_min(struct conform_settings *settings, const char *value, char *
 
 static bool set_jobs(struct conform_settings *settings, const char *value, char **error)
 {
-    return number("--jobs", value, 1, 64, &settings->suite.jobs, error);
+    struct vpc_suite *suite = &settings->suite;
+    const char *equals = strchr(value, '=');
+    const struct vpc_backend_ops *backend;
+    size_t jobs;
+    char *name;
+    bool known;
+
+    if (!number("--jobs", equals ? equals + 1 : value, 1, 64, equals ? &jobs : &suite->jobs, error))
+        return false;
+    if (equals == NULL)
+        return true;
+    name = vpc_copy_n(value, (size_t)(equals - value));
+    known = vpc_backend_by_name(name, &backend);
+    free(name);
+    if (known)
+        vpc_suite_set_jobs(suite, backend, jobs);
+    else
+        *error = vpc_format("--jobs %s: write N, inproc=N, socket=N or qemu=N", value);
+    return known;
 }
 
 static bool set_limit(struct conform_settings *settings, const char *value, char **error)
@@ -267,7 +285,8 @@ static const struct {
      "where scenarios are (default: beside vpc-conform, as built or installed)"},
     {"covers", "PATTERN", set_covers, "only scenarios that cover such a requirement: 'CLS-*'"},
     {"shard", "I/N", set_shard, "only the I'th of N parts of the runs"},
-    {"jobs", "N", set_jobs, "so many runs at once (default: 1)"},
+    {"jobs", "[BACKEND=]N", set_jobs,
+     "so many runs at once, of all or of one backend (may be repeated; default: 1)"},
     {"limit", "SECONDS", set_limit,
      "of one run (default: 120) or conversation (default: 30), in real time"},
     {"sandbox", "[=try]", set_sandbox,
@@ -288,7 +307,8 @@ static const struct {
      "qemu: where guest images are (default: guest beside vpc-conform; installed: in the cache)"},
     {"guest-image", "PROGRAM", set_guest_image,
      "qemu: what makes them (default: tools/guest-image)"},
-    {"gate", NULL, set_gate, "coverage, fields: red when a MUST, an event or a field has no scenario"},
+    {"gate", NULL, set_gate,
+     "coverage, fields: red when a MUST, an event or a field has no scenario"},
     {"role", "ROLE", set_role, "new: host or guest"},
     {"help", NULL, set_help, "this text"},
 };
@@ -299,7 +319,7 @@ static int takes_value(const char *value)
 {
     if (value == NULL)
         return no_argument;
-    return *value == '[' ? optional_argument : required_argument;
+    return strncmp(value, "[=", 2) == 0 ? optional_argument : required_argument;
 }
 
 bool conform_options_parse(struct conform_settings *settings, int argc, char **argv, char **error)
@@ -336,7 +356,8 @@ void vpc_usage(FILE *out)
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value ? options[i].value : "";
-        char *name = vpc_format("--%s%s%s", options[i].name, *value == '[' ? "" : " ", value);
+        char *name =
+            vpc_format("--%s%s%s", options[i].name, strncmp(value, "[=", 2) == 0 ? "" : " ", value);
 
         fprintf(out, "  %-22s %s\n", name, options[i].help);
         free(name);

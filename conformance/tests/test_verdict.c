@@ -491,3 +491,19 @@ Test(verdict, the_same_seed_gives_the_same_trace_and_a_failure_its_folder)
     vpc_suite_free(&first);
     vpc_suite_free(&second);
 }
+
+Test(verdict, each_backend_has_its_number_of_jobs)
+{
+    struct vpc_suite suite = {.backends = {&vpc_backend_inproc, &vpc_backend_socket},
+                              .backend_count = 2};
+
+    cr_expect_eq(vpc_suite_jobs(&suite, &vpc_backend_socket), 1);
+    suite.jobs = 2;
+    vpc_suite_set_jobs(&suite, &vpc_backend_socket, 8);
+    cr_expect_eq(vpc_suite_jobs(&suite, &vpc_backend_inproc), 2);
+    cr_expect_eq(vpc_suite_jobs(&suite, &vpc_backend_socket), 8);
+    cr_expect_eq(vpc_suite_jobs(&suite, &vpc_backend_qemu), 2);
+    cr_expect_eq(vpc_suite_most_jobs(&suite), 8);
+    suite.backend_count = 1;
+    cr_expect_eq(vpc_suite_most_jobs(&suite), 2, "sockets are not of this suite");
+}

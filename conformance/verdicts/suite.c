@@ -12,6 +12,7 @@
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backends/witness.h"
 #include "files.h"
@@ -197,6 +198,37 @@ static void plan(struct vpc_suite *suite)
             plan_one(suite, suite->backends[b], i, &planned);
 }
 
+/* ---- how many at once -------------------------------------------------------------------------------------------- */
+
+static size_t place_of(const struct vpc_backend_ops *backend)
+{
+    return (size_t)ffs((int)backend->bit) - 1;
+}
+
+size_t vpc_suite_jobs(const struct vpc_suite *suite, const struct vpc_backend_ops *backend)
+{
+    size_t own = suite->backend_jobs[place_of(backend)], all = suite->jobs ? suite->jobs : 1;
+
+    return own ? own : all;
+}
+
+void vpc_suite_set_jobs(struct vpc_suite *suite, const struct vpc_backend_ops *backend, size_t jobs)
+{
+    suite->backend_jobs[place_of(backend)] = jobs;
+}
+
+size_t vpc_suite_most_jobs(const struct vpc_suite *suite)
+{
+    size_t most = 1;
+
+    for (size_t i = 0; i < suite->backend_count; i++) {
+        size_t jobs = vpc_suite_jobs(suite, suite->backends[i]);
+
+        most = jobs > most ? jobs : most;
+    }
+    return most;
+}
+
 /* ---- the runs ----------------------------------------------------------------------------------------------------- */
 
 static void not_run(struct vpc_suite_run *run, enum vpc_verdict verdict, char *why)
@@ -292,6 +324,15 @@ static bool begin_again(struct vpc_suite *suite, struct vpc_jobs *jobs, struct v
     return false;
 }
 
+/* Those of them that told nothing. */
+static void run_alone(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first,
+                      struct vpc_meter *meter)
+{
+    for (size_t i = first; i < suite->run_count; i++)
+        if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i]))
+            finish(suite, jobs, meter);
+}
+
 /* Runs those from first on; with first_failure those that have not begun when one was bad are struck from the plan. */
 static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first)
 {
@@ -299,25 +340,27 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
     struct vpc_meter meter;
 
     vpc_meter_begin(&meter, suite);
-    for (i = first; i < planned && !(suite->first_failure && meter.bad); i++) {
+    for (i = first; i < planned; i++) {
+        struct vpc_suite_run *run = &suite->runs[i];
+
+        for (; count >= vpc_suite_jobs(suite, run->backend); count--)
+            finish(suite, jobs, &meter);
+        if (suite->first_failure && meter.bad)
+            break;
         if (vpc_jobs_interrupted(jobs)) {
-            not_run(&suite->runs[i], VPC_HARNESS_ERROR, vpc_copy("interrupted"));
+            not_run(run, VPC_HARNESS_ERROR, vpc_copy("interrupted"));
             continue;
         }
-        vpc_meter_starts(&meter, &suite->runs[i]);
-        if (begin(suite, jobs, &suite->runs[i]))
+        vpc_meter_starts(&meter, run);
+        if (begin(suite, jobs, run))
             count++;
         else
-            vpc_meter_ended(&meter, &suite->runs[i]);
-        for (; count > 0 && vpc_jobs_full(jobs); count--)
-            finish(suite, jobs, &meter);
+            vpc_meter_ended(&meter, run);
     }
     suite->run_count = i;
     for (; count > 0; count--)
         finish(suite, jobs, &meter);
-    for (i = first; i < suite->run_count; i++)
-        if (suite->runs[i].again && begin_again(suite, jobs, &suite->runs[i]))
-            finish(suite, jobs, &meter);
+    run_alone(suite, jobs, first, &meter);
     suite->ms = vpc_meter_end(&meter);
 }
 
@@ -328,7 +371,7 @@ void vpc_suite_run(struct vpc_suite *suite)
 
     if (suite->limit_ms == 0)
         suite->limit_ms = RUN_LIMIT_MS;
-    jobs = vpc_jobs_begin(suite->jobs ? suite->jobs : 1, suite->limit_ms);
+    jobs = vpc_jobs_begin(vpc_suite_most_jobs(suite), suite->limit_ms);
     vpc_prepare(suite, jobs);
     plan(suite);
     run_all(suite, jobs, first);

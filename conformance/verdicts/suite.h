@@ -13,7 +13,8 @@
 #include "run/run.h"
 #include "verdicts/expect.h"
 
-#define VPC_SPLITS 4
+#define VPC_SPLITS   4
+#define VPC_BACKENDS 3
 
 struct vpc_suite_run {
     const struct vpc_script *script;
@@ -48,7 +49,7 @@ struct vpc_suite {
         folds; /* scripts are kept folded: each run is a copy of this process, and needs the steps of one */
     struct vpc_implementation **implementations;
     size_t implementation_count;
-    const struct vpc_backend_ops *backends[3];
+    const struct vpc_backend_ops *backends[VPC_BACKENDS];
     size_t backend_count;
     enum vpc_split splits[VPC_SPLITS]; /* each scenario is run with each; none: whole */
     size_t split_count;
@@ -64,6 +65,8 @@ struct vpc_suite {
     const char *launcher;          /* the program that starts virtual machines */
     struct vpc_prepared *prepared; /* one for each implementation, when a backend wants it */
     size_t jobs;                   /* runs at once; 0: 1 */
+    size_t
+        backend_jobs[VPC_BACKENDS]; /* of one backend, in the order of its bit; 0: as jobs says */
     int limit_ms;                  /* of one run, in real time; 0: two minutes */
     int interrupted;               /* by this signal, after the run */
     vpc_keep_fn *keep;             /* NULL: nothing is kept */
@@ -92,6 +95,12 @@ void vpc_suite_run(struct vpc_suite *suite);
 /* One run more, of a script that is not the suite's: its result, and no folder. */
 void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
                    const struct vpc_script *script, struct vpc_result *result);
+/* How many runs of the backend there may be at once.  A run in real time waits, one in a virtual machine computes. */
+size_t vpc_suite_jobs(const struct vpc_suite *suite, const struct vpc_backend_ops *backend);
+void vpc_suite_set_jobs(struct vpc_suite *suite, const struct vpc_backend_ops *backend,
+                        size_t jobs);
+/* How many there may be of that of its backends which may have most. */
+size_t vpc_suite_most_jobs(const struct vpc_suite *suite);
 void vpc_suite_free(struct vpc_suite *suite);
 const char *vpc_split_name(enum vpc_split split);
 
