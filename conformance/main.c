@@ -67,11 +67,31 @@ static int end_output(int code)
     return VPC_EXIT_HARNESS;
 }
 
+/* What is so unless an option says something else. */
+static struct conform_settings defaults(const struct vpc_places *places, const char *program)
+{
+    return (struct conform_settings){
+        .min = 1,
+        .scenarios = places->scenarios,
+        .suite =
+            {
+                .seed = 1,
+                .out = "vpc-conform.out",
+                .keep = vpc_failure_keep,
+                .build = places->build,
+                .guest_dir = places->guest_dir,
+                .guest_image = places->guest_image,
+                .launcher = places->launcher,
+                .program = program,
+                .when = start_time(),
+            },
+    };
+}
+
 int main(int argc, char **argv)
 {
-    struct conform_settings settings = {.min = 1};
-    struct vpc_suite *suite = &settings.suite;
     struct vpc_places places;
+    struct conform_settings settings;
     char *error = NULL;
     struct vpc_table *table = vpc_table_load(vpc_embedded_messages, &error);
     struct vpc_spec *spec = vpc_spec_load(vpc_embedded_document);
@@ -80,23 +100,14 @@ int main(int argc, char **argv)
     /* A subject of the same user may not read our memory, nor write into what we have open. */
     if (prctl(PR_SET_DUMPABLE, 0) != 0)
         fprintf(stderr, "vpc-conform: its memory can not be closed: %s\n", strerror(errno));
-    vpc_places_find(&places);
-    settings.scenarios = places.scenarios;
     signal(SIGPIPE, SIG_IGN);
-    suite->table = table;
-    suite->spec = spec;
-    suite->seed = 1;
-    suite->out = "vpc-conform.out";
-    suite->keep = vpc_failure_keep;
-    suite->build = places.build;
-    suite->guest_dir = places.guest_dir;
-    suite->guest_image = places.guest_image;
-    suite->launcher = places.launcher;
-    suite->program = argv[0];
-    suite->when = start_time();
+    vpc_places_find(&places);
+    settings = defaults(&places, argv[0]);
+    settings.suite.table = table;
+    settings.suite.spec = spec;
     code = table ? run(&settings, argc, argv) : vpc_complain(error);
     code = end_output(code);
-    vpc_suite_free(suite);
+    vpc_suite_free(&settings.suite);
     vpc_spec_free(spec);
     vpc_table_free(table);
     vpc_places_forget(&places);

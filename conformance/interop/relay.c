@@ -89,9 +89,10 @@ static void end_transport(struct conform_endpoint *guest)
         free(error);
 }
 
-static void on_bus(struct conform_endpoint *end, bool up)
+static void on_bus(struct conform_endpoint *end, const struct vpc_seen *seen)
 {
     struct conform_endpoint *to = other_of(end);
+    bool up = seen->kind == VPC_SEEN_BUS_UP;
 
     vpc_trace_add(end->pairing->trace, "%s: bus %s", end->implementation->name, up ? "up" : "down");
     end->up = up;
@@ -172,41 +173,53 @@ static void on_local(struct conform_endpoint *end, const struct vpc_seen *seen)
     }
 }
 
+/* ---- what was seen ---------------------------------------------------------------------------------------------------- */
+
+static void on_control_eof(struct conform_endpoint *end, const struct vpc_seen *seen)
+{
+    (void)seen;
+    end->pairing->client = 0;
+}
+
+static void on_stopped(struct conform_endpoint *end, const struct vpc_seen *seen)
+{
+    (void)seen;
+    end->stopped = true;
+}
+
+static void on_crashed(struct conform_endpoint *end, const struct vpc_seen *seen)
+{
+    vpc_pairing_fail(end->pairing, "%s ended: %s", end->implementation->name, seen->text);
+}
+
+static void on_broken(struct conform_endpoint *end, const struct vpc_seen *seen)
+{
+    if (end->pairing->trouble == NULL)
+        end->pairing->trouble = vpc_copy(seen->text);
+}
+
+/* Those of which there is none here say nothing. */
+static void (*const handlers[])(struct conform_endpoint *end, const struct vpc_seen *seen) = {
+    [VPC_SEEN_BUS_UP] = on_bus,
+    [VPC_SEEN_BUS_DOWN] = on_bus,
+    [VPC_SEEN_BUS_OCTETS] = on_octets,
+    [VPC_SEEN_CONTROL_LINE] = on_answer,
+    [VPC_SEEN_CONTROL_EOF] = on_control_eof,
+    [VPC_SEEN_LOCAL_OPENED] = on_local,
+    [VPC_SEEN_LOCAL_OCTETS] = on_local,
+    [VPC_SEEN_LOCAL_EOF] = on_local,
+    [VPC_SEEN_LOCAL_RESET] = on_local,
+    [VPC_SEEN_LOG] = on_log,
+    [VPC_SEEN_STOPPED] = on_stopped,
+    [VPC_SEEN_CRASHED] = on_crashed,
+    [VPC_SEEN_BROKEN] = on_broken,
+};
+
 void vpc_endpoint_seen(void *user, const struct vpc_seen *seen)
 {
     struct conform_endpoint *end = user;
-    struct vpc_pairing *pairing = end->pairing;
 
-    pairing->saw = true;
-    switch (seen->kind) {
-    case VPC_SEEN_BUS_UP:
-    case VPC_SEEN_BUS_DOWN:
-        on_bus(end, seen->kind == VPC_SEEN_BUS_UP);
-        break;
-    case VPC_SEEN_BUS_OCTETS:
-        on_octets(end, seen);
-        break;
-    case VPC_SEEN_CONTROL_LINE:
-        on_answer(end, seen);
-        break;
-    case VPC_SEEN_CONTROL_EOF:
-        pairing->client = 0;
-        break;
-    case VPC_SEEN_LOG:
-        on_log(end, seen);
-        break;
-    case VPC_SEEN_STOPPED:
-        end->stopped = true;
-        break;
-    case VPC_SEEN_CRASHED:
-        vpc_pairing_fail(pairing, "%s ended: %s", end->implementation->name, seen->text);
-        break;
-    case VPC_SEEN_BROKEN:
-        if (pairing->trouble == NULL)
-            pairing->trouble = vpc_copy(seen->text);
-        break;
-    default:
-        on_local(end, seen);
-        break;
-    }
+    end->pairing->saw = true;
+    if (handlers[seen->kind])
+        handlers[seen->kind](end, seen);
 }

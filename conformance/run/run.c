@@ -453,10 +453,11 @@ static void end_record(struct vpc_run *run)
         vpc_trace_add(run->trace, "the record of the bus is not whole: %s", strerror(error));
 }
 
-static bool start(struct vpc_run *run, char **error)
+static struct vpc_backend_config backend_config(struct vpc_run *run)
 {
     const struct vpc_run_config *config = run->config;
-    struct vpc_backend_config backend = {
+
+    return (struct vpc_backend_config){
         .implementation = config->implementation,
         .vm = vpc_vm_of(config),
         .tag = VPC_SUBJECT_TAG,
@@ -475,6 +476,12 @@ static bool start(struct vpc_run *run, char **error)
         .sink = vpc_on_seen,
         .user = run,
     };
+}
+
+static bool start(struct vpc_run *run, char **error)
+{
+    const struct vpc_run_config *config = run->config;
+    struct vpc_backend_config backend = backend_config(run);
 
     run->backend = config->altering
                        ? vpc_altered_create(config->altering, run->ops, &backend, error)

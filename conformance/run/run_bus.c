@@ -174,47 +174,78 @@ static void set_session_variables(struct vpc_run *run)
     vpc_set_variable(run, VPC_VARIABLE_SESSION_ID, peer->session);
 }
 
-/* Phases: 0 the transport, 1 the greeting, 2 READY of a guest. */
-enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *step)
+/* The phases of the step, in their order. */
+enum { TRANSPORT, GREETING, READINESS };
+
+static enum vpc_outcome greet_again(struct vpc_run *run, const struct vpc_step *step)
+{
+    if (!greet(run, step))
+        return VPC_BROKEN;
+    run->progress->sent_mark = vpc_now(run);
+    return VPC_DONE;
+}
+
+static enum vpc_outcome await_transport(struct vpc_run *run, const struct vpc_step *step,
+                                        bool not_ready)
 {
     struct vpc_tester *tester = &run->tester;
-    bool subject_host = tester->role == VPC_FROM_GUEST;
-    bool not_ready = step->arg_count && !step->args[0].key;
 
-    if (run->progress->phase == 0) {
-        if (vpc_step_bus_up(run, step) != VPC_DONE)
-            return VPC_PENDING;
-        run->progress->phase = 1;
-        run->progress->announced = announcements(run, not_ready);
-        vpc_tester_new_epoch(tester);
-        drop_hellos(run);
-        tester->peer.subject_epoch = tester->peer.subject_echo = tester->peer.told = 0;
-        if (!greet(run, step))
-            return VPC_BROKEN;
-        run->progress->sent_mark = vpc_now(run);
-    }
-    if (run->progress->phase == 1) {
-        bool heard = tester->peer.session != 0;
+    if (vpc_step_bus_up(run, step) != VPC_DONE)
+        return VPC_PENDING;
+    run->progress->phase = GREETING;
+    run->progress->announced = announcements(run, not_ready);
+    vpc_tester_new_epoch(tester);
+    drop_hellos(run);
+    tester->peer.subject_epoch = tester->peer.subject_echo = tester->peer.told = 0;
+    return greet_again(run, step);
+}
 
-        if (heard && tester->peer.told == tester->peer.subject_epoch) {
-            run->progress->phase = 2;
-            set_session_variables(run);
-            drop_earlier_sessions(run); /* HELLOs have no session */
-            if (subject_host && !not_ready)
-                send_ready(run);
-        } else if ((tester->peer.subject_epoch &&
-                    tester->peer.told != tester->peer.subject_epoch) ||
-                   vpc_now(run) >= run->progress->sent_mark + HELLO_MS) {
-            if (!greet(run, step))
-                return VPC_BROKEN;
-            run->progress->sent_mark = vpc_now(run);
-            vpc_run_flush(run);
-            return vpc_step_session(run, step);
-        } else {
+/* The subject greeted in an epoch that it was not told yet, or it is time to say the own HELLO again. */
+static bool must_greet(struct vpc_run *run)
+{
+    const struct vpc_peer *peer = &run->tester.peer;
+
+    return (peer->subject_epoch && peer->told != peer->subject_epoch) ||
+           vpc_now(run) >= run->progress->sent_mark + HELLO_MS;
+}
+
+static void begin_session(struct vpc_run *run, bool not_ready)
+{
+    run->progress->phase = READINESS;
+    set_session_variables(run);
+    drop_earlier_sessions(run); /* HELLOs have no session */
+    if (run->tester.role == VPC_FROM_GUEST && !not_ready)
+        send_ready(run);
+}
+
+static enum vpc_outcome await_greeting(struct vpc_run *run, const struct vpc_step *step,
+                                       bool not_ready)
+{
+    const struct vpc_peer *peer = &run->tester.peer;
+
+    while (peer->session == 0 || peer->told != peer->subject_epoch) {
+        if (!must_greet(run))
             return vpc_say(run, VPC_PENDING, "no HELLO that echoes the tester's epoch");
-        }
+        if (greet_again(run, step) != VPC_DONE)
+            return VPC_BROKEN;
+        vpc_run_flush(run);
     }
-    if (subject_host)
+    begin_session(run, not_ready);
+    return VPC_DONE;
+}
+
+enum vpc_outcome vpc_step_session(struct vpc_run *run, const struct vpc_step *step)
+{
+    bool not_ready = step->arg_count && !step->args[0].key;
+    enum vpc_outcome outcome = VPC_DONE;
+
+    if (run->progress->phase == TRANSPORT)
+        outcome = await_transport(run, step, not_ready);
+    if (outcome == VPC_DONE && run->progress->phase == GREETING)
+        outcome = await_greeting(run, step, not_ready);
+    if (outcome != VPC_DONE)
+        return outcome;
+    if (run->tester.role == VPC_FROM_GUEST)
         return await_host(run, not_ready);
     return not_ready ? VPC_DONE : await_ready(run);
 }
@@ -369,32 +400,47 @@ static bool plain(const struct vpc_step *step)
     return !step->ignoring_credit;
 }
 
+/* The step was called before: what it queued goes when there is credit. */
+static enum vpc_outcome await_credit(struct vpc_run *run, uint32_t id)
+{
+    const struct vpc_channel *channel = vpc_tester_channel(&run->tester, id);
+    size_t waiting = channel ? vpc_buffer_size(&channel->waiting) : 0;
+
+    if (channel == NULL)
+        return vpc_say(run, VPC_WRONG, "channel %u went with its session, bytes waited for credit",
+                       (unsigned)id);
+    return waiting == 0 ? VPC_DONE
+                        : vpc_say(run, VPC_PENDING, "%zu bytes wait for credit", waiting);
+}
+
+static enum vpc_outcome queue_data(struct vpc_run *run, const struct vpc_step *step,
+                                   struct vpc_channel *channel, const struct vpc_buffer *bytes)
+{
+    enum vpc_outcome outcome;
+
+    vpc_tester_queue(&run->tester, channel, bytes->data, bytes->end);
+    outcome =
+        step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE : VPC_PENDING;
+    return vpc_say(run, outcome, "the bytes wait for credit");
+}
+
 static enum vpc_outcome send_data(struct vpc_run *run, const struct vpc_step *step)
 {
     uint32_t id = (uint32_t)number_or(run, step, VPC_KEY_CHANNEL, 0);
     struct vpc_channel *channel = vpc_tester_channel(&run->tester, id);
     size_t frame_max = number_or(run, step, VPC_KEY_FRAME, 65528);
     struct vpc_buffer bytes = {0};
-    enum vpc_outcome outcome = VPC_DONE;
+    enum vpc_outcome outcome;
 
-    if (!run->progress->first && channel == NULL)
-        return vpc_say(run, VPC_WRONG, "channel %u went with its session, bytes waited for credit",
-                       (unsigned)id);
     if (!run->progress->first)
-        return vpc_buffer_size(&channel->waiting) == 0
-                   ? VPC_DONE
-                   : vpc_say(run, VPC_PENDING, "%zu bytes wait for credit",
-                             vpc_buffer_size(&channel->waiting));
+        return await_credit(run, id);
     if (frame_max == 0)
         return vpc_say(run, VPC_BROKEN, "frames without a byte would never end");
     if (!vpc_bytes_of(run, &bytes))
         return VPC_BROKEN;
     if (plain(step) && channel && channel->tester_sends) {
         channel->frame_max = frame_max;
-        vpc_tester_queue(&run->tester, channel, bytes.data, bytes.end);
-        outcome =
-            step->in_background || vpc_buffer_size(&channel->waiting) == 0 ? VPC_DONE : VPC_PENDING;
-        vpc_say(run, outcome, "the bytes wait for credit");
+        outcome = queue_data(run, step, channel, &bytes);
     } else {
         outcome = send_frame(run, step, &bytes);
     }

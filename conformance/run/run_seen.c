@@ -266,6 +266,7 @@ static void on_octets(struct vpc_run *run, const struct vpc_seen *seen)
 {
     struct vpc_received **since = run->tester.last;
 
+    run->comes_by = 0;
     vpc_record_octets(run->record, run->monitor.subject, seen->text, seen->size,
                       run->trace->now - run->trace->start);
     vpc_tester_input(&run->tester, seen->text, seen->size);
@@ -331,14 +332,24 @@ static void on_local(struct vpc_run *run, const struct vpc_seen *seen)
     conn->reset |= seen->kind == VPC_SEEN_LOCAL_RESET;
 }
 
-static void on_bus(struct vpc_run *run, bool up)
+static void on_bus(struct vpc_run *run, const struct vpc_seen *seen)
 {
+    bool up = seen->kind == VPC_SEEN_BUS_UP;
+
     vpc_trace_add(run->trace, "bus %s", up ? "up" : "down");
     run->bus_up = up;
     vpc_record_cut(run->record);
     vpc_tester_connected(&run->tester);
     vpc_monitor_bus(&run->monitor, up);
     run->monitor.late_reader = up && run->ops->late_reader;
+}
+
+static void on_gap(struct vpc_run *run, const struct vpc_seen *seen)
+{
+    (void)seen;
+    vpc_trace_add(run->trace, "bus: octets of the subject may be missing here");
+    vpc_tester_connected(&run->tester);
+    run->monitor.late_reader = true;
 }
 
 static void on_end(struct vpc_run *run, const struct vpc_seen *seen)
@@ -408,50 +419,31 @@ static bool is_full(struct vpc_run *run, const struct vpc_seen *seen)
     return where != NULL;
 }
 
+static void (*const handlers[])(struct vpc_run *run, const struct vpc_seen *seen) = {
+    [VPC_SEEN_BUS_UP] = on_bus,
+    [VPC_SEEN_BUS_DOWN] = on_bus,
+    [VPC_SEEN_BUS_OCTETS] = on_octets,
+    [VPC_SEEN_BUS_GAP] = on_gap,
+    [VPC_SEEN_CONTROL_LINE] = on_control,
+    [VPC_SEEN_CONTROL_EOF] = on_control_eof,
+    [VPC_SEEN_LOCAL_OPENED] = on_local,
+    [VPC_SEEN_LOCAL_OCTETS] = on_local,
+    [VPC_SEEN_LOCAL_EOF] = on_local,
+    [VPC_SEEN_LOCAL_RESET] = on_local,
+    [VPC_SEEN_LOG] = on_log,
+    [VPC_SEEN_READY] = on_ready,
+    [VPC_SEEN_STOPPED] = on_end,
+    [VPC_SEEN_CRASHED] = on_end,
+    [VPC_SEEN_BROKEN] = on_broken,
+};
+
 void vpc_on_seen(void *user, const struct vpc_seen *seen)
 {
     struct vpc_run *run = user;
 
     run->trace->now = run->backend ? vpc_now(run) : 0;
-    if (is_full(run, seen))
-        return;
-    switch (seen->kind) {
-    case VPC_SEEN_BUS_UP:
-    case VPC_SEEN_BUS_DOWN:
-        on_bus(run, seen->kind == VPC_SEEN_BUS_UP);
-        break;
-    case VPC_SEEN_BUS_OCTETS:
-        run->comes_by = 0;
-        on_octets(run, seen);
-        break;
-    case VPC_SEEN_BUS_GAP:
-        vpc_trace_add(run->trace, "bus: octets of the subject may be missing here");
-        vpc_tester_connected(&run->tester);
-        run->monitor.late_reader = true;
-        break;
-    case VPC_SEEN_CONTROL_LINE:
-        on_control(run, seen);
-        break;
-    case VPC_SEEN_CONTROL_EOF:
-        on_control_eof(run, seen);
-        break;
-    case VPC_SEEN_LOG:
-        on_log(run, seen);
-        break;
-    case VPC_SEEN_READY:
-        on_ready(run, seen);
-        break;
-    case VPC_SEEN_STOPPED:
-    case VPC_SEEN_CRASHED:
-        on_end(run, seen);
-        break;
-    case VPC_SEEN_BROKEN:
-        on_broken(run, seen);
-        break;
-    default:
-        on_local(run, seen);
-        break;
-    }
+    if (!is_full(run, seen))
+        handlers[seen->kind](run, seen);
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------------------------- */
@@ -467,37 +459,52 @@ static void forget_items(struct vpc_item *item)
     }
 }
 
+static void forget_conns(struct vpc_conn *conn)
+{
+    while (conn) {
+        struct vpc_conn *next = conn->next;
+
+        vpc_buffer_free(&conn->in);
+        free(conn->label);
+        free(conn);
+        conn = next;
+    }
+}
+
+static void forget_clients(struct conform_client *client)
+{
+    while (client) {
+        struct conform_client *next = client->next;
+
+        while (client->waiting)
+            forget_request(&client->waiting);
+        vpc_buffer_free(&client->part);
+        free(client->label);
+        free(client);
+        client = next;
+    }
+}
+
+static void forget_paths(struct conform_pipe_path *path)
+{
+    while (path) {
+        struct conform_pipe_path *next = path->next;
+
+        free(path->name);
+        free(path->path);
+        free(path);
+        path = next;
+    }
+}
+
 void vpc_run_forget(struct vpc_run *run)
 {
     forget_items(run->answers.first);
     forget_items(run->events.first);
     forget_items(run->logs.first);
-    while (run->conns) {
-        struct vpc_conn *next = run->conns->next;
-
-        vpc_buffer_free(&run->conns->in);
-        free(run->conns->label);
-        free(run->conns);
-        run->conns = next;
-    }
-    while (run->clients) {
-        struct conform_client *next = run->clients->next;
-
-        while (run->clients->waiting)
-            forget_request(&run->clients->waiting);
-        vpc_buffer_free(&run->clients->part);
-        free(run->clients->label);
-        free(run->clients);
-        run->clients = next;
-    }
-    while (run->paths) {
-        struct conform_pipe_path *next = run->paths->next;
-
-        free(run->paths->name);
-        free(run->paths->path);
-        free(run->paths);
-        run->paths = next;
-    }
+    forget_conns(run->conns);
+    forget_clients(run->clients);
+    forget_paths(run->paths);
     for (size_t i = 0; i < run->config->script->variable_count; i++)
         json_decref(run->variables[i].json);
     free(run->variables);

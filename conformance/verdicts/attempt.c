@@ -119,13 +119,13 @@ static bool enter(const struct vpc_attempt *attempt, struct vpc_result *result)
     return false;
 }
 
-static void run_in_child(void *user, int fd)
+static struct vpc_run_config config_of(const struct vpc_attempt *attempt,
+                                       const struct vpc_script *script)
 {
-    const struct vpc_attempt *attempt = user;
     const struct vpc_suite *suite = attempt->suite;
     const struct vpc_suite_run *run = attempt->run;
-    struct vpc_script *script = vpc_script_unfold(run->script, suite->table, suite->spec);
-    struct vpc_run_config config = {
+
+    return (struct vpc_run_config){
         .script = script,
         .table = suite->table,
         .spec = suite->spec,
@@ -142,6 +142,14 @@ static void run_in_child(void *user, int fd)
         .in_subject = &attempt->running->in_subject,
         .line = &attempt->running->line,
     };
+}
+
+static void run_in_child(void *user, int fd)
+{
+    const struct vpc_attempt *attempt = user;
+    const struct vpc_suite *suite = attempt->suite;
+    struct vpc_script *script = vpc_script_unfold(attempt->run->script, suite->table, suite->spec);
+    struct vpc_run_config config = config_of(attempt, script);
     char *trace = vpc_format("%s/trace.txt", attempt->dir);
     struct vpc_result result;
     FILE *file = fopen(trace, "we");
