@@ -85,6 +85,15 @@ char *vpc_clean_utf8(const char *text)
     return convert(text, NULL);
 }
 
+json_t *vpc_json_text(const char *text)
+{
+    char *good = vpc_clean_utf8(text ? text : "");
+    json_t *json = json_string(good);
+
+    free(good);
+    return json;
+}
+
 char *vpc_clean(const char *text)
 {
     return convert(text, visible);

@@ -10,11 +10,14 @@
 #ifndef VPC_CONFORM_CLEAN_H
 #define VPC_CONFORM_CLEAN_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 /* Well-formed UTF-8: an octet that can not stand where it stands becomes U+FFFD. */
 char *vpc_clean_utf8(const char *text);
-/* That, and every control and formatting character but newline and tab made visible: U+001B is shown as U+241B. */
+/* vpc_clean_utf8() as a JSON string, the caller's reference; NULL gives "". */
+json_t *vpc_json_text(const char *text);
+/* vpc_clean_utf8(), and every control and formatting character but newline and tab made visible: U+001B is shown as U+241B. */
 char *vpc_clean(const char *text);
 /* vpc_clean(), written in one line: a newline is shown as U+240A. */
 void vpc_write_clean(const char *text, FILE *out);

@@ -43,16 +43,24 @@ char *vpc_copy_n(const char *text, size_t n)
     return or_die(strndup(text, n));
 }
 
-char *vpc_format(const char *format, ...)
+char *vpc_format_list(const char *format, va_list args)
 {
     char *text = NULL;
+
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    return or_die(text);
+}
+
+char *vpc_format(const char *format, ...)
+{
+    char *text;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
+    text = vpc_format_list(format, args);
     va_end(args);
-    return or_die(text);
+    return text;
 }
 
 static void make_room(struct vpc_buffer *buffer, size_t n)

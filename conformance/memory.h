@@ -8,6 +8,7 @@
 #ifndef VPC_CONFORM_MEMORY_H
 #define VPC_CONFORM_MEMORY_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ void *vpc_grow_by_one(void *old, size_t count, size_t size);
 char *vpc_copy(const char *text); /* NULL gives NULL */
 char *vpc_copy_n(const char *text, size_t n);
 char *vpc_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *vpc_format_list(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* A queue of octets: written at the end, read at the front. */
 struct vpc_buffer {

@@ -4,7 +4,7 @@ CONFORM      := conformance
 CONFORM_OBJ  := $(BUILD)/conformance
 CONFORM_GEN  := $(BUILD)/gen/conformance
 CONFORM_DIRS := document codec script testers run backends verdicts report cli generate record interop alter
-CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c verdict.c clean.c files.c) $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
+CONFORM_SRCS := $(addprefix $(CONFORM)/,memory.c clock.c chance.c verdict.c clean.c files.c) $(wildcard $(CONFORM_DIRS:%=$(CONFORM)/%/*.c))
 CONFORM_RL   := $(patsubst $(CONFORM)/%.rl,%,$(wildcard $(CONFORM)/*/*.rl))
 CONFORM_OBJS := $(CONFORM_SRCS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o \
                 $(CONFORM_RL:%=$(CONFORM_OBJ)/%.rl.o)

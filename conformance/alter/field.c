@@ -78,19 +78,6 @@ static void add_message(struct vpc_fields *fields, const struct conform_message 
 
 #define BOTH (VPC_FROM_HOST | VPC_FROM_GUEST)
 
-static bool holds(const json_t *list, const char *text)
-{
-    const json_t *one;
-    size_t i;
-
-    json_array_foreach(list, i, one)
-    {
-        if (strcmp(json_string_value(one), text) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* What a host adds to an entry that came by EVENT; the pipe only to one about a pair that it has (LOG-7). */
 static void add_relayed(struct vpc_fields *fields, const char *id, const json_t *catalogue,
                         const json_t *event)
@@ -98,13 +85,13 @@ static void add_relayed(struct vpc_fields *fields, const char *id, const json_t 
     const json_t *name;
     size_t i;
 
-    if (!holds(json_object_get(event, "source"), "guest"))
+    if (!vpc_catalogue_lists(json_object_get(event, "source"), "guest"))
         return;
     json_array_foreach(json_object_get(catalogue, "relayed_fields"), i, name)
     {
         bool pipe = strcmp(json_string_value(name), "pipe") == 0;
 
-        if (!pipe || holds(json_object_get(event, "fields"), "h2g"))
+        if (!pipe || vpc_catalogue_lists(json_object_get(event, "fields"), "h2g"))
             add(fields, VPC_SAID_ENTRY, VPC_FROM_HOST, id, json_string_value(name), false);
     }
 }

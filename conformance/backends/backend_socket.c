@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/folder.h"
@@ -21,6 +20,7 @@
 #include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
+#include "clock.h"
 #include "files.h"
 
 #define LOG_PARTS    128  /* that are read at once */
@@ -56,11 +56,8 @@ void vpc_socket_backend_short(struct vpc_socket_backend *self, const char *what,
 
 static uint64_t socket_now(struct vpc_backend *backend)
 {
-    struct timespec now;
-
     (void)backend;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return vpc_real_ms();
 }
 
 /* ---- the process ---------------------------------------------------------------------------------------------------- */

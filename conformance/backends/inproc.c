@@ -19,25 +19,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chance.h"
+
 #define MAX_ROUNDS 200000
 #define TAKE_MAX   65536 /* of a stream at once, as a socket would */
 #define FEW        64
 #define MAX_ACTIONS                                                                                \
     4000 /* in a row: some for each pair and client, and what one call logs and answers */
 
-uint64_t vpc_inproc_draw(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
-}
-
 /* How many of n octets go at once: half of the time all, else some, or few. */
 static size_t part_of(struct inproc *self, size_t n)
 {
-    uint64_t chance = vpc_inproc_draw(&self->chance);
+    uint64_t chance = vpc_draw(&self->chance);
 
     switch (n > 0 ? chance % 4 : 0) {
     case 2:
@@ -350,7 +343,7 @@ static bool settle_local(struct inproc *self, struct local *local)
 {
     bool (*const parts[])(struct inproc *, struct local *) = {answer_connect, take_stream,
                                                               feed_stream};
-    size_t first = (size_t)vpc_inproc_draw(&self->chance) % 3;
+    size_t first = (size_t)vpc_draw(&self->chance) % 3;
     bool moved = false;
 
     for (size_t i = 0; i < 3; i++) {
@@ -365,7 +358,7 @@ static bool settle_local(struct inproc *self, struct local *local)
 /* The bus and each stream once, from any of them on. */
 static bool settle_each(struct inproc *self)
 {
-    size_t first = (size_t)(vpc_inproc_draw(&self->chance) % (self->local_count + 1));
+    size_t first = (size_t)(vpc_draw(&self->chance) % (self->local_count + 1));
     size_t count = self->local_count + 1;
     bool moved = take_actions(self);
 

@@ -68,8 +68,6 @@ struct inproc {
 void vpc_inproc_look_at_object(struct inproc *self);
 void vpc_inproc_tell(struct inproc *self, enum vpc_seen_kind kind, int id, uint32_t value,
                      const char *text, size_t size);
-/* The next number of a sequence. */
-uint64_t vpc_inproc_draw(uint64_t *state);
 /* The local connection that is open under that number, or NULL. */
 struct local *vpc_inproc_conn(struct inproc *self, int conn);
 /* The subject ends the connection; the local program sees a reset or an orderly end. */

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/confine.h"
@@ -24,6 +23,7 @@
 #include "backends/machine.h"
 #include "backends/object_server.h"
 #include "backends/object_wire.h"
+#include "clock.h"
 
 #define CALL_MS 20000 /* of real time, for one call: it computes, and waits for nothing */
 #define LOOK_MS 100   /* of them, after which it is looked at whether its process is still there */
@@ -75,14 +75,6 @@ static void fail(struct vpc_object *object, char *how)
 }
 
 /* ---- octets, with a time limit ------------------------------------------------------------------------------------ */
-
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void fail_by_machine(struct vpc_object *object, char *why)
 {
@@ -136,7 +128,7 @@ static bool wait_for(struct vpc_object *object, short events, uint16_t call, uin
 {
     struct pollfd fds[] = {{.fd = object->fd, .events = events},
                            {.fd = object->process.report, .events = POLLIN}};
-    uint64_t now = real_ms();
+    uint64_t now = vpc_real_ms();
     int n = poll(fds, 2, now < limit ? (int)(limit - now) : 0);
 
     if (n < 0 && errno == EINTR)
@@ -238,7 +230,7 @@ static bool sound_actions(const uint8_t *actions, size_t size)
 
 static bool take_answer(struct vpc_object *object, uint16_t call)
 {
-    uint64_t limit = real_ms() + CALL_MS;
+    uint64_t limit = vpc_real_ms() + CALL_MS;
     struct vpc_object_answer *answer = &object->answer;
 
     vpc_buffer_clear(&object->said);
@@ -270,8 +262,7 @@ static bool ask_both(struct vpc_endpoint *ep, struct vpc_object_ask question, co
     };
 
     question.endpoint = ep->number;
-    if (object->failure == NULL &&
-        put(object, parts, question.call, real_ms() + CALL_MS) &&
+    if (object->failure == NULL && put(object, parts, question.call, vpc_real_ms() + CALL_MS) &&
         take_answer(object, question.call))
         return true;
     object->answer = (struct vpc_object_answer){.looked = true, .deadline = VPC_NEVER};

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backends/object_wire.h"
+#include "chance.h"
 #include "files.h"
 
 /* What was there when the caller last had nothing to do. */
@@ -243,11 +244,7 @@ static void look(struct server *server, struct held *held)
 static uint64_t next_random(void *user)
 {
     struct server *server = user;
-    uint64_t x = server->random += 0x9e3779b97f4a7c15;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
+    return vpc_draw(&server->random);
 }
 
 static uint64_t call_create(struct server *server, struct held *held)

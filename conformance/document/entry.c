@@ -37,7 +37,7 @@ const json_t *vpc_catalogue_event(const json_t *catalogue, json_int_t id)
     return NULL;
 }
 
-static bool holds(const json_t *list, const char *name)
+bool vpc_catalogue_lists(const json_t *list, const char *name)
 {
     const json_t *one;
     size_t i;
@@ -71,10 +71,10 @@ bool vpc_catalogue_has_field(const json_t *catalogue, const json_t *event, const
     bool any = false;
 
     for (size_t i = 0; event == NULL && i < json_array_size(events) && !any; i++)
-        any = holds(json_object_get(json_array_get(events, i), "fields"), field);
-    return any || holds(json_object_get(catalogue, "common_fields"), field) ||
-           holds(json_object_get(catalogue, "relayed_fields"), field) ||
-           holds(json_object_get(event, "fields"), field);
+        any = vpc_catalogue_lists(json_object_get(json_array_get(events, i), "fields"), field);
+    return any || vpc_catalogue_lists(json_object_get(catalogue, "common_fields"), field) ||
+           vpc_catalogue_lists(json_object_get(catalogue, "relayed_fields"), field) ||
+           vpc_catalogue_lists(json_object_get(event, "fields"), field);
 }
 
 static bool is_text(const json_t *entry, const char *key, const char *value)
@@ -97,7 +97,8 @@ static const char *common_fault(const json_t *entry, const json_t *event, const 
     if (!is_text(entry, "level", "info") && !is_text(entry, "level", "warning") &&
         !is_text(entry, "level", "error"))
         return "level is not info, warning or error";
-    if (!is_text(entry, "source", source) || !holds(json_object_get(event, "source"), source))
+    if (!is_text(entry, "source", source) ||
+        !vpc_catalogue_lists(json_object_get(event, "source"), source))
         return "source is not this endpoint, or one that does not log this id";
     if (!is_text(entry, "vm", vm))
         return "vm is not the virtual machine's name";
@@ -117,9 +118,10 @@ static const char *stranger(const json_t *catalogue, const json_t *entry, const 
          at = json_object_iter_next((json_t *)entry, at)) {
         const char *key = json_object_iter_key(at);
 
-        if (!holds(json_object_get(catalogue, "common_fields"), key) &&
-            !holds(json_object_get(event, "fields"), key) &&
-            !(relayed(entry, host) && holds(json_object_get(catalogue, "relayed_fields"), key)))
+        if (!vpc_catalogue_lists(json_object_get(catalogue, "common_fields"), key) &&
+            !vpc_catalogue_lists(json_object_get(event, "fields"), key) &&
+            !(relayed(entry, host) &&
+              vpc_catalogue_lists(json_object_get(catalogue, "relayed_fields"), key)))
             return key;
     }
     return NULL;
@@ -134,7 +136,8 @@ static const char *mistyped(const json_t *catalogue, const json_t *entry)
 
     json_object_foreach((json_t *)entry, key, value)
     {
-        bool right = holds(numbers, key) ? json_is_integer(value) : json_is_string(value);
+        bool right =
+            vpc_catalogue_lists(numbers, key) ? json_is_integer(value) : json_is_string(value);
 
         if (!right && !(failed && strcmp(key, "port") == 0 && json_is_string(value)))
             return key;
@@ -148,12 +151,12 @@ static const char *missing(const json_t *entry, const json_t *event, bool host)
     static const char *const keys[] = {"pipe", "port", "errno"};
     const json_t *fields = json_object_get(event, "fields");
     json_int_t id = json_integer_value(json_object_get(event, "id"));
-    bool closed = holds(fields, "sent"); /* by an error, or not */
+    bool closed = vpc_catalogue_lists(fields, "sent"); /* by an error, or not */
 
     if (id == START_FAILED || id == PROTOCOL_VIOLATION || relayed(entry, host))
         return NULL; /* what came by EVENT has what the guest gave it */
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (!holds(fields, keys[i]) || json_object_get(entry, keys[i]))
+        if (!vpc_catalogue_lists(fields, keys[i]) || json_object_get(entry, keys[i]))
             continue;
         if ((i == 0 && host) || i == 1 || (i == 2 && !closed))
             return keys[i];

@@ -19,6 +19,8 @@ json_t *vpc_catalogue_load(void);
 const json_t *vpc_catalogue_event(const json_t *catalogue, json_int_t id);
 /* The same by its number or its name. */
 const json_t *vpc_catalogue_named(const json_t *catalogue, const char *name);
+/* Whether the name is one of a list of names of the catalogue; NULL is an empty list. */
+bool vpc_catalogue_lists(const json_t *list, const char *name);
 /* Whether an entry of this event, or of any when it is NULL, can have the field, at home or relayed. */
 bool vpc_catalogue_has_field(const json_t *catalogue, const json_t *event, const char *field);
 /* The requirement that the entry breaks, and why in text; NULL: none. */

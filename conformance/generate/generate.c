@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "chance.h"
 #include "files.h"
 #include "memory.h"
 
@@ -74,11 +75,7 @@ void vpc_gen_end(struct vpc_generator *generator)
 
 uint64_t vpc_gen_random(struct vpc_generator *generator, uint64_t below)
 {
-    uint64_t x = generator->random += 0x9e3779b97f4a7c15;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return (x ^ x >> 31) % below;
+    return vpc_draw(&generator->random) % below;
 }
 
 const char *vpc_gen_lower(const char *name, char small[16])

@@ -9,15 +9,6 @@
 #include "report/left_out.h"
 #include "report/report.h"
 
-json_t *vpc_json_text(const char *text)
-{
-    char *good = vpc_clean_utf8(text ? text : "");
-    json_t *json = json_string(good);
-
-    free(good);
-    return json;
-}
-
 /* ---- runs --------------------------------------------------------------------------------------------------------- */
 
 static json_t *expectation_json(const struct vpc_expectation *one)

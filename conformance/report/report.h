@@ -40,7 +40,5 @@ void vpc_report_totals(const struct vpc_suite *suite, FILE *out);
 
 /* One run as an object of report.schema.json, without its trace. */
 json_t *vpc_report_run_json(const struct vpc_suite_run *run);
-/* A text that may hold any octets as a JSON string; NULL gives "". */
-json_t *vpc_json_text(const char *text);
 
 #endif

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "alter/alter.h"
+#include "clock.h"
 #include "script/script_forms.h"
 
 #define DEFAULT_LIMIT_MS 5000
@@ -30,22 +31,13 @@ static vpc_step_fn *const functions[VPC_OP_COUNT] = {
 #include "script/steps.def"
 };
 
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 enum vpc_outcome vpc_say(struct vpc_run *run, enum vpc_outcome outcome, const char *format, ...)
 {
     va_list args;
 
     free(run->got);
     va_start(args, format);
-    if (vasprintf(&run->got, format, args) < 0)
-        run->got = NULL;
+    run->got = vpc_format_list(format, args);
     va_end(args);
     return outcome;
 }
@@ -83,7 +75,7 @@ static size_t piece(struct vpc_run *run, size_t sent, size_t left)
 
 void vpc_run_flush(struct vpc_run *run)
 {
-    uint64_t started = real_ms(), took;
+    uint64_t started = vpc_real_ms(), took;
 
     while (run->bus_up && vpc_buffer_size(&run->tester.out) > 0) {
         struct vpc_buffer out = run->tester.out;
@@ -105,21 +97,21 @@ void vpc_run_flush(struct vpc_run *run)
         run->spare = out;
         vpc_buffer_clear(&run->spare);
     }
-    took = real_ms() - started;
+    took = vpc_real_ms() - started;
     if (run->ops->real_time && took > STALL_MS)
         run->longest_stall = took;
 }
 
 void vpc_run_pump(struct vpc_run *run, uint64_t until)
 {
-    uint64_t due = vpc_tester_deadline(&run->tester), started = real_ms(), took;
+    uint64_t due = vpc_tester_deadline(&run->tester), started = vpc_real_ms(), took;
 
     vpc_run_flush(run);
     due = due < until ? due : until;
     if (run->ops->real_time && due > vpc_now(run) + SLICE_MS)
         due = vpc_now(run) + SLICE_MS;
     run->ops->step(run->backend, due);
-    took = real_ms() - started;
+    took = vpc_real_ms() - started;
     if (run->ops->real_time && took > STALL_MS && vpc_now(run) > due + STALL_MS)
         run->longest_stall = took;
     if (run->ops->real_time && vpc_now(run) > due + run->overslept)
@@ -532,7 +524,7 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
 {
     struct vpc_run run;
     char *error = NULL;
-    uint64_t started = real_ms();
+    uint64_t started = vpc_real_ms();
 
     *result = (struct vpc_result){.verdict = VPC_PASS};
     if (vpc_run_open(&run, config, &error)) {
@@ -549,5 +541,5 @@ void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FIL
         blame_subject(&run, result, NULL);
     write_trace(&run, result, trace_file);
     vpc_run_close(&run);
-    result->ms = real_ms() - started;
+    result->ms = vpc_real_ms() - started;
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chance.h"
+
 #define HEARTBEAT_MS 1000
 #define PAYLOAD_MAX  65528
 
@@ -29,11 +31,7 @@ static uint64_t field(const struct conform_frame *frame, const char *name)
 
 uint64_t vpc_tester_random(struct vpc_tester *tester)
 {
-    uint64_t x = tester->peer.random += 0x9e3779b97f4a7c15;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
+    return vpc_draw(&tester->peer.random);
 }
 
 void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,

@@ -30,16 +30,15 @@ void vpc_trace_add(struct conform_trace *trace, const char *format, ...)
 {
     char **place = place_of(trace, trace->count++);
     uint64_t ms = trace->now - trace->start;
-    char *text = NULL;
+    char *text;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
+    text = vpc_format_list(format, args);
     va_end(args);
     free(*place);
     *place = vpc_format("%6llu.%03llu %.300s", (unsigned long long)(ms / 1000),
-                        (unsigned long long)(ms % 1000), text ? text : "");
+                        (unsigned long long)(ms % 1000), text);
     free(text);
 }
 

@@ -26,13 +26,11 @@ static char *bounded(const char *text)
                               : vpc_format("%.*s... (%zu octets)", (int)TEXT_SHOWN, text, size);
 }
 
-/* Texts may hold any octets; JSON takes UTF-8 only. */
-static json_t *text_json(const char *text)
+static json_t *bounded_json(const char *text)
 {
-    char *some = bounded(text ? text : ""), *good = vpc_clean_utf8(some);
-    json_t *json = json_string(good);
+    char *some = bounded(text ? text : "");
+    json_t *json = vpc_json_text(some);
 
-    free(good);
     free(some);
     return json;
 }
@@ -54,11 +52,12 @@ static bool write_all(int fd, const char *octets, size_t n)
 static void send_result(int fd, const struct vpc_result *result)
 {
     char *text;
-    json_t *json = json_pack(
-        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict, "line",
-        result->line, "step", text_json(result->step), "expected", text_json(result->expected),
-        "got", text_json(result->got), "requirement", text_json(result->requirement), "trace",
-        text_json(result->trace), "ms", (json_int_t)result->ms);
+    json_t *json =
+        json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "verdict", (int)result->verdict,
+                  "line", result->line, "step", bounded_json(result->step), "expected",
+                  bounded_json(result->expected), "got", bounded_json(result->got), "requirement",
+                  bounded_json(result->requirement), "trace", bounded_json(result->trace), "ms",
+                  (json_int_t)result->ms);
 
     text = json_dumps(json, JSON_COMPACT);
     json_decref(json);

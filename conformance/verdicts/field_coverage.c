@@ -322,7 +322,7 @@ static void show_progress(const struct campaign *campaign, size_t field)
 
 /* Starts a trial for each change of the field that can be; waits while too many are under way. */
 static void start_trials(struct campaign *campaign, struct vpc_jobs *jobs, size_t field,
-                         size_t *under_way, char **error)
+                         char **error)
 {
     for (int change = 0; change < VPC_CHANGE_COUNT && *error == NULL; change++) {
         struct work *work;
@@ -333,11 +333,9 @@ static void start_trials(struct campaign *campaign, struct vpc_jobs *jobs, size_
         work = vpc_alloc(sizeof(*work));
         *work =
             (struct work){.campaign = campaign, .field = field, .change = (enum vpc_change)change};
-        for (; vpc_jobs_full(jobs); --*under_way)
+        while (vpc_jobs_full(jobs))
             take_trial(campaign, jobs);
-        if (start(jobs, try_scenarios, work, error))
-            ++*under_way;
-        else
+        if (!start(jobs, try_scenarios, work, error))
             free(work);
     }
 }
@@ -346,14 +344,13 @@ static void run_trials(struct campaign *campaign, char **error)
 {
     struct vpc_suite *suite = campaign->suite;
     struct vpc_jobs *jobs = vpc_jobs_begin(suite->jobs ? suite->jobs : 1, TRIAL_LIMIT_MS);
-    size_t under_way = 0;
 
     for (size_t field = 0;
          field < campaign->fields->count && !*error && !vpc_jobs_interrupted(jobs); field++) {
         show_progress(campaign, field);
-        start_trials(campaign, jobs, field, &under_way, error);
+        start_trials(campaign, jobs, field, error);
     }
-    for (; under_way > 0; under_way--)
+    while (vpc_jobs_running(jobs) > 0)
         take_trial(campaign, jobs);
     if (suite->progress)
         fputs("\r\033[K", stderr);

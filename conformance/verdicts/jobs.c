@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backends/load.h"
+#include "clock.h"
 
 #define LOOK_MS  10 /* where nothing tells when to look */
 #define TREE_MAX 64 /* processes of a late job that are looked at */
@@ -37,14 +38,6 @@ struct vpc_jobs {
     int interrupted;
     sigset_t before; /* the mask that children get */
 };
-
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Those that nobody has told us to ignore, as nohup does. */
 static sigset_t signals_that_end(void)
@@ -86,9 +79,18 @@ static struct job *free_place(const struct vpc_jobs *jobs)
     return NULL;
 }
 
+size_t vpc_jobs_running(const struct vpc_jobs *jobs)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < jobs->room; i++)
+        count += jobs->jobs[i].pid != 0;
+    return count;
+}
+
 bool vpc_jobs_full(const struct vpc_jobs *jobs)
 {
-    return free_place(jobs) == NULL;
+    return vpc_jobs_running(jobs) == jobs->room;
 }
 
 static _Noreturn void become(const struct vpc_jobs *jobs, vpc_job_fn *fn, void *user, int fd,
@@ -142,7 +144,7 @@ bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user)
     }
     setpgid(pid, pid); /* the child does it too: whoever comes first */
     *job = (struct job){.pid = pid, .fd = fds[0], .user = user};
-    job->started = real_ms();
+    job->started = vpc_real_ms();
     job->end = job->started + (uint64_t)jobs->limit_ms;
     return true;
 }
@@ -249,14 +251,6 @@ static void take_signal(struct vpc_jobs *jobs)
             kill(-jobs->jobs[i].pid, SIGKILL);
 }
 
-static bool any_runs(const struct vpc_jobs *jobs)
-{
-    for (size_t i = 0; i < jobs->room; i++)
-        if (jobs->jobs[i].pid)
-            return true;
-    return false;
-}
-
 /*
  * Where the system can not wait for us (no memory, or fewer descriptors than we look at), no job is to be blamed for our
  * deafness: each is looked at, now and then.
@@ -272,7 +266,7 @@ static void look_at_all(struct pollfd *fds, size_t count, int error)
 /* Waits until something may have happened; sets fds, one for each place and one for the signals. */
 static void wait_for_any(const struct vpc_jobs *jobs, struct pollfd *fds)
 {
-    uint64_t now = real_ms(), until = UINT64_MAX;
+    uint64_t now = vpc_real_ms(), until = UINT64_MAX;
 
     for (size_t i = 0; i < jobs->room; i++) {
         const struct job *job = &jobs->jobs[i];
@@ -291,7 +285,7 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
     struct pollfd *fds = vpc_alloc((jobs->room + 1) * sizeof(*fds));
     struct job *ended = NULL;
 
-    while (ended == NULL && any_runs(jobs)) {
+    while (ended == NULL && vpc_jobs_running(jobs) > 0) {
         wait_for_any(jobs, fds);
         if (fds[jobs->room].revents)
             take_signal(jobs);
@@ -300,7 +294,7 @@ bool vpc_jobs_next(struct vpc_jobs *jobs, struct vpc_job_result *result)
 
             if (job->pid == 0)
                 continue;
-            job->late = real_ms() >= job->end;
+            job->late = vpc_real_ms() >= job->end;
             if ((fds[i].revents && take_text(job)) || job->late)
                 ended = job;
         }

@@ -35,6 +35,8 @@ struct vpc_job_result {
 /* At most so many at once; each may take limit_ms of real time.  What the system can not do for them, vpc_jobs_start() tells. */
 struct vpc_jobs *vpc_jobs_begin(size_t at_once, int limit_ms);
 bool vpc_jobs_full(const struct vpc_jobs *jobs);
+/* How many were started and have not been given by vpc_jobs_next(). */
+size_t vpc_jobs_running(const struct vpc_jobs *jobs);
 /* Starts one; there must be room.  False with errno if the system can not. */
 bool vpc_jobs_start(struct vpc_jobs *jobs, vpc_job_fn *fn, void *user);
 /* Waits for the end of one; false when none runs. */

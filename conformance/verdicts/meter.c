@@ -4,19 +4,13 @@
 
 #include <stdio.h>
 
+#include "clock.h"
+
 #define CLEAR_LINE "\r\033[K"
-
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void vpc_meter_begin(struct vpc_meter *meter, const struct vpc_suite *suite)
 {
-    *meter = (struct vpc_meter){.suite = suite, .started = real_ms()};
+    *meter = (struct vpc_meter){.suite = suite, .started = vpc_real_ms()};
 }
 
 void vpc_meter_starts(const struct vpc_meter *meter, const struct vpc_suite_run *run)
@@ -39,5 +33,5 @@ uint64_t vpc_meter_end(const struct vpc_meter *meter)
 {
     if (meter->suite->progress)
         fputs(CLEAR_LINE, stderr);
-    return real_ms() - meter->started;
+    return vpc_real_ms() - meter->started;
 }

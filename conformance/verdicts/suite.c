@@ -336,14 +336,14 @@ static void run_alone(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t fir
 /* Runs those from first on; with first_failure those that have not begun when one was bad are struck from the plan. */
 static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first)
 {
-    size_t planned = suite->run_count, count = 0, i;
+    size_t planned = suite->run_count, i;
     struct vpc_meter meter;
 
     vpc_meter_begin(&meter, suite);
     for (i = first; i < planned; i++) {
         struct vpc_suite_run *run = &suite->runs[i];
 
-        for (; count >= vpc_suite_jobs(suite, run->backend); count--)
+        while (vpc_jobs_running(jobs) >= vpc_suite_jobs(suite, run->backend))
             finish(suite, jobs, &meter);
         if (suite->first_failure && meter.bad)
             break;
@@ -352,13 +352,11 @@ static void run_all(struct vpc_suite *suite, struct vpc_jobs *jobs, size_t first
             continue;
         }
         vpc_meter_starts(&meter, run);
-        if (begin(suite, jobs, run))
-            count++;
-        else
+        if (!begin(suite, jobs, run))
             vpc_meter_ended(&meter, run);
     }
     suite->run_count = i;
-    for (; count > 0; count--)
+    while (vpc_jobs_running(jobs) > 0)
         finish(suite, jobs, &meter);
     run_alone(suite, jobs, first, &meter);
     suite->ms = vpc_meter_end(&meter);
