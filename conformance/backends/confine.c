@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/filter.h"
 #include "memory.h"
 
 /* ---- limits ------------------------------------------------------------------------------------------------------- */
@@ -159,6 +160,9 @@ static _Noreturn void become_subject(const struct vpc_confined_config *config)
     if (error == 0)
         error = vpc_shut_in(NULL, false);
     if (error != 0 && error != ENOSYS && error != EOPNOTSUPP)
+        _exit(VPC_EXIT_HARNESS);
+    error = conform_filter_object();
+    if (error == ENOMEM) /* else there is no such fence here, which was said before the first run */
         _exit(VPC_EXIT_HARNESS);
     config->run(config->user);
     _exit(0);

@@ -41,6 +41,8 @@ void vpc_usage(FILE *out);
 bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes);
 /* What --sandbox asks for becomes the suite's; false: it was said what the kernel does not grant. */
 bool conform_sandbox_suffices(struct conform_settings *settings);
+/* Says once which fence around shared objects there is not; they run all the same. */
+void conform_say_fences(const struct vpc_suite *suite);
 /* Says the error on standard error and frees it; VPC_EXIT_USAGE. */
 int vpc_complain(char *error);
 

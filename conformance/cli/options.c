@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/filter.h"
 #include "backends/machine.h"
 #include "backends/sandbox.h"
 #include "cli/cli.h"
@@ -85,6 +86,23 @@ bool conform_sandbox_suffices(struct conform_settings *settings)
                                 enough ? ": without" : "; --sandbox=try goes on without"));
     free(words);
     return enough;
+}
+
+void conform_say_fences(const struct vpc_suite *suite)
+{
+    bool objects = false, loaded = suite->backend_count == 0; /* fields, shrink: in-process */
+    int missing;
+
+    for (size_t i = 0; i < suite->implementation_count; i++)
+        objects |= suite->implementations[i]->object != NULL;
+    for (size_t i = 0; i < suite->backend_count; i++)
+        loaded |= suite->backends[i] == &vpc_backend_inproc;
+    missing = objects && loaded ? conform_filter_missing() : 0;
+    if (missing)
+        fprintf(stderr,
+                "vpc-conform: the kernel takes no seccomp filter (%s): shared objects run without that "
+                "fence\n",
+                strerror(missing));
 }
 
 /* ---- setters ------------------------------------------------------------------------------------------------------ */

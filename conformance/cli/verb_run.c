@@ -125,6 +125,7 @@ int vpc_verb_run(struct conform_settings *settings, char **words)
             vpc_complain(error);
             return VPC_EXIT_HARNESS;
         }
+    conform_say_fences(suite);
     suite->progress = isatty(STDERR_FILENO);
     vpc_suite_run(suite);
     if (suite->interrupted) {
@@ -164,6 +165,7 @@ int vpc_verb_fields(struct conform_settings *settings, char **words)
 
     if (suite->implementation_count == 0)
         error = vpc_copy("fields needs --implementation FILE, with an object in [abi]");
+    conform_say_fences(suite);
     suite->progress = isatty(STDERR_FILENO);
     if (error == NULL && add_scenarios(settings, words, &error))
         gaps = vpc_field_coverage(suite, list, stdout, &error);

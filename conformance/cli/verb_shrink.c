@@ -42,6 +42,7 @@ static bool load(struct work *work, char **error)
         run->implementation = suite->implementations[suite->implementation_count - 1];
     if (*error)
         return false;
+    conform_say_fences(suite);
     suite->seed = work->failure.seed;
     work->text = vpc_file_read(work->failure.script);
     work->script = vpc_script_load(work->failure.script, suite->table, suite->spec, error);

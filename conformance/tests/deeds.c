@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +211,38 @@ static void forbidden_calls(void)
         if (syscall(calls[i], 0, 0, 0, 0, 0) >= 0 || errno != EPERM)
             abort();
     if (unshare(CLONE_NEWUSER) == 0 || ptrace(PTRACE_TRACEME, 0, 0, 0) == 0)
+        abort();
+}
+
+static bool is_refused(long result)
+{
+    return result < 0 && (errno == EPERM || errno == ENOSYS);
+}
+
+/* What the process of a shared object has no need of: who gets any of it aborts. */
+static void call_for_all(void)
+{
+    struct rlimit none = {0, 0};
+    char name[] = "vpc-rogue-runs", *const words[] = {name, NULL};
+    pid_t pid = fork();
+
+    if (pid == 0)
+        pause();
+    if (pid > 0)
+        kill(pid, SIGKILL);
+    if (!is_refused(pid) || !is_refused(syscall(SYS_vfork)) ||
+        !is_refused(execv("/bin/true", words)) ||
+        !is_refused(open("/dev/null", O_WRONLY | O_CLOEXEC)) ||
+        !is_refused(open("/dev/null", O_RDWR | O_CLOEXEC)) ||
+        !is_refused(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) ||
+        !is_refused(creat("/tmp/vpc-rogue-made", 0600)) ||
+        !is_refused(memfd_create("vpc-rogue", MFD_CLOEXEC)) ||
+        !is_refused(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) ||
+        !is_refused(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) ||
+        !is_refused(ptrace(PTRACE_TRACEME, 0, 0, 0)) || !is_refused(kill(getppid(), 0)) ||
+        !is_refused(kill(0, 0)) || !is_refused(setrlimit(RLIMIT_NOFILE, &none)) ||
+        !is_refused(fcntl(0, F_SETOWN, getppid())) || !is_refused(unshare(CLONE_NEWUSER)) ||
+        !is_refused(prctl(PR_SET_DUMPABLE, 1)) || !is_refused(unlink("/tmp/vpc-rogue-none")))
         abort();
 }
 
@@ -442,6 +475,11 @@ static void write_much(const char *path)
 
 static void flood_output(void)
 {
+    static char block[1 << 20];
+
+    signal(SIGXFSZ, SIG_IGN);
+    for (int i = 0; i < 200 && write(1 + i % 2, block, sizeof(block)) > 0; i++)
+        ;
     write_much("/proc/self/fd/1");
     write_much("/proc/self/fd/2");
 }
@@ -524,6 +562,7 @@ static const struct {
     {"writes-outside", write_outside},
     {"forks-endlessly", fork_without_end},
     {"forbidden-calls", forbidden_calls},
+    {"calls-for-all", call_for_all},
     {"sees-others", see_others},
     {"is-root", be_root},
     {"leaves", leave},

@@ -3,15 +3,22 @@
  * A program that behaves as no endpoint should: the harness must survive it, in bounded memory and time, and blame it.
  *
  * rogue HOW BUS LOG CONTROL, where HOW is a deed (deeds.h), too.
+ * rogue no-seccomp PROGRAM [ARGUMENT]..., which is run where no filter can be had.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,11 +185,37 @@ static void in_folder(const char *how, const char *log)
         close_folder();
 }
 
+/* Whoever asks for a filter is told that there is no such thing. */
+static const struct sock_filter none[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 3, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+/* Becomes a program on a kernel without filters. */
+static int without_filters(char **words)
+{
+    const struct sock_fprog program = {sizeof(none) / sizeof(none[0]),
+                                       (struct sock_filter *)(uintptr_t)none};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        execv(words[0], words);
+    perror(words[0]);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     const char *how = argc >= 5 ? argv[1] : "";
     int bus;
 
+    if (argc >= 3 && strcmp(argv[1], "no-seccomp") == 0)
+        return without_filters(argv + 2);
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(how, "absent") == 0)
         pause();
