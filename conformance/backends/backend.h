@@ -64,7 +64,8 @@ struct vpc_backend_config {
     const struct vpc_arg *options; /* settings of section 10 */
     size_t option_count;
     int descriptors; /* as many as the subject may have open; 0: as the system says */
-    const char *dir; /* for sockets and logs of this run */
+    const char *dir; /* for sockets and logs of this run, as the subject is told */
+    const char *own; /* another path to it, which stays right whatever a subject puts in its place; or NULL */
     const char *
         beside; /* behind the names of its own files in dir, when another subject runs there; or NULL */
     const char *build;     /* the folder of vpc-conform, for descriptors */

@@ -153,7 +153,7 @@ struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *s
 
 static bool make_dir(struct vpc_socket_backend *self, const char *suffix, char **error)
 {
-    char *dir = vpc_format("%s/run%s", self->config.dir, suffix);
+    char *dir = vpc_format("%s/run%s", self->own, suffix);
     bool good = mkdir(dir, 0700) == 0 || errno == EEXIST;
 
     if (!good)
@@ -255,7 +255,7 @@ static void look_at_folder(struct vpc_socket_backend *self)
 
     if (now < self->folder_due)
         return;
-    if (vpc_folder_is_full(self->config.dir))
+    if (vpc_folder_is_full(self->own))
         vpc_socket_backend_tell(self, VPC_SEEN_CRASHED, 0, full, sizeof(full) - 1);
     self->folder_due = now + FOLDER_MS;
 }
@@ -319,7 +319,7 @@ static bool socket_bus_listen(struct vpc_backend *backend, bool on, char **error
     struct vpc_socket_backend *self = self_of(backend);
 
     if (on && self->listener < 0) {
-        self->listener = vpc_unix_listen(self->bus_path);
+        self->listener = vpc_unix_listen(self->own_bus);
         if (self->listener < 0)
             *error = vpc_format("%s: %s", self->bus_path, strerror(errno));
         return self->listener >= 0;
@@ -327,7 +327,7 @@ static bool socket_bus_listen(struct vpc_backend *backend, bool on, char **error
     if (!on && self->listener >= 0) {
         close(self->listener);
         self->listener = -1;
-        unlink(self->bus_path);
+        unlink(self->own_bus);
         drop_bus(self);
     }
     return true;
@@ -604,6 +604,7 @@ static void socket_destroy(struct vpc_backend *backend)
     vpc_buffer_free(&self->log_in);
     free(self->controls);
     free(self->bus_path);
+    free(self->own_bus);
     free(self->log_path);
     free(self->output_path);
     free(self->control_path);
@@ -615,9 +616,11 @@ static bool prepare(struct vpc_socket_backend *self, char **error)
 {
     const char *beside = self->config.beside ? self->config.beside : "";
 
+    self->own = self->config.own ? self->config.own : self->config.dir;
     self->bus_path = vpc_format("%s/bus%s", self->config.dir, beside);
-    self->log_path = vpc_format("%s/subject%s.log", self->config.dir, beside);
-    self->output_path = vpc_format("%s/subject%s.out", self->config.dir, beside);
+    self->own_bus = vpc_format("%s/bus%s", self->own, beside);
+    self->log_path = vpc_format("%s/subject%s.log", self->own, beside);
+    self->output_path = vpc_format("%s/subject%s.out", self->own, beside);
     self->command = instance(self, "", self->config.options, self->config.option_count, error);
     if (self->command)
         self->control_path = control_path(self, error);

@@ -126,6 +126,15 @@ static bool link_near(struct vpc_folder *folder, char **error)
     return false;
 }
 
+static void name_own(struct vpc_folder *folder)
+{
+    folder->own = vpc_format("/proc/self/fd/%d", folder->fd);
+    if (access(folder->own, F_OK) == 0)
+        return;
+    free(folder->own);
+    folder->own = NULL;
+}
+
 /* Without it: errno. */
 static void make_and_hold(struct vpc_folder *folder, const char *base)
 {
@@ -135,8 +144,10 @@ static void make_and_hold(struct vpc_folder *folder, const char *base)
     if (folder->real == NULL)
         return;
     folder->fd = open(folder->real, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder->fd >= 0)
+    if (folder->fd >= 0) {
+        name_own(folder);
         return;
+    }
     failed = errno;
     rmdir(folder->real);
     free(folder->real);
@@ -199,5 +210,6 @@ void vpc_folder_end(struct vpc_folder *folder)
     free(folder->path);
     free(folder->real);
     free(folder->near);
+    free(folder->own);
     *folder = (struct vpc_folder){0};
 }

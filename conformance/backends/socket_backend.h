@@ -34,7 +34,8 @@ struct vpc_socket_backend {
     size_t adapter_count;
     struct vpc_waiting *waiters;
     size_t waiter_count;
-    char *bus_path, *log_path, *output_path, *control_path, **command;
+    const char *own; /* the folder of the run, for what this process opens in it */
+    char *bus_path, *own_bus, *log_path, *output_path, *control_path, **command;
     int listener, bus, log;
     struct vpc_buffer bus_out, log_in;
     int extra_fd; /* of a bus that is no socket, polled too; -1: none */

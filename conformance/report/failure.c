@@ -14,7 +14,7 @@
 #include "files.h"
 #include "report/report.h"
 
-#define COPY_MAX (64u << 20) /* octets of one file: a subject may have written any of them */
+#define COPY_MAX (20u << 20) /* octets of one file: a subject may have written any of them */
 
 /* What the files of a folder are made of. */
 struct failed {

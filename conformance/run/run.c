@@ -423,7 +423,7 @@ static void set_up(struct vpc_run *run, const struct vpc_run_config *config)
 static void begin_record(struct vpc_run *run)
 {
     const struct vpc_run_config *config = run->config;
-    char *path = vpc_format("%s/trace.pcapng", config->dir);
+    char *path = vpc_format("%s/trace.pcapng", config->own ? config->own : config->dir);
     char *description = vpc_format("%s of %s", config->script->name, config->implementation->name);
     struct timespec now = {0};
 
@@ -457,6 +457,7 @@ static struct vpc_backend_config backend_config(struct vpc_run *run)
         .options = config->script->options,
         .option_count = config->script->option_count,
         .dir = config->dir,
+        .own = config->own,
         .beside = config->beside,
         .build = config->build,
         .guest_dir = config->guest_dir,

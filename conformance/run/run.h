@@ -39,7 +39,8 @@ struct vpc_run_config {
     enum vpc_split split;
     uint64_t seed;
     unsigned sandbox; /* parts that this process has entered (backends/sandbox.h) */
-    const char *dir;
+    const char *dir; /* as the subject is told */
+    const char *own; /* another path to it, which stays right whatever a subject puts in its place; or NULL */
     const char *build;
     const char *guest_dir;
     const char *launcher; /* of virtual machines */

@@ -139,14 +139,27 @@ static void close_folder(void)
 static void move_folder(const char *how)
 {
     char other[4200], *real = strncmp(how, "folder-", 7) == 0 ? realpath(".", NULL) : NULL;
+    int failed;
 
     if (real == NULL)
         return;
     snprintf(other, sizeof(other), "%s-moved", real);
-    if (rename(real, other) != 0 ||
-        (strcmp(how, "folder-link") == 0 && symlink("/dev/shm", real) != 0))
+    failed = rename(real, other);
+    if (failed == 0 && strcmp(how, "folder-link") == 0)
+        failed = symlink("/dev/shm", real);
+    if (failed == 0 && strcmp(how, "folder-file") == 0)
+        failed = mkfifo(real, 0600);
+    if (failed == 0 && strcmp(how, "folder-other") == 0)
+        failed = mkdir(real, 0500);
+    if (failed != 0)
         perror(real);
     free(real);
+}
+
+static void sleep_on(void)
+{
+    for (;;)
+        pause();
 }
 
 static void connect_often(const char *path)
@@ -228,6 +241,10 @@ int main(int argc, char **argv)
     if (strcmp(how, "deaf") == 0) /* from now on, since a stop may follow at once */
         signal(SIGTERM, SIG_IGN);
     in_folder(how, argv[3]);
+    if (strncmp(how, "early-", 6) == 0) { /* before the harness listens there */
+        move_folder(how + 6);
+        sleep_on();
+    }
     bus = connect_to(argv[2]);
     vpc_deed(how);
     move_folder(how);
