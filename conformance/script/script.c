@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "files.h"
 #include "memory.h"
@@ -41,9 +40,7 @@ bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...
     return false;
 }
 
-const char *const vpc_vm_words[] = {"pause", "resume", "reset", "kill", "save", "restore", NULL};
-
-static bool is_word(const struct vpc_arg *arg, const char *word)
+bool vpc_is_word(const struct vpc_arg *arg, const char *word)
 {
     return arg->key == NULL && !arg->quoted && strcmp(arg->value, word) == 0;
 }
@@ -60,7 +57,7 @@ static bool no_form(struct loader *loader, const struct vpc_line *line)
 
 /* ---- modifiers: within T, for T, by ID, ignoring credit, in background ------------------------------------- */
 
-static bool take_duration(struct loader *loader, const struct vpc_arg *arg, struct vpc_span **span)
+bool vpc_take_duration(struct loader *loader, const struct vpc_arg *arg, struct vpc_span **span)
 {
     if (*span)
         return wrong(loader, arg->column, "one length of time");
@@ -77,20 +74,20 @@ static bool take_modifier(struct loader *loader, struct vpc_step *step, struct v
     if (left < 2)
         return vpc_loader_wrong(loader, args[0].column + (int)strlen(args[0].value) + 1,
                                 "a word behind \"%s\"", args[0].value);
-    if (is_word(&args[0], "within"))
-        return take_duration(loader, &args[1], &step->within);
-    if (is_word(&args[0], "for"))
-        return take_duration(loader, &args[1], &step->during);
-    if (is_word(&args[0], "by")) {
+    if (vpc_is_word(&args[0], "within"))
+        return vpc_take_duration(loader, &args[1], &step->within);
+    if (vpc_is_word(&args[0], "for"))
+        return vpc_take_duration(loader, &args[1], &step->during);
+    if (vpc_is_word(&args[0], "by")) {
         free(step->by);
         step->by = vpc_copy(args[1].value);
         return vpc_spec_requirement(loader->spec, step->by) ||
                wrong(loader, args[1].column, "a requirement id of VPCBUS.md");
     }
-    step->ignoring_credit |= is_word(&args[0], "ignoring");
-    step->in_background |= is_word(&args[0], "in");
-    return is_word(&args[1], step->in_background ? "background" : "credit") ||
-           wrong(loader, args[1].column, is_word(&args[0], "in") ? "background" : "credit");
+    step->ignoring_credit |= vpc_is_word(&args[0], "ignoring");
+    step->in_background |= vpc_is_word(&args[0], "in");
+    return vpc_is_word(&args[1], step->in_background ? "background" : "credit") ||
+           wrong(loader, args[1].column, vpc_is_word(&args[0], "in") ? "background" : "credit");
 }
 
 static bool is_modifier(const struct vpc_arg *arg)
@@ -98,7 +95,7 @@ static bool is_modifier(const struct vpc_arg *arg)
     static const char *const words[] = {"within", "for", "by", "ignoring", "in"};
 
     for (size_t i = 0; i < COUNT(words); i++)
-        if (is_word(arg, words[i]))
+        if (vpc_is_word(arg, words[i]))
             return true;
     return false;
 }
@@ -123,37 +120,7 @@ static bool take_args(struct loader *loader, struct vpc_step *step, struct vpc_l
     return true;
 }
 
-/* ---- what each form demands ------------------------------------------------------------------------------------- */
-
-static bool wrong_key(struct loader *loader, const struct vpc_step *step, const struct vpc_arg *arg)
-{
-    char *keys = vpc_form_keys(step->form);
-
-    vpc_loader_wrong(loader, arg->column, "one of: %s%s%s", keys,
-                     step->message ? ", or a field of " : "",
-                     step->message ? step->message->name : "");
-    free(keys);
-    return false;
-}
-
-static bool check_words(struct loader *loader, const struct vpc_step *step)
-{
-    const struct vpc_form *form = step->form;
-    size_t words = 0;
-
-    for (size_t i = 0; i < step->arg_count; i++) {
-        const struct vpc_arg *arg = &step->args[i];
-
-        if (arg->key == NULL && ++words > form->max_words)
-            return vpc_loader_wrong(loader, arg->column, "%s",
-                                    *form->words ? form->words : "nothing more here");
-        if (arg->key && !arg->field && !vpc_form_takes(form, arg->key))
-            return wrong_key(loader, step, arg);
-    }
-    if (words < form->min_words)
-        return wrong(loader, step->column, form->words);
-    return true;
-}
+/* ---- one line ----------------------------------------------------------------------------------------------------- */
 
 static bool take_message(struct loader *loader, struct vpc_step *step)
 {
@@ -164,295 +131,6 @@ static bool take_message(struct loader *loader, struct vpc_step *step)
         return wrong(loader, step->args[0].column,
                      "a message: hello, ready, heartbeat, goodbye, open, opened, refused, data, "
                      "credit, fin, reset, released (or raw, pad)");
-    return true;
-}
-
-static void add_name(char ***list, size_t *count, const char *name)
-{
-    *list = vpc_grow_by_one(*list, *count, sizeof(**list));
-    (*list)[(*count)++] = vpc_copy(name);
-}
-
-static bool set_covers(struct loader *loader, struct vpc_step *step)
-{
-    for (size_t i = 0; i < step->arg_count; i++) {
-        if (!vpc_spec_requirement(loader->spec, step->args[i].value))
-            return wrong(loader, step->args[i].column, "a requirement id of VPCBUS.md");
-        add_name(&loader->script->covers, &loader->script->cover_count, step->args[i].value);
-    }
-    return true;
-}
-
-static bool set_role(struct loader *loader, struct vpc_step *step)
-{
-    if (is_word(&step->args[0], "host"))
-        loader->script->role = VPC_FROM_HOST;
-    else if (is_word(&step->args[0], "guest"))
-        loader->script->role = VPC_FROM_GUEST;
-    else
-        return wrong(loader, step->args[0].column, "host or guest");
-    loader->script->not_started = step->arg_count > 1;
-    return step->arg_count == 1 || is_word(&step->args[1], "not-started") ||
-           wrong(loader, step->args[1].column, "not-started, or nothing");
-}
-
-static void add_need(struct vpc_script *script, const char *feature)
-{
-    for (size_t i = 0; i < script->need_count; i++)
-        if (strcmp(script->needs[i], feature) == 0)
-            return;
-    add_name(&script->needs, &script->need_count, feature);
-}
-
-static bool set_needs(struct loader *loader, struct vpc_step *step)
-{
-    for (size_t i = 0; i < step->arg_count; i++)
-        add_need(loader->script, step->args[i].value);
-    return true;
-}
-
-/* What a step can't do without. */
-static void note_needs(struct vpc_script *script, const struct vpc_step *step)
-{
-    static const char *const needs[][2] = {
-        {"api", "control"}, {"event", "control"}, {"event", "events"}, {"waiter", "wait-ready"}};
-
-    for (size_t i = 0; i < COUNT(needs); i++)
-        if (strcmp(step->who, needs[i][0]) == 0)
-            add_need(script, needs[i][1]);
-    if (step->op == VPC_OP_PIPE_TAKEN)
-        add_need(script, VPC_TWO_MACHINES);
-}
-
-static bool set_backends(struct loader *loader, struct vpc_step *step)
-{
-    static const char *const names[] = {"inproc", "socket", "qemu"};
-    const struct vpc_arg *because = vpc_step_arg(step, "because");
-
-    if (because == NULL || *because->value == '\0')
-        return wrong(loader, step->column, "a reason: because=\"...\"");
-    free(loader->script->because);
-    loader->script->because = vpc_copy(because->value);
-    loader->script->backends = 0;
-    for (size_t i = 0; i < step->arg_count; i++) {
-        unsigned bit = 0;
-
-        for (size_t k = 0; k < COUNT(names); k++)
-            if (is_word(&step->args[i], names[k]))
-                bit = 1u << k;
-        if (!bit && !step->args[i].key)
-            return wrong(loader, step->args[i].column, "inproc, socket or qemu");
-        loader->script->backends |= bit;
-    }
-    return true;
-}
-
-static bool set_option(struct loader *loader, struct vpc_step *step)
-{
-    struct vpc_script *script = loader->script;
-
-    if (step->arg_count == 0)
-        return wrong(loader, step->column, "NAME=VALUE");
-    for (size_t i = 0; i < step->arg_count; i++) {
-        const struct vpc_arg *arg = &step->args[i];
-
-        if (arg->key == NULL || !vpc_spec_setting(loader->spec, arg->key))
-            return wrong(loader, arg->column, "a setting of section 10, as NAME=VALUE");
-        script->options =
-            vpc_grow_by_one(script->options, script->option_count, sizeof(*script->options));
-        script->options[script->option_count++] = (struct vpc_arg){
-            .key = vpc_copy(arg->key), .value = vpc_copy(arg->value), .size = arg->size};
-    }
-    return true;
-}
-
-static bool set_descriptors(struct loader *loader, struct vpc_step *step)
-{
-    const char *word = step->args[0].value;
-    char *end;
-    long n = strtol(word, &end, 10);
-
-    if (*end || n < 16 || n > 1000)
-        return wrong(loader, step->args[0].column, "how many, from 16 to 1000");
-    loader->script->descriptors = (int)n;
-    return true;
-}
-
-static bool check_nothing(struct loader *loader, struct vpc_step *step)
-{
-    (void)loader;
-    (void)step;
-    return true;
-}
-
-/* The first word, if there is one, is the only one that the form has. */
-static bool check_word(struct loader *loader, const struct vpc_step *step, const char *word)
-{
-    return step->arg_count == 0 || is_word(&step->args[0], word) ||
-           wrong(loader, step->args[0].column, step->form->words);
-}
-
-static bool check_subject(struct loader *loader, struct vpc_step *step)
-{
-    return check_word(loader, step, "subject");
-}
-
-static bool check_ready(struct loader *loader, struct vpc_step *step)
-{
-    return check_word(loader, step, "ready");
-}
-
-static bool check_clean(struct loader *loader, struct vpc_step *step)
-{
-    return check_word(loader, step, "clean");
-}
-
-static bool check_start(struct loader *loader, struct vpc_step *step)
-{
-    if (!loader->script->not_started)
-        return wrong(loader, 1, "\"subject ... not-started\" before it, or restart");
-    return check_subject(loader, step);
-}
-
-static bool check_wait(struct loader *loader, struct vpc_step *step)
-{
-    return take_duration(loader, &step->args[0], &step->during);
-}
-
-/* The word is a number, if there is one. */
-static bool check_number(struct loader *loader, struct vpc_step *step)
-{
-    return step->arg_count == 0 || step->args[0].kind == VPC_VALUE_NUMBER ||
-           step->args[0].kind == VPC_VALUE_VARIABLE ||
-           wrong(loader, step->args[0].column, step->form->words);
-}
-
-/* Words are octets in hexadecimal, and numbers from here on. */
-static bool check_octets(struct loader *loader, struct vpc_step *step)
-{
-    for (size_t i = 0; i < step->arg_count; i++) {
-        struct vpc_arg *arg = &step->args[i];
-        char *end;
-
-        if (arg->quoted)
-            continue;
-        arg->kind = VPC_VALUE_NUMBER;
-        arg->number = strtoul(arg->value, &end, 16);
-        if (*end || strlen(arg->value) > 2)
-            return wrong(loader, arg->column, step->form->words);
-    }
-    return true;
-}
-
-static bool check_auto(struct loader *loader, struct vpc_step *step)
-{
-    static const char *const what[] = {"heartbeat", "credit", "released"};
-
-    if (!is_word(&step->args[0], "on") && !is_word(&step->args[0], "off"))
-        return wrong(loader, step->args[0].column, "on or off");
-    for (size_t i = 1; i < step->arg_count; i++) {
-        size_t k = 0;
-
-        while (k < COUNT(what) && !is_word(&step->args[i], what[k]))
-            k++;
-        if (k == COUNT(what))
-            return wrong(loader, step->args[i].column, "heartbeat, credit or released");
-    }
-    return true;
-}
-
-/* Its NAME=VALUE are fields of the HELLO. */
-static bool check_session(struct loader *loader, struct vpc_step *step)
-{
-    const struct conform_message *hello = vpc_table_by_name(loader->table, "HELLO");
-
-    for (size_t i = 0; i < step->arg_count; i++) {
-        struct vpc_arg *arg = &step->args[i];
-
-        if (arg->key == NULL && !is_word(arg, "not-ready"))
-            return wrong(loader, arg->column, step->form->words);
-        if (arg->key == NULL)
-            continue;
-        arg->name = VPC_KEY_FIELD;
-        arg->field = vpc_message_field(hello, arg->key);
-        if (!vpc_value_fits(loader, arg))
-            return false;
-    }
-    vpc_variables_of_session(loader->script);
-    return true;
-}
-
-static bool check_bytes(struct loader *loader, struct vpc_step *step)
-{
-    return step->keyed[VPC_KEY_TEXT] || step->keyed[VPC_KEY_BYTES] ||
-           wrong(loader, step->column, "\"text\", or bytes= and pattern=");
-}
-
-/* Of the messages only a DATA has bytes. */
-static bool check_message(struct loader *loader, struct vpc_step *step)
-{
-    return strcmp(step->message->name, "DATA") != 0 || check_bytes(loader, step);
-}
-
-static bool check_idle(struct loader *loader, struct vpc_step *step)
-{
-    return step->during || wrong(loader, step->column, "for T");
-}
-
-static bool check_vm(struct loader *loader, struct vpc_step *step)
-{
-    for (size_t i = 0; vpc_vm_words[i]; i++)
-        if (is_word(&step->args[0], vpc_vm_words[i]))
-            return true;
-    return wrong(loader, step->args[0].column, step->form->words);
-}
-
-/* With its prefix, or without any. */
-static bool check_pipe(struct loader *loader, struct vpc_step *step)
-{
-    const char *name = step->args[0].value;
-
-    return *name != '\\' || (strncasecmp(name, "\\\\.\\pipe\\", 9) == 0 && name[9]) ||
-           wrong(loader, step->args[0].column, step->form->words);
-}
-
-static bool check_amount(struct loader *loader, const struct vpc_arg *arg, uint64_t most)
-{
-    return arg == NULL || arg->kind == VPC_VALUE_VARIABLE ||
-           (arg->kind == VPC_VALUE_NUMBER && arg->number > 0 && arg->number <= most) ||
-           vpc_loader_wrong(loader, arg->column, "a number from 1 to %llu",
-                            (unsigned long long)most);
-}
-
-static bool check_pad(struct loader *loader, struct vpc_step *step)
-{
-    return check_amount(loader, &step->args[0], VPC_OCTETS_MAX);
-}
-
-static bool check_request(struct loader *loader, struct vpc_step *step)
-{
-    return check_amount(loader, vpc_step_arg(step, "times"), VPC_REQUESTS_MAX) &&
-           vpc_check_command(loader, step);
-}
-
-typedef bool check_fn(struct loader *loader, struct vpc_step *step);
-
-static check_fn *const checks[VPC_OP_COUNT] = {
-#define CHECK(op, name, who, direction, verb, min, max, words, keys, flags, check, meaning)        \
-    [VPC_OP_##op] = check,
-#define VPC_SETTING CHECK
-#define VPC_BLOCK   CHECK
-#define VPC_STEP    CHECK
-#include "script/steps.def"
-};
-
-static bool check_role(struct loader *loader, struct vpc_step *step)
-{
-    if (loader->script->role == 0)
-        return wrong(loader, 1, "\"subject host\" or \"subject guest\" before the first step");
-    if (strcmp(step->who, loader->script->role == VPC_FROM_HOST ? "tcp" : "pipe") == 0)
-        return vpc_loader_wrong(loader, 1, "no %s step: it is the upper tester of the other role",
-                                step->who);
     return true;
 }
 
@@ -482,12 +160,12 @@ static bool fill_step(struct loader *loader, struct vpc_step *step, struct vpc_l
         return false;
     if (form->kind == VPC_KIND_STEP && !vpc_values_compile(loader, step))
         return false;
-    if (!check_words(loader, step))
+    if (!vpc_check_words(loader, step))
         return false;
     if (form->kind == VPC_KIND_SETTING)
         return loader->repeats || loader->block ? wrong(loader, 1, "no setting in a block")
-                                                : checks[form->op](loader, step);
-    return check_role(loader, step) && checks[form->op](loader, step) &&
+                                                : vpc_check_form(loader, step);
+    return vpc_check_role(loader, step) && vpc_check_form(loader, step) &&
            vpc_block_step(loader, step);
 }
 
@@ -519,7 +197,7 @@ bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *t
     }
     script->steps = vpc_grow_by_one(script->steps, script->step_count, sizeof(*script->steps));
     script->steps[script->step_count++] = step;
-    note_needs(script, &step);
+    vpc_note_needs(script, &step);
     return true;
 }
 

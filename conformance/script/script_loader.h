@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the loader share: script.c knows lines, script_blocks.c what goes around them. */
+/* What the files of the loader share: script.c knows lines, script_checks.c what each may be, script_blocks.c what goes
+   around them. */
 #ifndef VPC_CONFORM_SCRIPT_LOADER_H
 #define VPC_CONFORM_SCRIPT_LOADER_H
 
@@ -33,6 +34,18 @@ bool vpc_loader_wrong(struct loader *loader, int column, const char *format, ...
     __attribute__((format(printf, 3, 4)));
 /* Takes one line that the grammar has split. */
 bool vpc_loader_line(struct loader *loader, struct vpc_line *line, const char *text, size_t size);
+
+/* Whether the argument is this word, without a name and quotes. */
+bool vpc_is_word(const struct vpc_arg *arg, const char *word);
+/* The argument as a length of time, of which there may be one; the step's. */
+bool vpc_take_duration(struct loader *loader, const struct vpc_arg *arg, struct vpc_span **span);
+
+/* script_checks.c: how many words there are and which names, then what the form's check says, and the subject's role. */
+bool vpc_check_words(struct loader *loader, const struct vpc_step *step);
+bool vpc_check_form(struct loader *loader, struct vpc_step *step);
+bool vpc_check_role(struct loader *loader, struct vpc_step *step);
+/* Adds to the script's needs what the step can't do without. */
+void vpc_note_needs(struct vpc_script *script, const struct vpc_step *step);
 
 /* script_values.c: what the arguments of a step are; its message is known. */
 bool vpc_values_compile(struct loader *loader, struct vpc_step *step);
