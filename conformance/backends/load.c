@@ -3,19 +3,12 @@
 #include "backends/load.h"
 
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define ENOUGH_MS     2000 /* of a processor: who is late then is late by itself */
 #define LOOK_AGAIN_MS 10
-
-static uint64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* What is gone since takes its time with it. */
 static uint64_t since(uint64_t now, uint64_t then)
@@ -39,7 +32,7 @@ static bool share_of_process(void *watched, struct vpc_share *share)
 
 static void begin(struct conform_load *load, conform_share_fn *share, void *watched)
 {
-    *load = (struct conform_load){.share = share, .watched = watched, .since = real_ms()};
+    *load = (struct conform_load){.share = share, .watched = watched, .since = vpc_real_ms()};
     if (share == NULL)
         return;
     if (!share(watched, &load->first))
@@ -78,7 +71,7 @@ static uint64_t waited(const struct conform_load *load, uint64_t passed)
 
 uint64_t conform_load_excuse(const struct conform_load *load)
 {
-    uint64_t passed = (real_ms() - load->since) * 1000, its, ours;
+    uint64_t passed = (vpc_real_ms() - load->since) * 1000, its, ours;
     struct vpc_share own;
 
     if (load->share == NULL)

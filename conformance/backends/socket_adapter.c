@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/adapter.h"
@@ -19,6 +18,7 @@
 #include "backends/machine.h"
 #include "backends/socket_backend.h"
 #include "backends/words.h"
+#include "clock.h"
 
 enum {
     ANSWER_MS = 10000, /* for the first line of an adapter, */
@@ -39,18 +39,10 @@ struct answer {
     int error;        /* an errno: why the harness can not wait */
 };
 
-static int64_t real_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void give_time(struct answer *answer)
 {
     answer->times++;
-    answer->end = real_ms() + ANSWER_MS;
+    answer->end = (int64_t)vpc_real_ms() + ANSWER_MS;
     conform_load_begin_process(&answer->load, answer->process);
 }
 
@@ -68,7 +60,7 @@ static bool readable(struct answer *answer)
     struct pollfd look = {.fd = answer->fd, .events = POLLIN};
 
     for (;;) {
-        int64_t left = answer->end - real_ms();
+        int64_t left = answer->end - (int64_t)vpc_real_ms();
         int ready = poll(&look, 1, left > 0 ? (int)left : 0);
 
         if (ready > 0)
@@ -77,7 +69,7 @@ static bool readable(struct answer *answer)
             answer->error = errno;
             return false;
         }
-        if (ready < 0 || real_ms() < answer->end)
+        if (ready < 0 || (int64_t)vpc_real_ms() < answer->end)
             continue;
         answer->held_up = conform_load_excuse(&answer->load);
         if (answer->held_up == 0 || answer->times >= ANSWER_TIMES)
