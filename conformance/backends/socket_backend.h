@@ -55,6 +55,11 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
 char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *key,
                                   const char *text, const char *suffix, char *const *options,
                                   const char *seconds, char **error);
+/* The command of an instance with its settings; as vpc_socket_backend_command(). */
+char **vpc_socket_backend_instance(struct vpc_socket_backend *self, const char *suffix,
+                                   const struct vpc_arg *settings, size_t count, char **error);
+/* Where the first instance's control socket is; NULL: *error. */
+char *vpc_socket_backend_control_path(struct vpc_socket_backend *self, char **error);
 /* Tells the sink. */
 void vpc_socket_backend_tell(struct vpc_socket_backend *self, enum vpc_seen_kind kind, int id,
                              const char *text, size_t size);
@@ -64,6 +69,32 @@ void vpc_socket_backend_short(struct vpc_socket_backend *self, const char *what,
 
 /* A program of the implementation, before it is started: where, and how it is shut in. */
 struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *self);
+
+/* socket_bus.c: the bus; the first five are ops. */
+bool vpc_socket_bus_listen(struct vpc_backend *backend, bool on, char **error);
+void vpc_socket_bus_send(struct vpc_backend *backend, const void *octets, size_t n);
+size_t vpc_socket_bus_unsent(struct vpc_backend *backend);
+void vpc_socket_bus_read(struct vpc_backend *backend, bool on);
+void vpc_socket_bus_take(struct vpc_backend *backend, size_t octets);
+/* For whoever polled: the listener or the bus is ready. */
+void vpc_socket_bus_accept(struct vpc_socket_backend *self);
+void vpc_socket_bus_write(struct vpc_socket_backend *self);
+void vpc_socket_bus_take_octets(struct vpc_socket_backend *self);
+/* Closes the connection, if there is one, and tells it. */
+void vpc_socket_bus_drop(struct vpc_socket_backend *self);
+
+/* socket_locals.c: ops for local connections. */
+int vpc_socket_pipe_open(struct vpc_backend *backend, int conn, const char *name, const char *path);
+bool vpc_socket_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
+                         char **error);
+uint16_t vpc_socket_real_port(struct vpc_backend *backend, uint16_t port);
+void vpc_socket_local_send(struct vpc_backend *backend, int conn, const void *octets, size_t n);
+void vpc_socket_local_shutdown(struct vpc_backend *backend, int conn);
+void vpc_socket_local_close(struct vpc_backend *backend, int conn);
+void vpc_socket_local_abort(struct vpc_backend *backend, int conn);
+void vpc_socket_local_read(struct vpc_backend *backend, int conn, bool on);
+void vpc_socket_local_take(struct vpc_backend *backend, int conn, size_t octets);
+size_t vpc_socket_local_unsent(struct vpc_backend *backend, int conn);
 
 /* socket_control.c: control clients; the first five are ops. */
 bool vpc_socket_control_open(struct vpc_backend *backend, int client);
@@ -75,6 +106,9 @@ void vpc_socket_control_close(struct vpc_backend *backend, int client);
 void vpc_socket_control_write(struct vpc_socket_backend *self, struct conform_control *one);
 /* Forgets those that are closed. */
 void vpc_socket_controls_tidy(struct vpc_socket_backend *self);
+/* Closes all, and tells it; frees what they took, and tells nothing. */
+void vpc_socket_controls_drop(struct vpc_socket_backend *self);
+void vpc_socket_controls_end(struct vpc_socket_backend *self);
 void vpc_socket_control_take(struct vpc_socket_backend *self, struct conform_control *one);
 /* For poll(); -1 when there is nothing to wait for. */
 int vpc_socket_control_fd(const struct conform_control *one);

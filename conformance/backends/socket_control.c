@@ -158,3 +158,27 @@ int vpc_socket_control_fd(const struct conform_control *one)
 {
     return one->paused && vpc_buffer_size(&one->out) == 0 ? -1 : one->fd;
 }
+
+void vpc_socket_controls_drop(struct vpc_socket_backend *self)
+{
+    for (size_t i = 0; i < self->control_count; i++) {
+        struct conform_control *one = &self->controls[i];
+
+        if (one->fd < 0)
+            continue;
+        close(one->fd);
+        one->fd = -1;
+        vpc_socket_backend_tell(self, VPC_SEEN_CONTROL_EOF, one->client, NULL, 0);
+    }
+}
+
+void vpc_socket_controls_end(struct vpc_socket_backend *self)
+{
+    for (size_t i = 0; i < self->control_count; i++) {
+        if (self->controls[i].fd >= 0)
+            close(self->controls[i].fd);
+        vpc_buffer_free(&self->controls[i].in);
+        vpc_buffer_free(&self->controls[i].out);
+    }
+    free(self->controls);
+}
