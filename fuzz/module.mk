@@ -98,8 +98,11 @@ fuzz-seeds: $(FUZZ_TARGETS:%=$(FUZZ_DIR)/first/%) $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%
 $(FUZZ_DIR)/first/%: fuzz/seeds.py fuzz/seeds.txt $(wildcard spec/vectors/*.json conformance/scenarios/*/*/*.vpcs) | $(FUZZ_DIR)
 	python3 fuzz/seeds.py $* $@
 
-$(FUZZ_DIR)/%.dict: fuzz/dictionary.jq spec/messages.json | $(FUZZ_DIR)
-	jq -r --arg target $* -f $^ > $@
+$(FUZZ_DIR)/%.dict: fuzz/dictionary.jq spec/messages.json $(FUZZ_DIR)/steps.txt | $(FUZZ_DIR)
+	jq -r --arg target $* --rawfile steps $(FUZZ_DIR)/steps.txt -f $(wordlist 1,2,$^) > $@
+
+$(FUZZ_DIR)/steps.txt: fuzz/forms.def conformance/script/steps.def | $(FUZZ_DIR)
+	$(CC) -E -P -I. -x c -o $@ $<
 
 # ---- fuzzing ----------------------------------------------------------------------------------------------------------
 
