@@ -2,8 +2,9 @@
 /*
  * Texts of strangers, made fit for a terminal, XML or a page.
  *
- * Names of implementations, entries of logs and whatever a subject says may hold any octets: markup, escape sequences,
- * characters that turn the direction of writing, no UTF-8 at all.  Every report passes them through here.
+ * Names of implementations, entries of logs and whatever a subject says may hold any octets: markup, escape
+ * sequences, characters that turn the direction of writing, no UTF-8 at all.  Every report passes them
+ * through here.
  *
  * Ownership: what is returned is the caller's to free.
  */
@@ -17,7 +18,8 @@
 char *vpc_clean_utf8(const char *text);
 /* vpc_clean_utf8() as a JSON string, the caller's reference; NULL gives "". */
 json_t *vpc_json_text(const char *text);
-/* vpc_clean_utf8(), and every control and formatting character but newline and tab made visible: U+001B is shown as U+241B. */
+/* vpc_clean_utf8(), and every control and formatting character but newline and tab made visible: U+001B is
+   shown as U+241B. */
 char *vpc_clean(const char *text);
 /* vpc_clean(), written in one line: a newline is shown as U+240A. */
 void vpc_write_clean(const char *text, FILE *out);

@@ -2,12 +2,12 @@
 /*
  * Whole files, read and written in one go.
  *
- * What a user names as a file to be read is a regular one of at most VPC_FILE_MAX octets, or an error: nobody waits for
- * whoever may write into a FIFO, and a device that never ends is not read.  What is written to may be a device or a FIFO, if
- * somebody reads that.
+ * What a user names as a file to be read is a regular one of at most VPC_FILE_MAX octets, or an error: nobody
+ * waits for whoever may write into a FIFO, and a device that never ends is not read.  What is written to may
+ * be a device or a FIFO, if somebody reads that.
  *
- * Errors: errno says why, and vpc_file_words() says it for people.  A file that could not be written whole is an error; what
- * there is of it stays.
+ * Errors: errno says why, and vpc_file_words() says it for people.  A file that could not be written whole is
+ * an error; what there is of it stays.
  */
 #ifndef VPC_CONFORM_FILES_H
 #define VPC_CONFORM_FILES_H
@@ -36,16 +36,17 @@ bool vpc_file_close(FILE *out);
 bool vpc_file_write_text(const char *path, const char *text);
 
 /*
- * A file which a stranger may have put there: no link is followed, nothing is waited for, and what is no regular file is not
- * opened (EINVAL).  To write is to append; it is made, and a link, FIFO or socket in its place is removed; a device or a folder
- * never is.  -1 with errno.
+ * A file which a stranger may have put there: no link is followed, nothing is waited for, and what is no
+ * regular file is not opened (EINVAL).  To write is to append; it is made, and a link, FIFO or socket in its
+ * place is removed; a device or a folder never is.  -1 with errno.
  */
 int vpc_file_open_stranger(const char *path);
 int vpc_file_append_stranger(const char *path);
 
 /*
- * Copies a file which a stranger may have put there: no link is followed, only a regular file is opened, and at most max
- * octets of it are taken.  What is not there, or is no such file, is no error: there is no copy then.
+ * Copies a file which a stranger may have put there: no link is followed, only a regular file is opened, and
+ * at most max octets of it are taken.  What is not there, or is no such file, is no error: there is no copy
+ * then.
  */
 bool vpc_file_copy(const char *from, const char *to, uint64_t max);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of the harness.  The harness is a program of its own and not a library: where there is no memory it ends with
- * the exit code of a harness error (70), so none of these returns NULL.
+ * Memory of the harness.  The harness is a program of its own and not a library: where there is no memory it
+ * ends with the exit code of a harness error (70), so none of these returns NULL.
  *
  * Ownership: what is returned is the caller's and is freed with free() or vpc_buffer_free().
  */
@@ -17,7 +17,8 @@
 
 void *vpc_alloc(size_t size); /* zeroed */
 void *vpc_grow(void *old, size_t count, size_t size);
-/* Room for one element more, of a list that only this function ever made longer: it doubles at each power of two. */
+/* Room for one element more, of a list that only this function ever made longer: it doubles at each power of
+   two. */
 void *vpc_grow_by_one(void *old, size_t count, size_t size);
 char *vpc_copy(const char *text); /* NULL gives NULL */
 char *vpc_copy_n(const char *text, size_t n);
@@ -43,7 +44,8 @@ void vpc_buffer_cut(struct vpc_buffer *buffer, size_t n);
 void vpc_buffer_clear(struct vpc_buffer *buffer);
 /* Drops the octets of that value at the front; how many they were. */
 size_t vpc_buffer_drop_run(struct vpc_buffer *buffer, uint8_t octet);
-/* As vpc_buffer_add() and, if the queue was empty, vpc_buffer_drop_run(): what would be dropped is not copied first. */
+/* As vpc_buffer_add() and, if the queue was empty, vpc_buffer_drop_run(): what would be dropped is not copied
+   first. */
 size_t vpc_buffer_add_behind_run(struct vpc_buffer *buffer, const void *octets, size_t n,
                                  uint8_t octet);
 /* Takes the first whole line out, without its newline; NULL if there is none. */

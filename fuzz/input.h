@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the targets share: taking the input apart, and handing octets on so that a look behind their end is seen. */
+/* What the targets share: taking the input apart, and handing octets on so that a look behind their end is
+   seen. */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What libFuzzer gives to, and wants of, a mutator of one's own.  Without libFuzzer the mutators are not linked. */
+/* What libFuzzer gives to, and wants of, a mutator of one's own.  Without libFuzzer the mutators are not
+   linked. */
 #ifndef FUZZ_MUTATE_H
 #define FUZZ_MUTATE_H
 
@@ -19,7 +20,8 @@ static inline uint32_t mutate_pick(uint32_t *seed, uint32_t n)
     return n > 0 ? (uint32_t)((uint64_t)(*seed >> 8) * n >> 24) : 0;
 }
 
-/* Cuts `removed` octets at `at` out and puts `put` octets in; the size then, or the old one if it would not fit. */
+/* Cuts `removed` octets at `at` out and puts `put` octets in; the size then, or the old one if it would not
+   fit. */
 static inline size_t mutate_splice(uint8_t *data, size_t size, size_t max_size, size_t at,
                                    size_t removed, const uint8_t *octets, size_t put)
 {

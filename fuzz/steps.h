@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inputs that are one octet of settings and then steps: what such a target tells the mutator of mutate_steps.c. */
+/* Inputs that are one octet of settings and then steps: what such a target tells the mutator of
+   mutate_steps.c. */
 #ifndef FUZZ_STEPS_H
 #define FUZZ_STEPS_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the library share: session.c (the session and what arrives), pair.c (pairs, their memory and ids),
- * pair_receive.c and pair_local.c (the peer's and the local side of a pair), output.c (what is sent, and in which order),
- * machines.rl (the actions of the lifecycle grammar), parser.rl (those of the byte grammar), encode.c.
+ * What the parts of the library share: session.c (the session and what arrives), pair.c (pairs, their memory
+ * and ids), pair_receive.c and pair_local.c (the peer's and the local side of a pair), output.c (what is
+ * sent, and in which order), machines.rl (the actions of the lifecycle grammar), parser.rl (those of the byte
+ * grammar), encode.c.
  */
 #ifndef VPC_INTERNAL_H
 #define VPC_INTERNAL_H
@@ -50,8 +51,8 @@ struct list_node {
     struct list_node *next, *prev; /* both NULL: in no list */
 };
 
-/* With many pairs a frame costs what its lines cost to fetch.  A direction of bytes wants two: its channel's, and the one
- * that lies between the two channels. */
+/* With many pairs a frame costs what its lines cost to fetch.  A direction of bytes wants two: its channel's,
+ * and the one that lies between the two channels. */
 struct vpc_pair {
     _Alignas(VPC_LINE) struct channel receiving;
     vpc_session *session;

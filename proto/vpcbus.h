@@ -2,15 +2,18 @@
 /*
  * libvpcbus: the VPCBus 1.0 protocol of one endpoint, either role, without input and output.
  *
- * Octets, calls and the time go in; octets and events come out.  The library has no descriptor, no clock, no allocation
- * and no global state: it wants memcpy, memmove, memset and memcmp of its surroundings and nothing else.
+ * Octets, calls and the time go in; octets and events come out.  The library has no descriptor, no clock, no
+ * allocation and no global state: it wants memcpy, memmove, memset and memcmp of its surroundings and nothing
+ * else.
  *
  * Conventions
  *   Memory      The caller gives one block of vpc_session_size() octets; nothing else is ever held, whatever the peer
- *               sends (FLW-5).  It is at most VPC_SESSION_BOUND: a fixed part, of which 192 KiB are two frames to send and
- *               one to receive, and for each pair a fixed part, its window and its send buffer.
+ *               sends (FLW-5).  It is at most VPC_SESSION_BOUND: a fixed part, of which 192 KiB are two
+ *               frames to send and one to receive, and for each pair a fixed part, its window and its send
+ *               buffer.
  *   Ownership   Pointers given are read during the call only.  Pointers handed out stay valid until the next call on
- *               the same session.  A vpc_pair is valid from the call or event that made it until VPC_EV_PAIR_RELEASED.
+ *               the same session.  A vpc_pair is valid from the call or event that made it until
+ *               VPC_EV_PAIR_RELEASED.
  *   NULL        No pointer may be NULL unless it is said.
  *   Threads     One session is used by one thread at a time; sessions share nothing.
  *   Time        Milliseconds of a monotonic clock, told by vpc_session_clock() only.
@@ -75,7 +78,7 @@ enum vpc_side {
     VPC_GUEST = 2,
 };
 
-/* ---- frames (section 4 and 5) ---------------------------------------------------------------------------------- */
+/* ---- frames (section 4 and 5) -------------------------------------------------------------------------- */
 
 /* One frame; of the fields after `length` those of its type are meaningful. */
 typedef struct vpc_frame {
@@ -101,7 +104,8 @@ typedef struct vpc_frame {
 enum vpc_parse_result {
     VPC_PARSE_MORE,  /* all input was taken, no frame is complete */
     VPC_PARSE_FRAME, /* one frame is complete; input may be left */
-    VPC_PARSE_BAD, /* an octet that can not stand here; the parser is spent until the next vpc_parser_ start */
+    /* an octet that can not stand here; the parser is spent until the next vpc_parser_ start */
+    VPC_PARSE_BAD,
 };
 
 typedef struct vpc_parser {
@@ -120,12 +124,13 @@ typedef struct vpc_parser {
 void vpc_parser_hunt(vpc_parser *parser);
 void vpc_parser_follow(vpc_parser *parser, enum vpc_side sender);
 
-/* Takes octets from *octets up to `end`, at most one frame's, and moves *octets on.  With VPC_PARSE_FRAME the frame is
- * parser->frame; its payload lies in the input or in the parser and is valid until the next call. */
+/* Takes octets from *octets up to `end`, at most one frame's, and moves *octets on.  With VPC_PARSE_FRAME the
+ * frame is parser->frame; its payload lies in the input or in the parser and is valid until the next call. */
 enum vpc_parse_result vpc_parse(vpc_parser *parser, const uint8_t **octets, const uint8_t *end);
 
-/* Encodes header, body and seal (FRM-1 to FRM-4, FRM-6; a HELLO's seal is worked out here).  `out` has room for
- * VPC_SMALL_FRAME_MAX octets, for DATA 36 + payload_len.  Returns the octets written, 0 for an unknown type. */
+/* Encodes header, body and seal (FRM-1 to FRM-4, FRM-6; a HELLO's seal is worked out here).  `out` has room
+ * for VPC_SMALL_FRAME_MAX octets, for DATA 36 + payload_len.  Returns the octets written, 0 for an unknown
+ * type. */
 size_t vpc_encode(const vpc_frame *frame, uint8_t *out);
 
 /* CRC-32C: `crc` is 0 for the first block, or the value of the blocks before. */
@@ -134,7 +139,7 @@ uint32_t vpc_crc32c(uint32_t crc, const void *octets, size_t n);
 /* The session id of two epochs (SES-5). */
 uint64_t vpc_session_id(uint64_t host_epoch, uint64_t guest_epoch);
 
-/* ---- session (section 6) ------------------------------------------------------------------------------------------ */
+/* ---- session (section 6) ------------------------------------------------------------------------------- */
 
 typedef struct vpc_session vpc_session;
 typedef struct vpc_pair vpc_pair;
@@ -161,7 +166,8 @@ enum vpc_channel_state {
 
 enum vpc_event_kind {
     VPC_EV_SESSION_UP, /* text: the peer's name; tag; value: the version */
-    VPC_EV_SESSION_DOWN, /* text: the cause; value: pairs that it aborted; each of them had its PAIR_RELEASED before */
+    /* text: the cause; value: pairs that it aborted; each of them had its PAIR_RELEASED before */
+    VPC_EV_SESSION_DOWN,
     VPC_EV_MISMATCH,     /* text: the peer's name; value: its version_min * 65536 + version_max */
     VPC_EV_FRAMING_LOST, /* text: what was wrong */
     VPC_EV_VIOLATION, /* text: the rule; value: message type; channel; pair: the one reset for it, or NULL */
@@ -200,8 +206,9 @@ typedef struct vpc_session_config {
     char tag[VPC_TEXT_MAX + 1], name[VPC_TEXT_MAX + 1];
     uint64_t (*random)(void *user); /* 64 unpredictable bits for an epoch */
     void (*on_event)(void *user, const vpc_session_event *event);
-    /* Guest: takes the next entry of its log that is to be sent (LOG-6) into the fields of an EVENT; false: none now.  Called while output
-     * is drawn up; it may call nothing of the session.  NULL: there never is one. */
+    /* Guest: takes the next entry of its log that is to be sent (LOG-6) into the fields of an EVENT; false:
+     * none now.  Called while output is drawn up; it may call nothing of the session.  NULL: there never is
+     * one. */
     bool (*next_log)(void *user, vpc_frame *entry);
     void *user;
 } vpc_session_config;
@@ -242,7 +249,7 @@ unsigned vpc_session_heartbeat(const vpc_session *session);
 unsigned vpc_session_pairs(const vpc_session *session, unsigned *running_down);
 unsigned vpc_session_pair_limit(const vpc_session *session);
 
-/* ---- pairs and their channels (section 7) ------------------------------------------------------------------------- */
+/* ---- pairs and their channels (section 7) -------------------------------------------------------------- */
 
 typedef struct vpc_channel_status {
     uint32_t id;
@@ -270,13 +277,15 @@ void vpc_pair_finish(vpc_pair *pair);
 /* Bytes for the local program: the next ones (0: none now); n of them were delivered. */
 size_t vpc_pair_read(const vpc_pair *pair, const void **octets);
 void vpc_pair_delivered(vpc_pair *pair, size_t n);
-/* True when FIN came and every byte was delivered; the end was delivered too: releases the channel (CLS-3). */
+/* True when FIN came and every byte was delivered; the end was delivered too: releases the channel
+   (CLS-3). */
 bool vpc_pair_at_end(const vpc_pair *pair);
 void vpc_pair_end_delivered(vpc_pair *pair);
 
 /* Nobody reads any more: what is held and what still comes is dropped, and its credit given (CLS-6). */
 void vpc_pair_discard(vpc_pair *pair);
-/* Aborts both channels (CLS-5), or only the receiving one, with error 0 (CLS-6); while the pair is opening, both. */
+/* Aborts both channels (CLS-5), or only the receiving one, with error 0 (CLS-6); while the pair is opening,
+   both. */
 void vpc_pair_reset(vpc_pair *pair, uint32_t error);
 void vpc_pair_stop_reading(vpc_pair *pair);
 

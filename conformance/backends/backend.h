@@ -2,12 +2,13 @@
 /*
  * Where a subject runs: the one interface of the three backends.
  *
- * A backend starts the subject and carries octets between it and the testers; it knows nothing of frames, answers or
- * scenarios.  What it sees it tells its sink, in the order in which it happened.
+ * A backend starts the subject and carries octets between it and the testers; it knows nothing of frames,
+ * answers or scenarios.  What it sees it tells its sink, in the order in which it happened.
  *
  * Ownership: create() copies what it needs of its config; what seen() shows is valid during that call only.
- * Errors: functions that can fail give false and *error, one line that the caller frees; that is the harness's or the
- *         machine's trouble and never a verdict on the subject.  What the subject does wrong is seen, not returned.
+ * Errors: functions that can fail give false and *error, one line that the caller frees; that is the
+ *         harness's or the machine's trouble and never a verdict on the subject.  What the subject does wrong
+ *         is seen, not returned.
  * Time:   milliseconds of the backend's own clock, virtual in-process.
  * Ids:    control clients and local connections (pipe clients, TCP connections) have numbers; the caller chooses those of
  *         control clients and pipes, from 1; the backend those of accepted TCP connections, from 1000.
@@ -99,8 +100,8 @@ struct vpc_backend_ops {
     bool real_time;
     /* The tester begins to read after the bus is up: what the subject sent before may be lost (TRN-1). */
     bool late_reader;
-    /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is the program
-       that makes guest images; *initrd is the config's then, freed by the caller. */
+    /* Once before all runs, if there is such: makes what those of one implementation share.  guest_image is
+       the program that makes guest images; *initrd is the config's then, freed by the caller. */
     bool (*prepare)(const struct vpc_backend_config *config, const char *guest_image, char **initrd,
                     char **error);
     /* The backend's own ops may be others than these, by the subject's role. */
@@ -110,22 +111,23 @@ struct vpc_backend_ops {
     bool (*start)(struct vpc_backend *backend, char **error);
     void (*kill)(struct vpc_backend *backend);
     void (*stop)(struct vpc_backend *backend);
-    /* With a virtual machine, else NULL.  A reset returns when the guest is up again; what ran in it is gone. */
+    /* With a virtual machine, else NULL.  A reset returns when the guest is up again; what ran in it is
+       gone. */
     bool (*vm)(struct vpc_backend *backend, enum vpc_vm_action action, char **error);
     /* Whether a second instance with this setting refuses to start. */
     bool (*refuses)(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                     char **error);
-    /* How much processor time the subject has used since it was started, in microseconds.  In-process, where there is none
-       to measure, each time that it asked to be called counts as a millisecond. */
+    /* How much processor time the subject has used since it was started, in microseconds.  In-process, where
+       there is none to measure, each time that it asked to be called counts as a millisecond. */
     bool (*busy)(struct vpc_backend *backend, uint64_t *us, char **error);
-    /* In real time, else NULL: what the subject with the programs that speak for it, or the virtual machine around it, has had
-       of the processors. */
+    /* In real time, else NULL: what the subject with the programs that speak for it, or the virtual machine
+       around it, has had of the processors. */
     bool (*share)(struct vpc_backend *backend, struct vpc_share *share);
     /* In-process, else NULL: whether the subject is told that time goes on; what it was told last. */
     void (*clock)(struct vpc_backend *backend, bool goes);
     uint64_t (*told)(struct vpc_backend *backend);
-    /* A program of the implementation that waits for the ready event for so long at most; its exit status, once it has
-       ended (before: -1).  NULL: there is none. */
+    /* A program of the implementation that waits for the ready event for so long at most; its exit status,
+       once it has ended (before: -1).  NULL: there is none. */
     bool (*waiter_start)(struct vpc_backend *backend, int waiter, uint64_t limit_ms, char **error);
     int (*waiter_ended)(struct vpc_backend *backend, int waiter);
     uint64_t (*now)(struct vpc_backend *backend);
@@ -148,8 +150,8 @@ struct vpc_backend_ops {
     void (*control_close)(struct vpc_backend *backend, int client);
     /* Opens a pipe as a client; path is where StartCommunicationChannel said it is.  0 or an errno. */
     int (*pipe_open)(struct vpc_backend *backend, int conn, const char *name, const char *path);
-    /* In-process, else NULL: from now on no pipe server can be made, with EACCES; or none of that full name, which another
-       virtual machine has. */
+    /* In-process, else NULL: from now on no pipe server can be made, with EACCES; or none of that full name,
+       which another virtual machine has. */
     void (*pipe_deny)(struct vpc_backend *backend);
     void (*pipe_taken)(struct vpc_backend *backend, const char *name);
     bool (*tcp_mode)(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,
@@ -176,7 +178,8 @@ extern const struct vpc_backend_ops vpc_backend_inproc;
 extern const struct vpc_backend_ops vpc_backend_socket;
 extern const struct vpc_backend_ops vpc_backend_qemu;
 
-/* The settings as the descriptor wants them on a command line, words (words.h); NULL: *error, both the caller's. */
+/* The settings as the descriptor wants them on a command line, words (words.h); NULL: *error, both the
+   caller's. */
 char **conform_options(const struct vpc_implementation *implementation,
                        const struct vpc_arg *options, size_t count, char **error);
 

@@ -2,13 +2,14 @@
 /*
  * The description of an implementation: one .ini file (implementations/ has examples).
  *
- * A line is [section], NAME = VALUE, or a comment behind ; or #, and may be of any length; a line that begins with a space goes
- * on with the value of the line before.  What stands behind a space and ; is a comment too.  A name that has a list, files or
- * features, may stand several times.  Commands are split into words, then filled in (words.h).  Whatever is relative in it is
- * so to the folder of the file: the implementation's programs are started there.
+ * A line is [section], NAME = VALUE, or a comment behind ; or #, and may be of any length; a line that begins
+ * with a space goes on with the value of the line before.  What stands behind a space and ; is a comment too.
+ * A name that has a list, files or features, may stand several times.  Commands are split into words, then
+ * filled in (words.h).  Whatever is relative in it is so to the folder of the file: the implementation's
+ * programs are started there.
  *
- * Ownership: vpc_implementation_load() gives a value that the caller frees with vpc_implementation_free(); texts are parts
- * of it.  Errors are one line "FILE:LINE: what is wrong", which the caller frees.
+ * Ownership: vpc_implementation_load() gives a value that the caller frees with vpc_implementation_free();
+ * texts are parts of it.  Errors are one line "FILE:LINE: what is wrong", which the caller frees.
  */
 #ifndef VPC_CONFORM_DESCRIPTOR_H
 #define VPC_CONFORM_DESCRIPTOR_H

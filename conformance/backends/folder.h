@@ -2,9 +2,10 @@
 /*
  * The folder of a run.
  *
- * It is made where TMPDIR says, which may be any path.  A Unix socket's path holds 107 octets, and implementations put folders
- * and names of their own behind ours; so what is handed out is always short and plain: the folder itself, or a link to it in a
- * folder of our own, mode 0700, where nobody else can put something in its place.
+ * It is made where TMPDIR says, which may be any path.  A Unix socket's path holds 107 octets, and
+ * implementations put folders and names of their own behind ours; so what is handed out is always short and
+ * plain: the folder itself, or a link to it in a folder of our own, mode 0700, where nobody else can put
+ * something in its place.
  */
 #ifndef VPC_CONFORM_FOLDER_H
 #define VPC_CONFORM_FOLDER_H
@@ -24,8 +25,8 @@ struct vpc_folder {
 /* False: *error, one line that names the folder and what to do, the caller's. */
 bool vpc_folder_begin(struct vpc_folder *folder, char **error);
 /*
- * Puts it back where it was made, in the place of what stands there, if what ran in it has moved it: nothing runs in it
- * any more.  One that is gone stays gone, and nothing stands in its place.
+ * Puts it back where it was made, in the place of what stands there, if what ran in it has moved it: nothing
+ * runs in it any more.  One that is gone stays gone, and nothing stands in its place.
  */
 void vpc_folder_restore(const struct vpc_folder *folder);
 /* Removes it with all that is in it; a zeroed one is allowed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether others took the processors from those who had to be done in time: whoever waits for a subject until a limit looks
- * here before blaming it.
+ * Whether others took the processors from those who had to be done in time: whoever waits for a subject until
+ * a limit looks here before blaming it.
  *
  * Ownership: a load is a value; what it watches is the caller's and outlives it.  Times are milliseconds.
  */
@@ -21,13 +21,13 @@ struct conform_load {
     struct vpc_share first, own; /* what the watched one had then, and the harness */
 };
 
-/* What was had until now is nothing to go by.  A backend that is not in real time, and one without a subject, is never held up
- * by others; so is a process that is not there. */
+/* What was had until now is nothing to go by.  A backend that is not in real time, and one without a subject,
+ * is never held up by others; so is a process that is not there. */
 void conform_load_begin(struct conform_load *load, struct vpc_backend *backend);
 void conform_load_begin_process(struct conform_load *load, const struct vpc_process *process);
 /*
- * How long the watched one, or the harness, was ready and had to wait for a processor, when that is a quarter of the time or
- * more, and what was left was not enough for anything; else 0.
+ * How long the watched one, or the harness, was ready and had to wait for a processor, when that is a quarter
+ * of the time or more, and what was left was not enough for anything; else 0.
  */
 uint64_t conform_load_excuse(const struct conform_load *load);
 /* The same of a time that nobody watched, of CLOCK_MONOTONIC, for whoever has hardly run before. */

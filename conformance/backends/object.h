@@ -2,15 +2,17 @@
 /*
  * A shared object that exports vpc_endpoint_abi, in a process of its own.
  *
- * Whoever decides must not share a process with the accused: a shared object in the harness's own process holds the pipe
- * into which verdicts are written, and the memory in which they are made.  So the object is loaded by a child, which has
- * one socket and nothing else of the harness, and vpc_object_abi is the same ABI with a question for each call.  What comes
- * back is bounded and checked; what is not understood is the subject's fault.
+ * Whoever decides must not share a process with the accused: a shared object in the harness's own process
+ * holds the pipe into which verdicts are written, and the memory in which they are made.  So the object is
+ * loaded by a child, which has one socket and nothing else of the harness, and vpc_object_abi is the same ABI
+ * with a question for each call.  What comes back is bounded and checked; what is not understood is the
+ * subject's fault.
  *
- * The child is the first process but one of a process namespace where the kernel grants one: nothing that it starts can
- * outlive it, and it sees no process of the harness.
+ * The child is the first process but one of a process namespace where the kernel grants one: nothing that it
+ * starts can outlive it, and it sees no process of the harness.
  *
- * Ownership: an object is freed by vpc_object_end(), which ends its processes.  An endpoint belongs to its object.
+ * Ownership: an object is freed by vpc_object_end(), which ends its processes.  An endpoint belongs to its
+ * object.
  * Errors:   a call of an object that has failed gives 0 and does nothing; vpc_object_failure() says why.
  */
 #ifndef VPC_CONFORM_OBJECT_H
@@ -39,15 +41,17 @@ const char *vpc_object_failure(const struct vpc_object *object);
 /* Whether it is the machine's, and not the subject's. */
 bool conform_object_failed_by_machine(const struct vpc_object *object);
 
-/* An endpoint of the object, as abi->create() would make it; the config's random and error are not looked at. */
+/* An endpoint of the object, as abi->create() would make it; the config's random and error are not looked
+   at. */
 vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_config *config,
                                 uint64_t now_ms);
 /* The other calls. */
 extern const vpc_endpoint_abi vpc_object_abi;
 
 /*
- * Gives it the first of the pieces, of sizes[i] octets each, one call for each piece; stops behind the first after which
- * there is something to do: an action, or output or room that was not there.  Returns how many it gave, at least one.
+ * Gives it the first of the pieces, of sizes[i] octets each, one call for each piece; stops behind the first
+ * after which there is something to do: an action, or output or room that was not there.  Returns how many it
+ * gave, at least one.
  */
 size_t vpc_object_pieces(vpc_endpoint *endpoint, const void *octets, const uint32_t *sizes,
                          size_t count);

@@ -2,16 +2,18 @@
 /*
  * What the harness and the process that holds a shared object say to each other.
  *
- * A stream socket; each side is the same program, so numbers go as they stand in memory.  The harness asks, and waits for
- * the answer before it asks again: a header, then `size` octets.  An answer tells, beside its value, all that the caller of
- * the ABI looks at next; so an endpoint that is at rest costs one question, whatever the caller looks at.
+ * A stream socket; each side is the same program, so numbers go as they stand in memory.  The harness asks,
+ * and waits for the answer before it asks again: a header, then `size` octets.  An answer tells, beside its
+ * value, all that the caller of the ABI looks at next; so an endpoint that is at rest costs one question,
+ * whatever the caller looks at.
  *
  *   question   BUS_INPUT: how often there are `number` sizes (uint32_t), then the octets of all pieces.  CREATE: the role
  *              in `number`, then vm, tag and options, each with its NUL.  The rest: a line, a path, octets.
  *   answer     actions, octets (of the bus if it shows the bus, else of the stream that was asked for), then hints.
  *
- * Actions come as many at once as there are, but none behind a LISTEN: its caller answers that one before it takes the next.
- * What is left of the octets for the bus that an earlier answer showed is not said again: both sides keep it.
+ * Actions come as many at once as there are, but none behind a LISTEN: its caller answers that one before it
+ * takes the next.  What is left of the octets for the bus that an earlier answer showed is not said again:
+ * both sides keep it.
  */
 #ifndef VPC_CONFORM_OBJECT_WIRE_H
 #define VPC_CONFORM_OBJECT_WIRE_H
@@ -22,7 +24,8 @@
 
 #include "spec/vpc_endpoint.h"
 
-/* In the order of the ABI.  LOAD is answered without having been asked: the object is there, or the octets say why not. */
+/* In the order of the ABI.  LOAD is answered without having been asked: the object is there, or the octets
+   say why not. */
 #define VPC_OBJECT_CALLS(X)                                                                        \
     X(LOAD, load)                                                                                  \
     X(CREATE, create)                                                                              \
@@ -91,8 +94,8 @@ struct vpc_object_answer {
     uint32_t size;
     uint16_t call;  /* that is answered */
     uint8_t looked; /* there is no other action, and bus, hints and deadline stand here */
-    uint8_t
-        shows_bus; /* it has for the bus the first `kept` octets of what was shown and not sent, then the octets */
+    /* it has for the bus the first `kept` octets of what was shown and not sent, then the octets */
+    uint8_t shows_bus;
     uint64_t value; /* what the call gave; BUS_INPUT: how many pieces were taken */
     uint64_t deadline;
     uint32_t actions_size, octets_size, hint_count, kept;

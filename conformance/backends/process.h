@@ -22,13 +22,14 @@ struct vpc_process {
 };
 
 /*
- * Starts the command, a list of words; its output is appended to the file, of the folder of a run; NULL: nobody wants it.
+ * Starts the command, a list of words; its output is appended to the file, of the folder of a run; NULL:
+ * nobody wants it.
  * False: *error, the caller's.
  */
 bool vpc_process_start(struct vpc_process *process, char *const *words, const char *output,
                        char **error);
-/* The same; *joined is the harness's end of a socket that is the process's standard input and output, not blocking and
- * close-on-exec.  Only its messages go to the file. */
+/* The same; *joined is the harness's end of a socket that is the process's standard input and output, not
+ * blocking and close-on-exec.  Only its messages go to the file. */
 bool vpc_process_join(struct vpc_process *process, char *const *words, const char *output,
                       int *joined, char **error);
 /* Whether it has ended, with its wait status; asks once and does not wait. */
@@ -45,11 +46,12 @@ void vpc_process_bound_output(const char *output);
 /* The last line, or its end, of what it has written to the file; NULL: nothing; freed by the caller. */
 char *vpc_process_last_words(const char *output);
 
-/* What a process has had of the processors, and how long it was ready and had to wait for one, in microseconds: of its threads
- * the sum, and the one that waited longest. */
+/* What a process has had of the processors, and how long it was ready and had to wait for one, in
+ * microseconds: of its threads the sum, and the one that waited longest. */
 struct vpc_share {
     uint64_t used, waited;
-    bool waits; /* one of them is ready and does not run: for how long, the kernel tells only when it does again */
+    /* one of them is ready and does not run: for how long, the kernel tells only when it does again */
+    bool waits;
 };
 
 /* False when there is no such process, or the kernel does not tell. */

@@ -45,7 +45,8 @@ void vpc_qemu_tell(struct vpc_qemu *self, enum vpc_seen_kind kind, int id, uint3
                    const char *text, size_t size);
 void vpc_qemu_break(struct vpc_qemu *self, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The result of a request about what lives in the puppet: when it was not made, with errno, the machine is broken. */
+/* The result of a request about what lives in the puppet: when it was not made, with errno, the machine is
+   broken. */
 void vpc_qemu_asked(struct vpc_qemu *self, int result, const char *what);
 /* Sends what waits for the puppet and takes what has come from the VM. */
 void vpc_qemu_take(struct vpc_qemu *self);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What qemu_guest.c and qemu_things.c share: a guest endpoint in a VM, and what lives in the puppet for it. */
+/* What qemu_guest.c and qemu_things.c share: a guest endpoint in a VM, and what lives in the puppet for
+   it. */
 #ifndef VPC_CONFORM_QEMU_GUEST_H
 #define VPC_CONFORM_QEMU_GUEST_H
 
@@ -63,8 +64,8 @@ static inline struct vpc_qemu_guest *vpc_qemu_guest_of(void *backend)
 #define VPC_GUEST_COPY_MAX (16u << 20) /* octets of the subject's output, and of its log, that are kept */
 
 /*
- * A new thing for a request that was made; NULL, with BROKEN told, when handle is 0, or when there were more than a run may
- * have.
+ * A new thing for a request that was made; NULL, with BROKEN told, when handle is 0, or when there were more
+ * than a run may have.
  */
 struct vpc_thing *vpc_thing_add(struct vpc_qemu_guest *self, enum vpc_thing_kind kind,
                                 uint32_t handle, int id);

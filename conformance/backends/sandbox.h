@@ -2,9 +2,9 @@
 /*
  * The sandbox of --sandbox: what a run's processes can not reach, whoever runs them.
  *
- * The process that judges a run enters namespaces of its own, with a loopback that nobody else has: its TCP servers and the
- * subject are both at it.  What it starts from then on is in a process namespace that ends with it.  Each program that
- * is started closes the rest behind itself: files, /proc, /run, system calls.
+ * The process that judges a run enters namespaces of its own, with a loopback that nobody else has: its TCP
+ * servers and the subject are both at it.  What it starts from then on is in a process namespace that ends
+ * with it.  Each program that is started closes the rest behind itself: files, /proc, /run, system calls.
  *
  * Errors: 0 or an errno.
  */
@@ -29,7 +29,8 @@ unsigned conform_sandbox_granted(void);
 /* Their names for people, freed by the caller. */
 char *conform_sandbox_words(unsigned parts);
 
-/* This process, which has one thread, and all that it starts from now on; root becomes nobody and gives away the folder. */
+/* This process, which has one thread, and all that it starts from now on; root becomes nobody and gives away
+   the folder. */
 int conform_sandbox_enter(unsigned parts, const struct vpc_folder *folder);
 
 /* What a program that is started is shut into. */

@@ -49,8 +49,9 @@ struct vpc_socket_backend {
 bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
                               const struct vpc_backend_config *config, char **error);
 /*
- * A command of the descriptor, filled in; suffix parts the files of a second instance from those of the first.  key is its
- * name there, for the error; options (NULL: none) and seconds are what %{options} and %{seconds} stand for.  NULL: *error.
+ * A command of the descriptor, filled in; suffix parts the files of a second instance from those of the
+ * first.  key is its name there, for the error; options (NULL: none) and seconds are what %{options} and
+ * %{seconds} stand for.  NULL: *error.
  */
 char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *key,
                                   const char *text, const char *suffix, char *const *options,
@@ -125,8 +126,8 @@ int vpc_socket_waiter_ended(struct vpc_backend *backend, int waiter);
 void vpc_socket_waiters_end(struct vpc_socket_backend *self);
 
 /* socket_adapter.c: the implementation's adapter in place of its control socket and its pipes. */
-/* The harness's end of a control connection, or of the open pipe; -1 with errno: ECONNREFUSED when the pipe is refused,
- * EPROTO when the adapter answers something else or nothing. */
+/* The harness's end of a control connection, or of the open pipe; -1 with errno: ECONNREFUSED when the pipe
+ * is refused, EPROTO when the adapter answers something else or nothing. */
 int vpc_socket_adapter_control(struct vpc_socket_backend *self);
 int vpc_socket_adapter_pipe(struct vpc_socket_backend *self, const char *name, const char *path);
 void vpc_socket_adapters_end(struct vpc_socket_backend *self);

@@ -2,8 +2,8 @@
 /*
  * The local connections of the socket backend: pipe clients, TCP servers and what they accepted.
  *
- * Ownership: one value of the backend owns all descriptors.  Nothing blocks.  What the machine does not let the harness do is
- * told as BROKEN, and is nobody else's fault.  Ports are those of scripts; each stands for
+ * Ownership: one value of the backend owns all descriptors.  Nothing blocks.  What the machine does not let
+ * the harness do is told as BROKEN, and is nobody else's fault.  Ports are those of scripts; each stands for
  * a free port of this machine, which is held from its first use on, so that a port nobody listens at refuses.
  */
 #ifndef VPC_CONFORM_SOCKET_IO_H

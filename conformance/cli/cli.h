@@ -36,8 +36,8 @@ bool vpc_split_by_name(const char *name, enum vpc_split *split);
 /* Adds an implementation's description to the suite. */
 bool vpc_add_implementation(struct vpc_suite *suite, const char *path, char **error);
 void vpc_usage(FILE *out);
-/* Whether the machine has what the suite's runs need; processes: whether they are in real time.  False: it was said what is
- * missing. */
+/* Whether the machine has what the suite's runs need; processes: whether they are in real time.  False: it
+ * was said what is missing. */
 bool vpc_machine_suffices(const struct vpc_suite *suite, bool processes);
 /* What --sandbox asks for becomes the suite's; false: it was said what the kernel does not grant. */
 bool conform_sandbox_suffices(struct conform_settings *settings);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where vpc-conform has its things: in the tree in which it was built, in whichever folder of it, or as `make install` lays
- * them; else in this folder.  It is asked where it is itself, so both may be copied and moved.
+ * Where vpc-conform has its things: in the tree in which it was built, in whichever folder of it, or as `make
+ * install` lays them; else in this folder.  It is asked where it is itself, so both may be copied and moved.
  *
  *   tree:       ROOT/build/vpc-conform        ROOT/conformance/scenarios   ROOT/tools
  *   installed:  PREFIX/lib/vpcbus/vpc-conform with ROOT = PREFIX/share/vpcbus, which holds the same

@@ -2,8 +2,8 @@
 /*
  * The harness's own codec of VPCBus frames (VPCBUS.md, section 4), driven by the message table.
  *
- * Ownership: a frame owns its body; vpc_frame_clear() frees it.  A decoder owns what waits in it.  Nothing may be NULL
- * unless it is said.  Sizes are in octets.  No part of it has state outside of its arguments.
+ * Ownership: a frame owns its body; vpc_frame_clear() frees it.  A decoder owns what waits in it.  Nothing
+ * may be NULL unless it is said.  Sizes are in octets.  No part of it has state outside of its arguments.
  */
 #ifndef VPC_CONFORM_CODEC_H
 #define VPC_CONFORM_CODEC_H
@@ -34,7 +34,8 @@ uint64_t conform_session_id(uint64_t host_epoch, uint64_t guest_epoch);
 void vpc_frame_begin(struct conform_frame *frame, const struct vpc_table *table,
                      const struct conform_message *message);
 void vpc_frame_clear(struct conform_frame *frame);
-/* Field access; false when the message has no such field of that kind.  A reserved field can be set, to a lie. */
+/* Field access; false when the message has no such field of that kind.  A reserved field can be set, to a
+   lie. */
 bool vpc_frame_set(struct conform_frame *frame, const char *field, uint64_t value);
 bool vpc_frame_set_text(struct conform_frame *frame, const char *field, const char *text);
 bool vpc_frame_get(const struct conform_frame *frame, const char *field, uint64_t *value);
@@ -60,14 +61,15 @@ void vpc_frame_encode(const struct conform_frame *frame, struct vpc_buffer *out)
 /* One line for people: the message, its channel and its fields. */
 char *vpc_frame_text(const struct conform_frame *frame);
 
-/* How many of n > 0 octets, from the first, can stand at the begin of a frame of that sender; n: all of them. */
+/* How many of n > 0 octets, from the first, can stand at the begin of a frame of that sender; n: all of
+   them. */
 size_t vpc_octets_fit(const struct vpc_table *table, enum vpc_role_bit from, const uint8_t *in,
                       size_t n);
 
 /*
- * A decoder of one endpoint's octets.  It hunts (FRM-10) until the first HELLO of a connection, then takes frames until
- * octets come that can not be one (FRM-9), and hunts again.  It learns the session from the HELLOs that pass: the sender's
- * epoch and the one it echoes (SES-4), so it needs no word from the receiver.
+ * A decoder of one endpoint's octets.  It hunts (FRM-10) until the first HELLO of a connection, then takes
+ * frames until octets come that can not be one (FRM-9), and hunts again.  It learns the session from the
+ * HELLOs that pass: the sender's epoch and the one it echoes (SES-4), so it needs no word from the receiver.
  */
 enum vpc_decoded { VPC_DECODED_NONE, VPC_DECODED_FRAME, VPC_DECODED_BAD };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of spec/, of the report's page, and of `vpc-conform new`, embedded at build: NUL-terminated, read-only, alive as long as the program. */
+/* Texts of spec/, of the report's page, and of `vpc-conform new`, embedded at build: NUL-terminated,
+   read-only, alive as long as the program. */
 #ifndef VPC_CONFORM_EMBEDDED_H
 #define VPC_CONFORM_EMBEDDED_H
 

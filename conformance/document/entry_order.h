@@ -21,7 +21,8 @@ struct vpc_log_order {
     unsigned count[100]; /* of entries, by their id from 1000 on */
 };
 
-/* The requirement that the entry breaks by where it stands, and why in text; NULL: none.  Entries come in the log's order. */
+/* The requirement that the entry breaks by where it stands, and why in text; NULL: none.  Entries come in the
+   log's order. */
 const char *vpc_log_order_breach(struct vpc_log_order *order, const json_t *entry, char *text,
                                  size_t size);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's log on its way to the host (LOG-6): each EVENT is the next entry of the guest's own log, judged in every run.
+ * A guest's log on its way to the host (LOG-6): each EVENT is the next entry of the guest's own log, judged
+ * in every run.
  *
  * Ownership: the struct owns its lists, freed by vpc_log_relay_end().
  */
@@ -35,8 +36,9 @@ struct vpc_log_relay {
 /* An entry of the guest's log, in the log's order; an EVENT, in the order of the bus. */
 void vpc_log_relay_entry(struct vpc_log_relay *relay, const json_t *entry);
 void vpc_log_relay_event(struct vpc_log_relay *relay, const struct vpc_relayed *event);
-/* Judges the EVENTs of which all entries up to their time are there, and that of their session's begin.  In step: log and bus come in the order in which the
-   guest wrote them, so all are.  The requirement that one breaks, and why in text; NULL: none. */
+/* Judges the EVENTs of which all entries up to their time are there, and that of their session's begin.  In
+   step: log and bus come in the order in which the guest wrote them, so all are.  The requirement that one
+   breaks, and why in text; NULL: none. */
 const char *vpc_log_relay_breach(struct vpc_log_relay *relay, bool in_step, char *text,
                                  size_t size);
 void vpc_log_relay_end(struct vpc_log_relay *relay);

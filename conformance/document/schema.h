@@ -6,7 +6,8 @@
  * minLength, maxLength, pattern, properties, required, items, anyOf, $ref. Members that the schema does
  * not know are passed over, as the specification asks of a client.
  *
- * Each line of a run is looked at, so the schema is read and its patterns are compiled once, by vpc_schema_load().
+ * Each line of a run is looked at, so the schema is read and its patterns are compiled once, by
+ * vpc_schema_load().
  * Ownership: that gives a schema that the caller frees with vpc_schema_free().
  */
 #ifndef VPC_CONFORM_SCHEMA_H
@@ -32,7 +33,8 @@ bool vpc_schema_fits(const struct vpc_schema *schema, const char *place, const j
 bool vpc_schema_has(const struct vpc_schema *schema, const char *place);
 /* Whether anything in it has this member. */
 bool vpc_schema_knows(const struct vpc_schema *schema, const char *member);
-/* Whether what is at this place has this member; where it has one of some texts, it can be this one, unless that is NULL. */
+/* Whether what is at this place has this member; where it has one of some texts, it can be this one, unless
+   that is NULL. */
 bool vpc_schema_takes(const struct vpc_schema *schema, const char *place, const char *member,
                       const char *text);
 

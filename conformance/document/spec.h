@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the harness reads out of VPCBUS.md, the requirements and the settings of section 10, and what stands beside it:
- * the event catalogue and the schema of the control socket.
+ * What the harness reads out of VPCBUS.md, the requirements and the settings of section 10, and what stands
+ * beside it: the event catalogue and the schema of the control socket.
  *
  * Ownership: vpc_spec_load() gives a value that the caller frees with vpc_spec_free(); texts are parts of it.
  */

@@ -2,8 +2,8 @@
 /*
  * The message table of VPCBus as data, read from spec/messages.json.
  *
- * Ownership: vpc_table_load() gives a table that the caller frees with vpc_table_free(); messages and fields are parts of
- * it and live as long.  Nothing here may be NULL.  A table is read-only after it was loaded.
+ * Ownership: vpc_table_load() gives a table that the caller frees with vpc_table_free(); messages and fields
+ * are parts of it and live as long.  Nothing here may be NULL.  A table is read-only after it was loaded.
  */
 #ifndef VPC_CONFORM_TABLE_H
 #define VPC_CONFORM_TABLE_H

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scenarios that nobody writes by hand: what follows from the lifecycle grammar, from the message table, and from chance.
+ * Scenarios that nobody writes by hand: what follows from the lifecycle grammar, from the message table, and
+ * from chance.
  *
- * Everything is made of spec/ alone: the machines of lifecycle.rl say what is legal in a state and what it does, the table
- * says how long a message is and what its fields may hold.  What only a reader of VPCBUS.md knows (how a state is reached
- * from outside, what an action looks like there) stands here.  The same seed gives the same files.
+ * Everything is made of spec/ alone: the machines of lifecycle.rl say what is legal in a state and what it
+ * does, the table says how long a message is and what its fields may hold.  What only a reader of VPCBUS.md
+ * knows (how a state is reached from outside, what an action looks like there) stands here.  The same seed
+ * gives the same files.
  *
- * Errors: the first one that stops a file from being written is kept; vpc_generate() returns false and the text, which the
- * caller frees.
+ * Errors: the first one that stops a file from being written is kept; vpc_generate() returns false and the
+ * text, which the caller frees.
  */
 #ifndef VPC_CONFORM_GENERATE_H
 #define VPC_CONFORM_GENERATE_H
@@ -18,15 +20,15 @@
 
 #include "document/table.h"
 
-/* Tells which legal events of a session have no generated scenario and why, a line for each reason; of how many transitions,
-   the last state apart, how many.  False when one has no reason. */
+/* Tells which legal events of a session have no generated scenario and why, a line for each reason; of how
+   many transitions, the last state apart, how many.  False when one has no reason. */
 bool vpc_gen_session_left_out(FILE *out, size_t *legal, size_t *left_out);
 
 /* Writes host/... and guest/... below the folder, which is made; *count tells how many files. */
 bool vpc_generate(const struct vpc_table *table, const char *dir, uint64_t seed, size_t *count,
                   char **error);
 
-/* ---- what the files of the generator share -------------------------------------------------------------------------- */
+/* ---- what the files of the generator share ------------------------------------------------------------- */
 
 struct vpc_generator {
     const struct vpc_table *table;
@@ -39,7 +41,8 @@ struct vpc_generator {
     char *error;
 };
 
-/* Begins ROLE/TOPIC/NAME-ROLE.vpcs with its title and what it covers; false when there is no file to write to. */
+/* Begins ROLE/TOPIC/NAME-ROLE.vpcs with its title and what it covers; false when there is no file to write
+   to. */
 bool vpc_gen_begin(struct vpc_generator *generator, bool host, const char *topic, const char *name,
                    const char *title, const char *covers);
 /* Lines as they shall stand in the file, each with its newline. */
@@ -59,7 +62,7 @@ void vpc_gen_channels(struct vpc_generator *generator);
 void vpc_gen_frames(struct vpc_generator *generator);
 void vpc_gen_talks(struct vpc_generator *generator);
 
-/* ---- of session.rl -------------------------------------------------------------------------------------------------- */
+/* ---- of session.rl ------------------------------------------------------------------------------------- */
 
 enum conform_session_event {
     VPC_TRANSPORT_UP = 1,

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interoperation: a host endpoint and a guest endpoint of any two implementations, with the harness in the middle.
+ * Interoperation: a host endpoint and a guest endpoint of any two implementations, with the harness in the
+ * middle.
  *
- * Each is a subject of the socket backend, as in a run of scenarios, but what one sends on the bus goes to the other.  The
- * monitors judge both, and programs of the harness at either side hold conversations.
+ * Each is a subject of the socket backend, as in a run of scenarios, but what one sends on the bus goes to
+ * the other.  The monitors judge both, and programs of the harness at either side hold conversations.
  *
- * Ownership: a pairing is the caller's and owns all that hangs on it; vpc_pairing_end() frees it and ends the processes.
- * Errors: a function that gives false has said why: in `why` when an endpoint did not do what it must, in `trouble` when
- *         it was the harness or the machine.  The first stays, and each is one line.  Where the machine may be why an endpoint
- *         did not, `excused` says so: the conversation tells nothing.
+ * Ownership: a pairing is the caller's and owns all that hangs on it; vpc_pairing_end() frees it and ends the
+ * processes.
+ * Errors: a function that gives false has said why: in `why` when an endpoint did not do what it must, in
+ *         `trouble` when it was the harness or the machine.  The first stays, and each is one line.  Where
+ *         the machine may be why an endpoint did not, `excused` says so: the conversation tells nothing.
  * Time:   milliseconds of the backends' clock.
  */
 #ifndef VPC_CONFORM_INTEROP_H
@@ -88,7 +90,7 @@ struct vpc_pairing_config {
     const char *build; /* for descriptors */
 };
 
-/* ---- pairing.c: both endpoints and the stream between them ---------------------------------------------------------- */
+/* ---- pairing.c: both endpoints and the stream between them --------------------------------------------- */
 
 bool vpc_pairing_begin(struct vpc_pairing *pairing, const struct vpc_pairing_config *config);
 /* The trace and the recording, as far as they go: what can not be written is trouble. */
@@ -112,19 +114,20 @@ void vpc_pairing_clear(struct vpc_pairing *pairing);
 /* The first word stays; false. */
 bool vpc_pairing_fail(struct vpc_pairing *pairing, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Goes on until it is done.  At the conversation's deadline, or when something else went wrong, it fails for want of `what`. */
+/* Goes on until it is done.  At the conversation's deadline, or when something else went wrong, it fails for
+   want of `what`. */
 typedef bool vpc_done_fn(struct vpc_pairing *pairing, const void *user);
 bool vpc_pairing_until(struct vpc_pairing *pairing, vpc_done_fn *done, const void *user,
                        const char *what);
 
-/* ---- relay.c: what the backends see ---------------------------------------------------------------------------------- */
+/* ---- relay.c: what the backends see -------------------------------------------------------------------- */
 
 /* The sink; user is the endpoint. */
 void vpc_endpoint_seen(void *user, const struct vpc_seen *seen);
 /* Each is read as long as the other takes it. */
 void vpc_relay_pace(struct vpc_pairing *pairing);
 
-/* ---- programs.c: the programs at both sides --------------------------------------------------------------------------- */
+/* ---- programs.c: the programs at both sides ------------------------------------------------------------ */
 
 struct conform_pair {
     struct vpc_talker *client, *server;
@@ -135,10 +138,12 @@ struct conform_pair {
 bool vpc_wait_ready(struct vpc_pairing *pairing);
 /* A request and its answer, in pairing->answer. */
 bool vpc_request(struct vpc_pairing *pairing, const char *command, json_t *arguments);
-/* Starts a channel to the port; its answer is in pairing->answer, whatever it is.  name: NULL for one of its own. */
+/* Starts a channel to the port; its answer is in pairing->answer, whatever it is.  name: NULL for one of its
+   own. */
 bool vpc_start_channel(struct vpc_pairing *pairing, struct conform_pair *pair, uint16_t port,
                        const char *name);
-/* The same to VPC_INTEROP_PORT, which must be good; both of its programs are connected then.  Free it in any case. */
+/* The same to VPC_INTEROP_PORT, which must be good; both of its programs are connected then.  Free it in any
+   case. */
 bool vpc_open_pair(struct vpc_pairing *pairing, struct conform_pair *pair, const char *name);
 void vpc_pair_free(struct conform_pair *pair);
 void vpc_say_octets(struct vpc_pairing *pairing, const struct vpc_talker *talker,
@@ -166,21 +171,22 @@ void vpc_forget_talkers(struct vpc_pairing *pairing);
 /* As many as each endpoint may have open: one that leaks them does not come far. */
 #define VPC_INTEROP_DESCRIPTORS 100
 
-/* ---- conversations.c -------------------------------------------------------------------------------------------------- */
+/* ---- conversations.c ----------------------------------------------------------------------------------- */
 
 /*
- * Starts both endpoints and holds all conversations; after one that failed both are started anew.  The result is an object
- * with the names "host" and "guest", the list "conversations" (name, passed, inconclusive, ms, why), and "trouble", a text or
- * null.  Inconclusive is what did not pass and tells nothing, since the machine may be why.
+ * Starts both endpoints and holds all conversations; after one that failed both are started anew.  The result
+ * is an object with the names "host" and "guest", the list "conversations" (name, passed, inconclusive, ms,
+ * why), and "trouble", a text or null.  Inconclusive is what did not pass and tells nothing, since the
+ * machine may be why.
  */
 json_t *vpc_pairing_hold_all(const struct vpc_pairing_config *config);
 
-/* ---- matrix.c --------------------------------------------------------------------------------------------------------- */
+/* ---- matrix.c ------------------------------------------------------------------------------------------ */
 
 struct vpc_suite;
 
-/* Each host of the suite with each guest, and with each split, as many at once as its jobs say: "hosts", "guests", and "pairings"
- * split by split and row by row, each with its "split". */
+/* Each host of the suite with each guest, and with each split, as many at once as its jobs say: "hosts",
+ * "guests", and "pairings" split by split and row by row, each with its "split". */
 json_t *vpc_interop_run(struct vpc_suite *suite);
 /* The matrix for people, of each split one, and what failed below. */
 void vpc_interop_write(const json_t *matrix, FILE *out);

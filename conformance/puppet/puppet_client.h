@@ -37,11 +37,12 @@ struct vpc_puppet *vpc_puppet_new(int fd);
 /* Closes the line; NULL is allowed. The puppet then kills and closes all that it has. */
 void vpc_puppet_free(struct vpc_puppet *puppet);
 
-/* The puppet is kept with its VM, now: handles and windows are for vpc_puppet_move. Nothing may be on its way. */
+/* The puppet is kept with its VM, now: handles and windows are for vpc_puppet_move. Nothing may be on its
+   way. */
 void vpc_puppet_keep(struct vpc_puppet *puppet);
 /*
- * The line of a puppet that was kept with its VM and goes on in a copy of it: takes over fd, closes the old one and forgets
- * what was on its way, and what came to be since. 0, or -1 with errno.
+ * The line of a puppet that was kept with its VM and goes on in a copy of it: takes over fd, closes the old
+ * one and forgets what was on its way, and what came to be since. 0, or -1 with errno.
  */
 int vpc_puppet_move(struct vpc_puppet *puppet, int fd);
 

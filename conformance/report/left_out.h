@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scenarios of a suite that were not run, by reason: those that say themselves that they are not for a backend, and
- * those of a role of which no implementation is judged.
+ * The scenarios of a suite that were not run, by reason: those that say themselves that they are not for a
+ * backend, and those of a role of which no implementation is judged.
  *
- * Ownership: vpc_left_outs_of() gives a value that vpc_left_outs_free() frees; the texts and scripts are the suite's.
+ * Ownership: vpc_left_outs_of() gives a value that vpc_left_outs_free() frees; the texts and scripts are the
+ * suite's.
  */
 #ifndef VPC_CONFORM_LEFT_OUT_H
 #define VPC_CONFORM_LEFT_OUT_H

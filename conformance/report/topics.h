@@ -2,8 +2,8 @@
 /*
  * Topics: the runs sorted by what they are about.
  *
- * A topic is a group of requirements (the letters of their ids: FRM, SES), or a folder of scenarios.  A run belongs to the
- * topics of all requirements that its scenario covers, and to that of its folder.
+ * A topic is a group of requirements (the letters of their ids: FRM, SES), or a folder of scenarios.  A run
+ * belongs to the topics of all requirements that its scenario covers, and to that of its folder.
  *
  * Ownership: vpc_topics_of() gives a value that vpc_topics_free() frees.
  */

@@ -24,8 +24,9 @@
 enum vpc_split { VPC_SPLIT_WHOLE, VPC_SPLIT_ONE, VPC_SPLIT_RANDOM, VPC_SPLIT_LARGEST };
 
 /*
- * How many of the octets that are left of a burst go in one piece; left is at least 1, and random is used by the split of that
- * name.  In real time the middle of a burst goes faster: some 100,000 writes, a system call each, would hold up the harness.
+ * How many of the octets that are left of a burst go in one piece; left is at least 1, and random is used by
+ * the split of that name.  In real time the middle of a burst goes faster: some 100,000 writes, a system call
+ * each, would hold up the harness.
  */
 size_t vpc_split_piece(enum vpc_split split, bool real_time, uint64_t random, size_t sent,
                        size_t left);
@@ -55,10 +56,11 @@ struct vpc_run_config {
 const char *vpc_vm_of(const struct vpc_run_config *config);
 /* Runs it and fills *result; the whole trace goes to trace_file when it is not NULL. */
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file);
-/* What a failure of the step is against: its own requirement, else all that the script covers; freed by the caller. */
+/* What a failure of the step is against: its own requirement, else all that the script covers; freed by the
+   caller. */
 char *vpc_requirements_of(const struct vpc_script *script, const struct vpc_step *step);
 
-/* ---- what the files of the run share ------------------------------------------------------------------------------ */
+/* ---- what the files of the run share ------------------------------------------------------------------- */
 
 enum vpc_outcome {
     VPC_DONE,
@@ -184,8 +186,8 @@ struct vpc_run {
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };
 
-/* run.c: a step begins, is called once, and the run goes on to the next thing seen.  What progress held is freed by the
-   next step that begins with it, or by vpc_progress_clear(). */
+/* run.c: a step begins, is called once, and the run goes on to the next thing seen.  What progress held is
+   freed by the next step that begins with it, or by vpc_progress_clear(). */
 void vpc_run_begin(struct vpc_run *run, struct conform_progress *progress,
                    const struct vpc_step *step);
 enum vpc_outcome vpc_run_call(struct vpc_run *run, struct conform_progress *progress);
@@ -203,8 +205,8 @@ void vpc_run_close(struct vpc_run *run);
 /* What is wrong in every run, whatever a step asks for; the first counts. */
 void vpc_run_breach(struct vpc_run *run, const char *requirement, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* run_time.c: a time that the subject told of `what`, now, after *last, which then is it; last may be NULL: it tells of
-   something that may be as old as the run. */
+/* run_time.c: a time that the subject told of `what`, now, after *last, which then is it; last may be NULL:
+   it tells of something that may be as old as the run. */
 void vpc_judge_time(struct vpc_run *run, const char *requirement, const char *what,
                     const json_t *time, uint64_t *last);
 /* The tester's on_frame: an EVENT tells the time of its entry, which may have waited (LOG-6). */
@@ -235,8 +237,9 @@ bool vpc_known(const struct vpc_run *run, const struct vpc_arg *arg);
 void vpc_set_variable(struct vpc_run *run, size_t variable, uint64_t value);
 /* The same, of a JSON value, which keeps its type. */
 void vpc_set_json_variable(struct vpc_run *run, size_t variable, const json_t *json);
-/* What an argument stands for in JSON: 42 is a number, "42" a text, null is null, a variable what it was set by.  The
-   caller's, who does not change it; NULL when a variable has no value yet.  Of a step that takes any NAME. */
+/* What an argument stands for in JSON: 42 is a number, "42" a text, null is null, a variable what it was set
+   by.  The caller's, who does not change it; NULL when a variable has no value yet.  Of a step that takes any
+   NAME. */
 json_t *vpc_json_of(const struct vpc_run *run, const struct vpc_arg *arg);
 /* The value as text, the caller's; NULL with run->got set when it has none. */
 char *vpc_text_of(struct vpc_run *run, const struct vpc_arg *arg);
@@ -248,8 +251,8 @@ bool vpc_json_matches(struct vpc_run *run, const json_t *object, size_t first);
 bool vpc_bytes_of(struct vpc_run *run, struct vpc_buffer *bytes);
 /* The same, if it is not more than that. */
 bool vpc_amount_of(struct vpc_run *run, const struct vpc_arg *arg, uint64_t most, uint64_t *value);
-/* How many octets a pause still reads, `bytes=`, else 0; `can` tells whether the backend can be told.  False: run->got says
-   why not. */
+/* How many octets a pause still reads, `bytes=`, else 0; `can` tells whether the backend can be told.  False:
+   run->got says why not. */
 bool vpc_octets_left(struct vpc_run *run, const struct vpc_step *step, bool can, size_t *octets);
 /* Fills run->progress->want when the step begins; false: run->got says why not. */
 bool vpc_want(struct vpc_run *run);

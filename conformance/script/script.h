@@ -2,10 +2,10 @@
 /*
  * Scenarios: *.vpcs files, read whole and checked before anything runs.  LANGUAGE.md is their manual.
  *
- * Ownership: vpc_script_load() gives a script that the caller frees with vpc_script_free(); all texts are parts of it.
- * A repeat has its steps as often as it says, so a suite's steps are large; each run is a copy of the process that holds
- * them.  Between runs a script can be folded: it has the text of its file then, and no steps.
- * Errors are one line "FILE:LINE:COLUMN: expected ...", which the caller frees.
+ * Ownership: vpc_script_load() gives a script that the caller frees with vpc_script_free(); all texts are
+ * parts of it.  A repeat has its steps as often as it says, so a suite's steps are large; each run is a copy
+ * of the process that holds them.  Between runs a script can be folded: it has the text of its file then, and
+ * no steps.  Errors are one line "FILE:LINE:COLUMN: expected ...", which the caller frees.
  */
 #ifndef VPC_CONFORM_SCRIPT_H
 #define VPC_CONFORM_SCRIPT_H
@@ -200,7 +200,8 @@ void vpc_line_clear(struct vpc_line *line);
 /* A number of a script: decimal, or hexadecimal with 0x. */
 bool vpc_number(const char *text, uint64_t *value);
 
-/* A duration such as `500ms` or `heartbeat_late+1s`; false if it is none, or less than nothing with the timers' defaults. */
+/* A duration such as `500ms` or `heartbeat_late+1s`; false if it is none, or less than nothing with the
+   timers' defaults. */
 bool vpc_span_parse(const char *text, const struct vpc_spec *spec, struct vpc_span *span);
 /* In milliseconds, with a timer's value as value() says; never less than 0. */
 typedef uint64_t vpc_timer_fn(const void *user, const struct vpc_setting *timer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the loader share: script.c knows lines, script_checks.c what each may be, script_blocks.c what goes
-   around them. */
+/* What the files of the loader share: script.c knows lines, script_checks.c what each may be, script_blocks.c
+   what goes around them. */
 #ifndef VPC_CONFORM_SCRIPT_LOADER_H
 #define VPC_CONFORM_SCRIPT_LOADER_H
 
@@ -40,7 +40,8 @@ bool vpc_is_word(const struct vpc_arg *arg, const char *word);
 /* The argument as a length of time, of which there may be one; the step's. */
 bool vpc_take_duration(struct loader *loader, const struct vpc_arg *arg, struct vpc_span **span);
 
-/* script_checks.c: how many words there are and which names, then what the form's check says, and the subject's role. */
+/* script_checks.c: how many words there are and which names, then what the form's check says, and the
+   subject's role. */
 bool vpc_check_words(struct loader *loader, const struct vpc_step *step);
 bool vpc_check_form(struct loader *loader, struct vpc_step *step);
 bool vpc_check_role(struct loader *loader, struct vpc_step *step);

@@ -2,8 +2,9 @@
 /*
  * The trace monitor: judges everything that a subject sends, whatever a scenario asks for.
  *
- * It sees the octets of both directions.  For the subject's frames it keeps the rules of numbers (offsets, limits, ids,
- * epochs) and runs the channel machines of spec/lifecycle.rl.  The first breach stays; a breach is a fail.
+ * It sees the octets of both directions.  For the subject's frames it keeps the rules of numbers (offsets,
+ * limits, ids, epochs) and runs the channel machines of spec/lifecycle.rl.  The first breach stays; a breach
+ * is a fail.
  *
  * Ownership: a monitor owns what it learns; vpc_monitor_end() frees it.  Nothing may be NULL.
  */
@@ -56,7 +57,7 @@ void vpc_monitor_bad(struct vpc_monitor *monitor, const struct vpc_bad_octets *b
 /* The run is over: what is still owed? */
 void vpc_monitor_close(struct vpc_monitor *monitor);
 
-/* ---- of monitor.rl ------------------------------------------------------------------------------------------------- */
+/* ---- of monitor.rl ------------------------------------------------------------------------------------- */
 
 /* Events of vpc_lifecycle_events: a message of a channel is its snd_ event; the rcv_ event is 16 higher. */
 enum vpc_channel_event { VPC_SND_OPEN = 32, VPC_RCV_OFFSET = 16 };
@@ -64,8 +65,8 @@ enum vpc_channel_event { VPC_SND_OPEN = 32, VPC_RCV_OFFSET = 16 };
 enum vpc_step_action { VPC_STEP_ABORT = 1, VPC_STEP_RELEASED = 2 };
 
 /*
- * One event on a channel machine: the next state, or -1 if the grammar has no transition; *actions are what it does and
- * *name is the next state's name in lifecycle.rl.
+ * One event on a channel machine: the next state, or -1 if the grammar has no transition; *actions are what
+ * it does and *name is the next state's name in lifecycle.rl.
  */
 int vpc_channel_step(bool sending, int state, unsigned char event, unsigned *actions,
                      const char **name);

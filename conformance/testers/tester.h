@@ -2,8 +2,9 @@
 /*
  * The lower tester: the subject's peer on the bus, as far as a script does not act itself.
  *
- * It encodes what steps ask for, keeps numbers (epochs, seals, offsets, credit) so that a script need not state them, and
- * does what a peer must do unasked: heartbeats, credit, RELEASED.  It never judges; the monitor and the steps do.
+ * It encodes what steps ask for, keeps numbers (epochs, seals, offsets, credit) so that a script need not
+ * state them, and does what a peer must do unasked: heartbeats, credit, RELEASED.  It never judges; the
+ * monitor and the steps do.
  *
  * Ownership: the tester owns its queues.  Output waits in `out` until the run has given it to the backend.
  */
@@ -83,7 +84,8 @@ void vpc_tester_input(struct vpc_tester *tester, const void *octets, size_t n);
 uint64_t vpc_tester_deadline(const struct vpc_tester *tester);
 void vpc_tester_clock(struct vpc_tester *tester, uint64_t now);
 
-/* A frame with all that the tester knows filled in; the caller may change it, then sends it, which clears it. */
+/* A frame with all that the tester knows filled in; the caller may change it, then sends it, which clears
+   it. */
 void vpc_tester_prepare(struct vpc_tester *tester, struct conform_frame *frame,
                         const struct conform_message *message, uint32_t channel);
 void vpc_tester_seal(struct vpc_tester *tester, struct conform_frame *frame);
@@ -105,7 +107,8 @@ void vpc_tester_note_old(struct vpc_tester *tester);
 void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received);
 uint64_t vpc_tester_random(struct vpc_tester *tester);
 
-/* tester_keep.c: what the peer is now, freed with vpc_tester_kept_free() (NULL is allowed); and it goes back to that. */
+/* tester_keep.c: what the peer is now, freed with vpc_tester_kept_free() (NULL is allowed); and it goes back
+   to that. */
 struct vpc_tester_kept;
 struct vpc_tester_kept *vpc_tester_keep(const struct vpc_tester *tester);
 void vpc_tester_go_back(struct vpc_tester *tester, const struct vpc_tester_kept *kept);

@@ -2,7 +2,8 @@
 /*
  * What happened in a run, as lines of text with their time.
  *
- * Ownership: vpc_trace_begin() gives a value that vpc_trace_end() frees.  Bounded: of a long run the middle is left out.
+ * Ownership: vpc_trace_begin() gives a value that vpc_trace_end() frees.  Bounded: of a long run the middle
+ * is left out.
  */
 #ifndef VPC_CONFORM_TRACE_H
 #define VPC_CONFORM_TRACE_H

@@ -2,9 +2,10 @@
 /*
  * One run in a child process.
  *
- * The child writes its result as one JSON object into a pipe.  No code of the subject ever runs in it: a subject has a
- * process of its own, which holds neither the pipe nor the memory below.  A child that ends without a result crashed: it is
- * the subject's fault if the child waited for the subject (the flag in_subject below), else the harness's.
+ * The child writes its result as one JSON object into a pipe.  No code of the subject ever runs in it: a
+ * subject has a process of its own, which holds neither the pipe nor the memory below.  A child that ends
+ * without a result crashed: it is the subject's fault if the child waited for the subject (the flag
+ * in_subject below), else the harness's.
  */
 #ifndef VPC_CONFORM_ATTEMPT_H
 #define VPC_CONFORM_ATTEMPT_H
@@ -14,7 +15,8 @@
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
 
-/* What the child tells as it goes, in memory that it shares with us alone: it outlives a child that is killed. */
+/* What the child tells as it goes, in memory that it shares with us alone: it outlives a child that is
+   killed. */
 struct vpc_running {
     int in_subject; /* the child waits for the subject */
     int line;       /* of the step, or 0 */

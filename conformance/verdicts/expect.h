@@ -2,9 +2,10 @@
 /*
  * Expected verdicts: what is known to go wrong, and the alarm when it no longer does.
  *
- * A file has lines `SCENARIO VERDICT REASON`, where SCENARIO is a name or a pattern of the shell, VERDICT a word of
- * vpc_verdict_word(), and REASON is for people and may not be missing.  A line `[NAME]` binds what follows to the
- * implementation of that name.  `#` begins a comment.  Of several lines that fit a run the last counts.
+ * A file has lines `SCENARIO VERDICT REASON`, where SCENARIO is a name or a pattern of the shell, VERDICT a
+ * word of vpc_verdict_word(), and REASON is for people and may not be missing.  A line `[NAME]` binds what
+ * follows to the implementation of that name.  `#` begins a comment.  Of several lines that fit a run the
+ * last counts.
  *
  * Ownership: the list owns its texts; vpc_expectations_free() frees it.
  */

@@ -2,7 +2,8 @@
 /*
  * Many runs: which scenarios, on what, each in a process of its own.
  *
- * A run is a child process, so that a subject that crashes or hangs in-process takes only its own run with it.
+ * A run is a child process, so that a subject that crashes or hangs in-process takes only its own run with
+ * it.
  * Ownership: vpc_suite_free() frees what the functions here added to a suite.
  */
 #ifndef VPC_CONFORM_SUITE_H
@@ -80,22 +81,25 @@ struct vpc_suite {
     char *trouble; /* what could not be kept of a failure, or NULL */
 };
 
-/* Adds every *.vpcs below the folder, in order of name, or the one file.  False: *error, which the caller frees. */
+/* Adds every *.vpcs below the folder, in order of name, or the one file.  False: *error, which the caller
+   frees. */
 bool vpc_suite_add(struct vpc_suite *suite, const char *path, char **error);
 /*
- * Adds those below the folder whose name, or path below it without the ending, fits the shell pattern; false with *error
- * when there is none.
+ * Adds those below the folder whose name, or path below it without the ending, fits the shell pattern; false
+ * with *error when there is none.
  */
 bool vpc_suite_add_matching(struct vpc_suite *suite, const char *folder, const char *pattern,
                             char **error);
 /* Keeps the scenarios that cover a requirement that fits the shell pattern. */
 void vpc_suite_keep_covering(struct vpc_suite *suite, const char *pattern);
-/* Runs every scenario on every backend and split, with each implementation of its role; called again, all of them again. */
+/* Runs every scenario on every backend and split, with each implementation of its role; called again, all of
+   them again. */
 void vpc_suite_run(struct vpc_suite *suite);
 /* One run more, of a script that is not the suite's: its result, and no folder. */
 void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,
                    const struct vpc_script *script, struct vpc_result *result);
-/* How many runs of the backend there may be at once.  A run in real time waits, one in a virtual machine computes. */
+/* How many runs of the backend there may be at once.  A run in real time waits, one in a virtual machine
+   computes. */
 size_t vpc_suite_jobs(const struct vpc_suite *suite, const struct vpc_backend_ops *backend);
 void vpc_suite_set_jobs(struct vpc_suite *suite, const struct vpc_backend_ops *backend,
                         size_t jobs);
@@ -104,7 +108,7 @@ size_t vpc_suite_most_jobs(const struct vpc_suite *suite);
 void vpc_suite_free(struct vpc_suite *suite);
 const char *vpc_split_name(enum vpc_split split);
 
-/* ---- what the runs come to ---------------------------------------------------------------------------------------- */
+/* ---- what the runs come to ----------------------------------------------------------------------------- */
 
 enum vpc_standing {
     VPC_STANDING_GOOD,     /* pass, non-strict, not supported */

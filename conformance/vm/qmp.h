@@ -3,8 +3,8 @@
  *
  * Conventions. A command waits for its answer, until a deadline: milliseconds of
  * CLOCK_MONOTONIC, as vpc_qmp_now gives them, whatever else comes until then. Events that come
- * meanwhile are kept, the last VPC_QMP_EVENTS_MAX of them. On failure vpc_qmp_error has the words. No pointer may be NULL unless it
- * says so.
+ * meanwhile are kept, the last VPC_QMP_EVENTS_MAX of them. On failure vpc_qmp_error has the words. No pointer
+ * may be NULL unless it says so.
  */
 #ifndef VPC_CONFORMANCE_QMP_H
 #define VPC_CONFORMANCE_QMP_H

@@ -89,9 +89,9 @@ int vpc_vm_fd(const struct vpc_vm *vm);
 int vpc_vm_pause(struct vpc_vm *vm, int timeout);
 int vpc_vm_resume(struct vpc_vm *vm, int timeout);
 /*
- * Keeps this moment, and goes back to it in the same QEMU, as often as one likes; the machine goes on at once. Nobody outside
- * is told: sockets stay. The caller sees to it that nothing is on its way between him and the puppet: its handles and windows
- * are then those of the moment.
+ * Keeps this moment, and goes back to it in the same QEMU, as often as one likes; the machine goes on at
+ * once. Nobody outside is told: sockets stay. The caller sees to it that nothing is on its way between him
+ * and the puppet: its handles and windows are then those of the moment.
  */
 int vpc_vm_mark(struct vpc_vm *vm, int timeout);
 int vpc_vm_go_back(struct vpc_vm *vm, int timeout);

@@ -100,8 +100,8 @@ struct vpc_endpoint {
     unsigned heartbeat;                          /* the percentage last told (RDY-5) */
 };
 
-/* actions.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOG, REPLY or
- * BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
+/* actions.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOG, REPLY
+ * or BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
 bool vpc_reserve_actions(vpc_endpoint *ep);
 bool vpc_act(vpc_endpoint *ep, vpc_action action, const char *text);
 int vpc_take_action(vpc_endpoint *ep, vpc_action *action);
@@ -115,7 +115,8 @@ bool vpc_options_parse(struct vpc_options *options, uint32_t role, const char *j
                        size_t size);
 
 /* eventlog.c */
-/* Writes one entry; takes over the reference to fields (an object, or NULL), whose NULL members are left out. */
+/* Writes one entry; takes over the reference to fields (an object, or NULL), whose NULL members are left
+   out. */
 void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields);
 void vpc_log_at(vpc_endpoint *ep, enum vpc_log_id id, const char *level, json_t *fields);
 /* The same for an entry of whatever source, never left out (LOG-9). */
@@ -156,7 +157,8 @@ unsigned vpc_relay_count(const vpc_endpoint *ep);
 bool vpc_relay_running_down(const struct vpc_relay *relay);
 void vpc_relay_join(vpc_endpoint *ep, struct vpc_relay *relay, vpc_pair *pair);
 void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay);
-/* Ends it abnormally: the first cause stays; the local stream is aborted, both channels are reset with `error`. */
+/* Ends it abnormally: the first cause stays; the local stream is aborted, both channels are reset with
+   `error`. */
 void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, uint32_t error);
 void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event);
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
@@ -170,7 +172,8 @@ void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
-/* Sets or resets the ready event of the tag as it is now; the one of another name before it is given up (RDY-1). */
+/* Sets or resets the ready event of the tag as it is now; the one of another name before it is given up
+   (RDY-1). */
 void vpc_host_set_event(vpc_endpoint *ep);
 void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, const char *path);
 /* The relay ended before StartCommunicationChannel was answered; lost: why the session was lost, or "". */

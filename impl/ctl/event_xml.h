@@ -10,8 +10,8 @@
 void vpc_event_xml_begin(FILE *out);
 void vpc_event_xml_end(FILE *out);
 
-/* One entry of the log (a JSON object, n octets) as an <Event>; `record` counts them from 1.  What is no JSON object
- * becomes nothing: returns 0, or EINVAL. */
+/* One entry of the log (a JSON object, n octets) as an <Event>; `record` counts them from 1.  What is no JSON
+ * object becomes nothing: returns 0, or EINVAL. */
 int vpc_event_xml_entry(FILE *out, const char *text, size_t n, uint64_t record);
 
 #endif

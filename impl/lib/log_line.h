@@ -15,13 +15,14 @@
 void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour);
 
 /*
- * Calls `take` for each field of the entry that is neither in the catalogue's sentence nor at its head, with the value as
- * text; `text` is read during the call only.
+ * Calls `take` for each field of the entry that is neither in the catalogue's sentence nor at its head, with
+ * the value as text; `text` is read during the call only.
  */
 void vpc_log_line_fields(json_t *entry, void (*take)(void *user, const char *key, const char *text),
                          void *user);
 
-/* "NAME: message field=value ...": writes at most `size` octets with the NUL to `out`; what does not fit is left out. */
+/* "NAME: message field=value ...": writes at most `size` octets with the NUL to `out`; what does not fit is
+   left out. */
 void vpc_log_line_text(json_t *entry, char *out, size_t size);
 
 /* The member as text, "" when there is none. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of the event log to the systemd journal, by its native protocol, so that the guest's static binary can do it too.
- * Conventions are those of shell.h.
+ * Entries of the event log to the systemd journal, by its native protocol, so that the guest's static binary
+ * can do it too.  Conventions are those of shell.h.
  */
 #ifndef VPC_SHELL_JOURNAL_H
 #define VPC_SHELL_JOURNAL_H
@@ -12,8 +12,8 @@
 
 #define VPC_JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* What the first 24 digits of an entry's MESSAGE_ID are; the last 8 are the entry's id, in decimal.  build/vpcbus.catalog has
- * a text for each. */
+/* What the first 24 digits of an entry's MESSAGE_ID are; the last 8 are the entry's id, in decimal.
+ * build/vpcbus.catalog has a text for each. */
 #define VPC_JOURNAL_MESSAGE_ID "b55656a1f3c94d0e9a6b7c21"
 
 typedef struct vpc_journal {
@@ -27,8 +27,8 @@ typedef struct vpc_journal {
 int vpc_journal_open(vpc_journal *journal, const char *path, const char *program);
 void vpc_journal_close(vpc_journal *journal);
 
-/* Sends one entry (a JSON object, n octets).  Never waits: what the journal does not take now is counted, and the next
- * entry that it takes tells the number (VPC_LOST). */
+/* Sends one entry (a JSON object, n octets).  Never waits: what the journal does not take now is counted, and
+ * the next entry that it takes tells the number (VPC_LOST). */
 void vpc_journal_write(vpc_journal *journal, const char *text, size_t n);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file of a trace, as spec/TRACE.md describes it: pcapng, each block written by one call and nothing kept back, so that
- * whoever reads along sees whole packets, and nothing is lost when the program ends.
+ * The file of a trace, as spec/TRACE.md describes it: pcapng, each block written by one call and nothing kept
+ * back, so that whoever reads along sees whole packets, and nothing is lost when the program ends.
  *
- * Conventions: functions return 0 or an errno; a failed file stays open until it is closed.  Strings given at opening are
- * the caller's and must live as long as the file.
+ * Conventions: functions return 0 or an errno; a failed file stays open until it is closed.  Strings given at
+ * opening are the caller's and must live as long as the file.
  */
 #ifndef VPC_PCAPNG_H
 #define VPC_PCAPNG_H
@@ -43,14 +43,15 @@ typedef struct vpc_pcapng {
     off_t size;
 } vpc_pcapng;
 
-/* Opens the file, or makes it with mode 0600, and begins a section.  A file that is there already is continued: EEXIST when it
- * is something else than pcapng, or no regular file. */
+/* Opens the file, or makes it with mode 0600, and begins a section.  A file that is there already is
+ * continued: EEXIST when it is something else than pcapng, or no regular file. */
 int vpc_pcapng_open(vpc_pcapng *file);
 void vpc_pcapng_close(vpc_pcapng *file);
 
 /*
- * Writes one packet.  When the file would grow over its limit it is renamed to PATH.1 first, in place of an older one, and a
- * new file begins.  What was written of a packet that does not fit on the disk is taken back.
+ * Writes one packet.  When the file would grow over its limit it is renamed to PATH.1 first, in place of an
+ * older one, and a new file begins.  What was written of a packet that does not fit on the disk is taken
+ * back.
  */
 int vpc_pcapng_write(vpc_pcapng *file, const vpc_packet *packet);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the command line and the configuration file say, the first before the second.  Texts live as long as the settings.
+ * What the command line and the configuration file say, the first before the second.  Texts live as long as
+ * the settings.
  */
 #ifndef VPC_SETTINGS_H
 #define VPC_SETTINGS_H

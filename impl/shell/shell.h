@@ -35,16 +35,16 @@ typedef struct vpc_shell_config {
     const char *trace_path;   /* of the trace (spec/TRACE.md), NULL or "": none */
     uint64_t trace_limit;     /* octets after which its file is turned over; 0: never */
     /*
-     * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.  NULL: they stay.  The
-     * strings that they had may be freed after the next call.
+     * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.
+     * NULL: they stay.  The strings that they had may be freed after the next call.
      */
     void (*reload)(void *user, struct vpc_shell_config *config);
     void *reload_user;
 } vpc_shell_config;
 
 /*
- * Opens everything and makes the endpoint.  What fails is said on stderr; VPC_SHELL_BAD_SETTING means that the endpoint
- * refuses its role, tag or options.
+ * Opens everything and makes the endpoint.  What fails is said on stderr; VPC_SHELL_BAD_SETTING means that
+ * the endpoint refuses its role, tag or options.
  */
 #define VPC_SHELL_BAD_SETTING (-1)
 int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell);
@@ -55,19 +55,20 @@ void vpc_shell_close(vpc_shell *shell);
 int vpc_shell_turn(vpc_shell *shell, int wait_ms);
 /* How many turns there were: a shell without work makes none. */
 uint64_t vpc_shell_turns(const vpc_shell *shell);
-/* Takes all that local programs have written, and no more, then tells the endpoint to stop; STOPPED comes within limit_ms.
- * A second call can make that shorter. */
+/* Takes all that local programs have written, and no more, then tells the endpoint to stop; STOPPED comes
+ * within limit_ms.  A second call can make that shorter. */
 void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms);
 bool vpc_shell_stopped(const vpc_shell *shell);
-/* Opens log and trace anew, as after a rotation, with what config.reload says.  What can not be opened is said on stderr; the
- * file before stays in use then. */
+/* Opens log and trace anew, as after a rotation, with what config.reload says.  What can not be opened is
+ * said on stderr; the file before stays in use then. */
 void vpc_shell_reload(vpc_shell *shell);
 /* Whether octets still wait for the bus, for control clients, or in connections that linger. */
 bool vpc_shell_has_output(const vpc_shell *shell);
 
 /* Keeps the signals that vpc_shell_run() takes until it does: to be called first of all. */
 void vpc_shell_hold_signals(void);
-/* Enters the sandbox, and runs until SIGTERM or SIGINT stopped the endpoint: the exit status.  SIGHUP reloads. */
+/* Enters the sandbox, and runs until SIGTERM or SIGINT stopped the endpoint: the exit status.  SIGHUP
+   reloads. */
 int vpc_shell_run(vpc_shell *shell);
 
 #endif

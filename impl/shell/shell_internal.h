@@ -171,8 +171,8 @@ bool vpc_actions_take(vpc_shell *shell);
 void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
                        void (*on_client)(vpc_listener *listener, int fd), void *owner);
 /*
- * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when what stands
- * there is no socket, which stays.
+ * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when
+ * what stands there is no socket, which stays.
  */
 int vpc_listener_open(vpc_listener *listener, const char *path, int backlog);
 /* Stops listening and keeps the name. */
@@ -183,8 +183,8 @@ void vpc_listener_close(vpc_listener *listener);
 /* Closes a client's socket after a last text (NULL: none), which it can read whatever it has written. */
 void vpc_listener_turn_away(int fd, const char *text);
 /*
- * Before a Unix socket is closed: one that is closed with unread octets gives its peer ECONNRESET, where it shall read
- * the end of the file.  After the shutdown no more can come, so this ends.
+ * Before a Unix socket is closed: one that is closed with unread octets gives its peer ECONNRESET, where it
+ * shall read the end of the file.  After the shutdown no more can come, so this ends.
  */
 void vpc_socket_read_off(int fd);
 
@@ -235,8 +235,8 @@ void vpc_log_close(vpc_log *log);
 void vpc_log_write(vpc_shell *shell, const char *text, size_t n);
 
 /* trace.c: without a trace the last three do nothing */
-/* Begins one, or goes on in another file, as the configuration says; the one before stays when that fails.  EEXIST: the file is
- * something else than a trace. */
+/* Begins one, or goes on in another file, as the configuration says; the one before stays when that fails.
+ * EEXIST: the file is something else than a trace. */
 int vpc_trace_open(vpc_shell *shell);
 void vpc_trace_close(vpc_shell *shell);
 /* Tells the log that a trace can not be written, or not be opened again. */

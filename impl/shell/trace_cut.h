@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts one direction of the transport into the packets of a trace (spec/TRACE.md): frames, runs of padding, and octets that are
- * neither.  It only looks on: octets go by, whatever it thinks of them.
+ * Cuts one direction of the transport into the packets of a trace (spec/TRACE.md): frames, runs of padding,
+ * and octets that are neither.  It only looks on: octets go by, whatever it thinks of them.
  */
 #ifndef VPC_TRACE_CUT_H
 #define VPC_TRACE_CUT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that fail on demand, as when descriptors or kernel memory run out.  A program that links failing.o wraps
- * the calls of the list in failing.c in the objects that it links; impl/core/tests/heap.o does the same for memory.
+ * System calls that fail on demand, as when descriptors or kernel memory run out.  A program that links
+ * failing.o wraps the calls of the list in failing.c in the objects that it links; impl/core/tests/heap.o
+ * does the same for memory.
  */
 #ifndef VPC_TEST_FAILING_H
 #define VPC_TEST_FAILING_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A strict reader of traces (spec/TRACE.md), written from that page alone.  It fails the test at the first octet that is wrong. */
+/* A strict reader of traces (spec/TRACE.md), written from that page alone.  It fails the test at the first
+   octet that is wrong. */
 #ifndef VPC_TRACE_READER_H
 #define VPC_TRACE_READER_H
 

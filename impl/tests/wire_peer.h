@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other side of a real endpoint's bus, on a socket: it greets, seals frames of any content, and may read or not.
- * Nothing here blocks for longer than WIRE_LIMIT_MS; what the endpoint does not take by then is a failed test.
+ * The other side of a real endpoint's bus, on a socket: it greets, seals frames of any content, and may read
+ * or not.  Nothing here blocks for longer than WIRE_LIMIT_MS; what the endpoint does not take by then is a
+ * failed test.
  */
 #ifndef VPC_TEST_WIRE_PEER_H
 #define VPC_TEST_WIRE_PEER_H
@@ -31,7 +32,8 @@ void wire_begin(wire_peer *peer, int fd, enum vpc_side subject);
 void wire_hear(wire_peer *peer, int wait_ms);
 /* Greets until there is a session; READY follows to a host endpoint. */
 void wire_join(wire_peer *peer);
-/* Sends them all, and hears meanwhile; false when the endpoint does not take them for wait_ms, or closed the bus. */
+/* Sends them all, and hears meanwhile; false when the endpoint does not take them for wait_ms, or closed the
+   bus. */
 bool wire_put(wire_peer *peer, const void *octets, size_t n, int wait_ms);
 /* Seals the frame with the next number and sends it. */
 void wire_send(wire_peer *peer, vpc_frame frame);

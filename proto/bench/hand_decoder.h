@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A decoder of the same frames, written by hand: what the grammar's parser is measured against, and nothing else uses it.
+ * A decoder of the same frames, written by hand: what the grammar's parser is measured against, and nothing
+ * else uses it.
  *
- * It checks what the grammar checks and fills in the same vpc_frame.  The one difference: a bad octet is reported when its
- * header or frame is complete, not at the octet itself.  It follows a session; it does not hunt.
+ * It checks what the grammar checks and fills in the same vpc_frame.  The one difference: a bad octet is
+ * reported when its header or frame is complete, not at the octet itself.  It follows a session; it does not
+ * hunt.
  */
 #ifndef HAND_DECODER_H
 #define HAND_DECODER_H

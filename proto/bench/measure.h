@@ -2,8 +2,8 @@
 /*
  * Contests: ways to do the same work, timed by turns in one process.
  *
- * A shared machine slows down and speeds up while it measures.  So the contenders alternate, each round gives one ratio
- * of times that were taken next to each other, and what counts is the median of those ratios.
+ * A shared machine slows down and speeds up while it measures.  So the contenders alternate, each round gives
+ * one ratio of times that were taken next to each other, and what counts is the median of those ratios.
  */
 #ifndef MEASURE_H
 #define MEASURE_H

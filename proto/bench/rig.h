@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A host's and a guest's session back to back, as fast as they go; the guest's program takes what arrives at once. */
+/* A host's and a guest's session back to back, as fast as they go; the guest's program takes what arrives at
+   once. */
 #ifndef RIG_H
 #define RIG_H
 

@@ -29,7 +29,8 @@ struct bench_ring {
 
 void bench_ring_put(struct bench_ring *ring, const uint8_t *octets, size_t n);
 
-/* A stream, the size of the pieces in which it is read, and a reader of each kind; ring: NULL, or where payloads go. */
+/* A stream, the size of the pieces in which it is read, and a reader of each kind; ring: NULL, or where
+   payloads go. */
 struct reading {
     struct stream stream;
     size_t piece;
@@ -44,7 +45,8 @@ void read_by_hand(void *reading);
 /* Only copies the octets to the ring: a piece at a time, of whole input a frame at a time. */
 void read_by_memcpy(void *reading);
 
-/* Both decoders see the same frames in the stream, and in copies of it with one octet changed.  Exits if not. */
+/* Both decoders see the same frames in the stream, and in copies of it with one octet changed.  Exits if
+   not. */
 void streams_verify(void);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * A bench: a host's and a guest's session back to back, with the wire between them in the test's hand.
  *
- * What an end sends lies on its wire until the test delivers, drops or changes it.  Events are counted and the last one
- * of each kind is kept.  Time stands still unless the test moves it; random numbers come from each end's seed.
+ * What an end sends lies on its wire until the test delivers, drops or changes it.  Events are counted and
+ * the last one of each kind is kept.  Time stands still unless the test moves it; random numbers come from
+ * each end's seed.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -47,7 +48,8 @@ void bench_up(struct bench *bench);
 void bench_greet(struct bench *bench);
 void bench_free(struct bench *bench);
 
-/* An end dies and starts anew; its wire stays as it is.  A restored end draws the same random numbers again. */
+/* An end dies and starts anew; its wire stays as it is.  A restored end draws the same random numbers
+   again. */
 void bench_restart(struct bench_end *end);
 void bench_restore(struct bench_end *end);
 

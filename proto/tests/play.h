@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transcript that is played to a session: the state of the player, and what happens on the endpoint's own side.
+ * A transcript that is played to a session: the state of the player, and what happens on the endpoint's own
+ * side.
  *
- * Ownership: a player owns its memory and what it keeps of it; texts and steps are parts of the file that is open.
+ * Ownership: a player owns its memory and what it keeps of it; texts and steps are parts of the file that is
+ * open.
  */
 #ifndef PLAY_H
 #define PLAY_H

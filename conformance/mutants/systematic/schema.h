@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the rewritten reference is full of: each place that can be changed asks here whether it is the one that is.
+ * What the rewritten reference is full of: each place that can be changed asks here whether it is the one
+ * that is.
  *
- * Every call is given the number of its mutant and returns whether that one was chosen.  On the way it marks the mutant as
- * reached, and as one that makes a difference here: a scenario that never marks the second can not see the mutant.
+ * Every call is given the number of its mutant and returns whether that one was chosen.  On the way it marks
+ * the mutant as reached, and as one that makes a difference here: a scenario that never marks the second can
+ * not see the mutant.
  */
 #ifndef VPC_MUTANT_SCHEMA_H
 #define VPC_MUTANT_SCHEMA_H

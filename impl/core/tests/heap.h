@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of the endpoints under test (and of jansson), counted, and made to fail.  A program that links heap.o wraps
- * malloc, calloc, realloc, strdup and free of the objects that it links.
+ * The memory of the endpoints under test (and of jansson), counted, and made to fail.  A program that links
+ * heap.o wraps malloc, calloc, realloc, strdup and free of the objects that it links.
  *
- * Jansson's parser is one request, that fails as a whole: 2.14 passes over what it has no memory for within a token, and
- * then writes beyond the block that it took for the rest.
+ * Jansson's parser is one request, that fails as a whole: 2.14 passes over what it has no memory for within a
+ * token, and then writes beyond the block that it took for the rest.
  */
 #ifndef VPC_CORE_TESTS_HEAP_H
 #define VPC_CORE_TESTS_HEAP_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rig: one or two endpoints behind the ABI of spec/vpc_endpoint.h, a virtual clock, a virtual bus, and virtual local
- * programs.  A test says what happens and looks at logs, answers and streams; the rig itself watches what must hold in
- * every test, and fails it:
+ * The rig: one or two endpoints behind the ABI of spec/vpc_endpoint.h, a virtual clock, a virtual bus, and
+ * virtual local programs.  A test says what happens and looks at logs, answers and streams; the rig itself
+ * watches what must hold in every test, and fails it:
  *
  *   - an action names a stream that is not there or has ended, or a number is used twice;
  *   - a log entry has other fields than the catalogue names, no EVENT_LOGGED, or a CHANNEL_CLOSED without its
@@ -13,8 +13,8 @@
  *   - a deadline lies in the past after clock() (a shell would spin);
  *   - anything comes after STOPPED.
  *
- * Programs write what `rig_write` allows as soon as there is room, and read at once up to `may_read`.  Octets are a
- * function of port, direction and position, so that every byte is checked where it arrives.
+ * Programs write what `rig_write` allows as soon as there is room, and read at once up to `may_read`.  Octets
+ * are a function of port, direction and position, so that every byte is checked where it arrives.
  */
 #ifndef VPC_CORE_TESTS_RIG_H
 #define VPC_CORE_TESTS_RIG_H
