@@ -120,6 +120,10 @@ struct vpc_backend_ops {
     /* How much processor time the subject has used since it was started, in microseconds.  In-process, where
        there is none to measure, each time that it asked to be called counts as a millisecond. */
     bool (*busy)(struct vpc_backend *backend, uint64_t *us, char **error);
+    /* Where an emulator is around the subject, else NULL: how much of it, at most, a program takes that is woken
+       once, looks at what has come, and sleeps on.  Such a machine is as slow as it is, and slower when it is
+       busy. */
+    bool (*look_cost)(struct vpc_backend *backend, uint64_t *us, char **error);
     /* In real time, else NULL: what the subject with the programs that speak for it, or the virtual machine
        around it, has had of the processors. */
     bool (*share)(struct vpc_backend *backend, struct vpc_share *share);

@@ -22,7 +22,9 @@
 #include "backends/socket_io.h"
 #include "backends/words.h"
 
-#define SETTLE_MS    20 /* without an octet: what QEMU held is through */
+#define LOOKS        100  /* of the puppet, to see what one costs, */
+#define LOOKS_MS     1000 /* in this time at most */
+#define SETTLE_MS    20   /* without an octet: what QEMU held is through */
 #define DRAIN_MS     1000
 #define REFUSE_MS    3000 /* until which a second instance must have refused, */
 #define REFUSE_TIMES 5    /* and so often on a machine that holds it up */
@@ -290,18 +292,15 @@ static void guest_stop(struct vpc_backend *backend)
     signal_subject(vpc_qemu_guest_of(backend), SIGTERM);
 }
 
-/* The file of a process says it all in one line. */
-static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+/* The file of a process says it all in one line.  False: *error. */
+static bool busy_in(struct vpc_qemu_guest *self, const char *path, uint64_t *us, char **error)
 {
-    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
     struct vpc_puppet *puppet = vpc_qemu_puppet(&self->qemu);
-    char *path = vpc_format("/proc/%u/stat", self->subject ? self->subject->pid : 0);
     struct vpc_thing *thing =
         puppet ? vpc_thing_add(self, VPC_THING_FILE, vpc_puppet_read(puppet, path), 0) : NULL;
     const char *why = "it is no text of a process";
-    bool good;
+    bool good = thing && vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
 
-    good = thing && vpc_qemu_await(&self->qemu, &thing->gone, NULL, VPC_QEMU_ANSWER_MS);
     if (!good)
         why = "the puppet does not answer";
     else if (thing->error)
@@ -310,10 +309,37 @@ static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
         vpc_buffer_add(&thing->in, "", 1);
     good = good && vpc_process_busy((const char *)vpc_buffer_head(&thing->in), us);
     if (!good)
-        *error = vpc_format("VM %s: %s does not tell the subject's processor time: %s",
-                            self->qemu.config.vm, path, why);
+        *error = vpc_format("VM %s: %s does not tell the processor time: %s", self->qemu.config.vm,
+                            path, why);
+    return good;
+}
+
+static bool guest_busy(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    char *path = vpc_format("/proc/%u/stat", self->subject ? self->subject->pid : 0);
+    bool good = busy_in(self, path, us, error);
+
     free(path);
     return good;
+}
+
+/* The puppet is such a program, and each ping wakes it.  What the kernel tells is in ticks: the last may be begun. */
+static bool guest_look_cost(struct vpc_backend *backend, uint64_t *us, char **error)
+{
+    struct vpc_qemu_guest *self = vpc_qemu_guest_of(backend);
+    uint64_t before, after, end = vpc_qemu_now(backend) + LOOKS_MS;
+    uint64_t tick = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK), looks = 0;
+
+    if (!busy_in(self, "/proc/self/stat", &before, error))
+        return false;
+    do
+        vpc_qemu_sync(&self->qemu);
+    while (++looks < LOOKS && vpc_qemu_now(backend) < end && !self->qemu.broken);
+    if (!busy_in(self, "/proc/self/stat", &after, error))
+        return false;
+    *us = (after - before + tick) / looks;
+    return true;
 }
 
 static bool guest_share(struct vpc_backend *backend, struct vpc_share *share)
@@ -497,6 +523,7 @@ static const struct vpc_backend_ops guest_ops = {
     .vm = guest_vm,
     .refuses = guest_refuses,
     .busy = guest_busy,
+    .look_cost = guest_look_cost,
     .share = guest_share,
     .now = vpc_qemu_now,
     .step = guest_step,

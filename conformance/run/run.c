@@ -299,7 +299,7 @@ static uint64_t held_up_for(struct vpc_run *run, const struct vpc_step *step,
 
     if (outcome == VPC_PENDING)
         return run->longest_stall ? run->longest_stall : conform_load_excuse(&run->load);
-    if (outcome != VPC_WRONG || !vpc_run_holds(step))
+    if (outcome != VPC_WRONG || !vpc_run_holds(step) || run->starved)
         return outcome == VPC_WRONG ? run->starved : 0;
     return overslept > OVERSLEPT_MS ? overslept : conform_load_excuse(&run->load);
 }

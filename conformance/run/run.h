@@ -181,7 +181,7 @@ struct vpc_run {
     const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
     struct conform_load load; /* of the machine, since this step began */
-    uint64_t starved;         /* for so long, ms, when it was not there in time at its start; else 0 */
+    uint64_t starved;         /* for so long, ms, when the step that is wrong says so itself; else 0 */
     uint64_t overslept,
         overslept_before; /* by how much it woke too late at most, in this step and in the one before */
 };
