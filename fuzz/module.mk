@@ -35,7 +35,7 @@ FUZZ_SCRIPT        := $(wildcard conformance/script/*.c conformance/document/*.c
 FUZZ_SRC_script    := $(FUZZ_SCRIPT) conformance/document/embedded.S $(CONFORM_GEN)/script/script.rl.c
 # fuzz/harness.c stands for backends/object.c.
 FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c record/*.c codec/*.c document/*.c script/*.c alter/*.c \
-                      backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c backends/load.c backends/confine.c backends/filter.c backends/sandbox.c files.c memory.c clock.c chance.c verdict.c clean.c))
+                      backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c backends/load.c backends/confine.c backends/filter.c backends/group.c backends/sandbox.c files.c memory.c clock.c chance.c verdict.c clean.c))
 FUZZ_HARNESS_RL    := script/script testers/monitor
 FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \

@@ -74,6 +74,7 @@ struct vpc_backend_config {
     const char *launcher;  /* the program that starts virtual machines, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
     unsigned sandbox;      /* parts (sandbox.h) that this process has entered and programs are shut into */
+    int group;             /* of the run's processes (group.h), or 0 */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */
     vpc_sink_fn *sink;

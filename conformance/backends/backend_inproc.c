@@ -72,7 +72,7 @@ static void inproc_destroy(struct vpc_backend *backend)
 static struct vpc_object *begin_object(struct inproc *self, const char *path, char **error)
 {
     char *output = vpc_format("%s/subject.out", self->config.dir);
-    struct vpc_object_config config = {path, output, self->config.seed};
+    struct vpc_object_config config = {path, output, self->config.seed, self->config.group};
     struct vpc_object *object = vpc_object_begin(&config, error);
 
     free(output);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "backends/filter.h"
+#include "backends/group.h"
 #include "memory.h"
 
 /* ---- limits ------------------------------------------------------------------------------------------------------- */
@@ -178,6 +179,8 @@ static _Noreturn void guard(const struct vpc_confined_config *config, int report
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid();
+    if (config->group > 0 && conform_group_enter(config->group) != 0)
+        _exit(VPC_EXIT_HARNESS);
     close_others(config->fd, report);
     pid = fork();
     if (pid == 0) {

@@ -33,6 +33,7 @@ struct vpc_confined_config {
     void *user;
     int fd;             /* all that it has of the harness */
     const char *output; /* the file of its standard output and error */
+    int group;          /* which it enters (group.h), or 0 */
 };
 
 /* Starts it, limited and shut in; false: *error, the caller's. */

@@ -31,6 +31,7 @@ struct vpc_object_config {
     const char *path;
     const char *output; /* a file to which its standard output and error go */
     uint64_t seed;      /* of config.random */
+    int group;          /* which it enters (group.h), or 0 */
 };
 
 /* Loads it.  NULL: *error, the caller's; a crash meanwhile is no error but a failure. */

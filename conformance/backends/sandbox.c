@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "backends/confine.h"
+#include "backends/group.h"
 #include "memory.h"
 
 #define NOBODY        65534
@@ -256,9 +257,9 @@ static int filter_calls(void)
 
 int conform_sandbox_close(const struct conform_sandbox *sandbox)
 {
-    int error = 0;
+    int error = sandbox->group > 0 ? conform_group_enter(sandbox->group) : 0;
 
-    if (sandbox->parts & VPC_SANDBOX_NAMESPACES) /* where they are counted by themselves */
+    if (error == 0 && sandbox->parts & VPC_SANDBOX_NAMESPACES) /* where they are counted by themselves */
         error = vpc_limit(RLIMIT_NPROC, PROCESSES_MAX);
     if (error == 0 && sandbox->parts & VPC_SANDBOX_MOUNTS)
         error = make_mounts();

@@ -464,6 +464,7 @@ static struct vpc_backend_config backend_config(struct vpc_run *run)
         .launcher = config->launcher,
         .initrd = config->initrd,
         .sandbox = config->sandbox,
+        .group = config->group,
         .seed = config->seed,
         .in_subject = config->in_subject,
         .sink = vpc_on_seen,

@@ -40,6 +40,7 @@ struct vpc_run_config {
     enum vpc_split split;
     uint64_t seed;
     unsigned sandbox; /* parts that this process has entered (backends/sandbox.h) */
+    int group;        /* of the run's processes (backends/group.h), or 0 */
     const char *dir; /* as the subject is told */
     const char *own; /* another path to it, which stays right whatever a subject puts in its place; or NULL */
     const char *build;

@@ -246,6 +246,17 @@ static void call_for_all(void)
         abort();
 }
 
+/* Of its run, with what else that starts. */
+static void be_in_group(void)
+{
+    char text[4096] = "";
+    int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0 || !strstr(text, "/vpc-conform-"))
+        abort();
+    close(fd);
+}
+
 static void see_others(void)
 {
     DIR *all = opendir("/proc");
@@ -563,6 +574,7 @@ static const struct {
     {"forks-endlessly", fork_without_end},
     {"forbidden-calls", forbidden_calls},
     {"calls-for-all", call_for_all},
+    {"alone-in-group", be_in_group},
     {"sees-others", see_others},
     {"is-root", be_root},
     {"leaves", leave},

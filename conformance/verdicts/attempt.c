@@ -133,6 +133,7 @@ static struct vpc_run_config config_of(const struct vpc_attempt *attempt,
         .split = run->split,
         .seed = suite->seed,
         .sandbox = suite->sandbox,
+        .group = attempt->group.procs,
         .dir = attempt->dir,
         .own = attempt->folder.own,
         .build = suite->build,
@@ -172,6 +173,7 @@ struct vpc_attempt *vpc_attempt_start(struct vpc_suite *suite, struct vpc_jobs *
     struct vpc_attempt *attempt = vpc_alloc(sizeof(*attempt));
 
     *attempt = (struct vpc_attempt){.suite = suite, .run = run, .running = shared()};
+    conform_group_begin(&attempt->group, suite->groups);
     if (vpc_folder_begin(&attempt->folder, error)) {
         attempt->dir = attempt->folder.path;
         conform_witness_begin(&attempt->witness, attempt->dir);
@@ -240,15 +242,27 @@ static void judge_end(struct vpc_attempt *attempt, const struct vpc_job_result *
         result->got = vpc_format("%s ended with status %d", who, WEXITSTATUS(end->status));
 }
 
+static void note_full(struct vpc_result *result)
+{
+    char *got = vpc_format("%s (its processes used up the %llu MiB of a run's control group)",
+                           result->got ? result->got : "nothing", VPC_GROUP_MEMORY >> 20);
+
+    free(result->got);
+    result->got = got;
+}
+
 void vpc_attempt_judge(struct vpc_attempt *attempt, const struct vpc_job_result *end)
 {
     vpc_folder_restore(&attempt->folder);
     if (!vpc_job_has_spoken(end) || !take_result(&end->text, &attempt->run->result))
         judge_end(attempt, end);
+    if (attempt->run->result.verdict == VPC_FAIL && conform_group_was_full(&attempt->group))
+        note_full(&attempt->run->result);
 }
 
 void vpc_attempt_end(struct vpc_attempt *attempt)
 {
+    conform_group_end(&attempt->group);
     vpc_folder_end(&attempt->folder);
     if (attempt->running)
         munmap((void *)attempt->running, sizeof(*attempt->running));

@@ -11,6 +11,7 @@
 #define VPC_CONFORM_ATTEMPT_H
 
 #include "backends/folder.h"
+#include "backends/group.h"
 #include "backends/witness.h"
 #include "verdicts/jobs.h"
 #include "verdicts/suite.h"
@@ -26,6 +27,7 @@ struct vpc_attempt {
     struct vpc_suite *suite;
     struct vpc_suite_run *run;
     struct vpc_folder folder; /* of the run */
+    struct conform_group group; /* of its subjects */
     const char *dir;          /* its path */
     struct conform_witness witness;
     volatile struct vpc_running *running; /* or NULL */

@@ -370,11 +370,14 @@ void vpc_suite_run(struct vpc_suite *suite)
     if (suite->limit_ms == 0)
         suite->limit_ms = RUN_LIMIT_MS;
     jobs = vpc_jobs_begin(vpc_suite_most_jobs(suite), suite->limit_ms);
+    suite->groups = conform_groups_begin();
     vpc_prepare(suite, jobs);
     plan(suite);
     run_all(suite, jobs, first);
     suite->interrupted = vpc_jobs_interrupted(jobs);
     vpc_jobs_end(jobs);
+    conform_groups_end(suite->groups);
+    suite->groups = NULL;
 }
 
 void vpc_suite_try(struct vpc_suite *suite, const struct vpc_suite_run *like,

@@ -58,6 +58,7 @@ struct vpc_suite {
     struct vpc_expectations expectations;
     bool partial;       /* scenarios were selected: an expectation without a run tells nothing */
     bool first_failure; /* no run begins after one that was bad; those that did not are no runs */
+    char *groups; /* where runs have control groups (backends/group.h), while they go on; or NULL */
     uint64_t seed;
     unsigned sandbox; /* parts (backends/sandbox.h) into which each run is shut; 0: none */
     const char *build;
