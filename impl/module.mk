@@ -95,7 +95,7 @@ $(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
-$(BUILD)/test_impl_floods: $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
