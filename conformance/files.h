@@ -27,6 +27,7 @@ FILE *vpc_file_create(const char *path);
 /* The text of a file up to its first NUL, the caller's; NULL. */
 char *vpc_file_read(const char *path);
 
+/* Writes to out; whoever gave it looks whether that went well. */
 typedef void vpc_write_fn(FILE *out, const void *user);
 /* What write() says becomes the file, or goes to standard output for "-". */
 bool vpc_file_write(const char *path, vpc_write_fn *write, const void *user);

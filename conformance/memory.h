@@ -33,11 +33,13 @@ struct vpc_buffer {
     size_t room;
 };
 
+/* Puts n octets, copies of these or all of that value, behind the last. */
 void vpc_buffer_add(struct vpc_buffer *buffer, const void *octets, size_t n);
 void vpc_buffer_fill(struct vpc_buffer *buffer, uint8_t octet, size_t n);
 /* Room for n octets behind the last, of which vpc_buffer_filled() says how many were put there. */
 uint8_t *vpc_buffer_room(struct vpc_buffer *buffer, size_t n);
 void vpc_buffer_filled(struct vpc_buffer *buffer, size_t n);
+/* Takes the first n octets away, of which there must be so many. */
 void vpc_buffer_drop(struct vpc_buffer *buffer, size_t n);
 /* Drops all but the first n octets. */
 void vpc_buffer_cut(struct vpc_buffer *buffer, size_t n);

@@ -56,6 +56,7 @@ struct vpc_seen {
 /* And another one beside it. */
 #define VPC_OTHER_VM "conform-other"
 
+/* Told of each thing that is seen; seen and its text are the backend's, and gone when it returns. */
 typedef void vpc_sink_fn(void *user, const struct vpc_seen *seen);
 
 struct vpc_backend_config {

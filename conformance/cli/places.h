@@ -20,6 +20,7 @@ struct vpc_places {
     char *launcher;    /* the program that starts virtual machines */
 };
 
+/* Fills all in, with paths that may lead to nothing; vpc_places_forget() frees them. */
 void vpc_places_find(struct vpc_places *places);
 void vpc_places_forget(struct vpc_places *places);
 

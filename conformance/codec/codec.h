@@ -89,6 +89,7 @@ struct vpc_bad_octets {
     bool may_be_cut; /* ends in padding: the sender may have begun anew in the middle of a frame */
 };
 
+/* Of what comes from there, before its first octet; the end frees what was added and not taken. */
 void vpc_decoder_begin(struct vpc_decoder *decoder, const struct vpc_table *table,
                        enum vpc_role_bit from);
 void vpc_decoder_end(struct vpc_decoder *decoder);

@@ -102,6 +102,7 @@ enum vpc_session_action {
     VPC_DOES_REPORT_LATE = 512,
 };
 
+/* The state of a session before its first event. */
 int vpc_session_start(void);
 /* As vpc_channel_step() of testers/monitor.h. */
 int vpc_session_step(int state, unsigned char event, unsigned *actions, const char **name);

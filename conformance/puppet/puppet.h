@@ -115,6 +115,7 @@ enum vpc_puppet_fed vpc_puppet_feed(struct vpc_puppet_decoder *decoder, const ui
 void vpc_puppet_put_header(uint8_t out[VPC_PUPPET_HEADER], enum vpc_puppet_type type,
                            uint32_t handle, size_t size);
 
+/* A number as frames have it, its lowest octet first. */
 void vpc_puppet_put32(uint8_t out[4], uint32_t value);
 uint32_t vpc_puppet_get32(const uint8_t in[4]);
 

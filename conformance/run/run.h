@@ -54,6 +54,7 @@ struct vpc_run_config {
     struct vpc_altering *altering; /* a field that is wrong (alter/alter.h), or NULL */
 };
 
+/* How the subject's virtual machine is called in this run. */
 const char *vpc_vm_of(const struct vpc_run_config *config);
 /* Runs it and fills *result; the whole trace goes to trace_file when it is not NULL. */
 void vpc_run(const struct vpc_run_config *config, struct vpc_result *result, FILE *trace_file);

@@ -44,6 +44,8 @@ struct vpc_monitor {
     struct vpc_monitor_channel *channels;
 };
 
+/* Nothing was seen yet of the subject, in that role; the table is the caller's.  The end frees what it
+   holds. */
 void vpc_monitor_begin(struct vpc_monitor *monitor, const struct vpc_table *table,
                        enum vpc_role_bit subject);
 void vpc_monitor_end(struct vpc_monitor *monitor);

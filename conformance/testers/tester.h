@@ -70,6 +70,8 @@ struct vpc_tester {
     void *user;
 };
 
+/* The peer in that role; table, monitor and trace are the caller's and outlive it.  Of the seed are its
+   epochs.  The end frees what it holds. */
 void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
                       enum vpc_role_bit role, struct vpc_monitor *monitor,
                       struct conform_trace *trace, uint64_t seed);
@@ -99,12 +101,14 @@ void vpc_tester_queue(struct vpc_tester *tester, struct vpc_channel *channel, co
                       size_t n);
 void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel);
 
+/* The channel of that id in this session, the tester's; NULL: there is none. */
 struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id);
 void vpc_channels_free(struct vpc_channel *channels); /* the whole list */
 /* A step is about to send: what has come is no answer to that. */
 void vpc_tester_note_old(struct vpc_tester *tester);
 /* Takes one out of the queue of received frames. */
 void vpc_tester_drop(struct vpc_tester *tester, struct vpc_received *received);
+/* 64 bits by chance, of its seed. */
 uint64_t vpc_tester_random(struct vpc_tester *tester);
 
 /* tester_keep.c: what the peer is now, freed with vpc_tester_kept_free() (NULL is allowed); and it goes back

@@ -25,6 +25,7 @@ struct conform_trace {
 
 struct conform_trace *vpc_trace_begin(void);
 void vpc_trace_end(struct conform_trace *trace);
+/* One line at the time `now`, of at most 300 octets; what is longer is cut. */
 void vpc_trace_add(struct conform_trace *trace, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Writes the last n lines, or all that is kept (SIZE_MAX). */

@@ -118,6 +118,7 @@ enum vpc_standing {
     VPC_STANDING_BAD,
 };
 
+/* What its verdict comes to, with what was expected of it. */
 enum vpc_standing vpc_standing_of(const struct vpc_suite_run *run);
 /* Runs of that verdict, whatever was expected. */
 size_t vpc_suite_count(const struct vpc_suite *suite, enum vpc_verdict verdict);

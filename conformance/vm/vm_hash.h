@@ -11,6 +11,7 @@
 
 #define VPC_HASH_BEGIN 0xcbf29ce484222325u
 
+/* Goes on from hash, at first VPC_HASH_BEGIN; the same bytes in other pieces give another one. */
 uint64_t vpc_hash(uint64_t hash, const void *bytes, size_t size);
 /* The text with its NUL, so that two texts are not the same as one; NULL is not "". */
 uint64_t vpc_hash_text(uint64_t hash, const char *text);
