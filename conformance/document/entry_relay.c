@@ -150,6 +150,7 @@ static bool same(const struct vpc_relayed *event, const struct vpc_relayed *entr
     struct vpc_relayed wanted = *entry;
 
     wanted.session = event->session;
+    wanted.earlier = event->earlier;
     wanted.lost = event->lost;
     if (strcmp(event->cause, wanted.cause) != 0 || strcmp(event->detail, wanted.detail) != 0)
         return false;
@@ -214,6 +215,13 @@ static void explain(const struct vpc_relayed *event, const struct vpc_relayed *e
                  (unsigned long long)event->event, (unsigned long long)event->lost);
 }
 
+/* A session may have brought nothing, and its successor's EVENT may come before the log is read that far. */
+static bool may_miss(const struct vpc_log_relay *relay, const struct vpc_relayed *event,
+                     bool in_step)
+{
+    return relay->sessions > 1 || (!in_step && event->earlier > 0);
+}
+
 static bool is_known(const struct vpc_log_relay *relay, const struct vpc_relayed *event)
 {
     return relay->entry_count > 0 && relay->entries[relay->entry_count - 1].time > event->time;
@@ -226,7 +234,8 @@ const char *vpc_log_relay_breach(struct vpc_log_relay *relay, bool in_step, char
 
     for (; judged < relay->event_count && !breach; judged++) {
         const struct vpc_relayed *event = &relay->events[judged];
-        bool fresh = event->session != relay->session, gap = fresh && relay->sessions > 1;
+        bool fresh = event->session != relay->session,
+             gap = fresh && may_miss(relay, event, in_step);
 
         if (relay->next == NULL || (!in_step && !is_known(relay, event)))
             break;

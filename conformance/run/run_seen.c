@@ -242,9 +242,10 @@ static bool relays(const struct vpc_run *run)
     return run->monitor.subject == VPC_FROM_GUEST && !run->ops->late_reader;
 }
 
-static struct vpc_relayed relayed(const struct conform_frame *frame)
+static struct vpc_relayed relayed(const struct conform_frame *frame, uint64_t sessions)
 {
-    struct vpc_relayed event = {.session = frame->session};
+    struct vpc_relayed event = {.session = frame->session,
+                                .earlier = sessions > 0 ? sessions - 1 : 0};
     const struct {
         const char *name;
         uint64_t *value;
@@ -272,7 +273,7 @@ static void on_octets(struct vpc_run *run, const struct vpc_seen *seen)
     vpc_tester_input(&run->tester, seen->text, seen->size);
     for (struct vpc_received *at = relays(run) ? *since : NULL; at; at = at->next) {
         if (strcmp(at->frame.message->name, "EVENT") == 0) {
-            struct vpc_relayed event = relayed(&at->frame);
+            struct vpc_relayed event = relayed(&at->frame, run->tester.peer.sessions);
 
             vpc_log_relay_event(&run->log_relay, &event);
         }

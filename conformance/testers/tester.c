@@ -309,6 +309,7 @@ static void note_hello(struct vpc_tester *tester, struct vpc_received *received)
         if (session != tester->peer.session) {
             forget_channels(tester);
             tester->peer.number = tester->peer.beats = 0;
+            tester->peer.sessions++;
         }
         tester->peer.session = session;
     } else {

@@ -45,9 +45,10 @@ struct vpc_peer {
     uint64_t epoch;
     uint64_t subject_epoch; /* the last heard on this connection; 0: none */
     uint64_t subject_echo;
-    uint64_t session; /* of which the tester seals its frames; 0: none */
-    uint64_t number;  /* of the last sealed frame */
-    uint64_t told;    /* the subject's epoch that the tester's last HELLO echoed */
+    uint64_t session;  /* of which the tester seals its frames; 0: none */
+    uint64_t sessions; /* that have begun, this one too */
+    uint64_t number;   /* of the last sealed frame */
+    uint64_t told;     /* the subject's epoch that the tester's last HELLO echoed */
     uint64_t beats;
 };
 

@@ -152,3 +152,22 @@ Test(log_relay, events_of_a_session_wait_for_the_entry_of_its_begin)
     cr_expect_eq(relay.event_count, 0);
     vpc_log_relay_end(&relay);
 }
+
+/* A session without any EVENT, and the log not yet read to the begin of the next: nothing is known to be missing. */
+Test(log_relay, a_session_that_brought_nothing_before_the_log_is_read)
+{
+    struct vpc_relayed event = {.session = 2, .earlier = 1, .event = 1021, .time = 5, .cause = "x"};
+    struct vpc_log_relay relay = {0};
+    char text[200] = "";
+
+    write_log(&relay);
+    log_entry(&relay, 1020, 9, "x");
+    vpc_log_relay_event(&relay, &event);
+    cr_expect_null(vpc_log_relay_breach(&relay, false, text, sizeof(text)), "%s", text);
+    cr_expect_eq(relay.event_count, 0, "it was judged");
+    event.session = 3;
+    event.time = 4;
+    vpc_log_relay_event(&relay, &event);
+    cr_expect_str_eq(vpc_log_relay_breach(&relay, true, text, sizeof(text)), "LOG-6");
+    vpc_log_relay_end(&relay);
+}

@@ -17,6 +17,9 @@ import (
 // A look at the transport at most ten times a second (TRN-4).
 const lookInterval = 110 * time.Millisecond
 
+// How long a reader may take to come to the end of a transport that takes nothing any more.
+const readTheRest = time.Second
+
 // bus is the transport: it is looked for, used until it ends, and looked for again.
 type bus struct {
 	loop   *Loop
@@ -24,6 +27,7 @@ type bus struct {
 	conn   io.ReadWriteCloser // nil: the transport is down
 	frames chan []byte        // for the writer of conn
 	busy   bool               // the writer has a frame
+	mute   bool               // nobody takes frames any more
 	more   chan struct{}      // lets the reader read on
 	parked bool               // the reader waits for that
 }
@@ -56,7 +60,7 @@ func (b *bus) dial() (io.ReadWriteCloser, error) {
 func (b *bus) serve(conn io.ReadWriteCloser) {
 	more, frames := make(chan struct{}, 1), make(chan []byte, 1)
 	if !b.loop.post(func() {
-		b.conn, b.more, b.frames, b.busy, b.parked = conn, more, frames, false, false
+		b.conn, b.more, b.frames, b.busy, b.mute, b.parked = conn, more, frames, false, false, false
 		b.loop.ep.BusUp()
 	}) {
 		return
@@ -96,17 +100,20 @@ func (b *bus) read(conn io.Reader, more chan struct{}) (why string) {
 	}
 }
 
+// write ends with the first error.  What the other side said before it went is still to be read, so the transport stays
+// until the reader has come to its end; a reader that does not come there is cut off.
 func (b *bus) write(conn io.WriteCloser, frames chan []byte) {
 	for frame := range frames {
-		if _, err := conn.Write(frame); err != nil {
-			conn.Close() // the reader sees it too
-			return
-		}
+		_, err := conn.Write(frame)
 		b.loop.post(func() {
 			if b.frames == frames {
-				b.busy = false
+				b.busy, b.mute = false, err != nil
 			}
 		})
+		if err != nil {
+			time.AfterFunc(readTheRest, func() { conn.Close() })
+			return
+		}
 	}
 }
 
@@ -115,7 +122,9 @@ func (b *bus) pump() {
 	if b.conn == nil {
 		return
 	}
-	if !b.busy {
+	for b.mute && b.loop.ep.BusOutput() != nil {
+	}
+	if !b.busy && !b.mute {
 		if frame := b.loop.ep.BusOutput(); frame != nil {
 			b.busy = true
 			b.frames <- frame
