@@ -175,7 +175,7 @@ func (h *Host) peerReset(p *Pair, _ bool, errno uint32) {
 // unanswered: the guest has not answered an OPEN in time (CHN-8).
 func (h *Host) unanswered(p *Pair) {
 	if p.start != nil {
-		h.startFailed(p, eTimeout, "the guest did not answer", 0)
+		h.startFailed(p, eTimeout, "the guest did not answer", errnoTimeout)
 	}
 	h.abort(p, "drain timeout", errnoTimeout)
 }

@@ -60,7 +60,7 @@ func (e *Endpoint) write(entry Fields) {
 }
 
 func (e *Endpoint) floods(id uint32) bool {
-	if id == idStartFailed || id == idPipeFailed || id == idSuppressed {
+	if id == idStartFailed || id == idPipeFailed || id == idEventsLost || id == idSuppressed {
 		return false
 	}
 	f := e.floodOf[id]
