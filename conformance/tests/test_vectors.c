@@ -183,9 +183,10 @@ static void decode_valid(const json_t *vector, const struct vec_octets *octets, 
 static void run_valid(const char *name)
 {
     const json_t *vector;
+    const json_t *list = vectors(name);
     size_t i;
 
-    json_array_foreach(vectors(name), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -232,9 +233,10 @@ static void decode_invalid(const json_t *vector, const struct vec_octets *octets
 Test(vectors, invalid_frames)
 {
     const json_t *vector;
+    const json_t *list = vectors("frames-invalid");
     size_t i;
 
-    json_array_foreach(vectors("frames-invalid"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -288,9 +290,10 @@ static void hunt(const json_t *vector, const struct vec_octets *octets, size_t s
 Test(vectors, hunt)
 {
     const json_t *vector;
+    const json_t *list = vectors("hunt");
     size_t i;
 
-    json_array_foreach(vectors("hunt"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -372,9 +375,10 @@ static void follow_transcript(const json_t *transcript)
 Test(vectors, transcripts)
 {
     const json_t *transcript;
+    const json_t *list = vectors("transcripts");
     size_t i;
 
-    json_array_foreach(vectors("transcripts"), i, transcript) follow_transcript(transcript);
+    json_array_foreach(list, i, transcript) follow_transcript(transcript);
 }
 
 /* ---- known answers ------------------------------------------------------------------------------------------------------ */
@@ -382,9 +386,10 @@ Test(vectors, transcripts)
 Test(vectors, answers)
 {
     const json_t *vector;
+    const json_t *list = vectors("answers");
     size_t i;
 
-    json_array_foreach(vectors("answers"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         const char *id = vec_text(vector, "id");
 

@@ -443,10 +443,10 @@ static void play_all(const char *role)
 {
     static struct player player;
     const json_t *transcript;
+    const json_t *list = vectors("transcripts");
     size_t i;
 
-    json_array_foreach(vectors("transcripts"), i,
-                       transcript) if (strcmp(vec_text(transcript, "role"), role) == 0)
+    json_array_foreach(list, i, transcript) if (strcmp(vec_text(transcript, "role"), role) == 0)
         play(&player, transcript);
 }
 

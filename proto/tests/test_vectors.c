@@ -174,9 +174,10 @@ static void encode_again(const struct vec_octets *octets, const char *id)
 static void run_whole_frames(const char *name)
 {
     const json_t *vector;
+    const json_t *list = vectors(name);
     size_t i;
 
-    json_array_foreach(vectors(name), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -223,9 +224,10 @@ static void parse_invalid(const json_t *vector, const struct vec_octets *octets,
 Test(vectors, invalid_frames, LIMIT, .init = set_up, .fini = tear_down)
 {
     const json_t *vector;
+    const json_t *list = vectors("frames-invalid");
     size_t i;
 
-    json_array_foreach(vectors("frames-invalid"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -279,9 +281,10 @@ static void hunt(const json_t *vector, const struct vec_octets *octets, size_t s
 Test(vectors, hunt, LIMIT, .init = set_up, .fini = tear_down)
 {
     const json_t *vector;
+    const json_t *list = vectors("hunt");
     size_t i;
 
-    json_array_foreach(vectors("hunt"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         struct vec_octets octets = vec_octets(json_object_get(vector, "octets"), i);
 
@@ -309,9 +312,10 @@ static void check_crc(const json_t *vector)
 Test(vectors, answers, LIMIT, .init = set_up, .fini = tear_down)
 {
     const json_t *vector;
+    const json_t *list = vectors("answers");
     size_t i;
 
-    json_array_foreach(vectors("answers"), i, vector)
+    json_array_foreach(list, i, vector)
     {
         if (strcmp(vec_text(vector, "kind"), "crc32c") == 0)
             check_crc(vector);
