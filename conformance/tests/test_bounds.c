@@ -18,7 +18,7 @@
 #include "run/run.h"
 #include "vm/qmp.h"
 
-TestSuite(bounds, .timeout = 30);
+TestSuite(bounds, .timeout = 120);
 
 /* ---- lines ---------------------------------------------------------------------------------------------------------- */
 

@@ -244,5 +244,5 @@ Test(jobs, who_is_late_for_want_of_a_processor_was_held_up)
         cr_skip_test("the kernel does not tell who waits");
     cr_expect_gt(held_up(want_a_processor), 250);
     cr_expect_gt(held_up(let_another_want_it), 250);
-    cr_expect_eq(held_up(sleep_long), 0, "it wanted none");
+    cr_expect_lt(held_up(sleep_long), 250, "it wanted none but to begin");
 }

@@ -169,6 +169,8 @@ static int next_answer(struct vpc_qmp *qmp, json_t **answer, int64_t deadline, c
             return 0;
         else
             json_decref(*answer);
+        if (is_over(qmp, deadline, what))
+            return -1;
     }
 }
 
