@@ -393,7 +393,7 @@ static void on_control_eof(struct vpc_run *run, const struct vpc_seen *seen)
 /* ---- all of it -------------------------------------------------------------------------------------------------------------- */
 
 #define KEPT_MAX    (128ull << 20) /* octets, of each: entries and answers, a connection, frames */
-#define ITEM_OCTETS 16384          /* that an entry counts at least: each takes time to be judged */
+#define ITEM_OCTETS 2048           /* that an entry counts at least: each takes time to be judged */
 
 /* Whether the subject tells more than is kept until a step takes it, or the run is over. */
 static const char *what_is_too_much(struct vpc_run *run, const struct vpc_seen *seen)
