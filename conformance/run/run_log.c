@@ -4,12 +4,18 @@
 
 #include "run/run.h"
 
+/* Of the two an event alone has `data`; an entry may have a field `event` (READY_EVENT_FAILED). */
+static bool is_event(const json_t *json)
+{
+    return json_object_get(json, "data") != NULL;
+}
+
 static bool is_entry(const json_t *json, const char *what)
 {
     const json_t *event = json_object_get(json, "event");
     uint64_t id;
 
-    if (event)
+    if (is_event(json))
         return json_is_string(event) && strcmp(json_string_value(event), what) == 0;
     if (vpc_number(what, &id))
         return json_integer_value(json_object_get(json, "id")) == (json_int_t)id;
@@ -19,7 +25,7 @@ static bool is_entry(const json_t *json, const char *what)
 
 static const json_t *fields_of(const json_t *json)
 {
-    return json_object_get(json, "event") ? json_object_get(json, "data") : json;
+    return is_event(json) ? json_object_get(json, "data") : json;
 }
 
 /* Of the client that an event step names; without a label each event counts once, however many clients it came to. */
