@@ -88,6 +88,16 @@ uint64_t conform_load_excuse(const struct conform_load *load)
     return weigh(passed, ours > its ? ours : its);
 }
 
+bool conform_load_spins(const struct conform_load *load)
+{
+    uint64_t passed = (vpc_real_ms() - load->since) * 1000;
+    struct vpc_share share;
+
+    return load->share && load->share(load->watched, &share) &&
+           (since(share.used, load->first.used) + since(share.waited, load->first.waited)) * 10 >=
+               passed * 9;
+}
+
 uint64_t conform_load_excuse_since(conform_share_fn *share, void *watched, uint64_t since)
 {
     const struct conform_load load = {.share = share, .watched = watched, .since = since};

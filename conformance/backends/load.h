@@ -30,6 +30,8 @@ void conform_load_begin_process(struct conform_load *load, const struct vpc_proc
  * of the time or more, and what was left was not enough for anything; else 0.
  */
 uint64_t conform_load_excuse(const struct conform_load *load);
+/* Whether the watched one has been ready to run nearly all the time, as one is that spins. */
+bool conform_load_spins(const struct conform_load *load);
 /* The same of a time that nobody watched, of CLOCK_MONOTONIC, for whoever has hardly run before, and of him
    alone. */
 uint64_t conform_load_excuse_since(conform_share_fn *share, void *watched, uint64_t since);

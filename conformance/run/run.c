@@ -23,6 +23,7 @@
 #define SLICE_MS         20  /* of real time, after which a step is asked again */
 #define STALL_MS         400 /* of the harness itself, from which on a missed limit tells nothing */
 #define OVERSLEPT_MS     50  /* from which on what was not to come may have come in its own time */
+#define LOOKS_ON         4   /* times its limit that a spinning subject is looked at beyond that */
 #define EDGE             4096 /* octets at either end of a burst */
 #define TRACE_LINES      200  /* of the end of a trace, in a result */
 
@@ -233,6 +234,29 @@ enum vpc_outcome vpc_run_call(struct vpc_run *run, struct conform_progress *prog
     return outcome;
 }
 
+/*
+ * Its time is over, and the machine held somebody up.  A subject that spins can't have had enough of a busy processor by
+ * then, and would never be found faulty: it is given the time to have it.  Whatever it does in that time comes too late,
+ * and the machine is to blame.
+ */
+static enum vpc_outcome look_on(struct vpc_run *run, struct conform_progress *progress)
+{
+    uint64_t until = progress->limit + LOOKS_ON * (progress->limit - progress->start);
+    uint64_t excuse = conform_load_excuse(&run->load), held_up = 0;
+    enum vpc_outcome outcome = VPC_PENDING;
+
+    while (excuse && outcome == VPC_PENDING && !vpc_run_dead(run) && vpc_now(run) < until &&
+           conform_load_spins(&run->load)) {
+        held_up = excuse;
+        vpc_run_pump(run, until);
+        outcome = vpc_run_call(run, progress);
+        excuse = conform_load_excuse(&run->load);
+    }
+    if (held_up) /* in so much more time a stall of the harness is none */
+        run->longest_stall = excuse || outcome != VPC_PENDING ? held_up : 0;
+    return VPC_PENDING;
+}
+
 static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step)
 {
     struct conform_progress *progress = &run->own;
@@ -244,7 +268,7 @@ static enum vpc_outcome perform(struct vpc_run *run, const struct vpc_step *step
         if (outcome != VPC_PENDING || vpc_run_dead(run))
             return outcome;
         if (vpc_now(run) >= progress->limit)
-            return vpc_run_holds(step) ? VPC_DONE : VPC_PENDING;
+            return vpc_run_holds(step) ? VPC_DONE : look_on(run, progress);
         vpc_run_pump(run, progress->limit);
     }
 }
