@@ -227,6 +227,12 @@ static enum vpc_lifecycle_event classify_hello(const vpc_session *session, const
     return common_version(session, hello) != 0 ? VPC_LC_HELLO_ECHO : VPC_LC_HELLO_MISMATCH;
 }
 
+/* A HELLO with which the session goes on changes nothing in it (SES-7). */
+static bool goes_on(const vpc_session *session, enum vpc_lifecycle_event event)
+{
+    return vpc_in_session(session) && (event == VPC_LC_HELLO_ECHO || event == VPC_LC_HELLO_DEAF);
+}
+
 static void receive_hello(vpc_session *session, const vpc_frame *hello)
 {
     if (hello->seal_session != 0 || hello->seal_number != hello->crc) {
@@ -235,9 +241,12 @@ static void receive_hello(vpc_session *session, const vpc_frame *hello)
     }
     if (hello->role == session->config.role || hello->version_min > hello->version_max)
         return; /* MSG-1 */
-    session->peer = *hello;
-    session->peer_epoch = hello->epoch;
-    step_with_cause(session, classify_hello(session, hello), "peer restarted");
+    enum vpc_lifecycle_event event = classify_hello(session, hello);
+    if (!goes_on(session, event)) {
+        session->peer = *hello;
+        session->peer_epoch = hello->epoch;
+    }
+    step_with_cause(session, event, "peer restarted");
 }
 
 static enum vpc_lifecycle_event classify_sealed(const vpc_frame *frame)

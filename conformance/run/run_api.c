@@ -166,7 +166,7 @@ enum vpc_outcome vpc_step_api_send(struct vpc_run *run, const struct vpc_step *s
 /* What the answer to a line of the script's own must say as its id. */
 static void note_line(struct conform_client *client, const char *line, size_t n)
 {
-    json_t *json = json_loadb(line ? line : "", n, 0, NULL);
+    json_t *json = json_loadb(line ? line : "", n, JSON_ALLOW_NUL, NULL);
 
     vpc_client_asks(client, json);
     json_decref(json);

@@ -87,7 +87,7 @@ static struct vpc_item *append(struct vpc_items *list, int client, bool first, j
 static json_t *parse(struct vpc_run *run, const struct vpc_seen *seen, const char *what)
 {
     json_error_t error;
-    json_t *json = json_loadb(seen->text, seen->size, 0, &error);
+    json_t *json = json_loadb(seen->text, seen->size, JSON_ALLOW_NUL, &error);
 
     if (json_is_object(json))
         return json;

@@ -219,11 +219,19 @@ static const struct command *find_command(const vpc_endpoint *ep, const char *na
     return NULL;
 }
 
+const char *vpc_control_text(const json_t *arguments, const char *key)
+{
+    const json_t *value = json_object_get(arguments, key);
+    const char *text = json_string_value(value);
+
+    return text != NULL && strlen(text) != json_string_length(value) ? "\x01" : text;
+}
+
 void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
-    json_t *request = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+    json_t *request = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     struct vpc_asker asker = {.client = client, .id = json_incref(json_object_get(request, "id"))};
-    const char *name = json_string_value(json_object_get(request, "execute"));
+    const char *name = vpc_control_text(request, "execute");
     const json_t *arguments = json_object_get(request, "arguments");
     const struct command *command = name != NULL ? find_command(ep, name) : NULL;
 

@@ -253,13 +253,19 @@ static void write_entry(vpc_endpoint *ep, const vpc_frame *frame)
     vpc_log_entry(ep, kind, levels[frame->level], "guest", fields);
 }
 
-static void end_second(vpc_endpoint *ep)
+static void tell_left_out(vpc_endpoint *ep)
 {
     uint64_t left_out = ep->events.left_out;
 
-    ep->events = (struct vpc_flood){0};
+    ep->events.left_out = 0;
     if (left_out > 0)
         log_lost(ep, left_out, "too many at once");
+}
+
+static void end_second(vpc_endpoint *ep)
+{
+    tell_left_out(ep);
+    ep->events = (struct vpc_flood){0};
 }
 
 void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame)
@@ -284,8 +290,10 @@ void vpc_guest_log_received(vpc_endpoint *ep, const vpc_frame *frame)
 
 void vpc_guest_log_clock(vpc_endpoint *ep, bool at_once)
 {
-    if (ep->events.left_out > 0 && (at_once || ep->now - ep->events.since >= SECOND_MS))
+    if (ep->events.left_out > 0 && ep->now - ep->events.since >= SECOND_MS)
         end_second(ep);
+    else if (at_once) /* the session has ended, its second has not */
+        tell_left_out(ep);
 }
 
 uint64_t vpc_guest_log_deadline(const vpc_endpoint *ep)

@@ -237,8 +237,8 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
     struct start start = {
         .host_type = type_argument(arguments, "host-type", VPC_ENDPOINT_NAMED_PIPE),
         .guest_type = type_argument(arguments, "guest-type", VPC_ENDPOINT_TCPIP),
-        .pipe = json_string_value(json_object_get(arguments, "host-name")),
-        .port_text = json_string_value(json_object_get(arguments, "guest-name")),
+        .pipe = vpc_control_text(arguments, "host-name"),
+        .port_text = vpc_control_text(arguments, "guest-name"),
     };
     const char *cause;
     vpc_hresult result;
@@ -306,7 +306,7 @@ static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t error
 
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
-    const char *pipe = json_string_value(json_object_get(arguments, "pipe"));
+    const char *pipe = vpc_control_text(arguments, "pipe");
     char key[VPC_FILE_SIZE];
     struct vpc_relay *relay =
         pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0 ? find_pipe(ep, key) : NULL;
@@ -328,7 +328,7 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
 
 void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
-    const char *tag = json_string_value(json_object_get(arguments, "tag"));
+    const char *tag = vpc_control_text(arguments, "tag");
 
     if (tag == NULL) {
         vpc_answer_error(ep, &asker, VPC_E_POINTER, "the tag is missing", 0);
