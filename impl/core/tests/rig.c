@@ -178,7 +178,7 @@ static json_t *parsed(const vpc_action *action)
     cr_assert_not_null(action->text);
     cr_assert_eq(strlen(action->text), action->text_len);
     cr_assert_null(strchr(action->text, '\n'));
-    line = json_loads(action->text, 0, NULL);
+    line = json_loads(action->text, JSON_ALLOW_NUL, NULL);
     cr_assert(json_is_object(line), "not a JSON object: %s", action->text);
     return line;
 }
