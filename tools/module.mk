@@ -71,7 +71,7 @@ check-launcher: all ## a VM by its name alone, before and after a reset
 # What conformance/RESULTS.md tells, measured anew: half an hour with the machine free.  RESULTS='--only fields' is a part.
 .PHONY: results check-results
 CHECKS += check-results
-results: all $(if $(HAVE_GO),go) ## measure what conformance/RESULTS.md tells, and write its tables
+results: all $(GENERATED)/made $(if $(HAVE_GO),go) ## measure what conformance/RESULTS.md tells, and write its tables
 	@tools/guest-image --dir $(GUEST)
 	@tools/results $(RESULTS) $(BUILD)
 
