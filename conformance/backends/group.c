@@ -121,12 +121,12 @@ static char *groups_in(const char *group)
 {
     char *path;
 
-    if (!bounds_children(group) && (!write_to(group, "cgroup.subtree_control", "+memory +pids") ||
-                                    !bounds_children(group)))
+    if (!bounds_children(group) &&
+        (!write_to(group, "cgroup.subtree_control", "+memory +pids") || !bounds_children(group)))
         return NULL;
     path = vpc_format("%s/vpc-conform-%d", group, (int)getpid());
-    if (mkdir(path, 0755) == 0 &&
-        write_to(path, "cgroup.subtree_control", "+memory +pids") && can_enter(path))
+    if (mkdir(path, 0755) == 0 && write_to(path, "cgroup.subtree_control", "+memory +pids") &&
+        can_enter(path))
         return path;
     rmdir(path);
     free(path);

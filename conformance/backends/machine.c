@@ -110,8 +110,8 @@ static uint64_t left_of_group(const char *what)
     free(now);
     if (limit == UINT64_MAX || used == UINT64_MAX)
         return UINT64_MAX;
-    if (strcmp(what, "memory") ==
-        0) /* files that nobody uses now are forgotten when memory is wanted */
+    /* Files that nobody uses now are forgotten when memory is wanted. */
+    if (strcmp(what, "memory") == 0)
         cache = vpc_machine_number("/sys/fs/cgroup/memory.stat", "inactive_file ");
     used -= cache < used ? cache : 0;
     return limit > used ? limit - used : 0;
@@ -316,17 +316,26 @@ static char *full_disk(const char *folder)
     return NULL;
 }
 
-char *vpc_machine_excuse(const char *folder)
+/* Why not so many more can be opened by anyone; NULL: they can. */
+static char *few_files(uint64_t wanted)
 {
-    char *excuse = full_disk(folder);
     uint64_t files = vpc_machine_number("/proc/sys/fs/file-nr", NULL);
     uint64_t most = vpc_machine_number("/proc/sys/fs/file-max", NULL);
 
+    if (files == UINT64_MAX || most == UINT64_MAX || files + wanted < most)
+        return NULL;
+    return vpc_format("%llu of the %llu files that all processes together may have open are",
+                      (unsigned long long)files, (unsigned long long)most);
+}
+
+char *vpc_machine_excuse(const char *folder)
+{
+    char *excuse = full_disk(folder);
+
+    if (excuse == NULL)
+        excuse = few_files(SHORT_OF_DESCRIPTORS);
     if (excuse)
         return excuse;
-    if (files != UINT64_MAX && most != UINT64_MAX && files + SHORT_OF_DESCRIPTORS >= most)
-        return vpc_format("%llu of the %llu files that all processes together may have open are",
-                          (unsigned long long)files, (unsigned long long)most);
     if (free_memory_mib() < SHORT_OF_MEMORY_MIB)
         return vpc_format("%llu MiB of memory are free: end other programs",
                           (unsigned long long)free_memory_mib());
@@ -366,14 +375,8 @@ static char *lacks_room(const char *folder)
 
 static char *lacks_files(const char *folder)
 {
-    uint64_t files = vpc_machine_number("/proc/sys/fs/file-nr", NULL);
-    uint64_t most = vpc_machine_number("/proc/sys/fs/file-max", NULL);
-
     (void)folder;
-    if (files == UINT64_MAX || most == UINT64_MAX || files + RUN_DESCRIPTORS < most)
-        return NULL;
-    return vpc_format("%llu of the %llu files that all processes together may have open are",
-                      (unsigned long long)files, (unsigned long long)most);
+    return few_files(RUN_DESCRIPTORS);
 }
 
 static char *lacks_memory(const char *folder)

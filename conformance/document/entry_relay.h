@@ -18,8 +18,7 @@
 /* An EVENT, or an entry as its EVENT must be. */
 struct vpc_relayed {
     uint64_t session; /* of an EVENT: the session id of its seal */
-    uint64_t
-        earlier; /* of an EVENT: how many sessions the bus had before, as far as the tester knows */
+    uint64_t earlier; /* of an EVENT: the sessions of the bus before, as the tester knows */
     uint64_t event, lost, time, level, h2g, g2h, port, errno_, sent, received, value;
     char cause[VPC_RELAYED_TEXT], detail[VPC_RELAYED_TEXT];
 };

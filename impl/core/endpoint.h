@@ -190,7 +190,8 @@ void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error);
 
 /* control.c */
 void vpc_control_greet(vpc_endpoint *ep, uint32_t client);
-/* The text of an argument, or NULL.  One with a NUL in it, which is JSON but no name of ours, is a text that no check lets pass. */
+/* The text of an argument, or NULL.  One with a NUL in it, which is JSON but no name of ours, is a text that
+   no check lets pass. */
 const char *vpc_control_text(const json_t *arguments, const char *key);
 void vpc_control_request(vpc_endpoint *ep, uint32_t client, const char *line, size_t n);
 /* Nobody waits any more. */
