@@ -4,10 +4,11 @@
 
 int main(int argc, char **argv)
 {
-    static const vpc_daemon host = {
+    static const struct vpc_daemon host = {
         .program = "vpc-host",
         .role = VPC_ROLE_HOST,
         .purpose = "Runs the VPCBus host endpoint of one virtual machine.",
     };
+
     return vpc_daemon_main(&host, &vpc_endpoint_abi_v1, argc, argv);
 }

@@ -51,14 +51,14 @@ enum {
     OPTIONS = sizeof(option_rows) / sizeof(option_rows[0]),
 };
 
-typedef struct command_row {
+struct command_row {
     const char *name, *usage, *help;
     int flags;    /* the options that it takes, NEEDS_VM, NEEDS_PIPE */
     int min, max; /* arguments behind VM and PIPE */
-    int (*run)(const ctl *c);
-} command_row;
+    int (*run)(const struct ctl *c);
+};
 
-static const command_row commands[] = {
+static const struct command_row commands[] = {
     {"list", "", "the virtual machines of which a host endpoint runs", ALWAYS, 0, 0, ctl_list},
     {"show", "VM", "tag, readiness, what is missing, and the peer", TALKS, 0, 0, ctl_show},
     {"set-tag", "VM TAG", "set the chassis asset tag of a machine that does not run", TALKS, 1, 1,
@@ -88,6 +88,7 @@ static int usage(FILE *out)
     fputs("usage: vpcctl COMMAND ...\n\n", out);
     for (size_t i = 0; i < COMMANDS; i++) {
         char left[64];
+
         snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].usage);
         fprintf(out, "  %-24s %s\n", left, commands[i].help);
     }
@@ -98,7 +99,7 @@ static int usage(FILE *out)
     return out == stdout ? CTL_OK : CTL_USAGE;
 }
 
-static int command_usage(FILE *out, const command_row *command)
+static int command_usage(FILE *out, const struct command_row *command)
 {
     fprintf(out, "usage: vpcctl %s %s%s[OPTION]...\n", command->name, command->usage,
             *command->usage ? " " : "");
@@ -109,10 +110,11 @@ static int command_usage(FILE *out, const command_row *command)
         puts("PIPE is \\\\.\\pipe\\NAME, or NAME alone.\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         char left[32];
+
         if (!(option_rows[i].flag & (command->flags | OPT_HELP)))
             continue;
         snprintf(left, sizeof(left), "--%s %s", option_rows[i].name,
-                 option_rows[i].value ? option_rows[i].value : "");
+                 option_rows[i].value != NULL ? option_rows[i].value : "");
         printf("  %-20s %s\n", left, option_rows[i].help);
     }
     return CTL_OK;
@@ -123,12 +125,13 @@ static int64_t seconds(const char *text)
 {
     char *end;
     double value = strtod(text, &end);
+
     return end == text || *end || !(value >= 0 && value <= INT_MAX / 1000)
                ? -1
                : (int64_t)(value * 1000);
 }
 
-static bool take_value(ctl *c, int option)
+static bool take_value(struct ctl *c, int option)
 {
     switch (option) {
     case OPT_JSON:
@@ -162,7 +165,7 @@ static bool take_value(ctl *c, int option)
     return true;
 }
 
-static const command_row *find_command(const char *name)
+static const struct command_row *find_command(const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0)
@@ -171,17 +174,21 @@ static const command_row *find_command(const char *name)
 }
 
 /* Tells VM, PIPE and the other arguments apart; false when there are too few or too many. */
-static bool take_arguments(ctl *c, const command_row *command, int count, char **args, char *pipe)
+static bool take_arguments(struct ctl *c, const struct command_row *command, int count, char **args,
+                           char *pipe)
 {
-    bool vm = (command->flags & NEEDS_VM) && !c->socket && !c->tag && !c->explain && !c->file;
+    bool vm = (command->flags & NEEDS_VM) && c->socket == NULL && c->tag == NULL &&
+              c->explain == NULL && c->file == NULL;
     int taken = vm + !!(command->flags & NEEDS_PIPE);
+
     if (count - taken < command->min || count - taken > command->max)
         return false;
     if (vm)
         c->vm = *args++;
     if (command->flags & NEEDS_PIPE) {
         /* NAME alone is easier to type; it can not hold a backslash. */
-        snprintf(pipe, VPC_PIPE_SIZE, "%s%s", strchr(*args, '\\') ? "" : "\\\\.\\pipe\\", *args);
+        snprintf(pipe, VPC_PIPE_SIZE, "%s%s", strchr(*args, '\\') != NULL ? "" : "\\\\.\\pipe\\",
+                 *args);
         c->pipe = pipe;
         args++;
     }
@@ -190,11 +197,12 @@ static bool take_arguments(ctl *c, const command_row *command, int count, char *
     return true;
 }
 
-static int run_command(ctl *c, int given, int count, char **args)
+static int run_command(struct ctl *c, int given, int count, char **args)
 {
     char pipe[VPC_PIPE_SIZE];
-    const command_row *command = find_command(args[0]);
-    if (!command) {
+    const struct command_row *command = find_command(args[0]);
+
+    if (command == NULL) {
         fprintf(stderr, "vpcctl: there is no command %s (see vpcctl --help)\n", args[0]);
         return CTL_USAGE;
     }
@@ -212,10 +220,11 @@ static int run_command(ctl *c, int given, int count, char **args)
 }
 
 /* Reads the options into c; which were given, or -1. */
-static int take_options(ctl *c, int argc, char **argv)
+static int take_options(struct ctl *c, int argc, char **argv)
 {
     struct option options[OPTIONS + 1] = {0};
     int given = 0, option;
+
     for (size_t i = 0; i < OPTIONS; i++)
         options[i] = (struct option){.name = option_rows[i].name,
                                      .has_arg = option_rows[i].value != NULL,
@@ -236,6 +245,7 @@ static int take_options(ctl *c, int argc, char **argv)
 static void fill_standard_descriptors(void)
 {
     int fd = open("/dev/null", O_RDWR);
+
     while (fd >= 0 && fd <= STDERR_FILENO)
         fd = open("/dev/null", O_RDWR);
     if (fd > STDERR_FILENO)
@@ -245,9 +255,9 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
-    ctl c = {.timeout_ms = VPC_FOREVER,
-             .colour = isatty(STDOUT_FILENO),
-             .progress = isatty(STDERR_FILENO)};
+    struct ctl c = {.timeout_ms = VPC_FOREVER,
+                    .colour = isatty(STDOUT_FILENO),
+                    .progress = isatty(STDERR_FILENO)};
     int given = take_options(&c, argc, argv);
     if (given < 0)
         return CTL_USAGE;

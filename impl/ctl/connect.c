@@ -10,8 +10,7 @@
  * after it.  The order is therefore:
  *
  *   1. connect to the control socket: from here on no event can be missed
- *   2. learn the ids of the pipe's channels: an event with other ids is about another pair of that
- * name
+ *   2. learn the ids of the pipe's channels: an event with other ids is about another pair of that name
  *   3. open the pipe and copy, watching for the event all the time
  *   4. when both directions ended, close the pipe and wait for the event
  *
@@ -34,36 +33,37 @@
 
 enum {
     CHUNK = 65536,
-    CLOSED_LIMIT_MS = 15000, /* for CHANNEL_CLOSED after both directions ended: the endpoints' drain
-                                limit, and more */
-    GONE_LIMIT_MS =
-        2000, /* for the rest of the octets after CHANNEL_CLOSED or the control socket's end */
+    /* for CHANNEL_CLOSED after both directions ended: the endpoints' drain limit, and more */
+    CLOSED_LIMIT_MS = 15000,
+    /* for the rest of the octets after CHANNEL_CLOSED or the control socket's end */
+    GONE_LIMIT_MS = 2000,
 };
 
 /* One direction of the copy. */
-typedef struct flow {
+struct flow {
     int from, to;
     bool ended;  /* no octet will be read any more */
     bool closed; /* and `to` was told */
     int error;   /* why it ended, if that was no end of file */
     size_t at, size;
     char data[CHUNK];
-} flow;
+};
 
-typedef struct bridge {
-    const ctl *c;
+struct bridge {
+    const struct ctl *c;
     vpc_virtual_machine *vm;
     int pipe;
     uint32_t h2g;
-    json_t *closed; /* the data of CHANNEL_CLOSED */
-    bool lost;      /* the control socket ended */
-    flow out, in;   /* to the guest, from the guest */
-} bridge;
+    json_t *closed;      /* the data of CHANNEL_CLOSED */
+    bool lost;           /* the control socket ended */
+    struct flow out, in; /* to the guest, from the guest */
+};
 
 static bool is_pipe(const json_t *object, const char *pipe)
 {
     const char *text = json_string_value(json_object_get(object, "pipe"));
-    return text && strcasecmp(text, pipe) == 0;
+
+    return text != NULL && strcasecmp(text, pipe) == 0;
 }
 
 /* The id of the pipe's host-to-guest channel, 0 if there is no such pipe. */
@@ -72,24 +72,26 @@ static vpc_hresult find_channel(vpc_virtual_machine *vm, const char *pipe, uint3
     json_t *answer, *device;
     size_t i;
     vpc_hresult result = vpc_control(vm, "query-devices", NULL, &answer);
+
     *h2g = 0;
     json_array_foreach(json_object_get(answer, "devices"), i, device)
     {
         const char *direction = json_string_value(json_object_get(device, "direction"));
-        if (is_pipe(device, pipe) && direction && strcmp(direction, "h2g") == 0)
+
+        if (is_pipe(device, pipe) && direction != NULL && strcmp(direction, "h2g") == 0)
             *h2g = (uint32_t)json_integer_value(json_object_get(device, "instance"));
     }
     json_decref(answer);
     return result;
 }
 
-static bool over(const flow *f)
+static bool over(const struct flow *f)
 {
     return f->ended && f->size == 0;
 }
 
 /* What reads `to` sees the end. */
-static void tell_end(bridge *b, flow *f)
+static void tell_end(struct bridge *b, struct flow *f)
 {
     if (f->closed || !over(f))
         return;
@@ -100,9 +102,10 @@ static void tell_end(bridge *b, flow *f)
         close(f->to);
 }
 
-static void pull(flow *f)
+static void pull(struct flow *f)
 {
     ssize_t n = read(f->from, f->data, CHUNK);
+
     if (n > 0) {
         f->at = 0;
         f->size = (size_t)n;
@@ -117,17 +120,19 @@ static void pull(flow *f)
  * back would wait for ever.  A socket can be told so call by call; anything else that is ready takes
  * PIPE_BUF octets at once.
  */
-static ssize_t put(const flow *f)
+static ssize_t put(const struct flow *f)
 {
     ssize_t n = send(f->to, f->data + f->at, f->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
     if (n < 0 && errno == ENOTSOCK)
         n = write(f->to, f->data + f->at, f->size < PIPE_BUF ? f->size : PIPE_BUF);
     return n;
 }
 
-static void push(flow *f)
+static void push(struct flow *f)
 {
     ssize_t n = put(f);
+
     if (n > 0) {
         f->at += (size_t)n;
         f->size -= (size_t)n;
@@ -138,21 +143,23 @@ static void push(flow *f)
     }
 }
 
-static short wants(const flow *f, bool reading)
+static short wants(const struct flow *f, bool reading)
 {
     if (reading)
         return f->size == 0 && !f->ended ? POLLIN : 0;
     return f->size > 0 ? POLLOUT : 0;
 }
 
-static void take_events(bridge *b)
+static void take_events(struct bridge *b)
 {
     json_t *event;
     vpc_hresult result;
+
     while ((result = vpc_next_event(b->vm, 0, &event)) == VPC_S_OK) {
         const char *name = json_string_value(json_object_get(event, "event"));
         json_t *data = json_object_get(event, "data");
-        if (!b->closed && name && strcmp(name, "CHANNEL_CLOSED") == 0 &&
+
+        if (b->closed == NULL && name != NULL && strcmp(name, "CHANNEL_CLOSED") == 0 &&
             is_pipe(data, b->c->pipe) &&
             (uint32_t)json_integer_value(json_object_get(data, "h2g")) == b->h2g)
             b->closed = json_incref(data);
@@ -162,7 +169,7 @@ static void take_events(bridge *b)
 }
 
 /* One turn of the copy; false when nothing came for limit_ms. */
-static bool turn(bridge *b, int limit_ms)
+static bool turn(struct bridge *b, int limit_ms)
 {
     /* A descriptor without interest is left out: its hang-up would end each poll at once. */
     struct pollfd p[5] = {
@@ -170,8 +177,9 @@ static bool turn(bridge *b, int limit_ms)
         {.fd = b->pipe, .events = wants(&b->out, false)},
         {.fd = b->pipe, .events = wants(&b->in, true)},
         {.fd = b->in.to, .events = wants(&b->in, false)},
-        {.fd = b->lost || b->closed ? -1 : vpc_control_fd(b->vm), .events = POLLIN},
+        {.fd = b->lost || b->closed != NULL ? -1 : vpc_control_fd(b->vm), .events = POLLIN},
     };
+
     for (int i = 0; i < 4; i++)
         if (!p[i].events)
             p[i].fd = -1;
@@ -191,19 +199,21 @@ static bool turn(bridge *b, int limit_ms)
     return n != 0;
 }
 
-static bool ended_well(const bridge *b)
+static bool ended_well(const struct bridge *b)
 {
     const char *cause = json_string_value(json_object_get(b->closed, "cause"));
-    return cause && strcmp(cause, "closed") == 0;
+
+    return cause != NULL && strcmp(cause, "closed") == 0;
 }
 
 /* Copies until both directions ended, or the pair did and nothing more comes from it, or nobody takes
  * what comes. */
-static void copy(bridge *b)
+static void copy(struct bridge *b)
 {
     take_events(b); /* those that came while the ids were asked for */
     while ((!over(&b->in) || !over(&b->out)) && !b->in.error) {
-        bool dead = b->lost || (b->closed && !ended_well(b));
+        bool dead = b->lost || (b->closed != NULL && !ended_well(b));
+
         if (dead && over(&b->in))
             break;
         if (!turn(b, dead ? GONE_LIMIT_MS : -1))
@@ -213,37 +223,40 @@ static void copy(bridge *b)
     b->pipe = -1;
 }
 
-static void await_closed(bridge *b)
+static void await_closed(struct bridge *b)
 {
-    while (!b->closed && !b->lost) {
+    while (b->closed == NULL && !b->lost) {
         struct pollfd p = {.fd = vpc_control_fd(b->vm), .events = POLLIN};
+
         if (poll(&p, 1, CLOSED_LIMIT_MS) == 0)
             return;
         take_events(b);
     }
 }
 
-static int failed(const bridge *b, const char *what, int error)
+static int failed(const struct bridge *b, const char *what, int error)
 {
     ctl_complain(b->c, "%s: %s: %s%s%s", b->c->vm, b->c->pipe, what, error ? ": " : "",
                  error ? strerror(error) : "");
     return CTL_FAILED;
 }
 
-static int verdict(const bridge *b)
+static int verdict(const struct bridge *b)
 {
     const char *cause = json_string_value(json_object_get(b->closed, "cause"));
     int error = (int)json_integer_value(json_object_get(b->closed, "errno"));
     char text[128];
-    if (b->closed && !ended_well(b)) {
-        snprintf(text, sizeof(text), "the channel was ended: %s", cause ? cause : "unknown cause");
+
+    if (b->closed != NULL && !ended_well(b)) {
+        snprintf(text, sizeof(text), "the channel was ended: %s",
+                 cause != NULL ? cause : "unknown cause");
         return failed(b, text, error);
     }
     if (b->in.error)
         return failed(b, "octets from the guest are lost", b->in.error);
     if (b->out.error)
         return failed(b, "standard input was not sent to its end", b->out.error);
-    if (b->closed)
+    if (b->closed != NULL)
         return CTL_OK;
     return failed(b,
                   b->lost ? "the host endpoint is gone"
@@ -252,13 +265,14 @@ static int verdict(const bridge *b)
 }
 
 /* Starts the channel if there is a port; learns its id. */
-static int find_or_start(bridge *b)
+static int find_or_start(struct bridge *b)
 {
-    const ctl *c = b->c;
+    const struct ctl *c = b->c;
     json_t *answer = NULL;
     int status = CTL_OK;
     vpc_hresult result = c->count ? ctl_start_channel(c, b->vm, c->args[0], &answer)
                                   : find_channel(b->vm, c->pipe, &b->h2g);
+
     if (result != VPC_S_OK)
         status = ctl_failed(c, b->vm, result, answer);
     else if (c->count)
@@ -269,9 +283,10 @@ static int find_or_start(bridge *b)
     return status;
 }
 
-static int open_pipe(bridge *b)
+static int open_pipe(struct bridge *b)
 {
     int status = find_or_start(b);
+
     if (status)
         return status;
     int error = vpc_pipe_connect(b->c->runtime_dir, b->c->pipe, &b->pipe);
@@ -288,10 +303,11 @@ static int open_pipe(bridge *b)
     return CTL_OK;
 }
 
-int ctl_connect(const ctl *c)
+int ctl_connect(const struct ctl *c)
 {
-    bridge *b = calloc(1, sizeof(*b));
-    if (!b)
+    struct bridge *b = calloc(1, sizeof(*b));
+
+    if (b == NULL)
         return CTL_FAILED;
     b->c = c;
     b->pipe = -1;

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ctl_complain(const ctl *c, const char *format, ...)
+void ctl_complain(const struct ctl *c, const char *format, ...)
 {
     char text[512];
     va_list args;
+
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
@@ -20,7 +21,8 @@ void ctl_complain(const ctl *c, const char *format, ...)
 void ctl_print_json(const json_t *value)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
-    if (text)
+
+    if (text != NULL)
         puts(text);
     free(text);
 }
@@ -55,14 +57,15 @@ int ctl_status(vpc_hresult result)
     return CTL_FAILED;
 }
 
-const char *ctl_where(const ctl *c)
+const char *ctl_where(const struct ctl *c)
 {
-    return c->vm ? c->vm : c->socket ? c->socket : c->tag ? c->tag : "";
+    return c->vm != NULL ? c->vm : c->socket != NULL ? c->socket : c->tag != NULL ? c->tag : "";
 }
 
 static void print_error(vpc_hresult result, const char *why, json_t *number)
 {
     char text[16];
+
     snprintf(text, sizeof(text), "0x%08X", result);
     json_t *answer = json_pack("{s:s, s:s, s:s, s:O*}", "name", vpc_hresult_name(result), "hresult",
                                text, "desc", why, "errno", number);
@@ -70,13 +73,15 @@ static void print_error(vpc_hresult result, const char *why, json_t *number)
     json_decref(answer);
 }
 
-int ctl_failed(const ctl *c, const vpc_virtual_machine *vm, vpc_hresult result, const json_t *error)
+int ctl_failed(const struct ctl *c, const vpc_virtual_machine *vm, vpc_hresult result,
+               const json_t *error)
 {
     json_t *number = json_object_get(error, "errno");
-    const char *why = vm ? vpc_last_error(vm) : "";
+    const char *why = vm != NULL ? vpc_last_error(vm) : "";
+
     ctl_complain(c, "%s: %s (0x%08X)%s%s%s%s", ctl_where(c), vpc_hresult_name(result), result,
-                 *why ? ": " : "", why, number ? ": " : "",
-                 number ? strerror((int)json_integer_value(number)) : "");
+                 *why ? ": " : "", why, number != NULL ? ": " : "",
+                 number != NULL ? strerror((int)json_integer_value(number)) : "");
     if (c->json)
         print_error(result, why, number);
     return ctl_status(result);
@@ -95,10 +100,11 @@ static const char *advice(vpc_hresult result)
     }
 }
 
-int ctl_open(const ctl *c, vpc_virtual_machine **vm)
+int ctl_open(const struct ctl *c, vpc_virtual_machine **vm)
 {
-    vpc_hresult result = c->socket ? vpc_open_control_socket(c->socket, vm)
-                                   : vpc_find_virtual_machine(c->runtime_dir, c->vm, vm);
+    vpc_hresult result = c->socket != NULL ? vpc_open_control_socket(c->socket, vm)
+                                           : vpc_find_virtual_machine(c->runtime_dir, c->vm, vm);
+
     if (result == VPC_S_OK) {
         if (c->timeout_ms != VPC_FOREVER)
             vpc_set_time_limit(*vm, c->timeout_ms);

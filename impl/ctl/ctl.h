@@ -18,7 +18,7 @@ enum {
     CTL_USAGE = 2,
 };
 
-typedef struct ctl {
+struct ctl {
     const char *command;
     const char *runtime_dir; /* NULL: the default */
     const char *socket;      /* --socket */
@@ -34,46 +34,47 @@ typedef struct ctl {
     const char *pipe;  /* the full name, for the commands that take PIPE */
     char *const *args; /* what stands behind VM and PIPE */
     int count;         /* of args */
-} ctl;
+};
 
 /* The exit status for a result; vpcctl(1) has the table. */
 int ctl_status(vpc_hresult result);
 
 /* What the command line calls the endpoint, for messages. */
-const char *ctl_where(const ctl *c);
+const char *ctl_where(const struct ctl *c);
 /* Connects to the endpoint that the command line names; says why not. */
-int ctl_open(const ctl *c, vpc_virtual_machine **vm);
+int ctl_open(const struct ctl *c, vpc_virtual_machine **vm);
 /* Says that a call failed, on standard error, and with --json on standard output; the exit status
  * for it. */
-int ctl_failed(const ctl *c, const vpc_virtual_machine *vm, vpc_hresult result,
+int ctl_failed(const struct ctl *c, const vpc_virtual_machine *vm, vpc_hresult result,
                const json_t *error);
 /* Prints a value as JSON in one line. */
 void ctl_print_json(const json_t *value);
 /* "vpcctl: COMMAND: text" on standard error. */
-void ctl_complain(const ctl *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ctl_complain(const struct ctl *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* vm.c */
-int ctl_list(const ctl *c);
-int ctl_show(const ctl *c);
-int ctl_stat(const ctl *c);
-int ctl_devices(const ctl *c);
+int ctl_list(const struct ctl *c);
+int ctl_show(const struct ctl *c);
+int ctl_stat(const struct ctl *c);
+int ctl_devices(const struct ctl *c);
 
 /* wait_ready.c */
-int ctl_wait_ready(const ctl *c);
+int ctl_wait_ready(const struct ctl *c);
 
 /* channel.c */
-int ctl_set_tag(const ctl *c);
-int ctl_start(const ctl *c);
-int ctl_stop(const ctl *c);
-int ctl_pipe_path(const ctl *c);
+int ctl_set_tag(const struct ctl *c);
+int ctl_start(const struct ctl *c);
+int ctl_stop(const struct ctl *c);
+int ctl_pipe_path(const struct ctl *c);
 /* StartCommunicationChannel of the command's pipe with the port; *answer is as of vpc_control(). */
-vpc_hresult ctl_start_channel(const ctl *c, vpc_virtual_machine *vm, const char *port,
+vpc_hresult ctl_start_channel(const struct ctl *c, vpc_virtual_machine *vm, const char *port,
                               json_t **answer);
 
 /* events.c */
-int ctl_events(const ctl *c);
+int ctl_events(const struct ctl *c);
 
 /* connect.c */
-int ctl_connect(const ctl *c);
+int ctl_connect(const struct ctl *c);
 
 #endif

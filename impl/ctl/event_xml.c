@@ -84,7 +84,7 @@ static void put_time(FILE *out, json_int_t ms)
     struct tm tm;
     char text[32] = "1970-01-01T00:00:00";
 
-    if (gmtime_r(&seconds, &tm))
+    if (gmtime_r(&seconds, &tm) != NULL)
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
     fprintf(out, "    <TimeCreated SystemTime=\"%s.%03dZ\"/>\n", text, (int)(ms % 1000));
 }

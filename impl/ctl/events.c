@@ -21,15 +21,16 @@ enum {
 
 /* ---- --explain ---------------------------------------------------------------------------------- */
 
-static void print_colour(const ctl *c, const char *code)
+static void print_colour(const struct ctl *c, const char *code)
 {
     if (c->colour)
         fputs(code, stdout);
 }
 
-static void print_explanation(const ctl *c, json_t *kind)
+static void print_explanation(const struct ctl *c, json_t *kind)
 {
     static const char *const parts[] = {"message", "cause", "remedy"};
+
     print_colour(c, "\033[1m");
     printf("%d %s", (int)json_integer_value(json_object_get(kind, "id")),
            json_string_value(json_object_get(kind, "name")));
@@ -40,7 +41,7 @@ static void print_explanation(const ctl *c, json_t *kind)
 }
 
 /* By id, by name, or all of them. */
-static bool is_asked(const ctl *c, const json_t *kind)
+static bool is_asked(const struct ctl *c, const json_t *kind)
 {
     char *end;
     long id = strtol(c->explain, &end, 10);
@@ -51,7 +52,7 @@ static bool is_asked(const ctl *c, const json_t *kind)
                 : json_integer_value(json_object_get(kind, "id")) == id;
 }
 
-static int explain(const ctl *c)
+static int explain(const struct ctl *c)
 {
     json_t *catalogue = json_loads(vpc_events_json, 0, NULL), *kind;
     unsigned found = 0;
@@ -76,7 +77,7 @@ static int explain(const ctl *c)
 /* ---- the log -------------------------------------------------------------------------------------- */
 
 struct reader {
-    const ctl *c;
+    const struct ctl *c;
     const char *path;
     FILE *log; /* NULL: it can not be read now */
     uint64_t record;
@@ -119,7 +120,7 @@ static void print_new_lines(struct reader *reader)
 static void open_log(struct reader *reader)
 {
     reader->log = fopen(reader->path, "re");
-    if (!reader->log && !(reader->c->follow && errno == ENOENT))
+    if (reader->log == NULL && !(reader->c->follow && errno == ENOENT))
         ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
                      strerror(errno));
 }
@@ -151,23 +152,23 @@ static int follow(struct reader *reader)
 {
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
-    if (reader->log)
+    if (reader->log != NULL)
         inotify_add_watch(watch, reader->path, IN_MODIFY);
     while (!ferror(stdout)) {
         wait_for_change(watch);
-        if (reader->log && was_replaced(reader)) {
+        if (reader->log != NULL && was_replaced(reader)) {
             print_new_lines(reader);
             fclose(reader->log);
             reader->log = NULL;
         }
-        if (!reader->log) {
+        if (reader->log == NULL) {
             open_log(reader);
             inotify_add_watch(watch, reader->path, IN_MODIFY);
         }
-        if (reader->log)
+        if (reader->log != NULL)
             print_new_lines(reader);
     }
-    if (reader->log)
+    if (reader->log != NULL)
         fclose(reader->log);
     close(watch);
     return CTL_FAILED;
@@ -176,13 +177,13 @@ static int follow(struct reader *reader)
 static int print_log(struct reader *reader)
 {
     open_log(reader);
-    if (reader->c->xml && reader->log)
+    if (reader->c->xml && reader->log != NULL)
         vpc_event_xml_begin(stdout);
-    if (reader->log)
+    if (reader->log != NULL)
         print_new_lines(reader);
     if (reader->c->follow)
         return follow(reader);
-    if (!reader->log)
+    if (reader->log == NULL)
         return CTL_FAILED;
     if (reader->c->xml)
         vpc_event_xml_end(stdout);
@@ -190,21 +191,21 @@ static int print_log(struct reader *reader)
     return CTL_OK;
 }
 
-int ctl_events(const ctl *c)
+int ctl_events(const struct ctl *c)
 {
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 300];
 
-    if (c->explain)
+    if (c->explain != NULL)
         return explain(c);
     if (c->xml && (c->follow || c->json)) {
         ctl_complain(c, "--xml goes with neither --follow nor --json");
         return CTL_USAGE;
     }
     int error = vpc_runtime_dir(c->runtime_dir, root, sizeof(root));
-    if (error || (!c->file && (!c->vm || strchr(c->vm, '/')))) {
+    if (error || (c->file == NULL && (c->vm == NULL || strchr(c->vm, '/') != NULL))) {
         ctl_complain(c, "%s", error ? strerror(error) : "VM, --file or --explain is missing");
         return CTL_USAGE;
     }
-    snprintf(path, sizeof(path), "%s/log/%s.jsonl", root, c->vm ? c->vm : "");
-    return print_log(&(struct reader){.c = c, .path = c->file ? c->file : path});
+    snprintf(path, sizeof(path), "%s/log/%s.jsonl", root, c->vm != NULL ? c->vm : "");
+    return print_log(&(struct reader){.c = c, .path = c->file != NULL ? c->file : path});
 }

@@ -11,7 +11,7 @@ enum {
 };
 
 struct listing {
-    const ctl *c;
+    const struct ctl *c;
     json_t *rows;
 };
 
@@ -20,6 +20,7 @@ static void add_row(const char *name, void *user)
     struct listing *listing = user;
     vpc_virtual_machine *vm;
     json_t *answer = NULL;
+
     if (vpc_find_virtual_machine(listing->c->runtime_dir, name, &vm) != VPC_S_OK)
         return; /* it left since */
     vpc_set_time_limit(vm, LOOK_MS);
@@ -36,13 +37,15 @@ static void add_row(const char *name, void *user)
 static const char *text_of(const json_t *row, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(row, key));
-    return text && *text ? text : otherwise;
+
+    return text != NULL && *text ? text : otherwise;
 }
 
 static void print_rows(const json_t *rows)
 {
     json_t *row;
     size_t i;
+
     json_array_foreach(rows, i, row)
     {
         if (i == 0)
@@ -52,10 +55,11 @@ static void print_rows(const json_t *rows)
     }
 }
 
-int ctl_list(const ctl *c)
+int ctl_list(const struct ctl *c)
 {
     struct listing listing = {.c = c, .rows = json_array()};
     int error = vpc_list_virtual_machines(c->runtime_dir, add_row, &listing);
+
     if (error)
         ctl_complain(c, "the runtime directory can not be read: %s", strerror(error));
     else if (c->json)
@@ -69,16 +73,19 @@ int ctl_list(const ctl *c)
 static void print_value(const json_t *value)
 {
     char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    fputs(text ? text : json_is_string(value) ? json_string_value(value) : "-", stdout);
+
+    fputs(text != NULL ? text : json_is_string(value) ? json_string_value(value) : "-", stdout);
     free(text);
 }
 
 /* Sends a query without arguments, and prints its answer with print, or as JSON. */
-static int query(const ctl *c, const char *command, void (*print)(const ctl *c, json_t *answer))
+static int query(const struct ctl *c, const char *command,
+                 void (*print)(const struct ctl *c, json_t *answer))
 {
     vpc_virtual_machine *vm;
     json_t *answer;
     int status = ctl_open(c, &vm);
+
     if (status)
         return status;
     vpc_hresult result = vpc_control(vm, command, NULL, &answer);
@@ -93,10 +100,11 @@ static int query(const ctl *c, const char *command, void (*print)(const ctl *c, 
     return status;
 }
 
-static void print_fields(const ctl *c, json_t *answer)
+static void print_fields(const struct ctl *c, json_t *answer)
 {
     const char *key;
     json_t *value;
+
     (void)c;
     json_object_foreach(answer, key, value)
     {
@@ -106,12 +114,12 @@ static void print_fields(const ctl *c, json_t *answer)
     }
 }
 
-int ctl_show(const ctl *c)
+int ctl_show(const struct ctl *c)
 {
     return query(c, "query-vm", print_fields);
 }
 
-int ctl_stat(const ctl *c)
+int ctl_stat(const struct ctl *c)
 {
     return query(c, "query-stats", print_fields);
 }
@@ -131,30 +139,34 @@ enum {
 static char *cell(json_t *device, size_t column)
 {
     json_t *value = json_object_get(device, columns[column].key);
+
     if (json_is_string(value))
         return strdup(json_string_value(value));
-    return value ? json_dumps(value, JSON_ENCODE_ANY) : strdup("-");
+    return value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : strdup("-");
 }
 
 static int width_of(json_t *devices, size_t column)
 {
     size_t width = strlen(columns[column].title), i;
     json_t *device;
+
     json_array_foreach(devices, i, device)
     {
         char *text = cell(device, column);
-        if (text && strlen(text) > width)
+
+        if (text != NULL && strlen(text) > width)
             width = strlen(text);
         free(text);
     }
     return (int)width;
 }
 
-static void print_devices(const ctl *c, json_t *answer)
+static void print_devices(const struct ctl *c, json_t *answer)
 {
     json_t *devices = json_object_get(answer, "devices"), *device;
     int width[COLUMNS];
     size_t i;
+
     for (size_t n = 0; n < COLUMNS; n++) {
         width[n] = width_of(devices, n);
         printf("%s%-*s%s", c->colour ? "\033[1m" : "", width[n], columns[n].title,
@@ -165,14 +177,15 @@ static void print_devices(const ctl *c, json_t *answer)
     {
         for (size_t n = 0; n < COLUMNS; n++) {
             char *text = cell(device, n);
-            printf("%-*s%s", n + 1 < COLUMNS ? width[n] : 0, text ? text : "?",
+
+            printf("%-*s%s", n + 1 < COLUMNS ? width[n] : 0, text != NULL ? text : "?",
                    n + 1 < COLUMNS ? "  " : "\n");
             free(text);
         }
     }
 }
 
-int ctl_devices(const ctl *c)
+int ctl_devices(const struct ctl *c)
 {
     return query(c, "query-devices", print_devices);
 }

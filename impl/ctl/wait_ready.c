@@ -5,16 +5,17 @@
 
 #include "ctl.h"
 
-static void print_answer(const ctl *c, vpc_hresult result, const vpc_progress *progress)
+static void print_answer(const struct ctl *c, vpc_hresult result, const vpc_progress *progress)
 {
-    json_t *answer = json_pack("{s:s, s:s, s:s, s:b}", c->tag ? "tag" : "vm", ctl_where(c), "level",
-                               vpc_level_name(progress->level), "missing", progress->missing,
-                               "ready", result == VPC_S_OK);
+    json_t *answer = json_pack("{s:s, s:s, s:s, s:b}", c->tag != NULL ? "tag" : "vm", ctl_where(c),
+                               "level", vpc_level_name(progress->level), "missing",
+                               progress->missing, "ready", result == VPC_S_OK);
+
     ctl_print_json(answer);
     json_decref(answer);
 }
 
-static int ended(const ctl *c, vpc_hresult result, const vpc_progress *progress)
+static int ended(const struct ctl *c, vpc_hresult result, const vpc_progress *progress)
 {
     if (c->json)
         print_answer(c, result, progress);
@@ -26,7 +27,8 @@ static int ended(const ctl *c, vpc_hresult result, const vpc_progress *progress)
 
 static void show_progress(const vpc_progress *progress, void *user)
 {
-    const ctl *c = user;
+    const struct ctl *c = user;
+
     if (c->progress && progress->level != VPC_LEVEL_READY)
         fprintf(stderr, "vpcctl: %s: waiting: %s\n", ctl_where(c), progress->missing);
 }
@@ -34,7 +36,7 @@ static void show_progress(const vpc_progress *progress, void *user)
 /* ---- by the event alone: no host endpoint needs to run ---------------------------------------- */
 
 struct search {
-    const ctl *c;
+    const struct ctl *c;
     vpc_progress *progress;
 };
 
@@ -45,6 +47,7 @@ static void look_at(const char *name, void *user)
     vpc_virtual_machine *vm;
     vpc_progress progress;
     char tag[VPC_TAG_SIZE];
+
     if (vpc_find_virtual_machine(search->c->runtime_dir, name, &vm) != VPC_S_OK)
         return;
     vpc_set_time_limit(vm, 1000);
@@ -54,21 +57,23 @@ static void look_at(const char *name, void *user)
     vpc_release_virtual_machine(vm);
 }
 
-static vpc_progress missing_of_tag(const ctl *c)
+static vpc_progress missing_of_tag(const struct ctl *c)
 {
     vpc_progress progress = {.level = VPC_LEVEL_ABSENT,
                              .missing = "no host endpoint of a virtual machine with this tag runs"};
     struct search search = {c, &progress};
+
     vpc_list_virtual_machines(c->runtime_dir, look_at, &search);
     return progress;
 }
 
-static int wait_for_tag(const ctl *c)
+static int wait_for_tag(const struct ctl *c)
 {
     char name[VPC_FILE_SIZE];
     vpc_event *event;
     vpc_progress progress = {.level = VPC_LEVEL_READY};
     int error = vpc_event_name(c->tag, name, sizeof(name));
+
     if (!error)
         error = vpc_event_open(c->runtime_dir, name, &event);
     if (error) {
@@ -85,10 +90,11 @@ static int wait_for_tag(const ctl *c)
     return ended(c, progress.level != VPC_LEVEL_READY ? VPC_ERROR_TIMEOUT : VPC_S_OK, &progress);
 }
 
-int ctl_wait_ready(const ctl *c)
+int ctl_wait_ready(const struct ctl *c)
 {
     vpc_progress progress;
-    if (c->tag)
+
+    if (c->tag != NULL)
         return wait_for_tag(c);
     vpc_hresult result = vpc_wait_channel_ready(c->runtime_dir, c->vm, c->timeout_ms, &progress,
                                                 show_progress, (void *)(uintptr_t)c);

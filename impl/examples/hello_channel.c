@@ -30,6 +30,7 @@ static vpc_hresult wait_until_ready(const char *name)
 {
     vpc_progress progress;
     vpc_hresult result = vpc_wait_channel_ready(NULL, name, READY_LIMIT_MS, &progress, NULL, NULL);
+
     if (result != VPC_S_OK)
         fprintf(stderr, "hello_channel: %s is not ready: %s\n", name, progress.missing);
     return result;
@@ -41,6 +42,7 @@ static int talk(int fd)
     static const char greeting[] = "Hello World!\n";
     char answer[4096];
     ssize_t n;
+
     /* MSG_NOSIGNAL: a channel that has ended is an error here, not the end of this program. */
     if (send(fd, greeting, sizeof(greeting) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(greeting) - 1) {
         perror("hello_channel: the greeting was not sent");
@@ -60,6 +62,7 @@ static vpc_hresult start_channel(const char *name)
     vpc_channel_info channel;
     char tag[VPC_TAG_SIZE];
     vpc_hresult result = vpc_find_virtual_machine(NULL, name, &vm);
+
     if (result != VPC_S_OK)
         return result;
     if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK)
@@ -78,6 +81,7 @@ static vpc_hresult start_channel(const char *name)
 int main(int argc, char **argv)
 {
     int fd;
+
     if (argc != 2)
         return fputs("usage: hello_channel VM\n", stderr) < 0 ? 1 : 2;
 

@@ -28,6 +28,7 @@ enum {
 vpc_hresult vpc_fail(vpc_virtual_machine *vm, vpc_hresult result, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     vsnprintf(vm->error, sizeof(vm->error), format, args);
     va_end(args);
@@ -59,8 +60,10 @@ static vpc_hresult gone(vpc_virtual_machine *vm, const char *why)
 static vpc_hresult wait_for(vpc_virtual_machine *vm, short events, int64_t end)
 {
     struct pollfd p = {.fd = vm->fd, .events = events};
+
     for (;;) {
         int64_t left = end == INT64_MAX ? -1 : end - vpc_now_ms();
+
         if (end != INT64_MAX && left < 0)
             left = 0;
         int n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
@@ -79,7 +82,7 @@ static bool grow(vpc_virtual_machine *vm)
         return true;
     size_t capacity = vm->in_capacity ? vm->in_capacity * 2 : 4096;
     char *in = capacity <= LINE_MAX_OCTETS ? realloc(vm->in, capacity) : NULL;
-    if (!in)
+    if (in == NULL)
         return false;
     vm->in = in;
     vm->in_capacity = capacity;
@@ -91,8 +94,9 @@ static bool grow(vpc_virtual_machine *vm)
 static json_t *take_line(vpc_virtual_machine *vm, bool *bad)
 {
     char *end = vm->in_size ? memchr(vm->in, '\n', vm->in_size) : NULL;
+
     *bad = false;
-    if (!end)
+    if (end == NULL)
         return NULL;
     size_t n = (size_t)(end - vm->in);
     json_t *message = json_loadb(vm->in, n, 0, NULL);
@@ -107,12 +111,13 @@ static vpc_hresult next_message(vpc_virtual_machine *vm, int64_t end, json_t **m
 {
     for (;;) {
         bool bad;
+
         *message = take_line(vm, &bad);
         if (bad) {
             json_decref(*message);
             return gone(vm, "it sent what is no JSON object");
         }
-        if (*message)
+        if (*message != NULL)
             return VPC_S_OK;
         if (!grow(vm))
             return gone(vm, "it sent a line that is too long");
@@ -123,6 +128,7 @@ static vpc_hresult next_message(vpc_virtual_machine *vm, int64_t end, json_t **m
             return gone(vm, "it was closed");
         } else if (errno == EAGAIN) {
             vpc_hresult result = wait_for(vm, POLLIN, end);
+
             if (result != VPC_S_OK)
                 return result;
         } else if (errno != EINTR) {
@@ -135,13 +141,16 @@ static vpc_hresult next_message(vpc_virtual_machine *vm, int64_t end, json_t **m
 static vpc_hresult send_text(vpc_virtual_machine *vm, const char *text, size_t n, int64_t end)
 {
     const char *start = text;
+
     while (n > 0) {
         ssize_t w = send(vm->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
         if (w > 0) {
             text += w;
             n -= (size_t)w;
         } else if (errno == EAGAIN) {
             vpc_hresult result = wait_for(vm, POLLOUT, end);
+
             if (result == VPC_ERROR_TIMEOUT && text > start)
                 gone(vm, "it did not read a request in time");
             if (result != VPC_S_OK)
@@ -166,14 +175,16 @@ static vpc_hresult await_answer(vpc_virtual_machine *vm, json_int_t id, int64_t 
 {
     for (;;) {
         vpc_hresult result = next_message(vm, end, answer);
+
         if (result != VPC_S_OK)
             return result;
         json_t *got = json_object_get(*answer, "id");
-        bool answers = json_object_get(*answer, "return") || json_object_get(*answer, "error");
+        bool answers =
+            json_object_get(*answer, "return") != NULL || json_object_get(*answer, "error") != NULL;
         /* An error without an id is about a line that the endpoint could not read. */
-        if (answers && (!got || json_integer_value(got) == id))
+        if (answers && (got == NULL || json_integer_value(got) == id))
             return VPC_S_OK;
-        if (json_object_get(*answer, "event"))
+        if (json_object_get(*answer, "event") != NULL)
             keep_event(vm, *answer);
         else
             json_decref(*answer);
@@ -184,9 +195,10 @@ static vpc_hresult hresult_of(vpc_virtual_machine *vm, const json_t *error)
 {
     const char *text = json_string_value(json_object_get(error, "hresult"));
     const char *desc = json_string_value(json_object_get(error, "desc"));
-    vpc_hresult result = text ? (vpc_hresult)strtoul(text, NULL, 16) : 0;
+    vpc_hresult result = text != NULL ? (vpc_hresult)strtoul(text, NULL, 16) : 0;
+
     return vpc_fail(vm, result ? result : VPC_DISP_E_EXCEPTION, "%s",
-                    desc ? desc : "no description");
+                    desc != NULL ? desc : "no description");
 }
 
 static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **answer)
@@ -194,7 +206,8 @@ static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **a
     int64_t end = vpc_end_of(vm->limit_ms);
     json_int_t id = json_integer_value(json_object_get(request, "id"));
     char *text = json_dumps(request, JSON_COMPACT);
-    if (!text)
+
+    if (text == NULL)
         return vpc_fail(vm, VPC_ERROR_OUTOFMEMORY, "no memory for the request");
     size_t n = strlen(text);
     text[n] = '\n'; /* in the place of its NUL */
@@ -209,20 +222,21 @@ vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *ar
     json_t *answer = NULL;
     json_t *request =
         json_pack("{s:s, s:o, s:I}", "execute", command, "arguments",
-                  arguments ? arguments : json_object(), "id", (json_int_t)++vm->last_id);
+                  arguments != NULL ? arguments : json_object(), "id", (json_int_t)++vm->last_id);
+
     vm->error[0] = '\0';
-    if (result)
+    if (result != NULL)
         *result = NULL;
-    if (!request)
+    if (request == NULL)
         return vpc_fail(vm, VPC_E_INVALIDARG, "the command is not UTF-8");
     vpc_hresult status = exchange(vm, request, &answer);
     json_decref(request);
     if (status != VPC_S_OK)
         return status;
     json_t *error = json_object_get(answer, "error");
-    if (result)
-        *result = json_incref(error ? error : json_object_get(answer, "return"));
-    status = error ? hresult_of(vm, error) : VPC_S_OK;
+    if (result != NULL)
+        *result = json_incref(error != NULL ? error : json_object_get(answer, "return"));
+    status = error != NULL ? hresult_of(vm, error) : VPC_S_OK;
     json_decref(answer);
     return status;
 }
@@ -230,6 +244,7 @@ vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *ar
 vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **event)
 {
     int64_t end = vpc_end_of(limit_ms);
+
     vm->error[0] = '\0';
     if (json_array_size(vm->events) > 0) {
         *event = json_incref(json_array_get(vm->events, 0));
@@ -238,7 +253,8 @@ vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **e
     }
     for (;;) {
         vpc_hresult result = next_message(vm, end, event);
-        if (result != VPC_S_OK || json_object_get(*event, "event"))
+
+        if (result != VPC_S_OK || json_object_get(*event, "event") != NULL)
             return result;
         json_decref(*event);
     }
@@ -264,10 +280,11 @@ vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
 {
     int fd = -1;
     int error = vpc_connect(path, CONNECT_LIMIT_MS, &fd);
+
     if (error)
         return result_of_connect(error);
     vpc_virtual_machine *made = calloc(1, sizeof(*made));
-    if (!made || !(made->events = json_array())) {
+    if (made == NULL || (made->events = json_array()) == NULL) {
         free(made);
         close(fd);
         errno = ENOMEM;
@@ -281,7 +298,7 @@ vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
 
 void vpc_release_virtual_machine(vpc_virtual_machine *vm)
 {
-    if (!vm)
+    if (vm == NULL)
         return;
     close(vm->fd);
     json_decref(vm->events);

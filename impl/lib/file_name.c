@@ -15,6 +15,7 @@ enum {
 static uint64_t fnv1a(const char *text)
 {
     uint64_t hash = 0xcbf29ce484222325u;
+
     for (; *text; text++)
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
     return hash;
@@ -30,6 +31,7 @@ void vpc_file_name(const char *text, char name[VPC_FILE_NAME_SIZE])
 {
     size_t n = 0;
     const char *p = text;
+
     for (; *p && n <= NAME_MAX_PLAIN; p++)
         n += (size_t)snprintf(name + n, VPC_FILE_NAME_SIZE - n, is_plain(*p) ? "%c" : "%%%02X",
                               (unsigned)(unsigned char)*p);

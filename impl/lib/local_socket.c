@@ -17,6 +17,7 @@ enum {
 int64_t vpc_now_ms(void)
 {
     struct timespec ts;
+
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
@@ -30,6 +31,7 @@ int64_t vpc_end_of(int64_t limit_ms)
 static int try_to_connect(int fd, const struct sockaddr_un *address, int64_t limit_ms)
 {
     int64_t end = vpc_end_of(limit_ms);
+
     while (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
         if (errno != EAGAIN && errno != EINTR)
             return errno;
@@ -43,6 +45,7 @@ static int try_to_connect(int fd, const struct sockaddr_un *address, int64_t lim
 int vpc_connect(const char *path, int64_t limit_ms, int *fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+
     if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
         (int)sizeof(address.sun_path))
         return ENAMETOOLONG;

@@ -28,7 +28,7 @@ json_t *vpc_log_entry_make(const struct vpc_log_kind *kind, const char *level, c
                               "id", kind->id, "name", kind->name, "level", level, "source", source,
                               "vm", vm, "message", kind->message);
 
-    if (entry && fields)
+    if (entry != NULL && fields != NULL)
         json_object_update(entry, fields);
     json_decref(fields);
     return entry;

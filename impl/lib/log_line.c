@@ -20,7 +20,8 @@ static bool is_shown(const char *key)
 const char *vpc_log_line_member(const json_t *entry, const char *key)
 {
     const char *text = json_string_value(json_object_get(entry, key));
-    return text ? text : "";
+
+    return text != NULL ? text : "";
 }
 
 static const char *colour_of(const char *level)
@@ -35,7 +36,8 @@ static void print_time(FILE *out, json_int_t ms)
     time_t seconds = (time_t)(ms / 1000);
     struct tm tm;
     char text[32];
-    if (!localtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%F %T", &tm))
+
+    if (localtime_r(&seconds, &tm) == NULL || !strftime(text, sizeof(text), "%F %T", &tm))
         text[0] = '\0';
     fprintf(out, "%s.%03d", text, (int)(ms % 1000));
 }
@@ -45,6 +47,7 @@ void vpc_log_line_fields(json_t *entry, void (*take)(void *user, const char *key
 {
     const char *key;
     json_t *value;
+
     json_object_foreach(entry, key, value)
     {
         if (is_shown(key))
@@ -53,7 +56,8 @@ void vpc_log_line_fields(json_t *entry, void (*take)(void *user, const char *key
             take(user, key, json_string_value(value));
         } else {
             char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-            take(user, key, text ? text : "?");
+
+            take(user, key, text != NULL ? text : "?");
             free(text);
         }
     }
@@ -67,7 +71,8 @@ static void print_field(void *out, const char *key, const char *text)
 void vpc_log_line_text(json_t *entry, char *out, size_t size)
 {
     FILE *text = fmemopen(out, size, "w");
-    if (!text) {
+
+    if (text == NULL) {
         out[0] = '\0';
         return;
     }
@@ -82,6 +87,7 @@ void vpc_log_line_text(json_t *entry, char *out, size_t size)
 void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour)
 {
     json_t *entry = json_loadb(text, n, 0, NULL);
+
     if (!json_is_object(entry)) {
         fprintf(out, "%.*s\n", (int)n, text);
         json_decref(entry);

@@ -58,12 +58,14 @@ static struct flock one_octet(off_t at, short type)
 static bool owner_lives(const vpc_event *event)
 {
     struct flock lock = one_octet(LOCK_ALIVE, F_WRLCK);
+
     return event->owner || (fcntl(event->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK);
 }
 
 static int take_lock(const vpc_event *event, off_t at)
 {
     struct flock lock = one_octet(at, F_WRLCK);
+
     if (fcntl(event->fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     return errno == EAGAIN || errno == EACCES ? EBUSY : errno;
@@ -78,6 +80,7 @@ static void wake_all(const vpc_event *event)
 static uint32_t get_word(const vpc_event *event)
 {
     uint32_t word = 0;
+
     return pread(event->fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word) ? word : 0;
 }
 
@@ -85,6 +88,7 @@ static uint32_t get_word(const vpc_event *event)
 static int put_word(const vpc_event *event, bool set)
 {
     uint32_t word = set;
+
     if (get_word(event) == word)
         return 0;
     ssize_t n = pwrite(event->fd, &word, sizeof(word), 0);
@@ -105,6 +109,7 @@ static int open_file(const char *path, int *fd)
     struct stat st;
     int error = 0;
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
     if (file < 0)
         return errno;
     if (fstat(file, &st) != 0)
@@ -129,6 +134,7 @@ static int map_file(int fd, void **map)
 static int open_and_map(const char *path, int *fd, void **map)
 {
     int error = open_file(path, fd);
+
     if (error)
         return error;
     error = map_file(*fd, map);
@@ -147,6 +153,7 @@ int vpc_event_open(const char *dir, const char *name, vpc_event **event)
 {
     char root[VPC_FILE_SIZE], file[VPC_FILE_NAME_SIZE];
     int error = vpc_runtime_dir_make(dir);
+
     if (!error)
         error = vpc_runtime_dir(dir, root, sizeof(root));
     if (error)
@@ -154,7 +161,7 @@ int vpc_event_open(const char *dir, const char *name, vpc_event **event)
     vpc_file_name(name, file);
     size_t size = strlen(root) + sizeof("/events/") + strlen(file);
     vpc_event *made = calloc(1, sizeof(*made) + size);
-    if (!made)
+    if (made == NULL)
         return ENOMEM;
     snprintf(made->path, size, "%s/events/%s", root, file);
     error = open_and_map(made->path, &made->fd, &made->map);
@@ -167,7 +174,7 @@ int vpc_event_open(const char *dir, const char *name, vpc_event **event)
 
 void vpc_event_close(vpc_event *event)
 {
-    if (!event)
+    if (event == NULL)
         return;
     if (event->owner)
         put_word(event, false);
@@ -191,6 +198,7 @@ int vpc_event_own(vpc_event *event)
 static bool was_replaced(const vpc_event *event)
 {
     struct stat have, want;
+
     return fstat(event->fd, &have) != 0 || lstat(event->path, &want) != 0 ||
            have.st_ino != want.st_ino || have.st_dev != want.st_dev;
 }
@@ -200,6 +208,7 @@ static int own_anew(vpc_event *event)
 {
     vpc_event next = {.fd = -1};
     int error = open_and_map(event->path, &next.fd, &next.map);
+
     if (error)
         return error;
     error = vpc_event_own(&next);
@@ -230,8 +239,10 @@ bool vpc_event_is_set(const vpc_event *event)
 int vpc_event_wait(const vpc_event *event, int64_t limit_ms)
 {
     int64_t end = vpc_end_of(limit_ms);
+
     for (;;) {
         uint32_t seen = get_word(event);
+
         if (vpc_event_is_set(event))
             return 0;
         int64_t left = end - vpc_now_ms();

@@ -48,6 +48,7 @@ const char *vpc_level_missing(enum vpc_level level)
 static vpc_progress progress_of(enum vpc_level level, const char *missing)
 {
     vpc_progress progress = {.level = level};
+
     snprintf(progress.missing, sizeof(progress.missing), "%s", missing);
     return progress;
 }
@@ -55,7 +56,8 @@ static vpc_progress progress_of(enum vpc_level level, const char *missing)
 static enum vpc_level level_of(const char *name)
 {
     enum vpc_level level = VPC_LEVEL_READY;
-    while (level > VPC_LEVEL_DOWN && (!name || strcmp(name, levels[level].name) != 0))
+
+    while (level > VPC_LEVEL_DOWN && (name == NULL || strcmp(name, levels[level].name) != 0))
         level--;
     return level;
 }
@@ -64,12 +66,14 @@ static vpc_hresult look(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE], vpc_pro
 {
     json_t *answer = NULL;
     vpc_hresult result = vpc_control(vm, "query-vm", NULL, &answer);
+
     if (result == VPC_S_OK) {
         const char *said = json_string_value(json_object_get(answer, "tag"));
         const char *missing = json_string_value(json_object_get(answer, "missing"));
         enum vpc_level level = level_of(json_string_value(json_object_get(answer, "level")));
-        snprintf(tag, VPC_TAG_SIZE, "%s", said ? said : "");
-        *progress = progress_of(level, missing ? missing : vpc_level_missing(level));
+
+        snprintf(tag, VPC_TAG_SIZE, "%s", said != NULL ? said : "");
+        *progress = progress_of(level, missing != NULL ? missing : vpc_level_missing(level));
     }
     json_decref(answer);
     return result;
@@ -78,6 +82,7 @@ static vpc_hresult look(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE], vpc_pro
 vpc_hresult vpc_readiness(vpc_virtual_machine *vm, vpc_progress *progress)
 {
     char tag[VPC_TAG_SIZE];
+
     return look(vm, tag, progress);
 }
 
@@ -94,7 +99,8 @@ struct wait {
 static vpc_progress look_again(struct wait *w)
 {
     vpc_progress progress;
-    vpc_hresult result = w->vm ? VPC_S_OK : vpc_open_control_socket(w->path, &w->vm);
+    vpc_hresult result = w->vm != NULL ? VPC_S_OK : vpc_open_control_socket(w->path, &w->vm);
+
     if (result == VPC_S_OK) {
         vpc_set_time_limit(w->vm, LOOK_MS);
         result = look(w->vm, w->tag, &progress);
@@ -119,6 +125,7 @@ static void sleep_until_change(const struct wait *w, int64_t ms)
     char name[VPC_TAG_SIZE + 32];
     vpc_event *event = NULL;
     bool set = false;
+
     if (*w->tag && vpc_event_name(w->tag, name, sizeof(name)) == 0 &&
         vpc_event_open(w->dir, name, &event) == 0) {
         set = vpc_event_is_set(event);
@@ -127,7 +134,7 @@ static void sleep_until_change(const struct wait *w, int64_t ms)
     }
     vpc_event_close(event);
     /* Set just now, or by another machine of the same tag: that must not make this spin. */
-    if (set || !event)
+    if (set || event == NULL)
         poll(NULL, 0, (int)(set && ms > SET_ALREADY_MS ? SET_ALREADY_MS : ms));
 }
 
@@ -141,13 +148,15 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
     int64_t end = vpc_end_of(limit_ms), left;
     bool first = true;
     vpc_hresult result = vpc_control_path(dir, name, path);
-    if (progress)
+
+    if (progress != NULL)
         *progress = progress_of(VPC_LEVEL_ABSENT, "that is no name of a virtual machine");
     if (result != VPC_S_OK)
         return result;
     for (;;) {
         vpc_progress now = look_again(&w);
-        if (changed && (first || !same(&now, &w.progress)))
+
+        if (changed != NULL && (first || !same(&now, &w.progress)))
             changed(&now, user);
         first = false;
         w.progress = now;
@@ -157,7 +166,7 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
         sleep_until_change(&w, left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS);
     }
     vpc_release_virtual_machine(w.vm);
-    if (progress)
+    if (progress != NULL)
         *progress = w.progress;
     return w.progress.level == VPC_LEVEL_READY ? VPC_S_OK : VPC_ERROR_TIMEOUT;
 }

@@ -13,18 +13,20 @@
 static const char *environment(const char *name)
 {
     const char *value = secure_getenv(name);
-    return value && *value ? value : NULL;
+
+    return value != NULL && *value ? value : NULL;
 }
 
 int vpc_runtime_dir(const char *given, char *buf, size_t size)
 {
     int n;
-    if (!given)
+
+    if (given == NULL)
         given = environment("VPC_RUNTIME_DIR");
     const char *xdg = environment("XDG_RUNTIME_DIR");
-    if (given)
+    if (given != NULL)
         n = snprintf(buf, size, "%s", given);
-    else if (xdg)
+    else if (xdg != NULL)
         n = snprintf(buf, size, "%s/vpcbus", xdg);
     else if (geteuid() == 0)
         n = snprintf(buf, size, "/run/vpcbus");
@@ -38,6 +40,7 @@ int vpc_runtime_dir(const char *given, char *buf, size_t size)
 static int make_private(const char *path)
 {
     struct stat st;
+
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return errno;
     if (lstat(path, &st) != 0)
@@ -54,6 +57,7 @@ int vpc_runtime_dir_make(const char *dir)
     static const char *const folders[] = {"vms", "pipes", "events", "log"};
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 16];
     int error = vpc_runtime_dir(dir, root, sizeof(root));
+
     if (!error)
         error = make_private(root);
     for (size_t i = 0; !error && i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -67,6 +71,7 @@ int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
 {
     char root[VPC_FILE_SIZE], file[VPC_FILE_SIZE];
     int error = vpc_pipe_file(pipe, file, sizeof(file));
+
     if (!error)
         error = vpc_runtime_dir(dir, root, sizeof(root));
     if (error)
@@ -79,6 +84,7 @@ int vpc_pipe_connect(const char *dir, const char *pipe, int *fd)
 {
     char path[VPC_PATH_SIZE];
     int error = vpc_pipe_path(dir, pipe, path, sizeof(path));
+
     if (!error)
         error = vpc_connect(path, 0, fd);
     return error == EAGAIN ? EBUSY : error;

@@ -10,8 +10,9 @@
 vpc_hresult vpc_control_path(const char *dir, const char *name, char path[VPC_CONTROL_PATH_SIZE])
 {
     char root[VPC_FILE_SIZE];
+
     errno = vpc_runtime_dir(dir, root, sizeof(root));
-    if (!errno && (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 255))
+    if (!errno && (!*name || *name == '.' || strchr(name, '/') != NULL || strlen(name) > 255))
         errno = EINVAL;
     if (errno)
         return VPC_E_POINTER;
@@ -23,12 +24,14 @@ vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virt
 {
     char path[VPC_CONTROL_PATH_SIZE];
     vpc_hresult result = vpc_control_path(dir, name, path);
+
     return result == VPC_S_OK ? vpc_open_control_socket(path, vm) : result;
 }
 
 static int is_socket(const struct dirent *entry)
 {
     size_t n = strlen(entry->d_name);
+
     return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".sock") == 0;
 }
 
@@ -38,6 +41,7 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 8];
     struct dirent **entries = NULL;
     int error = vpc_runtime_dir(dir, root, sizeof(root));
+
     if (error)
         return error;
     snprintf(path, sizeof(path), "%s/vms", root);
@@ -47,6 +51,7 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
     for (int i = 0; i < n; i++) {
         vpc_virtual_machine *vm;
         char *name = entries[i]->d_name;
+
         name[strlen(name) - 5] = '\0';
         /* The socket of a killed endpoint is still there; nobody answers at it. */
         if (vpc_find_virtual_machine(dir, name, &vm) == VPC_S_OK) {
@@ -64,7 +69,8 @@ vpc_hresult vpc_chassis_asset_tag(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE
     json_t *answer = NULL;
     vpc_hresult result = vpc_control(vm, "query-vm", NULL, &answer);
     const char *said = json_string_value(json_object_get(answer, "tag"));
-    snprintf(tag, VPC_TAG_SIZE, "%s", said ? said : "");
+
+    snprintf(tag, VPC_TAG_SIZE, "%s", said != NULL ? said : "");
     json_decref(answer);
     return result;
 }
@@ -72,7 +78,8 @@ vpc_hresult vpc_chassis_asset_tag(vpc_virtual_machine *vm, char tag[VPC_TAG_SIZE
 vpc_hresult vpc_set_chassis_asset_tag(vpc_virtual_machine *vm, const char *tag)
 {
     json_t *arguments = json_pack("{s:s*}", "tag", tag);
-    if (!arguments)
+
+    if (arguments == NULL)
         return vpc_fail(vm, VPC_E_INVALIDARG, "the tag is not UTF-8");
     return vpc_control(vm, "set-tag", arguments, NULL);
 }
@@ -80,13 +87,14 @@ vpc_hresult vpc_set_chassis_asset_tag(vpc_virtual_machine *vm, const char *tag)
 static void fill(vpc_channel_info *info, const json_t *answer)
 {
     const char *path = json_string_value(json_object_get(answer, "path"));
+
     *info = (vpc_channel_info){
         .port = (unsigned)json_integer_value(json_object_get(answer, "port")),
         .h2g = (uint32_t)json_integer_value(json_object_get(answer, "h2g")),
         .g2h = (uint32_t)json_integer_value(json_object_get(answer, "g2h")),
         .error = (int)json_integer_value(json_object_get(answer, "errno")),
     };
-    snprintf(info->path, sizeof(info->path), "%s", path ? path : "");
+    snprintf(info->path, sizeof(info->path), "%s", path != NULL ? path : "");
 }
 
 vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,
@@ -96,10 +104,11 @@ vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_ty
     json_t *answer = NULL;
     json_t *arguments = json_pack("{s:i, s:s*, s:i, s:s*}", "host-type", host_type, "host-name",
                                   host_name, "guest-type", guest_type, "guest-name", guest_name);
-    if (!arguments) /* a name that is not UTF-8 is no valid name */
+
+    if (arguments == NULL) /* a name that is not UTF-8 is no valid name */
         return vpc_fail(vm, VPC_E_POINTER, "a name is not UTF-8");
     vpc_hresult result = vpc_control(vm, "start", arguments, &answer);
-    if (info)
+    if (info != NULL)
         fill(info, answer);
     json_decref(answer);
     return result;
@@ -108,7 +117,8 @@ vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_ty
 vpc_hresult vpc_stop_communication_channel(vpc_virtual_machine *vm, const char *host_name)
 {
     json_t *arguments = json_pack("{s:s}", "pipe", host_name);
-    if (!arguments)
+
+    if (arguments == NULL)
         return vpc_fail(vm, VPC_E_POINTER, "the name is not UTF-8");
     return vpc_control(vm, "stop", arguments, NULL);
 }

@@ -106,8 +106,7 @@ int vpc_runtime_dir(const char *given, char *buf, size_t size);
  */
 int vpc_runtime_dir_make(const char *dir);
 
-/* ---- pipes ------------------------------------------------------------------------------------
- */
+/* ---- pipes ----------------------------------------------------------------------------------- */
 
 /*
  * The Unix socket of the pipe `pipe` (\\.\pipe\NAME) to buf, of VPC_PATH_SIZE octets (API-1).
@@ -124,8 +123,7 @@ unsigned vpc_port(const char *text);
  */
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd);
 
-/* ---- the ready event ---------------------------------------------------------------------------
- */
+/* ---- the ready event ------------------------------------------------------------------------- */
 
 /*
  * A named manual-reset event between processes (RDY-1 to RDY-3).  Anybody may open it, before or
@@ -147,8 +145,7 @@ bool vpc_event_is_set(const vpc_event *event);
 /* Waits until it is set: 0, or ETIMEDOUT. */
 int vpc_event_wait(const vpc_event *event, int64_t limit_ms);
 
-/* ---- virtual machines --------------------------------------------------------------------------
- */
+/* ---- virtual machines ------------------------------------------------------------------------ */
 
 typedef struct vpc_virtual_machine vpc_virtual_machine;
 
@@ -214,8 +211,7 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
                                    void *user);
 
 /*
- * StartCommunicationChannel (API-1 to API-12): host_type must be VPC_ENDPOINT_NAMED_PIPE with a
- * name
+ * StartCommunicationChannel (API-1 to API-12): host_type must be VPC_ENDPOINT_NAMED_PIPE with a name
  * \\.\pipe\NAME, guest_type VPC_ENDPOINT_TCPIP with a port in decimal.  Answers when the guest has
  * connected; *info (may be NULL) is filled on S_OK, and its `error` always.
  */

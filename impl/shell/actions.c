@@ -2,74 +2,77 @@
 /* The endpoint's actions, each carried out by the part that it is about. */
 #include "shell_internal.h"
 
-static void do_listen(vpc_shell *shell, const vpc_action *action)
+static void do_listen(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_pipe_listen(shell, action->stream, action->text);
 }
 
-static void do_connect(vpc_shell *shell, const vpc_action *action)
+static void do_connect(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_tcp_connect(shell, action->stream, action->value, action->limit_ms);
 }
 
-static void do_shutdown(vpc_shell *shell, const vpc_action *action)
+static void do_shutdown(struct vpc_shell *shell, const vpc_action *action)
 {
-    vpc_stream *stream = vpc_stream_find(shell, action->stream);
-    if (stream)
+    struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
+
+    if (stream != NULL)
         vpc_stream_shutdown(stream);
 }
 
-static void end_stream(vpc_shell *shell, const vpc_action *action, bool abort)
+static void end_stream(struct vpc_shell *shell, const vpc_action *action, bool abort)
 {
-    vpc_stream *stream = vpc_stream_find(shell, action->stream);
-    if (stream)
+    struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
+
+    if (stream != NULL)
         vpc_stream_end(stream, abort);
 }
 
-static void do_close(vpc_shell *shell, const vpc_action *action)
+static void do_close(struct vpc_shell *shell, const vpc_action *action)
 {
     end_stream(shell, action, false);
 }
 
-static void do_abort(vpc_shell *shell, const vpc_action *action)
+static void do_abort(struct vpc_shell *shell, const vpc_action *action)
 {
     end_stream(shell, action, true);
 }
 
-static void do_reply(vpc_shell *shell, const vpc_action *action)
+static void do_reply(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_control_reply(&shell->control, action->client, action->text, action->text_len);
 }
 
-static void do_broadcast(vpc_shell *shell, const vpc_action *action)
+static void do_broadcast(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_control_broadcast(&shell->control, action->text, action->text_len);
 }
 
-static void do_log(vpc_shell *shell, const vpc_action *action)
+static void do_log(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_log_write(shell, action->text, action->text_len);
 }
 
-static void do_ready(vpc_shell *shell, const vpc_action *action)
+static void do_ready(struct vpc_shell *shell, const vpc_action *action)
 {
     vpc_ready_set(shell, action->text, action->value != 0);
 }
 
-static void do_hangup(vpc_shell *shell, const vpc_action *action)
+static void do_hangup(struct vpc_shell *shell, const vpc_action *action)
 {
-    vpc_stream *stream = vpc_stream_find(shell, action->stream);
-    if (stream)
+    struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
+
+    if (stream != NULL)
         vpc_stream_hang_up(stream);
 }
 
-static void do_stopped(vpc_shell *shell, const vpc_action *action)
+static void do_stopped(struct vpc_shell *shell, const vpc_action *action)
 {
     (void)action;
     shell->stopped = true;
 }
 
-static void (*const handlers[])(vpc_shell *shell, const vpc_action *action) = {
+static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *action) = {
     [VPC_ACTION_LISTEN] = do_listen,   [VPC_ACTION_UNLISTEN] = do_close,
     [VPC_ACTION_CONNECT] = do_connect, [VPC_ACTION_SHUTDOWN] = do_shutdown,
     [VPC_ACTION_CLOSE] = do_close,     [VPC_ACTION_ABORT] = do_abort,
@@ -78,13 +81,14 @@ static void (*const handlers[])(vpc_shell *shell, const vpc_action *action) = {
     [VPC_ACTION_STOPPED] = do_stopped, [VPC_ACTION_HANGUP] = do_hangup,
 };
 
-bool vpc_actions_take(vpc_shell *shell)
+bool vpc_actions_take(struct vpc_shell *shell)
 {
     vpc_action action;
     bool any = false;
+
     while (shell->abi->next_action(shell->ep, &action)) {
         any = true;
-        if (action.kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[action.kind])
+        if (action.kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[action.kind] != NULL)
             handlers[action.kind](shell, &action);
     }
     return any;

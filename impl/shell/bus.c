@@ -2,10 +2,11 @@
 /*
  * The transport, in three kinds:
  *   connect  to a Unix socket (QEMU's chardev), again and again (TRN-2)
- *   listen   at a Unix socket, one peer at a time: QEMU's side of the above, for a loopback without
- * QEMU port     a virtio-serial character device.  While no host is connected poll() says POLLHUP,
- * at once and for ever, so the port leaves epoll and is looked at ten times a second (TRN-4) There
- * is one transport at a time.  It ends with end of file, a hang-up or an error.
+ *   listen   at a Unix socket, one peer at a time: QEMU's side of the above, for a loopback without QEMU
+ *   port     a virtio-serial character device.  While no host is connected poll() says POLLHUP, at once and for
+ *            ever, so the port leaves epoll and is looked at ten times a second (TRN-4)
+ *
+ * There is one transport at a time.  It ends with end of file, a hang-up or an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,22 +26,23 @@ enum {
     READS_PER_EVENT = 16, /* a port gives 4 KiB per read */
 };
 
-static void retry_later(vpc_bus *bus)
+static void retry_later(struct vpc_bus *bus)
 {
-    vpc_loop *loop = &bus->shell->loop;
+    struct vpc_loop *loop = &bus->shell->loop;
+
     vpc_timer_set(loop, &bus->retry,
                   loop->now + (bus->kind == VPC_BUS_PORT ? PORT_RETRY_MS : CONNECT_RETRY_MS));
 }
 
 /* Why there is no transport yet, told when it changes. */
-static void note_error(vpc_bus *bus, int error)
+static void note_error(struct vpc_bus *bus, int error)
 {
     if (error && error != bus->last_error)
         vpc_shell_note(bus->shell, "waiting for the bus %s: %s", bus->path, strerror(error));
     bus->last_error = error;
 }
 
-static void go_up(vpc_bus *bus)
+static void go_up(struct vpc_bus *bus)
 {
     note_error(bus, 0);
     bus->up = true;
@@ -49,7 +51,7 @@ static void go_up(vpc_bus *bus)
     vpc_shell_settle(bus->shell);
 }
 
-static void go_down(vpc_bus *bus)
+static void go_down(struct vpc_bus *bus)
 {
     if (!bus->up)
         return;
@@ -68,10 +70,11 @@ static void go_down(vpc_bus *bus)
 }
 
 /* Reads once and gives it to the endpoint; whether there may be more. */
-static bool read_some(vpc_bus *bus)
+static bool read_some(struct vpc_bus *bus)
 {
-    vpc_shell *shell = bus->shell;
+    struct vpc_shell *shell = bus->shell;
     ssize_t n = read(bus->watch.fd, shell->chunk, sizeof(shell->chunk));
+
     if (n > 0) {
         vpc_trace_octets(shell, false, shell->chunk, (size_t)n);
         shell->abi->bus_input(shell->ep, shell->chunk, (size_t)n);
@@ -82,9 +85,10 @@ static bool read_some(vpc_bus *bus)
     return n > 0 && bus->up;
 }
 
-static void on_ready(vpc_watch *watch, uint32_t events)
+static void on_ready(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_bus *bus = watch->owner;
+    struct vpc_bus *bus = watch->owner;
+
     if (events & EPOLLIN) {
         for (int i = 0; i < READS_PER_EVENT && read_some(bus); i++)
             ;
@@ -96,16 +100,18 @@ static void on_ready(vpc_watch *watch, uint32_t events)
         vpc_shell_settle(bus->shell);
 }
 
-void vpc_bus_flush(vpc_bus *bus)
+void vpc_bus_flush(struct vpc_bus *bus)
 {
-    vpc_shell *shell = bus->shell;
+    struct vpc_shell *shell = bus->shell;
     const void *octets;
     size_t sent = 0, n;
     bool blocked = false;
+
     if (!bus->up)
         return;
     while (!blocked && sent < VPC_BUDGET && (n = shell->abi->bus_output(shell->ep, &octets)) > 0) {
         ssize_t w = write(bus->watch.fd, octets, n);
+
         if (w > 0) {
             vpc_trace_octets(shell, true, octets, (size_t)w);
             shell->abi->bus_sent(shell->ep, (size_t)w);
@@ -122,15 +128,17 @@ void vpc_bus_flush(vpc_bus *bus)
     vpc_watch_set(&shell->loop, &bus->watch, EPOLLIN | (waits ? EPOLLOUT : 0));
 }
 
-static int try_connect(vpc_bus *bus)
+static int try_connect(struct vpc_bus *bus)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", bus->path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
     if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
         int error = errno;
+
         close(fd);
         return error;
     }
@@ -139,7 +147,7 @@ static int try_connect(vpc_bus *bus)
 }
 
 /* ENOTCONN while the port is there and no host is. */
-static int try_port(vpc_bus *bus)
+static int try_port(struct vpc_bus *bus)
 {
     if (bus->watch.fd < 0)
         bus->watch.fd = open(bus->path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -151,10 +159,11 @@ static int try_port(vpc_bus *bus)
     return look.revents & (POLLHUP | POLLERR | POLLNVAL) ? ENOTCONN : 0;
 }
 
-static void on_retry(vpc_timer *timer)
+static void on_retry(struct vpc_timer *timer)
 {
-    vpc_bus *bus = timer->owner;
+    struct vpc_bus *bus = timer->owner;
     int error = bus->kind == VPC_BUS_PORT ? try_port(bus) : try_connect(bus);
+
     if (!error) {
         go_up(bus);
         return;
@@ -164,9 +173,10 @@ static void on_retry(vpc_timer *timer)
     retry_later(bus);
 }
 
-static void on_peer(vpc_listener *listener, int fd)
+static void on_peer(struct vpc_listener *listener, int fd)
 {
-    vpc_bus *bus = listener->owner;
+    struct vpc_bus *bus = listener->owner;
+
     vpc_listener_pause(listener, true);
     bus->watch.fd = fd;
     go_up(bus);
@@ -175,6 +185,7 @@ static void on_peer(vpc_listener *listener, int fd)
 static enum vpc_bus_kind kind_of(const char *spec, const char **path)
 {
     struct stat st;
+
     *path = spec;
     if (strncmp(spec, "unix:", 5) == 0)
         *path = spec + 5;
@@ -187,9 +198,9 @@ static enum vpc_bus_kind kind_of(const char *spec, const char **path)
     return VPC_BUS_CONNECT;
 }
 
-int vpc_bus_open(vpc_bus *bus, vpc_shell *shell, const char *spec)
+int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *spec)
 {
-    *bus = (vpc_bus){
+    *bus = (struct vpc_bus){
         .shell = shell,
         .watch = {.fd = -1, .on_ready = on_ready, .owner = bus},
         .retry = {.on_due = on_retry, .owner = bus},
@@ -204,9 +215,9 @@ int vpc_bus_open(vpc_bus *bus, vpc_shell *shell, const char *spec)
     return 0;
 }
 
-void vpc_bus_close(vpc_bus *bus)
+void vpc_bus_close(struct vpc_bus *bus)
 {
-    if (!bus->shell)
+    if (bus->shell == NULL)
         return;
     vpc_timer_clear(&bus->shell->loop, &bus->retry);
     vpc_watch_close(&bus->shell->loop, &bus->watch);

@@ -29,7 +29,7 @@ enum {
     "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"" VPC_GENERIC_HRESULT                \
     "\", \"desc\": \"" text "\"}}"
 
-static void doom(vpc_client *client)
+static void doom(struct vpc_client *client)
 {
     if (client->doomed)
         return;
@@ -39,23 +39,24 @@ static void doom(vpc_client *client)
     vpc_watch_close(&client->shell->loop, &client->watch);
 }
 
-static bool reserve(vpc_client *client, size_t n)
+static bool reserve(struct vpc_client *client, size_t n)
 {
     size_t need = client->out_size + n;
+
     if (need <= client->out_capacity)
         return true;
     size_t capacity = client->out_capacity ? client->out_capacity : 4096;
     while (capacity < need)
         capacity *= 2;
     char *out = realloc(client->out, capacity);
-    if (!out)
+    if (out == NULL)
         return false;
     client->out = out;
     client->out_capacity = capacity;
     return true;
 }
 
-static void queue_line(vpc_client *client, const char *text, size_t n)
+static void queue_line(struct vpc_client *client, const char *text, size_t n)
 {
     if (client->doomed || client->leaving)
         return;
@@ -68,26 +69,28 @@ static void queue_line(vpc_client *client, const char *text, size_t n)
     client->out_size += n + 1;
 }
 
-static bool reads(const vpc_client *client)
+static bool reads(const struct vpc_client *client)
 {
     return !client->in_eof && (client->leaving || client->in_size < IN_SIZE);
 }
 
 /* Its last line is sent: it reads that, then the end.  What it still writes is read away until it has finished, since a
  * socket that is closed with unread octets resets its peer. */
-static void see_off(vpc_client *client)
+static void see_off(struct vpc_client *client)
 {
     shutdown(client->watch.fd, SHUT_WR);
     if (client->in_eof)
         doom(client);
 }
 
-static void flush_client(vpc_client *client)
+static void flush_client(struct vpc_client *client)
 {
     size_t sent = 0;
+
     while (!client->doomed && sent < client->out_size) {
         ssize_t n =
             send(client->watch.fd, client->out + sent, client->out_size - sent, MSG_NOSIGNAL);
+
         if (n > 0)
             sent += (size_t)n;
         else if (errno == EAGAIN)
@@ -107,32 +110,34 @@ static void flush_client(vpc_client *client)
                       (reads(client) ? EPOLLIN : 0) | (client->out_size ? EPOLLOUT : 0));
 }
 
-static void on_leave(vpc_timer *timer)
+static void on_leave(struct vpc_timer *timer)
 {
     doom(timer->owner);
 }
 
 /* Its last line; what it still sends is not looked at. */
-static void send_away(vpc_client *client, const char *line)
+static void send_away(struct vpc_client *client, const char *line)
 {
-    vpc_loop *loop = &client->shell->loop;
+    struct vpc_loop *loop = &client->shell->loop;
+
     queue_line(client, line, strlen(line));
     if (client->doomed)
         return;
     client->leaving = true;
     client->in_size = 0;
-    client->leave = (vpc_timer){.on_due = on_leave, .owner = client};
+    client->leave = (struct vpc_timer){.on_due = on_leave, .owner = client};
     vpc_timer_set(loop, &client->leave, loop->now + LEAVE_MS);
 }
 
 /* Gives one line to the endpoint; false when there is none. */
-static bool take_line(vpc_client *client)
+static bool take_line(struct vpc_client *client)
 {
-    vpc_shell *shell = client->shell;
+    struct vpc_shell *shell = client->shell;
     char *end = client->in_size ? memchr(client->in, '\n', client->in_size) : NULL;
+
     if (client->doomed || client->leaving)
         return false;
-    if (!end) {
+    if (end == NULL) {
         if (client->in_size == IN_SIZE)
             send_away(client, ERROR_LINE("a line is longer than 65536 octets"));
         return false;
@@ -145,19 +150,21 @@ static bool take_line(vpc_client *client)
     return true;
 }
 
-static void take_lines(vpc_client *client)
+static void take_lines(struct vpc_client *client)
 {
-    vpc_loop *loop = &client->shell->loop;
+    struct vpc_loop *loop = &client->shell->loop;
     int lines = 0;
+
     while (lines < LINES_PER_TURN && take_line(client))
         lines++;
     if (lines == LINES_PER_TURN)
         vpc_timer_set(loop, &client->shell->control.more, loop->now);
 }
 
-static void read_client(vpc_client *client)
+static void read_client(struct vpc_client *client)
 {
     ssize_t n = read(client->watch.fd, client->in + client->in_size, IN_SIZE - client->in_size);
+
     if (n > 0)
         client->in_size += client->leaving ? 0 : (size_t)n;
     else if (n == 0)
@@ -166,9 +173,10 @@ static void read_client(vpc_client *client)
         doom(client);
 }
 
-static void on_ready(vpc_watch *watch, uint32_t events)
+static void on_ready(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_client *client = watch->owner;
+    struct vpc_client *client = watch->owner;
+
     if ((events & EPOLLIN) && reads(client)) {
         read_client(client);
         take_lines(client);
@@ -179,18 +187,20 @@ static void on_ready(vpc_watch *watch, uint32_t events)
 }
 
 /* The lines that had to wait for their turn. */
-static void on_more(vpc_timer *timer)
+static void on_more(struct vpc_timer *timer)
 {
-    vpc_shell *shell = timer->owner;
-    for (vpc_client *c = shell->control.clients; c; c = c->next)
+    struct vpc_shell *shell = timer->owner;
+
+    for (struct vpc_client *c = shell->control.clients; c != NULL; c = c->next)
         take_lines(c);
 }
 
-static vpc_client *new_client(vpc_shell *shell, int fd)
+static struct vpc_client *new_client(struct vpc_shell *shell, int fd)
 {
-    vpc_client *client = calloc(1, sizeof(*client));
+    struct vpc_client *client = calloc(1, sizeof(*client));
     char *in = malloc(IN_SIZE);
-    if (!client || !in) {
+
+    if (client == NULL || in == NULL) {
         free(client);
         free(in);
         close(fd);
@@ -198,21 +208,22 @@ static vpc_client *new_client(vpc_shell *shell, int fd)
     }
     client->shell = shell;
     client->in = in;
-    client->watch = (vpc_watch){.fd = fd, .on_ready = on_ready, .owner = client};
+    client->watch = (struct vpc_watch){.fd = fd, .on_ready = on_ready, .owner = client};
     return client;
 }
 
-static void on_client(vpc_listener *listener, int fd)
+static void on_client(struct vpc_listener *listener, int fd)
 {
-    vpc_shell *shell = listener->shell;
-    vpc_control *control = &shell->control;
+    struct vpc_shell *shell = listener->shell;
+    struct vpc_control *control = &shell->control;
     static const char full[] = ERROR_LINE("too many control clients") "\n";
+
     if (control->count >= CLIENTS_MAX) {
         vpc_listener_turn_away(fd, full);
         return;
     }
-    vpc_client *client = new_client(shell, fd);
-    if (!client)
+    struct vpc_client *client = new_client(shell, fd);
+    if (client == NULL)
         return;
     client->number = ++control->last_number ? control->last_number : ++control->last_number;
     client->next = control->clients;
@@ -222,35 +233,35 @@ static void on_client(vpc_listener *listener, int fd)
     vpc_shell_settle(shell);
 }
 
-int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path)
+int vpc_control_open(struct vpc_control *control, struct vpc_shell *shell, const char *path)
 {
-    control->more = (vpc_timer){.on_due = on_more, .owner = shell};
+    control->more = (struct vpc_timer){.on_due = on_more, .owner = shell};
     vpc_listener_init(&control->listener, shell, on_client, control);
     control->listener.refusal =
         ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
     return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
 }
 
-void vpc_control_reply(vpc_control *control, uint32_t number, const char *text, size_t n)
+void vpc_control_reply(struct vpc_control *control, uint32_t number, const char *text, size_t n)
 {
-    for (vpc_client *c = control->clients; c; c = c->next)
+    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         if (c->number == number)
             queue_line(c, text, n);
 }
 
-void vpc_control_broadcast(vpc_control *control, const char *text, size_t n)
+void vpc_control_broadcast(struct vpc_control *control, const char *text, size_t n)
 {
-    for (vpc_client *c = control->clients; c; c = c->next)
+    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         queue_line(c, text, n);
 }
 
-void vpc_control_flush(vpc_control *control)
+void vpc_control_flush(struct vpc_control *control)
 {
-    for (vpc_client *c = control->clients; c; c = c->next)
+    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         flush_client(c);
 }
 
-static void free_client(vpc_client *client)
+static void free_client(struct vpc_client *client)
 {
     vpc_timer_clear(&client->shell->loop, &client->leave);
     vpc_watch_close(&client->shell->loop, &client->watch);
@@ -259,23 +270,26 @@ static void free_client(vpc_client *client)
     free(client);
 }
 
-bool vpc_control_reap(vpc_control *control)
+bool vpc_control_reap(struct vpc_control *control)
 {
-    vpc_client *c = control->clients;
-    while (c && (!c->doomed || c->told))
+    struct vpc_client *c = control->clients;
+
+    while (c != NULL && (!c->doomed || c->told))
         c = c->next;
-    if (!c)
+    if (c == NULL)
         return false;
     c->told = true;
     c->shell->abi->control_close(c->shell->ep, c->number);
     return true;
 }
 
-void vpc_control_bury(vpc_control *control)
+void vpc_control_bury(struct vpc_control *control)
 {
-    vpc_client **at = &control->clients;
-    while (*at) {
-        vpc_client *client = *at;
+    struct vpc_client **at = &control->clients;
+
+    while (*at != NULL) {
+        struct vpc_client *client = *at;
+
         if (client->told) {
             *at = client->next;
             control->count--;
@@ -286,10 +300,11 @@ void vpc_control_bury(vpc_control *control)
     }
 }
 
-void vpc_control_close(vpc_control *control)
+void vpc_control_close(struct vpc_control *control)
 {
-    while (control->clients) {
-        vpc_client *client = control->clients;
+    while (control->clients != NULL) {
+        struct vpc_client *client = control->clients;
+
         control->clients = client->next;
         free_client(client);
     }

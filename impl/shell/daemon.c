@@ -20,20 +20,21 @@ enum {
 };
 
 /* systemd sets JOURNAL_STREAM for the services whose output it takes. */
-static const char *journal_socket(const vpc_settings *s)
+static const char *journal_socket(const struct vpc_settings *s)
 {
-    if (s->journal)
+    if (s->journal != NULL)
         return strcmp(s->journal, "none") == 0 ? NULL : s->journal;
-    return getenv("JOURNAL_STREAM") ? VPC_JOURNAL_SOCKET : NULL;
+    return getenv("JOURNAL_STREAM") != NULL ? VPC_JOURNAL_SOCKET : NULL;
 }
 
 /* The tag that QEMU's -smbios type=3,asset=TAG gives the machine; "" without one. */
 static const char *tag_of_machine(char tag[VPC_TAG_SIZE])
 {
     FILE *file = fopen("/sys/class/dmi/id/chassis_asset_tag", "re");
+
     tag[0] = '\0';
-    if (file) {
-        if (!fgets(tag, VPC_TAG_SIZE, file))
+    if (file != NULL) {
+        if (fgets(tag, VPC_TAG_SIZE, file) == NULL)
             tag[0] = '\0';
         fclose(file);
     }
@@ -49,6 +50,7 @@ static const char *tag_of_machine(char tag[VPC_TAG_SIZE])
 static bool good_vm_name(const char *vm)
 {
     char file[VPC_FILE_NAME_SIZE];
+
     if (!*vm || *vm == '.' || strlen(vm) > VM_NAME_MAX)
         return false;
     vpc_file_name(vm, file);
@@ -62,28 +64,30 @@ static const char *name_of_guest(struct utsname *host)
 }
 
 /* One run of an endpoint: what it was started with, and what SIGHUP said since. */
-typedef struct daemon_run {
-    vpc_settings first, now;
+struct daemon_run {
+    struct vpc_settings first, now;
     int argc;
     char **argv;
     struct utsname host;
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
         control[VPC_FILE_SIZE + 96];
-} daemon_run;
+};
 
-static void set_changing(const daemon_run *run, const vpc_settings *s, vpc_shell_config *config)
+static void set_changing(const struct daemon_run *run, const struct vpc_settings *s,
+                         struct vpc_shell_config *config)
 {
-    config->log_path = s->log ? s->log : run->log;
+    config->log_path = s->log != NULL ? s->log : run->log;
     config->verbose = s->verbose;
     config->trace_path = s->trace;
     config->trace_limit = s->trace_limit;
 }
 
 /* Settings that are wrong now change nothing. */
-static void reload(void *user, vpc_shell_config *config)
+static void reload(void *user, struct vpc_shell_config *config)
 {
-    daemon_run *run = user;
-    vpc_settings next;
+    struct daemon_run *run = user;
+    struct vpc_settings next;
+
     if (vpc_settings_read(&next, run->first.daemon, run->argc, run->argv)) {
         fprintf(stderr, "%s: the settings stay as they were\n", config->program);
         vpc_settings_free(&next);
@@ -95,9 +99,10 @@ static void reload(void *user, vpc_shell_config *config)
     run->now = next;
 }
 
-static int run_shell(const vpc_shell_config *config)
+static int run_shell(const struct vpc_shell_config *config)
 {
-    vpc_shell *shell = NULL;
+    struct vpc_shell *shell = NULL;
+
     vpc_shell_hold_signals();
     int error = vpc_shell_open(config, &shell);
     if (error)
@@ -107,11 +112,12 @@ static int run_shell(const vpc_shell_config *config)
     return status;
 }
 
-static int make_places(daemon_run *run, const char *vm)
+static int make_places(struct daemon_run *run, const char *vm)
 {
-    const vpc_settings *s = &run->first;
+    const struct vpc_settings *s = &run->first;
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
     int error = vpc_runtime_dir(s->runtime_dir, run->root, sizeof(run->root));
+
     if (!error)
         error = vpc_runtime_dir_make(run->root);
     if (error) {
@@ -128,34 +134,35 @@ static int make_places(daemon_run *run, const char *vm)
 }
 
 /* Fills in what was not said, and runs. */
-static int run_with_defaults(daemon_run *run, const vpc_endpoint_abi *abi)
+static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi)
 {
-    const vpc_settings *s = &run->first;
+    const struct vpc_settings *s = &run->first;
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
-    const char *vm = s->vm ? s->vm : guest ? name_of_guest(&run->host) : "";
-    const char *bus = s->bus ? s->bus : s->daemon->bus;
+    const char *vm = s->vm != NULL ? s->vm : guest ? name_of_guest(&run->host) : "";
+    const char *bus = s->bus != NULL ? s->bus : s->daemon->bus;
+
     if (!good_vm_name(vm))
         return vpc_usage_error(s->daemon,
                                "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",
                                vm) -
                1;
-    if (!bus || !*bus)
+    if (bus == NULL || !*bus)
         return vpc_usage_error(s->daemon, "--bus is missing", "the path of QEMU's socket") - 1;
     if (make_places(run, vm) != 0)
         return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);
-    vpc_shell_config config = {
+    struct vpc_shell_config config = {
         .abi = abi,
         .program = s->daemon->program,
         .role = s->daemon->role,
         .vm = vm,
-        .tag = s->tag  ? s->tag
-               : guest ? tag_of_machine(run->tag)
-                       : "",
+        .tag = s->tag != NULL ? s->tag
+               : guest        ? tag_of_machine(run->tag)
+                              : "",
         .options = options,
         .bus = bus,
         .runtime_dir = run->root,
-        .control_path = s->control ? s->control : run->control,
+        .control_path = s->control != NULL ? s->control : run->control,
         .config_path = s->config,
         .journal = journal_socket(s),
         .no_sandbox = s->no_sandbox            ? "told so by --no-sandbox"
@@ -170,11 +177,13 @@ static int run_with_defaults(daemon_run *run, const vpc_endpoint_abi *abi)
     return status;
 }
 
-int vpc_daemon_main(const vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc, char **argv)
+int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc,
+                    char **argv)
 {
-    daemon_run run = {.argc = argc, .argv = argv};
+    struct daemon_run run = {.argc = argc, .argv = argv};
     int done = vpc_settings_read(&run.first, daemon, argc, argv);
     int status = done ? done - 1 : run_with_defaults(&run, abi);
+
     vpc_settings_free(&run.first);
     vpc_settings_free(&run.now);
     return status;

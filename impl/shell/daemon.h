@@ -5,15 +5,16 @@
 
 #include "vpc_endpoint.h"
 
-typedef struct vpc_daemon {
+struct vpc_daemon {
     const char *program; /* "vpc-host" */
     uint32_t role;       /* enum vpc_role */
     const char *purpose; /* one line for --help */
     const char *bus;     /* the default of --bus, NULL: it must be given */
-} vpc_daemon;
+};
 
 /* Runs the endpoint `abi` as the command line says: the exit status (0 stopped, 1 failed, 2 wrong
  * usage). */
-int vpc_daemon_main(const vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc, char **argv);
+int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc,
+                    char **argv);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "shell_internal.h"
 
-void vpc_shell_log(vpc_shell *shell, enum vpc_log_id id, json_t *fields)
+void vpc_shell_log(struct vpc_shell *shell, enum vpc_log_id id, json_t *fields)
 {
     const struct vpc_log_kind *kind = vpc_log_kind_of(id);
     const char *source = shell->config.role == VPC_ROLE_HOST ? "host" : "guest";
@@ -16,9 +16,10 @@ void vpc_shell_log(vpc_shell *shell, enum vpc_log_id id, json_t *fields)
                               (json_int_t)shell->loop.now);
     char *line = json_dumps(entry, JSON_COMPACT);
     char *broadcast = json_dumps(event, JSON_COMPACT);
-    if (line)
+
+    if (line != NULL)
         vpc_log_write(shell, line, strlen(line));
-    if (broadcast)
+    if (broadcast != NULL)
         vpc_control_broadcast(&shell->control, broadcast, strlen(broadcast));
     free(line);
     free(broadcast);

@@ -23,10 +23,10 @@ enum {
     NAME_MAX_OCTETS = 64, /* the journal's own limit of a field's name */
 };
 
-int vpc_journal_open(vpc_journal *journal, const char *path, const char *program)
+int vpc_journal_open(struct vpc_journal *journal, const char *path, const char *program)
 {
-    *journal = (vpc_journal){.fd = -1, .program = program, .address.sun_family = AF_UNIX};
-    if (!path)
+    *journal = (struct vpc_journal){.fd = -1, .program = program, .address.sun_family = AF_UNIX};
+    if (path == NULL)
         return 0;
     if (strlen(path) >= sizeof(journal->address.sun_path))
         return ENAMETOOLONG;
@@ -35,7 +35,7 @@ int vpc_journal_open(vpc_journal *journal, const char *path, const char *program
     return journal->fd < 0 ? errno : 0;
 }
 
-void vpc_journal_close(vpc_journal *journal)
+void vpc_journal_close(struct vpc_journal *journal)
 {
     if (journal->fd >= 0)
         close(journal->fd);
@@ -72,7 +72,7 @@ static const char *priority_of(const char *level)
     return strcmp(level, "error") == 0 ? "3" : strcmp(level, "warning") == 0 ? "4" : "6";
 }
 
-static void put_entry(FILE *out, const vpc_journal *journal, json_t *entry)
+static void put_entry(FILE *out, const struct vpc_journal *journal, json_t *entry)
 {
     int id = (int)json_integer_value(json_object_get(entry, "id"));
     char text[MESSAGE_MAX];
@@ -90,21 +90,22 @@ static void put_entry(FILE *out, const vpc_journal *journal, json_t *entry)
         fprintf(out, "VPC_LOST=%" PRIu64 "\n", journal->lost);
 }
 
-void vpc_journal_write(vpc_journal *journal, const char *text, size_t n)
+void vpc_journal_write(struct vpc_journal *journal, const char *text, size_t n)
 {
     json_t *entry = journal->fd >= 0 ? json_loadb(text, n, 0, NULL) : NULL;
     char *datagram = NULL;
     size_t size = 0;
     FILE *out = json_is_object(entry) ? open_memstream(&datagram, &size) : NULL;
 
-    if (out) {
+    if (out != NULL) {
         put_entry(out, journal, entry);
         fclose(out);
     }
     if (journal->fd >= 0) {
-        bool taken = datagram && sendto(journal->fd, datagram, size, MSG_NOSIGNAL,
-                                        (struct sockaddr *)&journal->address,
-                                        sizeof(journal->address)) == (ssize_t)size;
+        bool taken = datagram != NULL && sendto(journal->fd, datagram, size, MSG_NOSIGNAL,
+                                                (struct sockaddr *)&journal->address,
+                                                sizeof(journal->address)) == (ssize_t)size;
+
         journal->lost = taken ? 0 : journal->lost + 1;
     }
     free(datagram);

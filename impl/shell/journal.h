@@ -16,19 +16,19 @@
  * build/vpcbus.catalog has a text for each. */
 #define VPC_JOURNAL_MESSAGE_ID "b55656a1f3c94d0e9a6b7c21"
 
-typedef struct vpc_journal {
+struct vpc_journal {
     int fd; /* -1: there is none */
     const char *program;
     struct sockaddr_un address;
     uint64_t lost; /* entries that the journal did not take */
-} vpc_journal;
+};
 
 /* path NULL: none.  Nothing is sent yet; ENAMETOOLONG, or what socket() says. */
-int vpc_journal_open(vpc_journal *journal, const char *path, const char *program);
-void vpc_journal_close(vpc_journal *journal);
+int vpc_journal_open(struct vpc_journal *journal, const char *path, const char *program);
+void vpc_journal_close(struct vpc_journal *journal);
 
 /* Sends one entry (a JSON object, n octets).  Never waits: what the journal does not take now is counted, and
  * the next entry that it takes tells the number (VPC_LOST). */
-void vpc_journal_write(vpc_journal *journal, const char *text, size_t n);
+void vpc_journal_write(struct vpc_journal *journal, const char *text, size_t n);
 
 #endif

@@ -19,7 +19,7 @@
 
 #include "shell_internal.h"
 
-static void lock_path(const vpc_listener *listener, char path[VPC_PATH_SIZE + 8])
+static void lock_path(const struct vpc_listener *listener, char path[VPC_PATH_SIZE + 8])
 {
     snprintf(path, VPC_PATH_SIZE + 8, "%s.lock", listener->path);
 }
@@ -27,20 +27,24 @@ static void lock_path(const vpc_listener *listener, char path[VPC_PATH_SIZE + 8]
 static bool same_file(int fd, const char *path)
 {
     struct stat have, want;
+
     return fstat(fd, &have) == 0 && stat(path, &want) == 0 && have.st_ino == want.st_ino &&
            have.st_dev == want.st_dev;
 }
 
-static int take_name(vpc_listener *listener)
+static int take_name(struct vpc_listener *listener)
 {
     char path[VPC_PATH_SIZE + 8];
+
     lock_path(listener, path);
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
         if (fd < 0)
             return errno;
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+
             close(fd);
             return error;
         }
@@ -56,6 +60,7 @@ static int take_name(vpc_listener *listener)
 static int clear_path(const char *path)
 {
     struct stat st;
+
     if (lstat(path, &st) != 0)
         return errno == ENOENT ? 0 : errno;
     if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
@@ -63,9 +68,10 @@ static int clear_path(const char *path)
     return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-static void give_name(vpc_listener *listener)
+static void give_name(struct vpc_listener *listener)
 {
     char path[VPC_PATH_SIZE + 8];
+
     if (listener->lock < 0)
         return;
     lock_path(listener, path);
@@ -76,9 +82,10 @@ static void give_name(vpc_listener *listener)
 }
 
 /* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
-static int listen_at(vpc_listener *listener, int backlog)
+static int listen_at(struct vpc_listener *listener, int backlog)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path) - 1);
     int error = clear_path(listener->path);
     if (error)
@@ -102,9 +109,10 @@ static bool out_of_resources(int error)
 }
 
 /* Of a hundred in a second one entry tells: nobody can fill the log so. */
-static void log_refused(vpc_listener *listener, uid_t uid)
+static void log_refused(struct vpc_listener *listener, uid_t uid)
 {
-    vpc_shell *shell = listener->shell;
+    struct vpc_shell *shell = listener->shell;
+
     listener->refused++;
     if (shell->loop.now < listener->refused_log_at)
         return;
@@ -117,10 +125,11 @@ static void log_refused(vpc_listener *listener, uid_t uid)
 }
 
 /* Only root and our own user come in, whatever the modes of folders say. */
-static bool is_welcome(vpc_listener *listener, int fd)
+static bool is_welcome(struct vpc_listener *listener, int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof(peer);
+
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
         return false;
     if (peer.uid == geteuid() || peer.uid == 0)
@@ -132,6 +141,7 @@ static bool is_welcome(vpc_listener *listener, int fd)
 void vpc_socket_read_off(int fd)
 {
     char octets[4096];
+
     shutdown(fd, SHUT_RDWR);
     while (read(fd, octets, sizeof(octets)) > 0)
         ;
@@ -139,16 +149,17 @@ void vpc_socket_read_off(int fd)
 
 void vpc_listener_turn_away(int fd, const char *text)
 {
-    if (text)
+    if (text != NULL)
         send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
     vpc_socket_read_off(fd);
     close(fd);
 }
 
 /* The next client, -1 with an errno when there is none, or -1 with EACCES for one that was refused. */
-static int accept_client(vpc_listener *listener)
+static int accept_client(struct vpc_listener *listener)
 {
     int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
     if (fd < 0 || is_welcome(listener, fd))
         return fd;
     vpc_listener_turn_away(fd, listener->refusal);
@@ -157,7 +168,7 @@ static int accept_client(vpc_listener *listener)
 }
 
 /* Told once for each time that it begins. */
-static void log_short(vpc_listener *listener, int error)
+static void log_short(struct vpc_listener *listener, int error)
 {
     if (!listener->is_short)
         vpc_shell_log(listener->shell, VPC_LOG_RESOURCES_SHORT,
@@ -168,10 +179,11 @@ static void log_short(vpc_listener *listener, int error)
 
 /* One client per event; without descriptors the client waits in the backlog, and we do not look at
  * it all the time. */
-static void on_acceptable(vpc_watch *watch, uint32_t events)
+static void on_acceptable(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_listener *listener = watch->owner;
-    vpc_shell *shell = listener->shell;
+    struct vpc_listener *listener = watch->owner;
+    struct vpc_shell *shell = listener->shell;
+
     (void)events;
     int fd = accept_client(listener);
     if (fd >= 0) {
@@ -184,15 +196,15 @@ static void on_acceptable(vpc_watch *watch, uint32_t events)
     }
 }
 
-static void on_backoff_over(vpc_timer *timer)
+static void on_backoff_over(struct vpc_timer *timer)
 {
     vpc_listener_pause(timer->owner, false);
 }
 
-void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
-                       void (*on_client)(vpc_listener *listener, int fd), void *owner)
+void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
+                       void (*on_client)(struct vpc_listener *listener, int fd), void *owner)
 {
-    *listener = (vpc_listener){
+    *listener = (struct vpc_listener){
         .watch = {.fd = -1, .on_ready = on_acceptable, .owner = listener},
         .backoff = {.on_due = on_backoff_over, .owner = listener},
         .lock = -1,
@@ -202,7 +214,7 @@ void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
     };
 }
 
-int vpc_listener_open(vpc_listener *listener, const char *path, int backlog)
+int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog)
 {
     if (snprintf(listener->path, sizeof(listener->path), "%s", path) >= (int)sizeof(listener->path))
         return ENAMETOOLONG;
@@ -214,7 +226,7 @@ int vpc_listener_open(vpc_listener *listener, const char *path, int backlog)
     return error;
 }
 
-void vpc_listener_pause(vpc_listener *listener, bool pause)
+void vpc_listener_pause(struct vpc_listener *listener, bool pause)
 {
     if (listener->watch.fd >= 0 && !pause)
         vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
@@ -222,7 +234,7 @@ void vpc_listener_pause(vpc_listener *listener, bool pause)
         vpc_watch_remove(&listener->shell->loop, &listener->watch);
 }
 
-void vpc_listener_mute(vpc_listener *listener)
+void vpc_listener_mute(struct vpc_listener *listener)
 {
     vpc_timer_clear(&listener->shell->loop, &listener->backoff);
     vpc_watch_close(&listener->shell->loop, &listener->watch);
@@ -233,10 +245,11 @@ void vpc_listener_mute(vpc_listener *listener)
 
 /* A client that waits in the backlog sees the end of a pipe, as one that was accepted does: closing
  * the listener under it would be ECONNRESET. */
-static void turn_away_waiting(vpc_listener *listener)
+static void turn_away_waiting(struct vpc_listener *listener)
 {
     for (int i = 0; listener->watch.fd >= 0 && i < VPC_TURNED_AWAY_MAX; i++) {
         int fd = accept_client(listener);
+
         if (fd >= 0)
             vpc_listener_turn_away(fd, NULL);
         else if (errno != EACCES)
@@ -244,9 +257,9 @@ static void turn_away_waiting(vpc_listener *listener)
     }
 }
 
-void vpc_listener_close(vpc_listener *listener)
+void vpc_listener_close(struct vpc_listener *listener)
 {
-    if (!listener->shell)
+    if (listener->shell == NULL)
         return;
     turn_away_waiting(listener);
     vpc_listener_mute(listener);

@@ -12,19 +12,20 @@
 #include "log_line.h"
 #include "shell_internal.h"
 
-int vpc_log_open(vpc_log *log, const char *path, bool verbose)
+int vpc_log_open(struct vpc_log *log, const char *path, bool verbose)
 {
-    *log = (vpc_log){.fd = -1, .verbose = verbose};
-    if (!path)
+    *log = (struct vpc_log){.fd = -1, .verbose = verbose};
+    if (path == NULL)
         return 0;
     log->fd = open(path, VPC_LOG_FLAGS, 0600);
     return log->fd < 0 ? errno : 0;
 }
 
-int vpc_log_reopen(vpc_log *log, const char *path, bool verbose)
+int vpc_log_reopen(struct vpc_log *log, const char *path, bool verbose)
 {
-    vpc_log next;
+    struct vpc_log next;
     int error = vpc_log_open(&next, path, verbose);
+
     if (error)
         return error;
     vpc_log_close(log);
@@ -32,14 +33,14 @@ int vpc_log_reopen(vpc_log *log, const char *path, bool verbose)
     return 0;
 }
 
-void vpc_log_close(vpc_log *log)
+void vpc_log_close(struct vpc_log *log)
 {
     if (log->fd >= 0)
         close(log->fd);
     log->fd = -1;
 }
 
-static void append(vpc_shell *shell, const char *text, size_t n)
+static void append(struct vpc_shell *shell, const char *text, size_t n)
 {
     char newline = '\n';
     size_t torn = shell->log.torn, size = torn + n + 1;
@@ -47,6 +48,7 @@ static void append(vpc_shell *shell, const char *text, size_t n)
                            {.iov_base = (void *)(uintptr_t)text, .iov_len = n},
                            {.iov_base = &newline, .iov_len = 1}};
     ssize_t w;
+
     do
         w = writev(shell->log.fd, line, 3);
     while (w < 0 && errno == EINTR);
@@ -59,7 +61,7 @@ static void append(vpc_shell *shell, const char *text, size_t n)
     shell->log.failed = failed;
 }
 
-void vpc_log_write(vpc_shell *shell, const char *text, size_t n)
+void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n)
 {
     vpc_trace_entry(shell, text, n);
     if (shell->log.fd >= 0)

@@ -12,18 +12,19 @@
 static uint64_t read_clock(clockid_t clock)
 {
     struct timespec ts;
+
     clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static void update_now(vpc_loop *loop)
+static void update_now(struct vpc_loop *loop)
 {
     loop->now = loop->epoch_ms + read_clock(CLOCK_MONOTONIC);
 }
 
-int vpc_loop_open(vpc_loop *loop)
+int vpc_loop_open(struct vpc_loop *loop)
 {
-    *loop = (vpc_loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
+    *loop = (struct vpc_loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
     if (loop->epoll < 0)
         return errno;
     loop->epoch_ms = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
@@ -31,25 +32,27 @@ int vpc_loop_open(vpc_loop *loop)
     return 0;
 }
 
-void vpc_loop_close(vpc_loop *loop)
+void vpc_loop_close(struct vpc_loop *loop)
 {
     close(loop->epoll);
     loop->epoll = -1;
 }
 
-static int tell_kernel(const vpc_loop *loop, vpc_watch *watch)
+static int tell_kernel(const struct vpc_loop *loop, struct vpc_watch *watch)
 {
     struct epoll_event event = {.events = watch->interest, .data.ptr = watch};
     int op = watch->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
     if (epoll_ctl(loop->epoll, op, watch->fd, &event) != 0)
         return errno;
     watch->registered = true;
     return 0;
 }
 
-static void stop_waiting(vpc_loop *loop, vpc_watch *watch)
+static void stop_waiting(struct vpc_loop *loop, struct vpc_watch *watch)
 {
-    vpc_watch **at = &loop->waiting;
+    struct vpc_watch **at = &loop->waiting;
+
     if (!watch->waiting)
         return;
     while (*at != watch)
@@ -58,7 +61,7 @@ static void stop_waiting(vpc_loop *loop, vpc_watch *watch)
     watch->waiting = false;
 }
 
-static void wait_for_memory(vpc_loop *loop, vpc_watch *watch)
+static void wait_for_memory(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     watch->waiting = true;
     watch->next_waiting = loop->waiting;
@@ -66,7 +69,7 @@ static void wait_for_memory(vpc_loop *loop, vpc_watch *watch)
 }
 
 /* Only a new watch needs memory: one that is registered does not wait, or its old interest would spin. */
-int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest)
+int vpc_watch_set(struct vpc_loop *loop, struct vpc_watch *watch, uint32_t interest)
 {
     if ((watch->registered || watch->waiting) && watch->interest == interest)
         return 0;
@@ -80,16 +83,16 @@ int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest)
     return 0;
 }
 
-static void retry_waiting(vpc_loop *loop)
+static void retry_waiting(struct vpc_loop *loop)
 {
-    for (vpc_watch *watch = loop->waiting, *next; watch; watch = next) {
+    for (struct vpc_watch *watch = loop->waiting, *next; watch != NULL; watch = next) {
         next = watch->next_waiting;
         if (tell_kernel(loop, watch) == 0)
             stop_waiting(loop, watch);
     }
 }
 
-void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch)
+void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     stop_waiting(loop, watch);
     if (!watch->registered)
@@ -102,7 +105,7 @@ void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch)
             loop->batch[i].data.ptr = NULL;
 }
 
-void vpc_watch_close(vpc_loop *loop, vpc_watch *watch)
+void vpc_watch_close(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     if (watch->fd < 0)
         return;
@@ -111,22 +114,22 @@ void vpc_watch_close(vpc_loop *loop, vpc_watch *watch)
     watch->fd = -1;
 }
 
-void vpc_timer_clear(vpc_loop *loop, vpc_timer *timer)
+void vpc_timer_clear(struct vpc_loop *loop, struct vpc_timer *timer)
 {
     if (!timer->armed)
         return;
-    vpc_timer **at = &loop->timers;
+    struct vpc_timer **at = &loop->timers;
     while (*at != timer)
         at = &(*at)->next;
     *at = timer->next;
     timer->armed = false;
 }
 
-void vpc_timer_set(vpc_loop *loop, vpc_timer *timer, uint64_t due)
+void vpc_timer_set(struct vpc_loop *loop, struct vpc_timer *timer, uint64_t due)
 {
     vpc_timer_clear(loop, timer);
-    vpc_timer **at = &loop->timers;
-    while (*at && (*at)->due <= due)
+    struct vpc_timer **at = &loop->timers;
+    while (*at != NULL && (*at)->due <= due)
         at = &(*at)->next;
     timer->due = due;
     timer->next = *at;
@@ -134,9 +137,9 @@ void vpc_timer_set(vpc_loop *loop, vpc_timer *timer, uint64_t due)
     *at = timer;
 }
 
-static int wait_ms(const vpc_loop *loop, uint64_t until)
+static int wait_ms(const struct vpc_loop *loop, uint64_t until)
 {
-    if (loop->timers && loop->timers->due < until)
+    if (loop->timers != NULL && loop->timers->due < until)
         until = loop->timers->due;
     if (until == UINT64_MAX)
         return -1;
@@ -148,21 +151,23 @@ static int wait_ms(const vpc_loop *loop, uint64_t until)
 
 /* Timers that a handler sets for now or earlier run in the next turn, so that no timer keeps the
  * others waiting. */
-static void run_timers(vpc_loop *loop)
+static void run_timers(struct vpc_loop *loop)
 {
     uint64_t now = loop->now;
-    for (unsigned budget = VPC_LOOP_BATCH; budget && loop->timers && loop->timers->due <= now;
-         budget--) {
-        vpc_timer *timer = loop->timers;
+
+    for (unsigned budget = VPC_LOOP_BATCH;
+         budget && loop->timers != NULL && loop->timers->due <= now; budget--) {
+        struct vpc_timer *timer = loop->timers;
+
         vpc_timer_clear(loop, timer);
         timer->on_due(timer);
     }
 }
 
-int vpc_loop_turn(vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner)
+int vpc_loop_turn(struct vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner)
 {
     retry_waiting(loop);
-    if (loop->waiting && until > loop->now + VPC_WAITING_MS)
+    if (loop->waiting != NULL && until > loop->now + VPC_WAITING_MS)
         until = loop->now + VPC_WAITING_MS;
     loop->batch_at = 0;
     loop->batch_size = epoll_wait(loop->epoll, loop->batch, VPC_LOOP_BATCH, wait_ms(loop, until));
@@ -177,8 +182,9 @@ int vpc_loop_turn(vpc_loop *loop, uint64_t until, void (*before)(void *owner), v
     run_timers(loop);
     while (loop->batch_at < loop->batch_size) {
         struct epoll_event *event = &loop->batch[loop->batch_at++];
-        vpc_watch *watch = event->data.ptr;
-        if (watch)
+        struct vpc_watch *watch = event->data.ptr;
+
+        if (watch != NULL)
             watch->on_ready(watch, event->events);
     }
     loop->batch_size = 0;

@@ -16,7 +16,7 @@
 
 #define VPC_LOOP_BATCH 64
 
-typedef struct vpc_watch {
+struct vpc_watch {
     int fd; /* -1: none */
     bool registered;
     bool waiting; /* the kernel had no memory for it: the loop tries again */
@@ -24,49 +24,49 @@ typedef struct vpc_watch {
     struct vpc_watch *next_waiting;
     void (*on_ready)(struct vpc_watch *watch, uint32_t events);
     void *owner;
-} vpc_watch;
+};
 
-typedef struct vpc_timer {
+struct vpc_timer {
     bool armed;
     uint64_t due;
     void (*on_due)(struct vpc_timer *timer);
     void *owner;
     struct vpc_timer *next;
-} vpc_timer;
+};
 
-typedef struct vpc_loop {
+struct vpc_loop {
     int epoll;
     uint64_t epoch_ms; /* what makes the monotonic clock show the time of day of the start */
     uint64_t now;      /* milliseconds; as of the last turn */
     uint64_t turns;
-    vpc_timer *timers;
-    vpc_watch *waiting;
+    struct vpc_timer *timers;
+    struct vpc_watch *waiting;
     struct epoll_event batch[VPC_LOOP_BATCH];
     int batch_size, batch_at;
-} vpc_loop;
+};
 
 /* 0, or an errno. */
-int vpc_loop_open(vpc_loop *loop);
-void vpc_loop_close(vpc_loop *loop);
+int vpc_loop_open(struct vpc_loop *loop);
+void vpc_loop_close(struct vpc_loop *loop);
 
 /*
  * Registers the watch or changes its interest (EPOLLIN, EPOLLOUT, or 0).  0, or an errno.  That the
  * kernel has no memory for it is no error: the loop tries again until it has, or the watch is
  * removed, so that no descriptor is ever forgotten.
  */
-int vpc_watch_set(vpc_loop *loop, vpc_watch *watch, uint32_t interest);
+int vpc_watch_set(struct vpc_loop *loop, struct vpc_watch *watch, uint32_t interest);
 /* Takes it out of the loop; its descriptor stays open. */
-void vpc_watch_remove(vpc_loop *loop, vpc_watch *watch);
+void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch);
 /* Takes it out and closes its descriptor. */
-void vpc_watch_close(vpc_loop *loop, vpc_watch *watch);
+void vpc_watch_close(struct vpc_loop *loop, struct vpc_watch *watch);
 
-void vpc_timer_set(vpc_loop *loop, vpc_timer *timer, uint64_t due);
-void vpc_timer_clear(vpc_loop *loop, vpc_timer *timer);
+void vpc_timer_set(struct vpc_loop *loop, struct vpc_timer *timer, uint64_t due);
+void vpc_timer_clear(struct vpc_loop *loop, struct vpc_timer *timer);
 
 /*
  * Waits until `until` at the latest (an absolute time; UINT64_MAX: for ever) for the first events,
  * sets loop->now, calls before(owner), and the handlers of what is ready or due.  0, or an errno.
  */
-int vpc_loop_turn(vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner);
+int vpc_loop_turn(struct vpc_loop *loop, uint64_t until, void (*before)(void *owner), void *owner);
 
 #endif

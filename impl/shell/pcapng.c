@@ -30,18 +30,18 @@ enum {
 };
 
 /* A block under way: its pieces, and how many octets they are. */
-typedef struct block {
+struct block {
     struct iovec piece[16];
     int pieces;
     uint32_t size;
     uint32_t head[2]; /* type, length */
     uint32_t option[5];
     int options;
-} block;
+};
 
 static const char zeros[4];
 
-static void add(block *b, const void *octets, size_t n)
+static void add(struct block *b, const void *octets, size_t n)
 {
     if (n == 0)
         return;
@@ -50,28 +50,29 @@ static void add(block *b, const void *octets, size_t n)
 }
 
 /* Filled up to a multiple of four, as everything in the file is. */
-static void add_filled(block *b, const void *octets, size_t n)
+static void add_filled(struct block *b, const void *octets, size_t n)
 {
     add(b, octets, n);
     add(b, zeros, -n & 3);
 }
 
-static void begin(block *b, uint32_t type)
+static void begin(struct block *b, uint32_t type)
 {
-    *b = (block){.head = {type}};
+    *b = (struct block){.head = {type}};
     add(b, b->head, sizeof(b->head));
 }
 
-static void add_option(block *b, uint16_t code, const void *octets, size_t n)
+static void add_option(struct block *b, uint16_t code, const void *octets, size_t n)
 {
     uint16_t head[2] = {code, (uint16_t)n};
     uint32_t *at = &b->option[b->options++];
+
     memcpy(at, head, sizeof(head));
     add(b, at, sizeof(*at));
     add_filled(b, octets, n);
 }
 
-static void finish(block *b)
+static void finish(struct block *b)
 {
     add_option(b, OPT_END, NULL, 0);
     add(b, &b->head[1], sizeof(b->head[1]));
@@ -79,9 +80,10 @@ static void finish(block *b)
 }
 
 /* Writes the whole block, or nothing of it. */
-static int put(vpc_pcapng *file, const block *b)
+static int put(struct vpc_pcapng *file, const struct block *b)
 {
     ssize_t w;
+
     do
         w = writev(file->fd, b->piece, b->pieces);
     while (w < 0 && errno == EINTR);
@@ -95,7 +97,7 @@ static int put(vpc_pcapng *file, const block *b)
     return error;
 }
 
-static int begin_section(vpc_pcapng *file)
+static int begin_section(struct vpc_pcapng *file)
 {
     struct {
         uint32_t order;
@@ -107,7 +109,8 @@ static int begin_section(vpc_pcapng *file)
         uint32_t snap;
     } interface = {LINKTYPE_USER0, 0, 0};
     uint8_t resolution = NANOSECONDS;
-    block b;
+    struct block b;
+
     begin(&b, SECTION_HEADER);
     add(&b, &section, sizeof(section));
     add_option(&b, OPT_SHB_USERAPPL, file->program, strnlen(file->program, TEXT_MAX));
@@ -125,10 +128,11 @@ static int begin_section(vpc_pcapng *file)
 }
 
 /* Only an empty file or a trace is written to: a slip of the pen must not spoil anything else. */
-static int look_at(vpc_pcapng *file)
+static int look_at(struct vpc_pcapng *file)
 {
     struct stat st;
     uint32_t first = 0;
+
     if (fstat(file->fd, &st) != 0)
         return errno;
     if (!S_ISREG(st.st_mode))
@@ -142,7 +146,7 @@ static int look_at(vpc_pcapng *file)
     return 0;
 }
 
-int vpc_pcapng_open(vpc_pcapng *file)
+int vpc_pcapng_open(struct vpc_pcapng *file)
 {
     file->fd = open(file->path, VPC_TRACE_FLAGS, 0600);
     if (file->fd < 0)
@@ -155,7 +159,7 @@ int vpc_pcapng_open(vpc_pcapng *file)
     return error;
 }
 
-void vpc_pcapng_close(vpc_pcapng *file)
+void vpc_pcapng_close(struct vpc_pcapng *file)
 {
     if (file->fd >= 0)
         close(file->fd);
@@ -163,9 +167,10 @@ void vpc_pcapng_close(vpc_pcapng *file)
 }
 
 /* The file that is full becomes PATH.1. */
-static int turn_over(vpc_pcapng *file)
+static int turn_over(struct vpc_pcapng *file)
 {
     char old[sizeof(file->path) + 2];
+
     snprintf(old, sizeof(old), "%s.1", file->path);
     if (rename(file->path, old) != 0 && errno != ENOENT)
         return errno;
@@ -173,7 +178,7 @@ static int turn_over(vpc_pcapng *file)
     return vpc_pcapng_open(file);
 }
 
-int vpc_pcapng_write(vpc_pcapng *file, const vpc_packet *packet)
+int vpc_pcapng_write(struct vpc_pcapng *file, const struct vpc_packet *packet)
 {
     uint32_t flags = packet->direction;
     uint32_t head[5] = {
@@ -185,16 +190,18 @@ int vpc_pcapng_write(vpc_pcapng *file, const vpc_packet *packet)
     };
     size_t comment_len =
         packet->comment_len < VPC_COMMENT_MAX ? packet->comment_len : VPC_COMMENT_MAX;
-    block b;
+    struct block b;
+
     begin(&b, ENHANCED_PACKET);
     add(&b, head, sizeof(head));
     add_filled(&b, packet->octets, packet->kept);
     add_option(&b, OPT_EPB_FLAGS, &flags, sizeof(flags));
-    if (packet->comment)
+    if (packet->comment != NULL)
         add_option(&b, OPT_COMMENT, packet->comment, comment_len);
     finish(&b);
     if (file->limit && (uint64_t)file->size + b.size > file->limit) {
         int error = turn_over(file);
+
         if (error)
             return error;
     }

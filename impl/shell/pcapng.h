@@ -21,7 +21,7 @@ enum vpc_packet_direction {
     VPC_PACKET_OUTBOUND = 2,
 };
 
-typedef struct vpc_packet {
+struct vpc_packet {
     enum vpc_packet_direction direction;
     uint64_t time_ns;    /* since 1970 */
     const void *octets;  /* what is kept of it */
@@ -29,30 +29,30 @@ typedef struct vpc_packet {
     size_t whole;        /* octets that there were */
     const char *comment; /* NULL: none */
     size_t comment_len;  /* octets, without a NUL; what is beyond VPC_COMMENT_MAX is left out */
-} vpc_packet;
+};
 
 enum {
     VPC_COMMENT_MAX = 32768,
 };
 
-typedef struct vpc_pcapng {
+struct vpc_pcapng {
     int fd; /* -1: closed */
     char path[VPC_FILE_SIZE];
     const char *program, *interface, *description;
     uint64_t limit; /* octets; 0: none */
     off_t size;
-} vpc_pcapng;
+};
 
 /* Opens the file, or makes it with mode 0600, and begins a section.  A file that is there already is
  * continued: EEXIST when it is something else than pcapng, or no regular file. */
-int vpc_pcapng_open(vpc_pcapng *file);
-void vpc_pcapng_close(vpc_pcapng *file);
+int vpc_pcapng_open(struct vpc_pcapng *file);
+void vpc_pcapng_close(struct vpc_pcapng *file);
 
 /*
  * Writes one packet.  When the file would grow over its limit it is renamed to PATH.1 first, in place of an
  * older one, and a new file begins.  What was written of a packet that does not fit on the disk is taken
  * back.
  */
-int vpc_pcapng_write(vpc_pcapng *file, const vpc_packet *packet);
+int vpc_pcapng_write(struct vpc_pcapng *file, const struct vpc_packet *packet);
 
 #endif

@@ -8,23 +8,24 @@
 
 /* A second client must be refused: nobody listens any more, and who sits in the backlog is reset.
  */
-static void on_client(vpc_listener *listener, int fd)
+static void on_client(struct vpc_listener *listener, int fd)
 {
     vpc_listener_mute(listener);
     vpc_stream_start(listener->owner, fd);
 }
 
-void vpc_pipe_listen(vpc_shell *shell, uint32_t number, const char *name)
+void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name)
 {
     char path[VPC_PATH_SIZE] = "";
-    vpc_stream *stream = vpc_stream_new(shell, number, true);
-    int error =
-        stream ? vpc_pipe_path(shell->config.runtime_dir, name, path, sizeof(path)) : ENOMEM;
+    struct vpc_stream *stream = vpc_stream_new(shell, number, true);
+    int error = stream != NULL ? vpc_pipe_path(shell->config.runtime_dir, name, path, sizeof(path))
+                               : ENOMEM;
+
     if (!error) {
         stream->listener.on_client = on_client;
         error = vpc_listener_open(&stream->listener, path, 1);
     }
-    if (error && stream)
+    if (error && stream != NULL)
         vpc_stream_end(stream, true);
     shell->abi->stream_listening(shell->ep, number, error, error ? "" : path);
 }

@@ -12,16 +12,17 @@ enum {
     READY_AGAIN_MS = 2000, /* the file may have been replaced */
 };
 
-static int own(vpc_shell *shell)
+static int own(struct vpc_shell *shell)
 {
     int error = 0;
-    if (!shell->ready)
+
+    if (shell->ready == NULL)
         error = vpc_event_open(shell->config.runtime_dir, shell->ready_name, &shell->ready);
     return error ? error : vpc_event_own(shell->ready);
 }
 
 /* Told once until it succeeds or fails otherwise. */
-static void log_failure(vpc_shell *shell, int error)
+static void log_failure(struct vpc_shell *shell, int error)
 {
     if (error == shell->ready_error)
         return;
@@ -35,9 +36,10 @@ static void log_failure(vpc_shell *shell, int error)
 }
 
 /* Whoever waits for the event would wait for ever if it was not tried again. */
-static void try_to_set(vpc_shell *shell)
+static void try_to_set(struct vpc_shell *shell)
 {
     int error = own(shell);
+
     if (!error)
         error = vpc_event_set(shell->ready, shell->ready_wanted);
     if (error)
@@ -48,14 +50,14 @@ static void try_to_set(vpc_shell *shell)
                   shell->loop.now + (error ? READY_RETRY_MS : READY_AGAIN_MS));
 }
 
-static void on_retry(vpc_timer *timer)
+static void on_retry(struct vpc_timer *timer)
 {
     try_to_set(timer->owner);
 }
 
-void vpc_ready_set(vpc_shell *shell, const char *name, bool set)
+void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set)
 {
-    if (!shell->config.runtime_dir)
+    if (shell->config.runtime_dir == NULL)
         return;
     if (strcmp(shell->ready_name, name) != 0) {
         vpc_ready_close(shell);
@@ -68,7 +70,7 @@ void vpc_ready_set(vpc_shell *shell, const char *name, bool set)
     try_to_set(shell);
 }
 
-void vpc_ready_close(vpc_shell *shell)
+void vpc_ready_close(struct vpc_shell *shell)
 {
     vpc_timer_clear(&shell->loop, &shell->ready_retry);
     vpc_event_close(shell->ready);

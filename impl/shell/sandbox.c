@@ -54,6 +54,7 @@ static size_t put_number(char *at, unsigned n)
 {
     char digits[12];
     size_t count = 0, i = 0;
+
     do
         digits[count++] = (char)('0' + n % 10);
     while ((n /= 10) != 0);
@@ -67,6 +68,7 @@ static void on_forbidden(int signal, siginfo_t *info, void *context)
 {
     char text[sizeof(last_words) + 16];
     size_t n = strlen(last_words);
+
     (void)signal, (void)context;
     memcpy(text, last_words, n);
     n += put_number(text + n, (unsigned)info->si_syscall);
@@ -77,10 +79,11 @@ static void on_forbidden(int signal, siginfo_t *info, void *context)
         syscall(SYS_ptrace, -1, 0, 0, 0);
 }
 
-static int prepare_last_words(const vpc_sandbox *sandbox)
+static int prepare_last_words(const struct vpc_sandbox *sandbox)
 {
     struct sigaction action = {.sa_sigaction = on_forbidden,
                                .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
+
     snprintf(last_words, sizeof(last_words),
              "%s: VM %.64s: ended by its sandbox: it tried the forbidden system call ",
              sandbox->program, sandbox->vm);
@@ -90,10 +93,11 @@ static int prepare_last_words(const vpc_sandbox *sandbox)
 /* ---- capabilities ---------------------------------------------------------------------------- */
 
 /* A host endpoint that root started may have to reach the socket of another user's QEMU. */
-static int drop_capabilities(const vpc_sandbox *sandbox)
+static int drop_capabilities(const struct vpc_sandbox *sandbox)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct have[2], keep[2] = {{0}};
+
     if (syscall(SYS_capget, &header, have) != 0)
         return errno;
     if (sandbox->role == VPC_ROLE_HOST)
@@ -115,6 +119,7 @@ static int allow_path(int rules, const char *path, uint64_t rights)
 {
     struct landlock_path_beneath_attr attr = {.allowed_access = rights};
     int error = 0;
+
     attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (attr.parent_fd < 0)
         return errno;
@@ -128,26 +133,29 @@ static int allow_path(int rules, const char *path, uint64_t rights)
 static int allow_port(int rules, const char *port)
 {
     struct stat st;
+
     return allow_path(rules, stat(port, &st) == 0 ? port : "/dev", PORT_RIGHTS);
 }
 
-static int allow_paths(int rules, const vpc_sandbox *sandbox)
+static int allow_paths(int rules, const struct vpc_sandbox *sandbox)
 {
-    int error = sandbox->port ? allow_port(rules, sandbox->port) : 0;
-    if (!error && sandbox->config)
+    int error = sandbox->port != NULL ? allow_port(rules, sandbox->port) : 0;
+
+    if (!error && sandbox->config != NULL)
         error = allow_path(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
     for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
-        if (sandbox->folders[i])
+        if (sandbox->folders[i] != NULL)
             error = allow_path(rules, sandbox->folders[i], FOLDER_RIGHTS);
     if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         error = errno;
     return error;
 }
 
-static int confine_files(const vpc_sandbox *sandbox, bool *confined)
+static int confine_files(const struct vpc_sandbox *sandbox, bool *confined)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = ALL_RIGHTS};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+
     *confined = rules >= 0;
     if (rules < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
@@ -220,14 +228,14 @@ static const struct call {
 };
 
 /* With one argument fixed: of its bits in `mask` those of `value`. */
-typedef struct fixed_call {
+struct fixed_call {
     int number;
     unsigned roles;
     unsigned argument;
     uint64_t mask, value;
-} fixed_call;
+};
 
-static int allow_fixed(scmp_filter_ctx filter, const fixed_call *call)
+static int allow_fixed(scmp_filter_ctx filter, const struct fixed_call *call)
 {
     return -seccomp_rule_add(
         filter, SCMP_ACT_ALLOW, call->number, 1,
@@ -238,8 +246,9 @@ static int allow_fixed(scmp_filter_ctx filter, const fixed_call *call)
 static int allow_trace(scmp_filter_ctx filter)
 {
     static const int numbers[] = {SCMP_SYS(pread64), SCMP_SYS(rename), SCMP_SYS(ftruncate)};
-    const fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_TRACE_FLAGS};
+    const struct fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_TRACE_FLAGS};
     int error = allow_fixed(filter, &again);
+
     for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, numbers[i], 0);
         if (error == EEXIST) /* the ready event needs it too */
@@ -250,14 +259,15 @@ static int allow_trace(scmp_filter_ctx filter)
 
 static int allow_config(scmp_filter_ctx filter)
 {
-    const fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_CONFIG_FLAGS};
+    const struct fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_CONFIG_FLAGS};
+
     return allow_fixed(filter, &again);
 }
 
-static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
+static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
 {
     const uint64_t all = UINT32_MAX;
-    const fixed_call fixed[] = {
+    const struct fixed_call fixed[] = {
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
@@ -270,15 +280,17 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
     int error = 0;
+
     for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
         if (fixed[i].roles & (1u << sandbox->role))
             error = allow_fixed(filter, &fixed[i]);
     return error;
 }
 
-static int allow_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
+static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
 {
     int error = 0;
+
     for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
         if (calls[i].roles & (1u << sandbox->role))
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
@@ -286,15 +298,16 @@ static int allow_calls(scmp_filter_ctx filter, const vpc_sandbox *sandbox)
         error = allow_fixed_calls(filter, sandbox);
     if (!error && sandbox->traces)
         error = allow_trace(filter);
-    if (!error && sandbox->config)
+    if (!error && sandbox->config != NULL)
         error = allow_config(filter);
     return error;
 }
 
-static int filter_calls(const vpc_sandbox *sandbox)
+static int filter_calls(const struct vpc_sandbox *sandbox)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
-    if (!filter)
+
+    if (filter == NULL)
         return ENOMEM;
     int error = allow_calls(filter, sandbox);
     if (!error)
@@ -314,7 +327,7 @@ bool vpc_sandbox_possible(void)
 #endif
 }
 
-int vpc_sandbox_enter(const vpc_sandbox *sandbox, const char **what, bool *paths)
+int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths)
 {
     *paths = false;
     tzset(); /* reads a file */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct vpc_sandbox {
+struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
     bool unix_bus;            /* the bus is a Unix socket */
@@ -14,7 +14,7 @@ typedef struct vpc_sandbox {
     bool traces;              /* a trace is made, or may be */
     const char *config;       /* the folder of a file that may be read; NULL: none */
     const char *folders[5];   /* in which files may be made, opened and removed; NULL: fewer */
-} vpc_sandbox;
+};
 
 /* Whether this build can have one: what watches memory needs more of the system than an endpoint. */
 bool vpc_sandbox_possible(void);
@@ -23,6 +23,6 @@ bool vpc_sandbox_possible(void);
  * Enters it, for good.  0, or an errno and in *what the thing that the kernel does not have.
  * *paths is set to whether the kernel confines the files too.
  */
-int vpc_sandbox_enter(const vpc_sandbox *sandbox, const char **what, bool *paths);
+int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths);
 
 #endif

@@ -22,7 +22,7 @@ enum {
     MAX_TRACE_LIMIT_MIB = 1 << 20,
 };
 
-typedef struct setting setting;
+struct setting;
 
 struct setting {
     const char *name;
@@ -30,35 +30,36 @@ struct setting {
     uint32_t roles;       /* bit per enum vpc_role; 0: both */
     const char *help;
     /* From the command line; 0: go on; else the exit status + 1. */
-    int (*take)(vpc_settings *s, const setting *row, const char *argument);
+    int (*take)(struct vpc_settings *s, const struct setting *row, const char *argument);
     /* From the file; NULL: it can not stand there. */
-    bool (*load)(vpc_settings *s, const setting *row, const json_t *value);
+    bool (*load)(struct vpc_settings *s, const struct setting *row, const json_t *value);
     size_t at;    /* take_text: where it is kept */
     bool changes; /* while the program runs */
 };
 
-int vpc_usage_error(const vpc_daemon *daemon, const char *what, const char *argument)
+int vpc_usage_error(const struct vpc_daemon *daemon, const char *what, const char *argument)
 {
     fprintf(stderr, "%s: %s: %s (see %s --help)\n", daemon->program, what, argument,
             daemon->program);
     return EXIT_USAGE + 1;
 }
 
-static const char **text_of(vpc_settings *s, const setting *row)
+static const char **text_of(struct vpc_settings *s, const struct setting *row)
 {
     return (const char **)(void *)((char *)s + row->at);
 }
 
-static int take_text(vpc_settings *s, const setting *row, const char *argument)
+static int take_text(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     *text_of(s, row) = argument;
     return 0;
 }
 
-static bool load_text(vpc_settings *s, const setting *row, const json_t *value)
+static bool load_text(struct vpc_settings *s, const struct setting *row, const json_t *value)
 {
     const char *text = json_string_value(value);
-    if (text)
+
+    if (text != NULL)
         *text_of(s, row) = text;
     return text != NULL;
 }
@@ -66,66 +67,71 @@ static bool load_text(vpc_settings *s, const setting *row, const json_t *value)
 static bool good_number(const char *text, long long *value)
 {
     char *end;
+
     errno = 0;
     *value = strtoll(text, &end, 10);
     return end != text && !*end && !errno;
 }
 
-static bool set_trace_limit(vpc_settings *s, long long mib)
+static bool set_trace_limit(struct vpc_settings *s, long long mib)
 {
     s->trace_limit = (uint64_t)mib << 20;
     return mib >= 0 && mib <= MAX_TRACE_LIMIT_MIB;
 }
 
-static int take_trace_limit(vpc_settings *s, const setting *row, const char *argument)
+static int take_trace_limit(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     long long mib;
+
     (void)row;
     if (good_number(argument, &mib) && set_trace_limit(s, mib))
         return 0;
     return vpc_usage_error(s->daemon, "--trace-limit is in MiB, 0 (none) to 1048576", argument);
 }
 
-static bool load_trace_limit(vpc_settings *s, const setting *row, const json_t *value)
+static bool load_trace_limit(struct vpc_settings *s, const struct setting *row, const json_t *value)
 {
     (void)row;
     return json_is_integer(value) && set_trace_limit(s, json_integer_value(value));
 }
 
-static void set_option(vpc_settings *s, const char *name, const char *value)
+static void set_option(struct vpc_settings *s, const char *name, const char *value)
 {
     long long number;
+
     json_object_set_new(s->options, name,
                         good_number(value, &number) ? json_integer(number) : json_string(value));
 }
 
 /* NAME=VALUE; the endpoint itself knows which options there are and what they may be. */
-static int take_option(vpc_settings *s, const setting *row, const char *argument)
+static int take_option(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     const char *equals = strchr(argument, '=');
     char name[64];
+
     (void)row;
-    if (!equals || equals == argument || !equals[1] || equals - argument >= (ptrdiff_t)sizeof(name))
+    if (equals == NULL || equals == argument || !equals[1] ||
+        equals - argument >= (ptrdiff_t)sizeof(name))
         return vpc_usage_error(s->daemon, "--option needs NAME=VALUE", argument);
     snprintf(name, sizeof(name), "%.*s", (int)(equals - argument), argument);
     set_option(s, name, equals + 1);
     return 0;
 }
 
-static int take_allow_ports(vpc_settings *s, const setting *row, const char *argument)
+static int take_allow_ports(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     (void)row;
     set_option(s, "allow_ports", argument);
     return 0;
 }
 
-static bool load_options(vpc_settings *s, const setting *row, const json_t *value)
+static bool load_options(struct vpc_settings *s, const struct setting *row, const json_t *value)
 {
     (void)row;
     return json_is_object(value) && json_object_update(s->options, (json_t *)(uintptr_t)value) == 0;
 }
 
-static int take_verbose(vpc_settings *s, const setting *row, const char *argument)
+static int take_verbose(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     (void)row;
     (void)argument;
@@ -133,14 +139,14 @@ static int take_verbose(vpc_settings *s, const setting *row, const char *argumen
     return 0;
 }
 
-static bool load_verbose(vpc_settings *s, const setting *row, const json_t *value)
+static bool load_verbose(struct vpc_settings *s, const struct setting *row, const json_t *value)
 {
     (void)row;
     s->verbose = json_is_true(value);
     return json_is_boolean(value);
 }
 
-static int take_no_sandbox(vpc_settings *s, const setting *row, const char *argument)
+static int take_no_sandbox(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     (void)row;
     (void)argument;
@@ -148,7 +154,7 @@ static int take_no_sandbox(vpc_settings *s, const setting *row, const char *argu
     return 0;
 }
 
-static int take_version(vpc_settings *s, const setting *row, const char *argument)
+static int take_version(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     (void)row;
     (void)argument;
@@ -156,11 +162,11 @@ static int take_version(vpc_settings *s, const setting *row, const char *argumen
     return EXIT_SUCCESS + 1;
 }
 
-static int take_help(vpc_settings *s, const setting *row, const char *argument);
+static int take_help(struct vpc_settings *s, const struct setting *row, const char *argument);
 
-#define TEXT_AT(member) take_text, load_text, offsetof(vpc_settings, member)
+#define TEXT_AT(member) take_text, load_text, offsetof(struct vpc_settings, member)
 
-static const setting rows[] = {
+static const struct setting rows[] = {
     {"vm", "NAME", 0, "the virtual machine's name (guest: the host name, if not given)",
      TEXT_AT(vm), false},
     {"bus", "PATH", 0, "the way to the other endpoint: see the manual page", TEXT_AT(bus), false},
@@ -179,7 +185,7 @@ static const setting rows[] = {
     {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
      take_option, NULL, 0, false},
     {"config", "FILE", 0, "a JSON object of settings; SIGHUP reads it again", take_text, NULL,
-     offsetof(vpc_settings, config), false},
+     offsetof(struct vpc_settings, config), false},
     {"journal", "PATH", 0, "the systemd journal's socket, or none (its default under systemd)",
      TEXT_AT(journal), false},
     {"verbose", NULL, 0, "show the log's entries on standard error too", take_verbose, load_verbose,
@@ -191,26 +197,27 @@ static const setting rows[] = {
 };
 
 /* The name in the file under which the endpoint's own options stand. */
-static const setting options_row = {.name = "options", .load = load_options};
+static const struct setting options_row = {.name = "options", .load = load_options};
 
 enum {
     ROWS = sizeof(rows) / sizeof(rows[0]),
 };
 
-static bool applies(const setting *row, const vpc_daemon *daemon)
+static bool applies(const struct setting *row, const struct vpc_daemon *daemon)
 {
     return !row->roles || (row->roles & (1u << daemon->role));
 }
 
-static int take_help(vpc_settings *s, const setting *row, const char *argument)
+static int take_help(struct vpc_settings *s, const struct setting *row, const char *argument)
 {
     (void)row;
     (void)argument;
     printf("usage: %s [options]\n%s\n\n", s->daemon->program, s->daemon->purpose);
     for (size_t i = 0; i < ROWS; i++) {
         char left[40];
+
         snprintf(left, sizeof(left), "--%s %s", rows[i].name,
-                 rows[i].argument ? rows[i].argument : "");
+                 rows[i].argument != NULL ? rows[i].argument : "");
         if (applies(&rows[i], s->daemon))
             printf("  %-22s %s\n", left, rows[i].help);
     }
@@ -218,18 +225,20 @@ static int take_help(vpc_settings *s, const setting *row, const char *argument)
 }
 
 /* 0, or the exit status + 1. */
-static int read_arguments(vpc_settings *s, int argc, char **argv)
+static int read_arguments(struct vpc_settings *s, int argc, char **argv)
 {
     struct option options[ROWS + 1] = {0};
+
     for (size_t i = 0, n = 0; i < ROWS; i++)
         if (applies(&rows[i], s->daemon))
-            options[n++] =
-                (struct option){.name = rows[i].name,
-                                .has_arg = rows[i].argument ? required_argument : no_argument,
-                                .val = (int)i + 1};
+            options[n++] = (struct option){.name = rows[i].name,
+                                           .has_arg = rows[i].argument != NULL ? required_argument
+                                                                               : no_argument,
+                                           .val = (int)i + 1};
     optind = 0; /* GNU: from the beginning, also the second time */
     for (;;) {
         int at = getopt_long(argc, argv, "", options, NULL);
+
         if (at == -1)
             break;
         if (at < 1 || at > ROWS) /* getopt has said what is wrong */
@@ -243,12 +252,12 @@ static int read_arguments(vpc_settings *s, int argc, char **argv)
     return 0;
 }
 
-static const setting *find_in_file(const vpc_daemon *daemon, const char *name)
+static const struct setting *find_in_file(const struct vpc_daemon *daemon, const char *name)
 {
     if (strcmp(name, options_row.name) == 0)
         return &options_row;
     for (size_t i = 0; i < ROWS; i++)
-        if (rows[i].load && applies(&rows[i], daemon) && strcmp(rows[i].name, name) == 0)
+        if (rows[i].load != NULL && applies(&rows[i], daemon) && strcmp(rows[i].name, name) == 0)
             return &rows[i];
     return NULL;
 }
@@ -256,6 +265,7 @@ static const setting *find_in_file(const vpc_daemon *daemon, const char *name)
 static json_t *load(const char *path, json_error_t *where)
 {
     int fd = open(path, VPC_CONFIG_FLAGS);
+
     if (fd < 0) {
         *where = (json_error_t){.line = 0};
         snprintf(where->text, sizeof(where->text), "%s", strerror(errno));
@@ -267,45 +277,49 @@ static json_t *load(const char *path, json_error_t *where)
 }
 
 /* 0, or the exit status + 1. */
-static int read_file(vpc_settings *s)
+static int read_file(struct vpc_settings *s)
 {
     json_error_t where;
     const char *name;
     json_t *value;
+
     s->file = load(s->config, &where);
     if (!json_is_object(s->file)) {
         fprintf(stderr, "%s: the configuration file %s, line %d: %s\n", s->daemon->program,
-                s->config, s->file ? 1 : where.line, s->file ? "no JSON object" : where.text);
+                s->config, s->file != NULL ? 1 : where.line,
+                s->file != NULL ? "no JSON object" : where.text);
         return EXIT_USAGE + 1;
     }
     json_object_foreach(s->file, name, value)
     {
-        const setting *row = find_in_file(s->daemon, name);
-        if (row && row->load(s, row, value))
+        const struct setting *row = find_in_file(s->daemon, name);
+
+        if (row != NULL && row->load(s, row, value))
             continue;
         fprintf(stderr, "%s: the configuration file %s: %s \"%s\"\n", s->daemon->program, s->config,
-                row ? "a wrong value of" : "there is no setting", name);
+                row != NULL ? "a wrong value of" : "there is no setting", name);
         return EXIT_USAGE + 1;
     }
     return 0;
 }
 
-int vpc_settings_read(vpc_settings *s, const vpc_daemon *daemon, int argc, char **argv)
+int vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon, int argc,
+                      char **argv)
 {
-    *s = (vpc_settings){
+    *s = (struct vpc_settings){
         .daemon = daemon,
         .options = json_object(),
         .trace_limit = (uint64_t)DEFAULT_TRACE_LIMIT_MIB << 20,
     };
     int done = read_arguments(s, argc, argv);
-    if (done || !s->config)
+    if (done || s->config == NULL)
         return done;
     /* What the command line said overrides the file. */
     done = read_file(s);
     return done ? done : read_arguments(s, argc, argv);
 }
 
-void vpc_settings_free(vpc_settings *s)
+void vpc_settings_free(struct vpc_settings *s)
 {
     json_decref(s->options);
     json_decref(s->file);
@@ -314,15 +328,17 @@ void vpc_settings_free(vpc_settings *s)
 
 static bool same_text(const char *a, const char *b)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-void vpc_settings_compare(const vpc_settings *first, const vpc_settings *now)
+void vpc_settings_compare(const struct vpc_settings *first, const struct vpc_settings *now)
 {
     static const char text[] = "%s: the setting \"%s\" changes with the next start only\n";
+
     for (size_t i = 0; i < ROWS; i++) {
         const char *const *a = (const void *)((const char *)first + rows[i].at),
                           *const *b = (const void *)((const char *)now + rows[i].at);
+
         if (rows[i].take == take_text && !rows[i].changes && !same_text(*a, *b))
             fprintf(stderr, text, first->daemon->program, rows[i].name);
     }

@@ -12,8 +12,8 @@
 
 #include "daemon.h"
 
-typedef struct vpc_settings {
-    const vpc_daemon *daemon;
+struct vpc_settings {
+    const struct vpc_daemon *daemon;
     const char *config; /* the configuration file; NULL: none */
     /* NULL: not said */
     const char *vm, *bus, *runtime_dir, *tag, *log, *control, *journal, *trace;
@@ -21,14 +21,15 @@ typedef struct vpc_settings {
     json_t *options;      /* the endpoint's own */
     bool verbose, no_sandbox;
     json_t *file; /* keeps the texts of the configuration file */
-} vpc_settings;
+};
 
 /* Reads both: 0, or the exit status + 1 when there is nothing to run; what is wrong is said on stderr. */
-int vpc_settings_read(vpc_settings *s, const vpc_daemon *daemon, int argc, char **argv);
-void vpc_settings_free(vpc_settings *s);
+int vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon, int argc,
+                      char **argv);
+void vpc_settings_free(struct vpc_settings *s);
 /* Says which settings of `now` only a new start can change, and that it did not happen. */
-void vpc_settings_compare(const vpc_settings *first, const vpc_settings *now);
+void vpc_settings_compare(const struct vpc_settings *first, const struct vpc_settings *now);
 /* "PROGRAM: WHAT: ARGUMENT" on stderr: the exit status of wrong usage + 1. */
-int vpc_usage_error(const vpc_daemon *daemon, const char *what, const char *argument);
+int vpc_usage_error(const struct vpc_daemon *daemon, const char *what, const char *argument);
 
 #endif

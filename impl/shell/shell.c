@@ -27,10 +27,11 @@ enum {
     STOP_GRACE_MS = 2000, /* an endpoint that does not say STOPPED in time is left alone */
 };
 
-void vpc_shell_note(const vpc_shell *shell, const char *format, ...)
+void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
 {
     char text[512];
     va_list args;
+
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
@@ -42,9 +43,11 @@ static uint64_t random_bits(void *user)
     uint64_t bits = 0;
     unsigned char *at = (unsigned char *)&bits;
     size_t have = 0;
+
     (void)user;
     while (have < sizeof(bits)) {
         ssize_t n = getrandom(at + have, sizeof(bits) - have, 0);
+
         if (n < 0 && errno != EINTR)
             abort(); /* without random numbers a session could be mistaken for an older one */
         if (n > 0)
@@ -54,25 +57,26 @@ static uint64_t random_bits(void *user)
 }
 
 /* The bus comes after the streams: what they took may give the peer credit. */
-static void flush_all(vpc_shell *shell)
+static void flush_all(struct vpc_shell *shell)
 {
-    for (vpc_stream *s = shell->streams; s; s = s->next)
+    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         vpc_stream_flush(s);
     vpc_bus_flush(&shell->bus);
     vpc_control_flush(&shell->control);
 }
 
-static bool resume_one(vpc_shell *shell)
+static bool resume_one(struct vpc_shell *shell)
 {
-    for (vpc_stream *s = shell->streams; s; s = s->next)
+    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         if (vpc_stream_resume(s))
             return true;
     return false;
 }
 
-void vpc_shell_settle(vpc_shell *shell)
+void vpc_shell_settle(struct vpc_shell *shell)
 {
     bool more;
+
     if (shell->settling)
         return;
     shell->settling = true;
@@ -82,18 +86,18 @@ void vpc_shell_settle(vpc_shell *shell)
         more = resume_one(shell) || vpc_control_reap(&shell->control);
         more |= vpc_actions_take(shell);
     } while (more);
-    for (vpc_stream *s = shell->streams; s; s = s->next)
+    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         vpc_stream_want(s);
     shell->settling = false;
 }
 
-static void note_log(const vpc_shell *shell, int error)
+static void note_log(const struct vpc_shell *shell, int error)
 {
     vpc_shell_note(shell, "the event log %s can not be opened: %s", shell->config.log_path,
                    strerror(error));
 }
 
-static void note_trace(const vpc_shell *shell, int error)
+static void note_trace(const struct vpc_shell *shell, int error)
 {
     vpc_shell_note(shell, "the trace %s can not be opened: %s", shell->config.trace_path,
                    error == EEXIST ? "it is there, and is no trace" : strerror(error));
@@ -107,10 +111,11 @@ static const char *path_hint(int error)
     return error == EEXIST ? " and is no socket (remove it, or choose another path)" : "";
 }
 
-static int open_parts(vpc_shell *shell)
+static int open_parts(struct vpc_shell *shell)
 {
-    const vpc_shell_config *config = &shell->config;
+    const struct vpc_shell_config *config = &shell->config;
     int error = vpc_log_open(&shell->log, config->log_path, config->verbose);
+
     if (error) {
         note_log(shell, error);
         return error;
@@ -139,7 +144,7 @@ static int open_parts(vpc_shell *shell)
     return error;
 }
 
-static int make_endpoint(vpc_shell *shell)
+static int make_endpoint(struct vpc_shell *shell)
 {
     char why[256] = "";
     vpc_endpoint_config config = {
@@ -151,9 +156,10 @@ static int make_endpoint(vpc_shell *shell)
         .error = why,
         .error_size = sizeof(why),
     };
+
     errno = EINVAL;
     shell->ep = shell->abi->create(&config, shell->loop.now);
-    if (shell->ep)
+    if (shell->ep != NULL)
         return 0;
     int error = errno;
     vpc_shell_note(shell, "the endpoint refuses its settings: %s (see VPCBUS.md, section 10)",
@@ -161,10 +167,11 @@ static int make_endpoint(vpc_shell *shell)
     return error == EINVAL ? VPC_SHELL_BAD_SETTING : error;
 }
 
-int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
+int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **shell)
 {
-    vpc_shell *made = calloc(1, sizeof(*made));
-    if (!made)
+    struct vpc_shell *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
         return ENOMEM;
     made->config = *config;
     made->abi = config->abi;
@@ -187,11 +194,11 @@ int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell)
     return 0;
 }
 
-void vpc_shell_close(vpc_shell *shell)
+void vpc_shell_close(struct vpc_shell *shell)
 {
-    if (!shell)
+    if (shell == NULL)
         return;
-    for (vpc_stream *s = shell->streams; s; s = s->next)
+    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         vpc_stream_end(s, true);
     vpc_streams_bury(shell);
     vpc_bus_close(&shell->bus);
@@ -201,7 +208,7 @@ void vpc_shell_close(vpc_shell *shell)
     vpc_trace_close(shell);
     vpc_log_close(&shell->log);
     vpc_watch_close(&shell->loop, &shell->signals);
-    if (shell->ep)
+    if (shell->ep != NULL)
         shell->abi->destroy(shell->ep);
     vpc_loop_close(&shell->loop);
     free(shell);
@@ -209,15 +216,17 @@ void vpc_shell_close(vpc_shell *shell)
 
 static void before_handlers(void *owner)
 {
-    vpc_shell *shell = owner;
+    struct vpc_shell *shell = owner;
+
     shell->abi->clock(shell->ep, shell->loop.now);
     vpc_shell_settle(shell);
 }
 
 /* Tells the endpoint as soon as it has all that the local programs wrote, or the limit is over. */
-static void advance_stop(vpc_shell *shell)
+static void advance_stop(struct vpc_shell *shell)
 {
     uint64_t now = shell->loop.now, left = shell->stop_at > now ? shell->stop_at - now : 0;
+
     if (!shell->stop_at || (left > 0 && vpc_streams_unread(shell)))
         return;
     shell->stop_at = 0;
@@ -225,9 +234,10 @@ static void advance_stop(vpc_shell *shell)
     vpc_shell_settle(shell);
 }
 
-int vpc_shell_turn(vpc_shell *shell, int wait_ms)
+int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)
 {
     uint64_t until = shell->abi->deadline(shell->ep);
+
     if (shell->stop_at && shell->stop_at < until)
         until = shell->stop_at;
     if (wait_ms >= 0 && until > shell->loop.now + (uint64_t)wait_ms)
@@ -240,27 +250,28 @@ int vpc_shell_turn(vpc_shell *shell, int wait_ms)
     return error;
 }
 
-uint64_t vpc_shell_turns(const vpc_shell *shell)
+uint64_t vpc_shell_turns(const struct vpc_shell *shell)
 {
     return shell->loop.turns;
 }
 
-void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms)
+void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms)
 {
     vpc_streams_take_no_more(shell);
     shell->stop_at = shell->loop.now + limit_ms;
     advance_stop(shell);
 }
 
-bool vpc_shell_stopped(const vpc_shell *shell)
+bool vpc_shell_stopped(const struct vpc_shell *shell)
 {
     return shell->stopped;
 }
 
-void vpc_shell_reload(vpc_shell *shell)
+void vpc_shell_reload(struct vpc_shell *shell)
 {
-    vpc_shell_config *config = &shell->config;
-    if (config->reload)
+    struct vpc_shell_config *config = &shell->config;
+
+    if (config->reload != NULL)
         config->reload(config->reload_user, config);
     int error = vpc_log_reopen(&shell->log, config->log_path, config->verbose);
     if (error)
@@ -272,25 +283,27 @@ void vpc_shell_reload(vpc_shell *shell)
     }
 }
 
-bool vpc_shell_has_output(const vpc_shell *shell)
+bool vpc_shell_has_output(const struct vpc_shell *shell)
 {
     const void *octets;
+
     if (shell->bus.up && shell->abi->bus_output(shell->ep, &octets))
         return true;
-    for (const vpc_stream *s = shell->streams; s; s = s->next)
+    for (const struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         if (s->phase == VPC_STREAM_LINGERING)
             return true;
-    for (const vpc_client *c = shell->control.clients; c; c = c->next)
+    for (const struct vpc_client *c = shell->control.clients; c != NULL; c = c->next)
         if (c->out_size && !c->doomed)
             return true;
     return false;
 }
 
 /* The first signal to stop lets open pairs drain; a second one means now. */
-static void on_signal(vpc_watch *watch, uint32_t events)
+static void on_signal(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_shell *shell = watch->owner;
+    struct vpc_shell *shell = watch->owner;
     struct signalfd_siginfo info;
+
     (void)events;
     while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
         if (info.ssi_signo == SIGHUP)
@@ -302,6 +315,7 @@ static void on_signal(vpc_watch *watch, uint32_t events)
 static sigset_t taken_signals(void)
 {
     sigset_t set;
+
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -312,16 +326,18 @@ static sigset_t taken_signals(void)
 void vpc_shell_hold_signals(void)
 {
     sigset_t set = taken_signals();
+
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is a full disk, no end */
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static int watch_signals(vpc_shell *shell)
+static int watch_signals(struct vpc_shell *shell)
 {
     sigset_t set = taken_signals();
+
     vpc_shell_hold_signals();
-    shell->signals = (vpc_watch){
+    shell->signals = (struct vpc_watch){
         .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
         .on_ready = on_signal,
         .owner = shell,
@@ -333,35 +349,37 @@ static int watch_signals(vpc_shell *shell)
 static const char *folder_of(const char *path, char *folder)
 {
     const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) : 0;
+    int n = slash != NULL ? (int)(slash - path) : 0;
+
     snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
-    return n ? folder : slash ? "/" : ".";
+    return n ? folder : slash != NULL ? "/" : ".";
 }
 
-static int enter_sandbox(vpc_shell *shell)
+static int enter_sandbox(struct vpc_shell *shell)
 {
-    const vpc_shell_config *config = &shell->config;
-    const vpc_bus *bus = &shell->bus;
+    const struct vpc_shell_config *config = &shell->config;
+    const struct vpc_bus *bus = &shell->bus;
     char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE], log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE],
         settings[VPC_FILE_SIZE];
     const char *what;
     bool paths;
-    if (config->no_sandbox) {
+
+    if (config->no_sandbox != NULL) {
         vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
         return 0;
     }
-    vpc_sandbox sandbox = {
+    struct vpc_sandbox sandbox = {
         .program = config->program,
         .vm = config->vm,
         .role = config->role,
         .unix_bus = bus->kind != VPC_BUS_PORT,
         .port = bus->kind == VPC_BUS_PORT ? bus->path : NULL,
-        .traces = config->trace_path || config->config_path,
-        .config = config->config_path ? folder_of(config->config_path, settings) : NULL,
+        .traces = config->trace_path != NULL || config->config_path != NULL,
+        .config = config->config_path != NULL ? folder_of(config->config_path, settings) : NULL,
         .folders = {config->runtime_dir, folder_of(config->control_path, control),
                     bus->kind == VPC_BUS_LISTEN ? folder_of(bus->path, listen) : NULL,
-                    config->log_path ? folder_of(config->log_path, log) : NULL,
-                    config->trace_path ? folder_of(config->trace_path, trace) : NULL},
+                    config->log_path != NULL ? folder_of(config->log_path, log) : NULL,
+                    config->trace_path != NULL ? folder_of(config->trace_path, trace) : NULL},
     };
     int error = vpc_sandbox_enter(&sandbox, &what, &paths);
     if (error)
@@ -377,10 +395,11 @@ static int enter_sandbox(vpc_shell *shell)
     return error;
 }
 
-int vpc_shell_run(vpc_shell *shell)
+int vpc_shell_run(struct vpc_shell *shell)
 {
     uint64_t give_up = UINT64_MAX;
     int error = watch_signals(shell);
+
     if (!error)
         error = enter_sandbox(shell);
     while (!error && !shell->stopped && shell->loop.now < give_up) {

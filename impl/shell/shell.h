@@ -15,9 +15,9 @@
 
 #include "vpc_endpoint.h"
 
-typedef struct vpc_shell vpc_shell;
+struct vpc_shell;
 
-typedef struct vpc_shell_config {
+struct vpc_shell_config {
     const vpc_endpoint_abi *abi;
     const char *program;      /* for messages on stderr */
     uint32_t role;            /* enum vpc_role */
@@ -40,35 +40,35 @@ typedef struct vpc_shell_config {
      */
     void (*reload)(void *user, struct vpc_shell_config *config);
     void *reload_user;
-} vpc_shell_config;
+};
 
 /*
  * Opens everything and makes the endpoint.  What fails is said on stderr; VPC_SHELL_BAD_SETTING means that
  * the endpoint refuses its role, tag or options.
  */
 #define VPC_SHELL_BAD_SETTING (-1)
-int vpc_shell_open(const vpc_shell_config *config, vpc_shell **shell);
+int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **shell);
 /* NULL is ignored. */
-void vpc_shell_close(vpc_shell *shell);
+void vpc_shell_close(struct vpc_shell *shell);
 
 /* One turn of the loop, that waits at most wait_ms (-1: as long as nothing is due). */
-int vpc_shell_turn(vpc_shell *shell, int wait_ms);
+int vpc_shell_turn(struct vpc_shell *shell, int wait_ms);
 /* How many turns there were: a shell without work makes none. */
-uint64_t vpc_shell_turns(const vpc_shell *shell);
+uint64_t vpc_shell_turns(const struct vpc_shell *shell);
 /* Takes all that local programs have written, and no more, then tells the endpoint to stop; STOPPED comes
  * within limit_ms.  A second call can make that shorter. */
-void vpc_shell_stop(vpc_shell *shell, uint64_t limit_ms);
-bool vpc_shell_stopped(const vpc_shell *shell);
+void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms);
+bool vpc_shell_stopped(const struct vpc_shell *shell);
 /* Opens log and trace anew, as after a rotation, with what config.reload says.  What can not be opened is
  * said on stderr; the file before stays in use then. */
-void vpc_shell_reload(vpc_shell *shell);
+void vpc_shell_reload(struct vpc_shell *shell);
 /* Whether octets still wait for the bus, for control clients, or in connections that linger. */
-bool vpc_shell_has_output(const vpc_shell *shell);
+bool vpc_shell_has_output(const struct vpc_shell *shell);
 
 /* Keeps the signals that vpc_shell_run() takes until it does: to be called first of all. */
 void vpc_shell_hold_signals(void);
 /* Enters the sandbox, and runs until SIGTERM or SIGINT stopped the endpoint: the exit status.  SIGHUP
    reloads. */
-int vpc_shell_run(vpc_shell *shell);
+int vpc_shell_run(struct vpc_shell *shell);
 
 #endif

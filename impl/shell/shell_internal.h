@@ -3,11 +3,9 @@
  * What the parts of the shell know of each other.
  *
  * Rules between the parts:
- *   - After each call that gives the endpoint something, vpc_shell_settle() takes its actions and
- * its output.
- *   - Actions only change state, queue text and close descriptors; they free nothing that a caller
- * up the stack may hold: a closed stream and a doomed control client stay in their lists until
- * later in the turn.
+ *   - After each call that gives the endpoint something, vpc_shell_settle() takes its actions and its output.
+ *   - Actions only change state, queue text and close descriptors; they free nothing that a caller up the stack
+ *     may hold: a closed stream and a doomed control client stay in their lists until later in the turn.
  *   - No part waits: every descriptor is non-blocking.
  */
 #ifndef VPC_SHELL_INTERNAL_H
@@ -18,8 +16,8 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#include "log_entry.h"
 #include "journal.h"
+#include "log_entry.h"
 #include "loop.h"
 #include "shell.h"
 #include "vpc.h"
@@ -32,19 +30,19 @@ enum {
 };
 
 /* A Unix socket that listens, under a name that is locked over all processes. */
-typedef struct vpc_listener {
-    vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
-    vpc_timer backoff; /* armed while accept() has no descriptors */
-    int lock;          /* -1: nothing is held */
+struct vpc_listener {
+    struct vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
+    struct vpc_timer backoff; /* armed while accept() has no descriptors */
+    int lock;                 /* -1: nothing is held */
     char path[VPC_PATH_SIZE];
     const char *refusal;     /* what a client of another user is told; NULL: nothing */
     uint64_t refused;        /* such clients since the last entry in the log */
     uint64_t refused_log_at; /* no entry before */
     bool is_short;           /* the log knows that there are no descriptors */
-    vpc_shell *shell;
+    struct vpc_shell *shell;
     void (*on_client)(struct vpc_listener *listener, int fd);
     void *owner;
-} vpc_listener;
+};
 
 enum vpc_bus_kind {
     VPC_BUS_CONNECT,
@@ -52,16 +50,16 @@ enum vpc_bus_kind {
     VPC_BUS_PORT,
 };
 
-typedef struct vpc_bus {
-    vpc_shell *shell;
+struct vpc_bus {
+    struct vpc_shell *shell;
     enum vpc_bus_kind kind;
     bool up;
     int last_error; /* the reason why there is no transport that was last told to people */
     const char *path;
-    vpc_watch watch;
-    vpc_timer retry;
-    vpc_listener listener;
-} vpc_bus;
+    struct vpc_watch watch;
+    struct vpc_timer retry;
+    struct vpc_listener listener;
+};
 
 enum vpc_stream_phase {
     VPC_STREAM_LISTENING,
@@ -71,8 +69,8 @@ enum vpc_stream_phase {
     VPC_STREAM_CLOSED,
 };
 
-typedef struct vpc_stream {
-    vpc_shell *shell;
+struct vpc_stream {
+    struct vpc_shell *shell;
     uint32_t number;
     enum vpc_stream_phase phase;
     bool local;     /* a pipe client, not a TCP connection */
@@ -83,68 +81,68 @@ typedef struct vpc_stream {
     bool last;      /* its program can write no more; what it wrote is still to be read */
     bool no_reader; /* a pipe client does not read any more: output is discarded */
     int broken;     /* a TCP connection's error, still to be told */
-    vpc_watch watch;
-    void (*on_open_ready)(vpc_watch *watch,
+    struct vpc_watch watch;
+    void (*on_open_ready)(struct vpc_watch *watch,
                           uint32_t events); /* what watch calls once it is connected */
-    vpc_timer limit;                        /* of a connect, or of the next look while it lingers */
+    struct vpc_timer limit;                 /* of a connect, or of the next look while it lingers */
     int lingers_for;                        /* octets that were left at the last look */
     uint64_t lingers_until;                 /* unless there is progress */
     unsigned look_ms;                       /* until the next look */
-    vpc_listener listener;                  /* of a pipe */
+    struct vpc_listener listener;           /* of a pipe */
     struct vpc_stream *next;
-} vpc_stream;
+};
 
-typedef struct vpc_client {
-    vpc_shell *shell;
+struct vpc_client {
+    struct vpc_shell *shell;
     uint32_t number;
     bool doomed; /* disconnected; to be removed at the end of the turn */
     bool told;   /* control_close() was said */
     bool in_eof; /* it finished writing */
-    bool
-        leaving; /* removed when its output is sent and it has finished writing; its input is not looked at */
-    vpc_timer leave; /* armed while leaving: its end */
-    vpc_watch watch;
+    /* removed when its output is sent and it has finished writing; its input is not looked at */
+    bool leaving;
+    struct vpc_timer leave; /* armed while leaving: its end */
+    struct vpc_watch watch;
     char *in; /* VPC_CONTROL_LINE_MAX + 1 octets */
     size_t in_size;
     char *out;
     size_t out_size, out_capacity;
     struct vpc_client *next;
-} vpc_client;
+};
 
-typedef struct vpc_control {
-    vpc_listener listener;
-    vpc_client *clients;
+struct vpc_control {
+    struct vpc_listener listener;
+    struct vpc_client *clients;
     unsigned count;
     uint32_t last_number;
-    vpc_timer more; /* armed while clients have whole lines that wait for their turn */
-} vpc_control;
+    struct vpc_timer more; /* armed while clients have whole lines that wait for their turn */
+};
 
-typedef struct vpc_log {
+struct vpc_log {
     int fd; /* -1: none */
     bool verbose;
     bool failed; /* the last write did; told once */
     bool torn;   /* the file ends in mid-line */
-} vpc_log;
+};
 
-typedef struct vpc_trace vpc_trace;
+struct vpc_trace;
 
 struct vpc_shell {
-    vpc_shell_config config;
+    struct vpc_shell_config config;
     const vpc_endpoint_abi *abi;
     vpc_endpoint *ep;
-    vpc_loop loop;
-    vpc_bus bus;
-    vpc_control control;
-    vpc_log log;
-    vpc_journal journal;
-    vpc_trace *trace; /* NULL: there is none */
+    struct vpc_loop loop;
+    struct vpc_bus bus;
+    struct vpc_control control;
+    struct vpc_log log;
+    struct vpc_journal journal;
+    struct vpc_trace *trace; /* NULL: there is none */
     vpc_event *ready;
     char ready_name[96];
     bool ready_wanted;
     int ready_error; /* why the event is not as it is wanted, as the log knows it */
-    vpc_timer ready_retry;
-    vpc_stream *streams; /* closed ones stay until the turn is over */
-    vpc_watch signals;
+    struct vpc_timer ready_retry;
+    struct vpc_stream *streams; /* closed ones stay until the turn is over */
+    struct vpc_watch signals;
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
     bool settling;
@@ -153,33 +151,33 @@ struct vpc_shell {
 };
 
 /* shell.c */
-void vpc_shell_settle(vpc_shell *shell);
+void vpc_shell_settle(struct vpc_shell *shell);
 /* "PROGRAM: text" on stderr, with a newline. */
-void vpc_shell_note(const vpc_shell *shell, const char *format, ...)
+void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
  * entry.c: an entry of the log about what only the shell sees, also to the control clients as
  * EVENT_LOGGED.  Takes over the reference to fields, which may be NULL.
  */
-void vpc_shell_log(vpc_shell *shell, enum vpc_log_id id, json_t *fields);
+void vpc_shell_log(struct vpc_shell *shell, enum vpc_log_id id, json_t *fields);
 
 /* actions.c: carries out what the endpoint asks for; whether there was anything. */
-bool vpc_actions_take(vpc_shell *shell);
+bool vpc_actions_take(struct vpc_shell *shell);
 
 /* listener.c */
-void vpc_listener_init(vpc_listener *listener, vpc_shell *shell,
-                       void (*on_client)(vpc_listener *listener, int fd), void *owner);
+void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
+                       void (*on_client)(struct vpc_listener *listener, int fd), void *owner);
 /*
  * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when
  * what stands there is no socket, which stays.
  */
-int vpc_listener_open(vpc_listener *listener, const char *path, int backlog);
+int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
 /* Stops listening and keeps the name. */
-void vpc_listener_mute(vpc_listener *listener);
-void vpc_listener_pause(vpc_listener *listener, bool pause);
+void vpc_listener_mute(struct vpc_listener *listener);
+void vpc_listener_pause(struct vpc_listener *listener, bool pause);
 /* Stops listening and gives back the name. */
-void vpc_listener_close(vpc_listener *listener);
+void vpc_listener_close(struct vpc_listener *listener);
 /* Closes a client's socket after a last text (NULL: none), which it can read whatever it has written. */
 void vpc_listener_turn_away(int fd, const char *text);
 /*
@@ -189,67 +187,67 @@ void vpc_listener_turn_away(int fd, const char *text);
 void vpc_socket_read_off(int fd);
 
 /* bus.c */
-int vpc_bus_open(vpc_bus *bus, vpc_shell *shell, const char *spec);
-void vpc_bus_flush(vpc_bus *bus);
-void vpc_bus_close(vpc_bus *bus);
+int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *spec);
+void vpc_bus_flush(struct vpc_bus *bus);
+void vpc_bus_close(struct vpc_bus *bus);
 
 /* stream.c */
-vpc_stream *vpc_stream_new(vpc_shell *shell, uint32_t number, bool local);
-vpc_stream *vpc_stream_find(vpc_shell *shell, uint32_t number);
-void vpc_stream_start(vpc_stream *stream, int fd); /* it is open: tells the endpoint */
-void vpc_stream_flush(vpc_stream *stream);
+struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local);
+struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number);
+void vpc_stream_start(struct vpc_stream *stream, int fd); /* it is open: tells the endpoint */
+void vpc_stream_flush(struct vpc_stream *stream);
 /* Reads from a stream that has left epoll, as far as there is room; whether anything was given. */
-bool vpc_stream_resume(vpc_stream *stream);
-void vpc_stream_want(vpc_stream *stream); /* sets its interest */
-void vpc_stream_shutdown(vpc_stream *stream);
-void vpc_stream_end(vpc_stream *stream, bool abort);
+bool vpc_stream_resume(struct vpc_stream *stream);
+void vpc_stream_want(struct vpc_stream *stream); /* sets its interest */
+void vpc_stream_shutdown(struct vpc_stream *stream);
+void vpc_stream_end(struct vpc_stream *stream, bool abort);
 /* A pipe client is taken for gone; what it has written is still read. */
-void vpc_stream_hang_up(vpc_stream *stream);
+void vpc_stream_hang_up(struct vpc_stream *stream);
 /* No program can write any more; what they have written is still read. */
-void vpc_streams_take_no_more(vpc_shell *shell);
+void vpc_streams_take_no_more(struct vpc_shell *shell);
 /* Whether there is something of that left. */
-bool vpc_streams_unread(const vpc_shell *shell);
-void vpc_streams_bury(vpc_shell *shell); /* frees what ended */
+bool vpc_streams_unread(const struct vpc_shell *shell);
+void vpc_streams_bury(struct vpc_shell *shell); /* frees what ended */
 
 /* pipe_server.c, tcp_client.c */
-void vpc_pipe_listen(vpc_shell *shell, uint32_t number, const char *name);
-void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);
+void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name);
+void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);
 /* Keeps a connection that shall end in order until the server has all of it; false: it has. */
-bool vpc_tcp_linger(vpc_stream *stream);
+bool vpc_tcp_linger(struct vpc_stream *stream);
 
 /* control_server.c */
-int vpc_control_open(vpc_control *control, vpc_shell *shell, const char *path);
-void vpc_control_close(vpc_control *control);
-void vpc_control_reply(vpc_control *control, uint32_t client, const char *text, size_t n);
-void vpc_control_broadcast(vpc_control *control, const char *text, size_t n);
-void vpc_control_flush(vpc_control *control);
+int vpc_control_open(struct vpc_control *control, struct vpc_shell *shell, const char *path);
+void vpc_control_close(struct vpc_control *control);
+void vpc_control_reply(struct vpc_control *control, uint32_t client, const char *text, size_t n);
+void vpc_control_broadcast(struct vpc_control *control, const char *text, size_t n);
+void vpc_control_flush(struct vpc_control *control);
 /* Tells the endpoint of one client that left; whether there was any. */
-bool vpc_control_reap(vpc_control *control);
-void vpc_control_bury(vpc_control *control); /* frees who left */
+bool vpc_control_reap(struct vpc_control *control);
+void vpc_control_bury(struct vpc_control *control); /* frees who left */
 
 /* log_file.c */
-int vpc_log_open(vpc_log *log, const char *path, bool verbose);
+int vpc_log_open(struct vpc_log *log, const char *path, bool verbose);
 /* The same under a name that may be another one; when that fails the log stays as it is. */
-int vpc_log_reopen(vpc_log *log, const char *path, bool verbose);
-void vpc_log_close(vpc_log *log);
-void vpc_log_write(vpc_shell *shell, const char *text, size_t n);
+int vpc_log_reopen(struct vpc_log *log, const char *path, bool verbose);
+void vpc_log_close(struct vpc_log *log);
+void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n);
 
 /* trace.c: without a trace the last three do nothing */
 /* Begins one, or goes on in another file, as the configuration says; the one before stays when that fails.
  * EEXIST: the file is something else than a trace. */
-int vpc_trace_open(vpc_shell *shell);
-void vpc_trace_close(vpc_shell *shell);
+int vpc_trace_open(struct vpc_shell *shell);
+void vpc_trace_close(struct vpc_shell *shell);
 /* Tells the log that a trace can not be written, or not be opened again. */
-void vpc_trace_failed(vpc_shell *shell, const char *path, int error);
+void vpc_trace_failed(struct vpc_shell *shell, const char *path, int error);
 /* What was received or sent on the bus. */
-void vpc_trace_octets(vpc_shell *shell, bool outbound, const void *octets, size_t n);
+void vpc_trace_octets(struct vpc_shell *shell, bool outbound, const void *octets, size_t n);
 /* The bus ended. */
-void vpc_trace_down(vpc_shell *shell);
+void vpc_trace_down(struct vpc_shell *shell);
 /* An entry of the event log. */
-void vpc_trace_entry(vpc_shell *shell, const char *text, size_t n);
+void vpc_trace_entry(struct vpc_shell *shell, const char *text, size_t n);
 
 /* ready_event.c */
-void vpc_ready_set(vpc_shell *shell, const char *name, bool set);
-void vpc_ready_close(vpc_shell *shell);
+void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set);
+void vpc_ready_close(struct vpc_shell *shell);
 
 #endif

@@ -6,13 +6,16 @@
  * Goal: every octet that the local program wrote reaches the endpoint before the end of its writing
  * does, and that before its being gone.  What the kernel shows, and what it means:
  *
- *   read gives 0            the program finished writing           stream_eof()
- *   EPOLLHUP, Unix socket   it closed the socket                   stream_gone(0), after
- * stream_eof() ECONNRESET, EPIPE, Unix it closed without reading everything   the same: a pipe
- * client can't break off otherwise EPIPE on write, Unix    it does not read any more output is
- * discarded, as if it had been read an error, TCP           the connection broke
- * stream_gone(errno), after what there is room for EPOLLHUP, TCP           both directions ended in
- * order         nothing: stream_eof() was or will be said
+ *   read gives 0                 the program finished writing               stream_eof()
+ *   EPOLLHUP, Unix socket        it closed the socket                       stream_gone(0), after stream_eof()
+ *   ECONNRESET, EPIPE on read,   it closed without reading everything       the same: a pipe client can't break
+ *     Unix socket                                                             off otherwise
+ *   EPIPE on write, Unix socket  it does not read any more                  output is discarded, as if it had
+ *                                                                             been read
+ *   an error, TCP                the connection broke                       stream_gone(errno), after what there
+ *                                                                             is room for
+ *   EPOLLHUP, TCP                both directions ended in order             nothing: stream_eof() was or will be
+ *                                                                             said
  *
  * EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for
  * what is still to be read.  So a stream leaves epoll with its first EPOLLHUP or error; from then
@@ -31,47 +34,50 @@
 
 #include "shell_internal.h"
 
-static void on_ready(vpc_watch *watch, uint32_t events);
+static void on_ready(struct vpc_watch *watch, uint32_t events);
 
-vpc_stream *vpc_stream_new(vpc_shell *shell, uint32_t number, bool local)
+struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local)
 {
-    vpc_stream *stream = calloc(1, sizeof(*stream));
-    if (!stream)
+    struct vpc_stream *stream = calloc(1, sizeof(*stream));
+
+    if (stream == NULL)
         return NULL;
     stream->shell = shell;
     stream->number = number;
     stream->local = local;
-    stream->watch = (vpc_watch){.fd = -1, .on_ready = on_ready, .owner = stream};
+    stream->watch = (struct vpc_watch){.fd = -1, .on_ready = on_ready, .owner = stream};
     vpc_listener_init(&stream->listener, shell, NULL, stream);
     stream->next = shell->streams;
     shell->streams = stream;
     return stream;
 }
 
-vpc_stream *vpc_stream_find(vpc_shell *shell, uint32_t number)
+struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number)
 {
-    vpc_stream *s = shell->streams;
-    while (s && s->number != number)
+    struct vpc_stream *s = shell->streams;
+
+    while (s != NULL && s->number != number)
         s = s->next;
     return s;
 }
 
-void vpc_stream_start(vpc_stream *stream, int fd)
+void vpc_stream_start(struct vpc_stream *stream, int fd)
 {
-    vpc_shell *shell = stream->shell;
+    struct vpc_shell *shell = stream->shell;
+
     stream->watch.fd = fd;
     stream->phase = VPC_STREAM_OPEN;
     shell->abi->stream_opened(shell->ep, stream->number, 0);
     vpc_shell_settle(shell);
 }
 
-static void say_eof(vpc_stream *stream)
+static void say_eof(struct vpc_stream *stream)
 {
     stream->eof = true;
     stream->shell->abi->stream_eof(stream->shell->ep, stream->number);
 }
 
-static void say_gone(vpc_stream *stream, int error)
+static void say_gone(struct vpc_stream *stream, int error)
 {
     stream->gone = true;
     stream->no_reader = true;
@@ -80,7 +86,7 @@ static void say_gone(vpc_stream *stream, int error)
 }
 
 /* read() failed: what that means stands above. */
-static bool read_failed(vpc_stream *stream, int error)
+static bool read_failed(struct vpc_stream *stream, int error)
 {
     if (error == EAGAIN || error == EINTR)
         return false;
@@ -94,9 +100,10 @@ static bool read_failed(vpc_stream *stream, int error)
 }
 
 /* What it wrote has to wait, perhaps for ever, but not its being gone: that sets the limit (CLS-8). */
-static bool say_gone_without_room(vpc_stream *stream)
+static bool say_gone_without_room(struct vpc_stream *stream)
 {
     bool gone = !stream->gone && (stream->local ? stream->hup : stream->broken);
+
     if (gone)
         say_gone(stream, stream->broken);
     return gone;
@@ -106,15 +113,17 @@ static bool say_gone_without_room(vpc_stream *stream)
  * Says the next thing that there is to say about the stream: some octets, the end of writing, or
  * that it is gone. False when there is nothing to say now.
  */
-static bool step(vpc_stream *stream)
+static bool step(struct vpc_stream *stream)
 {
-    vpc_shell *shell = stream->shell;
+    struct vpc_shell *shell = stream->shell;
+
     if (stream->phase != VPC_STREAM_OPEN || (stream->gone && (stream->eof || !stream->local)))
         return false;
     if (stream->eof) {
         /* After our own end of writing EPOLLHUP says only that both ended, which the endpoint
          * knows. */
         bool gone = stream->local ? stream->hup && !stream->shut : stream->broken;
+
         if (gone)
             say_gone(stream, stream->broken);
         return gone;
@@ -134,23 +143,25 @@ static bool step(vpc_stream *stream)
     return true;
 }
 
-bool vpc_stream_resume(vpc_stream *stream)
+bool vpc_stream_resume(struct vpc_stream *stream)
 {
     return (stream->hup || stream->broken) && step(stream);
 }
 
-static int pending_error(const vpc_stream *stream)
+static int pending_error(const struct vpc_stream *stream)
 {
     int error = 0;
     socklen_t size = sizeof(error);
+
     getsockopt(stream->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     return error;
 }
 
-static void on_ready(vpc_watch *watch, uint32_t events)
+static void on_ready(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_stream *stream = watch->owner;
-    vpc_shell *shell = stream->shell;
+    struct vpc_stream *stream = watch->owner;
+    struct vpc_shell *shell = stream->shell;
+
     if (events & (EPOLLHUP | EPOLLERR)) {
         stream->hup = true;
         vpc_watch_remove(&shell->loop, watch);
@@ -165,7 +176,7 @@ static void on_ready(vpc_watch *watch, uint32_t events)
     vpc_shell_settle(shell);
 }
 
-static void write_failed(vpc_stream *stream, int error)
+static void write_failed(struct vpc_stream *stream, int error)
 {
     if (stream->local) {
         stream->no_reader = true;
@@ -176,7 +187,7 @@ static void write_failed(vpc_stream *stream, int error)
 }
 
 /* How much of the n octets went; 0: none now. */
-static size_t put(vpc_stream *stream, const void *octets, size_t n)
+static size_t put(struct vpc_stream *stream, const void *octets, size_t n)
 {
     if (stream->no_reader)
         return n;
@@ -191,11 +202,12 @@ static size_t put(vpc_stream *stream, const void *octets, size_t n)
     return stream->no_reader ? n : 0;
 }
 
-void vpc_stream_flush(vpc_stream *stream)
+void vpc_stream_flush(struct vpc_stream *stream)
 {
     const vpc_endpoint_abi *abi = stream->shell->abi;
     const void *octets;
     size_t sent = 0, n, w;
+
     while (stream->phase == VPC_STREAM_OPEN && (sent < VPC_BUDGET || stream->no_reader) &&
            !stream->broken &&
            (n = abi->stream_output(stream->shell->ep, stream->number, &octets)) > 0) {
@@ -208,11 +220,12 @@ void vpc_stream_flush(vpc_stream *stream)
     }
 }
 
-void vpc_stream_want(vpc_stream *stream)
+void vpc_stream_want(struct vpc_stream *stream)
 {
     const vpc_endpoint_abi *abi = stream->shell->abi;
     vpc_endpoint *ep = stream->shell->ep;
     const void *octets;
+
     if (stream->phase != VPC_STREAM_OPEN || stream->hup || stream->broken || stream->gone)
         return;
     uint32_t interest = 0;
@@ -223,7 +236,7 @@ void vpc_stream_want(vpc_stream *stream)
     vpc_watch_set(&stream->shell->loop, &stream->watch, interest);
 }
 
-void vpc_stream_shutdown(vpc_stream *stream)
+void vpc_stream_shutdown(struct vpc_stream *stream)
 {
     if (stream->phase != VPC_STREAM_OPEN)
         return;
@@ -231,10 +244,11 @@ void vpc_stream_shutdown(vpc_stream *stream)
     shutdown(stream->watch.fd, SHUT_WR);
 }
 
-void vpc_stream_end(vpc_stream *stream, bool abort)
+void vpc_stream_end(struct vpc_stream *stream, bool abort)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    vpc_loop *loop = &stream->shell->loop;
+    struct vpc_loop *loop = &stream->shell->loop;
+
     if (stream->phase == VPC_STREAM_CLOSED)
         return;
     if (stream->phase == VPC_STREAM_OPEN && !stream->local && !abort && vpc_tcp_linger(stream))
@@ -249,7 +263,7 @@ void vpc_stream_end(vpc_stream *stream, bool abort)
     vpc_listener_close(&stream->listener);
 }
 
-void vpc_stream_hang_up(vpc_stream *stream)
+void vpc_stream_hang_up(struct vpc_stream *stream)
 {
     if (stream->phase != VPC_STREAM_OPEN || stream->eof || stream->gone)
         return;
@@ -258,28 +272,32 @@ void vpc_stream_hang_up(vpc_stream *stream)
     stream->hup = stream->no_reader = stream->gone = true;
 }
 
-void vpc_streams_take_no_more(vpc_shell *shell)
+void vpc_streams_take_no_more(struct vpc_shell *shell)
 {
-    for (vpc_stream *s = shell->streams; s; s = s->next)
+    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         if (s->phase == VPC_STREAM_OPEN && !s->eof) {
             s->last = true;
             shutdown(s->watch.fd, SHUT_RD);
         }
 }
 
-bool vpc_streams_unread(const vpc_shell *shell)
+bool vpc_streams_unread(const struct vpc_shell *shell)
 {
-    const vpc_stream *s = shell->streams;
-    while (s && (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || (s->gone && !s->local)))
+    const struct vpc_stream *s = shell->streams;
+
+    while (s != NULL &&
+           (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || (s->gone && !s->local)))
         s = s->next;
     return s != NULL;
 }
 
-void vpc_streams_bury(vpc_shell *shell)
+void vpc_streams_bury(struct vpc_shell *shell)
 {
-    vpc_stream **at = &shell->streams;
-    while (*at) {
-        vpc_stream *stream = *at;
+    struct vpc_stream **at = &shell->streams;
+
+    while (*at != NULL) {
+        struct vpc_stream *stream = *at;
+
         if (stream->phase == VPC_STREAM_CLOSED) {
             *at = stream->next;
             free(stream);

@@ -26,10 +26,11 @@ enum {
     LINGER_MAX = 64,         /* connections at once: a host must not take all descriptors so */
 };
 
-static void fail(vpc_stream *stream, int error)
+static void fail(struct vpc_stream *stream, int error)
 {
-    vpc_shell *shell = stream->shell;
+    struct vpc_shell *shell = stream->shell;
     uint32_t number = stream->number;
+
     vpc_stream_end(stream, true);
     shell->abi->stream_opened(shell->ep, number, error);
     vpc_shell_settle(shell);
@@ -43,16 +44,18 @@ static bool joined_with_itself(int fd)
 {
     struct sockaddr_in own = {0}, peer = {0};
     socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+
     return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
            getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
            own.sin_port == peer.sin_port && own.sin_addr.s_addr == peer.sin_addr.s_addr;
 }
 
-static void on_connected(vpc_watch *watch, uint32_t events)
+static void on_connected(struct vpc_watch *watch, uint32_t events)
 {
-    vpc_stream *stream = watch->owner;
+    struct vpc_stream *stream = watch->owner;
     int error = 0, fd = watch->fd;
     socklen_t size = sizeof(error);
+
     (void)events;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (!error && joined_with_itself(fd))
@@ -67,15 +70,16 @@ static void on_connected(vpc_watch *watch, uint32_t events)
     vpc_stream_start(stream, fd);
 }
 
-static void on_limit(vpc_timer *timer)
+static void on_limit(struct vpc_timer *timer)
 {
     fail(timer->owner, ETIMEDOUT);
 }
 
-static int begin(vpc_stream *stream, unsigned port)
+static int begin(struct vpc_stream *stream, unsigned port)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     const int on = 1;
+
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -87,17 +91,18 @@ static int begin(vpc_stream *stream, unsigned port)
     return vpc_watch_set(&stream->shell->loop, &stream->watch, EPOLLOUT);
 }
 
-void vpc_tcp_connect(vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms)
+void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms)
 {
-    vpc_stream *stream = vpc_stream_new(shell, number, false);
-    if (!stream) {
+    struct vpc_stream *stream = vpc_stream_new(shell, number, false);
+
+    if (stream == NULL) {
         shell->abi->stream_opened(shell->ep, number, ENOMEM);
         return;
     }
     stream->phase = VPC_STREAM_CONNECTING;
     stream->on_open_ready = stream->watch.on_ready;
     stream->watch.on_ready = on_connected;
-    stream->limit = (vpc_timer){.on_due = on_limit, .owner = stream};
+    stream->limit = (struct vpc_timer){.on_due = on_limit, .owner = stream};
     int error = begin(stream, port);
     if (error)
         fail(stream, error);
@@ -114,16 +119,18 @@ static int unacknowledged(int fd)
     struct tcp_info info;
     socklen_t size = sizeof(info);
     int n = 0;
+
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE)
         return 0;
     return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : 0;
 }
 
 /* What the server still writes is for nobody; whether it broke off. */
-static bool discard(const vpc_stream *stream)
+static bool discard(const struct vpc_stream *stream)
 {
     ssize_t n;
     size_t total = 0;
+
     do {
         n = read(stream->watch.fd, stream->shell->chunk, VPC_CHUNK);
         total += n > 0 ? (size_t)n : 0;
@@ -131,12 +138,13 @@ static bool discard(const vpc_stream *stream)
     return n < 0 && errno != EAGAIN && errno != EINTR;
 }
 
-static void on_linger(vpc_timer *timer)
+static void on_linger(struct vpc_timer *timer)
 {
-    vpc_stream *stream = timer->owner;
-    vpc_loop *loop = &stream->shell->loop;
+    struct vpc_stream *stream = timer->owner;
+    struct vpc_loop *loop = &stream->shell->loop;
     bool broke = discard(stream);
     int left = unacknowledged(stream->watch.fd);
+
     if (left < stream->lingers_for) {
         stream->lingers_for = left;
         stream->lingers_until = loop->now + LINGER_LIMIT_MS;
@@ -150,17 +158,19 @@ static void on_linger(vpc_timer *timer)
         vpc_timer_set(loop, timer, loop->now + stream->look_ms);
 }
 
-static unsigned lingering(const vpc_shell *shell)
+static unsigned lingering(const struct vpc_shell *shell)
 {
     unsigned n = 0;
-    for (const vpc_stream *s = shell->streams; s; s = s->next)
+
+    for (const struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         n += s->phase == VPC_STREAM_LINGERING;
     return n;
 }
 
-bool vpc_tcp_linger(vpc_stream *stream)
+bool vpc_tcp_linger(struct vpc_stream *stream)
 {
-    vpc_loop *loop = &stream->shell->loop;
+    struct vpc_loop *loop = &stream->shell->loop;
+
     shutdown(stream->watch.fd, SHUT_WR);
     bool broke = discard(stream);
     stream->lingers_for = unacknowledged(stream->watch.fd);
@@ -170,7 +180,7 @@ bool vpc_tcp_linger(vpc_stream *stream)
     stream->phase = VPC_STREAM_LINGERING;
     stream->lingers_until = loop->now + LINGER_LIMIT_MS;
     stream->look_ms = LINGER_LOOK_MS;
-    stream->limit = (vpc_timer){.on_due = on_linger, .owner = stream};
+    stream->limit = (struct vpc_timer){.on_due = on_linger, .owner = stream};
     vpc_timer_set(loop, &stream->limit, loop->now + LINGER_LOOK_MS);
     return true;
 }

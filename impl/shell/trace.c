@@ -14,27 +14,28 @@
 #include "trace_cut.h"
 
 struct vpc_trace {
-    vpc_shell *shell;
-    vpc_pcapng file;
+    struct vpc_shell *shell;
+    struct vpc_pcapng file;
     char description[64];
-    vpc_cut cuts[2]; /* by enum vpc_packet_direction - 1 */
+    struct vpc_cut cuts[2]; /* by enum vpc_packet_direction - 1 */
 };
 
 static uint64_t time_ns(void)
 {
     struct timespec now;
+
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void vpc_trace_failed(vpc_shell *shell, const char *path, int error)
+void vpc_trace_failed(struct vpc_shell *shell, const char *path, int error)
 {
     vpc_shell_log(
         shell, VPC_LOG_TRACE_FAILED,
         json_pack("{s:s, s:i, s:s}", "file", path, "errno", error, "cause", strerror(error)));
 }
 
-static void write_packet(vpc_trace *trace, vpc_packet packet)
+static void write_packet(struct vpc_trace *trace, struct vpc_packet packet)
 {
     if (trace->file.fd < 0)
         return;
@@ -49,11 +50,12 @@ static void write_packet(vpc_trace *trace, vpc_packet packet)
     vpc_trace_failed(trace->shell, trace->file.path, error);
 }
 
-static void on_piece(vpc_trace *trace, enum vpc_packet_direction direction, enum vpc_cut_kind kind,
-                     const uint8_t *octets, uint64_t size)
+static void on_piece(struct vpc_trace *trace, enum vpc_packet_direction direction,
+                     enum vpc_cut_kind kind, const uint8_t *octets, uint64_t size)
 {
     static const char no_frame[] = "no frame";
-    vpc_packet packet = {.direction = direction, .octets = octets};
+    struct vpc_packet packet = {.direction = direction, .octets = octets};
+
     packet.whole = size < UINT32_MAX ? (size_t)size : UINT32_MAX;
     packet.kept = packet.whole;
     if (kind == VPC_CUT_PADDING && packet.kept > VPC_CUT_PADDING_KEPT)
@@ -75,22 +77,23 @@ static void on_outbound(void *user, enum vpc_cut_kind kind, const uint8_t *octet
     on_piece(user, VPC_PACKET_OUTBOUND, kind, octets, size);
 }
 
-static vpc_trace *make(vpc_shell *shell)
+static struct vpc_trace *make(struct vpc_shell *shell)
 {
     bool host = shell->config.role == VPC_ROLE_HOST;
-    vpc_trace *trace = calloc(1, sizeof(*trace));
-    if (!trace)
+    struct vpc_trace *trace = calloc(1, sizeof(*trace));
+
+    if (trace == NULL)
         return NULL;
     trace->shell = shell;
-    trace->file = (vpc_pcapng){
+    trace->file = (struct vpc_pcapng){
         .fd = -1,
         .program = shell->config.program,
         .interface = host ? "vpcbus-host" : "vpcbus-guest",
         .description = trace->description,
     };
     snprintf(trace->description, sizeof(trace->description), "VM %s", shell->config.vm);
-    vpc_cut *in = &trace->cuts[VPC_PACKET_INBOUND - 1],
-            *out = &trace->cuts[VPC_PACKET_OUTBOUND - 1];
+    struct vpc_cut *in = &trace->cuts[VPC_PACKET_INBOUND - 1],
+                   *out = &trace->cuts[VPC_PACKET_OUTBOUND - 1];
     in->on_piece = on_inbound;
     out->on_piece = on_outbound;
     in->user = out->user = trace;
@@ -99,17 +102,18 @@ static vpc_trace *make(vpc_shell *shell)
     return trace;
 }
 
-int vpc_trace_open(vpc_shell *shell)
+int vpc_trace_open(struct vpc_shell *shell)
 {
     const char *path = shell->config.trace_path;
-    if (!path || !*path) {
+
+    if (path == NULL || !*path) {
         vpc_trace_close(shell);
         return 0;
     }
-    if (!shell->trace && !(shell->trace = make(shell)))
+    if (shell->trace == NULL && (shell->trace = make(shell)) == NULL)
         return ENOMEM;
-    vpc_trace *trace = shell->trace;
-    vpc_pcapng next = trace->file;
+    struct vpc_trace *trace = shell->trace;
+    struct vpc_pcapng next = trace->file;
     if (snprintf(next.path, sizeof(next.path), "%s", path) >= (int)sizeof(next.path))
         return ENAMETOOLONG;
     next.limit = shell->config.trace_limit;
@@ -126,9 +130,9 @@ int vpc_trace_open(vpc_shell *shell)
     return 0;
 }
 
-void vpc_trace_close(vpc_shell *shell)
+void vpc_trace_close(struct vpc_shell *shell)
 {
-    if (!shell->trace)
+    if (shell->trace == NULL)
         return;
     vpc_trace_down(shell);
     vpc_pcapng_close(&shell->trace->file);
@@ -136,24 +140,25 @@ void vpc_trace_close(vpc_shell *shell)
     shell->trace = NULL;
 }
 
-void vpc_trace_octets(vpc_shell *shell, bool outbound, const void *octets, size_t n)
+void vpc_trace_octets(struct vpc_shell *shell, bool outbound, const void *octets, size_t n)
 {
-    if (shell->trace)
+    if (shell->trace != NULL)
         vpc_cut_octets(&shell->trace->cuts[outbound ? 1 : 0], octets, n);
 }
 
-void vpc_trace_down(vpc_shell *shell)
+void vpc_trace_down(struct vpc_shell *shell)
 {
-    for (int i = 0; shell->trace && i < 2; i++)
+    for (int i = 0; shell->trace != NULL && i < 2; i++)
         vpc_cut_end(&shell->trace->cuts[i]);
 }
 
-void vpc_trace_entry(vpc_shell *shell, const char *text, size_t n)
+void vpc_trace_entry(struct vpc_shell *shell, const char *text, size_t n)
 {
-    vpc_trace *trace = shell->trace;
-    if (!trace)
+    struct vpc_trace *trace = shell->trace;
+
+    if (trace == NULL)
         return;
     for (int i = 0; i < 2; i++)
         vpc_cut_flush(&trace->cuts[i]);
-    write_packet(trace, (vpc_packet){.comment = text, .comment_len = n});
+    write_packet(trace, (struct vpc_packet){.comment = text, .comment_len = n});
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-void vpc_cut_begin(vpc_cut *cut, enum vpc_side sender)
+void vpc_cut_begin(struct vpc_cut *cut, enum vpc_side sender)
 {
     cut->sender = sender;
     cut->padding = 0;
@@ -15,22 +15,24 @@ void vpc_cut_begin(vpc_cut *cut, enum vpc_side sender)
     vpc_parser_follow(&cut->parser, sender);
 }
 
-static void say_padding(vpc_cut *cut)
+static void say_padding(struct vpc_cut *cut)
 {
     static const uint8_t pad[VPC_CUT_PADDING_KEPT] = {
         VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD,
         VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD, VPC_PAD,
     };
     uint64_t n = cut->padding;
+
     cut->padding = 0;
     if (n > 0)
         cut->on_piece(cut->user, VPC_CUT_PADDING, pad, n);
 }
 
 /* Says the octets that are no frame; what follows them moves to the front. */
-static void say_other(vpc_cut *cut)
+static void say_other(struct vpc_cut *cut)
 {
     size_t n = cut->other;
+
     if (n == 0)
         return;
     cut->on_piece(cut->user, VPC_CUT_OTHER, cut->held, n);
@@ -40,9 +42,10 @@ static void say_other(vpc_cut *cut)
 }
 
 /* Takes a run of padding where a frame could begin; how many octets. */
-static size_t take_padding(vpc_cut *cut, const uint8_t *octets, size_t n)
+static size_t take_padding(struct vpc_cut *cut, const uint8_t *octets, size_t n)
 {
     size_t run = 0;
+
     if (cut->size > cut->other)
         return 0;
     while (run < n && octets[run] == VPC_PAD)
@@ -54,9 +57,10 @@ static size_t take_padding(vpc_cut *cut, const uint8_t *octets, size_t n)
 }
 
 /* The octet that did not fit is looked at again, unless it is the first. */
-static size_t give_up(vpc_cut *cut)
+static size_t give_up(struct vpc_cut *cut)
 {
     size_t back = cut->size - cut->other > 1;
+
     cut->size -= back;
     cut->other = cut->size;
     vpc_parser_follow(&cut->parser, cut->sender);
@@ -65,11 +69,12 @@ static size_t give_up(vpc_cut *cut)
     return back;
 }
 
-static size_t take_frame(vpc_cut *cut, const uint8_t *octets, size_t n)
+static size_t take_frame(struct vpc_cut *cut, const uint8_t *octets, size_t n)
 {
     const uint8_t *at = octets;
     enum vpc_parse_result result = vpc_parse(&cut->parser, &at, octets + n);
     size_t took = (size_t)(at - octets);
+
     memcpy(cut->held + cut->size, octets, took);
     cut->size += took;
     if (result == VPC_PARSE_BAD)
@@ -82,10 +87,11 @@ static size_t take_frame(vpc_cut *cut, const uint8_t *octets, size_t n)
     return took;
 }
 
-void vpc_cut_octets(vpc_cut *cut, const uint8_t *octets, size_t n)
+void vpc_cut_octets(struct vpc_cut *cut, const uint8_t *octets, size_t n)
 {
     while (n > 0) {
         size_t took = take_padding(cut, octets, n);
+
         if (took == 0) {
             say_padding(cut);
             took = take_frame(cut, octets, n);
@@ -95,13 +101,13 @@ void vpc_cut_octets(vpc_cut *cut, const uint8_t *octets, size_t n)
     }
 }
 
-void vpc_cut_flush(vpc_cut *cut)
+void vpc_cut_flush(struct vpc_cut *cut)
 {
     say_padding(cut);
     say_other(cut);
 }
 
-void vpc_cut_end(vpc_cut *cut)
+void vpc_cut_end(struct vpc_cut *cut)
 {
     cut->other = cut->size;
     vpc_cut_flush(cut);

@@ -21,7 +21,7 @@ enum {
     VPC_CUT_PADDING_KEPT = 16,
 };
 
-typedef struct vpc_cut {
+struct vpc_cut {
     vpc_parser parser;
     enum vpc_side sender;
     uint64_t padding; /* octets of the run under way */
@@ -30,15 +30,15 @@ typedef struct vpc_cut {
     uint8_t held[2 * VPC_FRAME_MAX];
     void (*on_piece)(void *user, enum vpc_cut_kind kind, const uint8_t *octets, uint64_t size);
     void *user;
-} vpc_cut;
+};
 
 /* Sets the members up to `held`, for octets that `sender` sends; the caller sets the others. */
-void vpc_cut_begin(vpc_cut *cut, enum vpc_side sender);
+void vpc_cut_begin(struct vpc_cut *cut, enum vpc_side sender);
 /* n octets go by. */
-void vpc_cut_octets(vpc_cut *cut, const uint8_t *octets, size_t n);
+void vpc_cut_octets(struct vpc_cut *cut, const uint8_t *octets, size_t n);
 /* Says what there is of a run, so that what is said next comes after it; a frame under way goes on. */
-void vpc_cut_flush(vpc_cut *cut);
+void vpc_cut_flush(struct vpc_cut *cut);
 /* No more octets will come of this stream: a frame under way is none. */
-void vpc_cut_end(vpc_cut *cut);
+void vpc_cut_end(struct vpc_cut *cut);
 
 #endif

@@ -41,7 +41,7 @@ unsigned failing_calls(void)
 
 const char *failing_name(void)
 {
-    return failing.name ? failing.name : "nothing";
+    return failing.name != NULL ? failing.name : "nothing";
 }
 
 static bool fails(const char *name, int error)
@@ -53,7 +53,7 @@ static bool fails(const char *name, int error)
                                    (failing.for_good && failing.calls > failing.fail_at));
     if (now) {
         errno = error;
-        if (!failing.name)
+        if (failing.name == NULL)
             failing.name = name;
     }
     return now;
@@ -87,6 +87,7 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...)
 {
     va_list args;
+
     va_start(args, flags);
     int mode = flags & O_CREAT ? va_arg(args, int) : 0;
     va_end(args);

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-fake_endpoint *fake;
+struct fake_endpoint *fake;
 static unsigned char pattern[FAKE_STREAMS + 1][4096];
 static char reply_text[1 << 18];
 
-static fake_endpoint *self(const vpc_endpoint *ep)
+static struct fake_endpoint *self(const vpc_endpoint *ep)
 {
-    return (fake_endpoint *)(uintptr_t)ep;
+    return (struct fake_endpoint *)(uintptr_t)ep;
 }
 
-static fake_stream *stream_of(const vpc_endpoint *ep, uint32_t number)
+static struct fake_stream *stream_of(const vpc_endpoint *ep, uint32_t number)
 {
     cr_assert(number >= 1 && number <= FAKE_STREAMS, "the shell named the stream %u", number);
     return &self(ep)->streams[number];
@@ -32,7 +32,7 @@ void fake_act(uint32_t kind, uint32_t stream, uint32_t client, uint32_t value, c
         .value = value,
         .limit_ms = 300,
         .text = text,
-        .text_len = text ? strlen(text) : 0,
+        .text_len = text != NULL ? strlen(text) : 0,
     };
 }
 
@@ -48,7 +48,8 @@ static vpc_endpoint *fake_create(const vpc_endpoint_config *config, uint64_t now
     fake->deadline = VPC_NEVER;
     fake->stop_at_once = true;
     for (int i = 0; i <= FAKE_STREAMS; i++) {
-        fake_stream *s = &fake->streams[i];
+        struct fake_stream *s = &fake->streams[i];
+
         s->listening = s->opened = s->gone = -1;
         s->input = malloc(FAKE_CAPACITY);
         memset(pattern[i], i, sizeof(pattern[i]));
@@ -59,7 +60,7 @@ static vpc_endpoint *fake_create(const vpc_endpoint_config *config, uint64_t now
 
 static void fake_destroy(vpc_endpoint *ep)
 {
-    if (!ep)
+    if (ep == NULL)
         return;
     for (int i = 0; i <= FAKE_STREAMS; i++)
         free(self(ep)->streams[i].input);
@@ -102,7 +103,8 @@ static void fake_bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 
 static size_t fake_bus_output(vpc_endpoint *ep, const void **octets)
 {
-    fake_endpoint *f = self(ep);
+    struct fake_endpoint *f = self(ep);
+
     *octets = f->bus_input + f->bus_output_at;
     return f->bus_echo ? f->bus_input_size - f->bus_output_at : 0;
 }
@@ -123,7 +125,8 @@ static void fake_control_open(vpc_endpoint *ep, uint32_t client)
 
 static void fake_control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
-    fake_endpoint *f = self(ep);
+    struct fake_endpoint *f = self(ep);
+
     cr_assert_leq(n, (size_t)VPC_CONTROL_LINE_MAX);
     f->lines++;
     snprintf(f->last_line, sizeof(f->last_line), "%.*s", (int)n, line);
@@ -140,7 +143,8 @@ static void fake_control_close(vpc_endpoint *ep, uint32_t client)
 
 static void fake_listening(vpc_endpoint *ep, uint32_t number, int error, const char *path)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     s->listening = error;
     snprintf(s->path, sizeof(s->path), "%s", path);
 }
@@ -158,7 +162,8 @@ static size_t fake_room(const vpc_endpoint *ep, uint32_t number)
 
 static size_t fake_stream_input(vpc_endpoint *ep, uint32_t number, const void *octets, size_t n)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     cr_assert_eq(s->eofs, 0, "octets after the end of writing");
     cr_assert_leq(n, s->room, "more octets than there is room for");
     cr_assert_leq(s->input_size + n, (size_t)FAKE_CAPACITY);
@@ -170,7 +175,8 @@ static size_t fake_stream_input(vpc_endpoint *ep, uint32_t number, const void *o
 
 static void fake_eof(vpc_endpoint *ep, uint32_t number)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     cr_assert_eq(s->eofs++, 0);
     if (self(ep)->auto_shutdown)
         fake_act(VPC_ACTION_SHUTDOWN, number, 0, 0, NULL);
@@ -178,7 +184,8 @@ static void fake_eof(vpc_endpoint *ep, uint32_t number)
 
 static void fake_gone(vpc_endpoint *ep, uint32_t number, int error)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     cr_assert_eq(s->gone, -1);
     cr_assert(error != 0 || s->eofs == 1 || s->room == 0,
               "gone without an error before the end of writing, though there is room");
@@ -187,14 +194,16 @@ static void fake_gone(vpc_endpoint *ep, uint32_t number, int error)
 
 static size_t fake_stream_output(vpc_endpoint *ep, uint32_t number, const void **octets)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     *octets = pattern[number];
     return s->output_size < sizeof(pattern[0]) ? s->output_size : sizeof(pattern[0]);
 }
 
 static void fake_stream_sent(vpc_endpoint *ep, uint32_t number, size_t n)
 {
-    fake_stream *s = stream_of(ep, number);
+    struct fake_stream *s = stream_of(ep, number);
+
     cr_assert_leq(n, s->output_size);
     s->output_size -= n;
     s->output_sent += n;
@@ -202,7 +211,8 @@ static void fake_stream_sent(vpc_endpoint *ep, uint32_t number, size_t n)
 
 static int fake_next_action(vpc_endpoint *ep, vpc_action *action)
 {
-    fake_endpoint *f = self(ep);
+    struct fake_endpoint *f = self(ep);
+
     if (f->queue_head == f->queue_tail)
         return 0;
     *action = f->queue[f->queue_head++ % 256];

@@ -16,7 +16,7 @@ enum {
     FAKE_CAPACITY = 1 << 20,
 };
 
-typedef struct fake_stream {
+struct fake_stream {
     int listening; /* -1: not said; else the error of stream_listening() */
     int opened;    /* -1: not said; else the error of stream_opened() */
     int gone;      /* -1: not said; else the error of stream_gone() */
@@ -27,10 +27,10 @@ typedef struct fake_stream {
     size_t input_size;
     size_t output_size; /* octets of value `number` that still wait to be written */
     size_t output_sent;
-} fake_stream;
+};
 
-typedef struct fake_endpoint {
-    fake_stream streams[FAKE_STREAMS + 1]; /* by number */
+struct fake_endpoint {
+    struct fake_stream streams[FAKE_STREAMS + 1]; /* by number */
     int ups, downs;
     unsigned char *bus_input;
     size_t bus_input_size;
@@ -46,11 +46,11 @@ typedef struct fake_endpoint {
     uint64_t now, deadline;
     vpc_action queue[256];
     unsigned queue_head, queue_tail;
-} fake_endpoint;
+};
 
 extern const vpc_endpoint_abi fake_abi;
 /* The one that the shell made last. */
-extern fake_endpoint *fake;
+extern struct fake_endpoint *fake;
 
 /* Queues an action for the shell; text must stay valid. */
 void fake_act(uint32_t kind, uint32_t stream, uint32_t client, uint32_t value, const char *text);

@@ -22,7 +22,7 @@ enum {
     LOG_MAX = 256 << 10,
 };
 
-wire_peer peer;
+struct wire_peer peer;
 unsigned port;
 char victim_control[96];
 
@@ -36,6 +36,7 @@ static void start_other(void)
 {
     char bus[128], listen_at[140], dir[128], number[8];
     vpc_virtual_machine *vm;
+
     snprintf(bus, sizeof(bus), "%s/other-bus", scratch);
     snprintf(listen_at, sizeof(listen_at), "listen:%s", bus);
     snprintf(dir, sizeof(dir), "%s/other", scratch);
@@ -60,6 +61,7 @@ static void pass_on(int from, int to)
 {
     char octet;
     struct pollfd p = {.fd = to, .events = POLLIN};
+
     cr_assert_eq(write(from, "x", 1), 1);
     cr_assert_eq(poll(&p, 1, ROUND_TRIP_MS), 1, "the other virtual machine's channel stands still");
     cr_assert_eq(read(to, &octet, 1), 1);
@@ -76,6 +78,7 @@ static void round_trip(void)
 static int listen_as_qemu(const char *path)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -86,6 +89,7 @@ static int listen_as_qemu(const char *path)
 void flood_take_host(void)
 {
     struct pollfd p = {.fd = qemu, .events = POLLIN};
+
     cr_assert_eq(poll(&p, 1, WIRE_LIMIT_MS), 1, "the host endpoint does not come");
     wire_begin(&peer, accept4(qemu, NULL, NULL, SOCK_CLOEXEC), VPC_HOST);
 }
@@ -108,6 +112,7 @@ void flood_begin_host(void)
 static void take_guest(void)
 {
     int fd, tries = WIRE_LIMIT_MS / 5;
+
     while ((fd = rig_connect(victim_bus)) < 0 && tries-- > 0)
         scratch_sleep_ms(5);
     wire_begin(&peer, fd, VPC_GUEST);
@@ -116,6 +121,7 @@ static void take_guest(void)
 void flood_begin_guest(void)
 {
     char listen_at[140], dir[128];
+
     scratch_begin();
     start_other();
     snprintf(victim_bus, sizeof(victim_bus), "%s/bus", scratch);
@@ -153,6 +159,7 @@ void flood_end(void)
 static off_t log_size(void)
 {
     struct stat st;
+
     return stat(victim_log, &st) == 0 ? st.st_size : 0;
 }
 

@@ -19,7 +19,7 @@ enum {
 #endif
 };
 
-extern wire_peer peer;          /* the hostile side */
+extern struct wire_peer peer;   /* the hostile side */
 extern unsigned port;           /* of a TCP server that accepts nothing more */
 extern char victim_control[96]; /* the path of the victim's control socket */
 

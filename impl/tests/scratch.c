@@ -19,8 +19,9 @@ unsigned descriptors(void)
 {
     unsigned n = 0;
     DIR *dir = opendir("/proc/self/fd");
+
     cr_assert_not_null(dir);
-    while (readdir(dir))
+    while (readdir(dir) != NULL)
         n++;
     closedir(dir);
     return n;
@@ -44,6 +45,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void scratch_end(void)
 {
     unsigned after = descriptors();
+
     nftw(scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     cr_assert_eq(after, before, "%u descriptors before the test, %u after it", before, after);
 }
@@ -51,6 +53,7 @@ void scratch_end(void)
 int64_t scratch_now_ms(void)
 {
     struct timespec ts;
+
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
@@ -58,5 +61,6 @@ int64_t scratch_now_ms(void)
 void scratch_sleep_ms(int ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+
     nanosleep(&ts, NULL);
 }

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-vpc_shell *rig;
+struct vpc_shell *rig;
 char rig_bus[96], rig_control[96], rig_log[96];
 const char *rig_trace_path;
 uint64_t rig_trace_limit;
@@ -19,7 +19,7 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
 {
     snprintf(rig_control, sizeof(rig_control), "%s/vms/vm.sock", scratch);
     snprintf(rig_log, sizeof(rig_log), "%s/log/vm.jsonl", scratch);
-    vpc_shell_config config = {
+    struct vpc_shell_config config = {
         .abi = abi,
         .program = "test",
         .role = VPC_ROLE_HOST,
@@ -39,6 +39,7 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
 void rig_begin(void)
 {
     static char bus[128]; /* the shell keeps it */
+
     scratch_begin();
     snprintf(rig_bus, sizeof(rig_bus), "%s/bus", scratch);
     snprintf(bus, sizeof(bus), "listen:%s", rig_bus);
@@ -56,6 +57,7 @@ uint64_t rig_turn_for(int ms)
 {
     uint64_t before = vpc_shell_turns(rig);
     int64_t end = scratch_now_ms() + ms, now;
+
     while ((now = scratch_now_ms()) < end)
         cr_assert_eq(vpc_shell_turn(rig, (int)(end - now)), 0);
     return vpc_shell_turns(rig) - before;
@@ -64,6 +66,7 @@ uint64_t rig_turn_for(int ms)
 int rig_connect(const char *path)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     cr_assert_geq(fd, 0);
@@ -91,6 +94,7 @@ int rig_tcp_server(unsigned *port, int backlog)
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(addr);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     cr_assert_geq(fd, 0);
     cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     cr_assert_eq(listen(fd, backlog), 0);

@@ -7,7 +7,7 @@
 #include "scratch.h"
 #include "shell.h"
 
-extern vpc_shell *rig;
+extern struct vpc_shell *rig;
 extern char rig_bus[96];     /* the bus socket's path */
 extern char rig_control[96]; /* the control socket's path */
 extern char rig_log[96];     /* the event log's path */

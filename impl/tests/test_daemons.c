@@ -37,6 +37,7 @@ static char octets[65536];
 static void start_guest(void)
 {
     char bus[128], control[128], log[128];
+
     snprintf(bus, sizeof(bus), "listen:%s/bus", scratch);
     snprintf(control, sizeof(control), "%s/guest.sock", scratch);
     snprintf(log, sizeof(log), "%s/log/guest.jsonl", scratch);
@@ -49,6 +50,7 @@ static void start_guest(void)
 static void start_host(void)
 {
     char bus[128];
+
     snprintf(bus, sizeof(bus), "%s/bus", scratch);
     host = program_run(
         -1, -1,
@@ -59,6 +61,7 @@ static void wait_ready(void)
 {
     vpc_progress progress;
     vpc_hresult result = vpc_wait_channel_ready(scratch, "vm", LIMIT_MS, &progress, NULL, NULL);
+
     cr_assert_eq(result, VPC_S_OK, "still missing: %s", progress.missing);
 }
 
@@ -92,6 +95,7 @@ TestSuite(daemons, .timeout = 60, .init = begin, .fini = end);
 static vpc_virtual_machine *vm_of(void)
 {
     vpc_virtual_machine *vm;
+
     cr_assert_eq(vpc_find_virtual_machine(scratch, "vm", &vm), VPC_S_OK);
     return vm;
 }
@@ -102,6 +106,7 @@ static int started(void)
     char number[8];
     vpc_channel_info info;
     vpc_virtual_machine *vm = vm_of();
+
     snprintf(number, sizeof(number), "%u", port);
     vpc_hresult result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE,
                                                          VPC_ENDPOINT_TCPIP, number, &info);
@@ -117,6 +122,7 @@ static int started(void)
 static int opened(void)
 {
     int fd;
+
     cr_assert_eq(vpc_pipe_connect(scratch, PIPE, &fd), 0);
     return fd;
 }
@@ -131,6 +137,7 @@ static long read_all(int fd, char *head, size_t size)
 {
     long total = 0;
     struct pollfd p = {.fd = fd, .events = POLLIN};
+
     for (;;) {
         cr_assert_eq(poll(&p, 1, LIMIT_MS), 1, "neither octets nor an end after %ld octets", total);
         ssize_t n = read(fd, octets, sizeof(octets));
@@ -147,8 +154,10 @@ static long read_all(int fd, char *head, size_t size)
 static void await_pairs(vpc_virtual_machine *vm, json_int_t want)
 {
     int64_t limit = scratch_now_ms() + LIMIT_MS;
+
     for (json_int_t open = -1; open != want;) {
         json_t *answer;
+
         cr_assert_lt(scratch_now_ms(), limit, "%d pairs are still open", (int)open);
         cr_assert_eq(vpc_control(vm, "query-stats", NULL, &answer), VPC_S_OK);
         open = json_integer_value(json_object_get(answer, "pairs_open"));
@@ -159,6 +168,7 @@ static void await_pairs(vpc_virtual_machine *vm, json_int_t want)
 Test(daemons, hello_both_ways_and_the_pair_is_released)
 {
     char head[32] = "";
+
     wait_ready();
     int far = started(), near = opened();
     put(near, "Hello World!");
@@ -201,6 +211,7 @@ Test(daemons, both_run_in_their_sandbox)
     wait_ready();
     for (int i = 0; i < 2; i++) {
         pid_t pid = i ? host : guest;
+
         cr_assert_eq(program_status(pid, "Seccomp:"), 2u, "SECCOMP_MODE_FILTER");
         cr_assert_eq(program_status(pid, "NoNewPrivs:"), 1u);
     }
@@ -212,6 +223,7 @@ Test(daemons, a_refused_port_is_an_error_at_once)
 {
     vpc_channel_info info;
     char number[8];
+
     wait_ready();
     vpc_virtual_machine *vm = vm_of();
     snprintf(number, sizeof(number), "%u", port);
@@ -235,11 +247,13 @@ Test(daemons, both_endpoints_list_both_channels)
 {
     char path[128];
     const char *const where[] = {"vms/vm.sock", "guest.sock"};
+
     wait_ready();
     int far = started(), near = opened();
     for (int i = 0; i < 2; i++) {
         vpc_virtual_machine *vm;
         json_t *answer;
+
         snprintf(path, sizeof(path), "%s/%s", scratch, where[i]);
         cr_assert_eq(vpc_open_control_socket(path, &vm), VPC_S_OK);
         cr_assert_eq(vpc_control(vm, "query-devices", NULL, &answer), VPC_S_OK);
@@ -263,6 +277,7 @@ Test(daemons, connect_ends_well_after_both_directions_ended)
 {
     int in[2], out[2];
     char head[32] = "";
+
     wait_ready();
     int far = started();
     cr_assert_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
@@ -285,6 +300,7 @@ Test(daemons, connect_ends_well_after_both_directions_ended)
 static pid_t connect_that_stays(int *far, int in[2])
 {
     char octet;
+
     wait_ready();
     *far = started();
     cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
@@ -300,6 +316,7 @@ Test(daemons, connect_fails_when_the_guest_endpoint_is_killed_and_a_new_one_is_c
     int far, in[2];
     char head[32] = "";
     pid_t command = connect_that_stays(&far, in);
+
     put(in[1], "stale");
     kill(guest, SIGKILL);
     cr_assert_eq(program_ended(guest), -SIGKILL);
@@ -322,6 +339,7 @@ Test(daemons, connect_fails_when_the_server_resets)
     int far, in[2];
     struct linger reset = {.l_onoff = 1};
     pid_t command = connect_that_stays(&far, in);
+
     setsockopt(far, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(far);
     cr_assert_eq(program_ended(command), 1);
@@ -332,6 +350,7 @@ Test(daemons, connect_fails_when_the_host_endpoint_is_killed)
 {
     int far, in[2];
     pid_t command = connect_that_stays(&far, in);
+
     kill(host, SIGKILL);
     cr_assert_eq(program_ended(host), -SIGKILL);
     cr_assert_eq(program_ended(command), 1);
@@ -381,6 +400,7 @@ Test(daemons, wrong_usage_of_the_endpoints)
 Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
 {
     char path[128];
+
     if (geteuid() != 0)
         cr_skip_test("needs root for a host name of its own");
     snprintf(path, sizeof(path), "%s/guest.sock", scratch);
@@ -406,6 +426,7 @@ Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
 static void await_file(const char *path)
 {
     int64_t limit = scratch_now_ms() + LIMIT_MS;
+
     while (access(path, F_OK) != 0) {
         cr_assert_lt(scratch_now_ms(), limit, "there is no %s", path);
         scratch_sleep_ms(5);
@@ -415,6 +436,7 @@ static void await_file(const char *path)
 static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "we");
+
     cr_assert_not_null(file);
     fputs(text, file);
     fclose(file);
@@ -423,6 +445,7 @@ static void write_file(const char *path, const char *text)
 Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
 {
     char config[128], trace[128], log[128], moved[160], text[512];
+
     snprintf(config, sizeof(config), "%s/config", scratch);
     snprintf(trace, sizeof(trace), "%s/trace", scratch);
     snprintf(log, sizeof(log), "%s/log/vm.jsonl", scratch);
@@ -457,7 +480,7 @@ Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
     await_pairs(vm, 0);
     vpc_release_virtual_machine(vm);
     stop(&host);
-    traced *t = traced_read(trace);
+    struct traced *t = traced_read(trace);
     cr_assert_str_eq(t->interface, "vpcbus-host");
     /* The guest may say something to the very end. */
     size_t last = t->count - 1, frames = 0;
@@ -486,6 +509,7 @@ Test(daemons, wrong_configuration_files)
         "{\"config\": \"another\"}",
     };
     char config[128];
+
     snprintf(config, sizeof(config), "%s/config", scratch);
     cr_assert_eq(HOST("--vm", "x", "--bus", "b", "--runtime-dir", scratch, "--config", config), 2);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -504,6 +528,7 @@ Test(daemons, a_signal_to_stop_loses_nothing_that_was_written)
 {
     long written = 0;
     ssize_t n;
+
     wait_ready();
     int far = started(), near = opened();
     memset(octets, 'w', sizeof(octets));

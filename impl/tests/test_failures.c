@@ -31,19 +31,20 @@ TestSuite(failures, .timeout = 300, .init = scratch_begin, .fini = scratch_end);
 
 extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
-static vpc_shell *subject, *other;
+static struct vpc_shell *subject, *other;
 static char host_control[96], guest_control[96];
 static int server;
 static unsigned port;
 
-static int open_shell(uint32_t role, vpc_shell **shell)
+static int open_shell(uint32_t role, struct vpc_shell **shell)
 {
     static char bus[2][128], log[2][128], trace[2][128];
     bool host = role == VPC_ROLE_HOST;
+
     snprintf(bus[host], sizeof(bus[host]), host ? "%s/bus" : "listen:%s/bus", scratch);
     snprintf(log[host], sizeof(log[host]), "%s/log/%d.jsonl", scratch, host);
     snprintf(trace[host], sizeof(trace[host]), "%s/log/%d.pcapng", scratch, host);
-    vpc_shell_config config = {
+    struct vpc_shell_config config = {
         .abi = &vpc_endpoint_abi_v1,
         .log_path = log[host],
         .trace_path = trace[host],
@@ -82,25 +83,26 @@ static void turn(void)
 
 /* ---- a client's work --------------------------------------------------------------------------------------------- */
 
-typedef struct work {
+struct work {
     int control, near, far;
     char answer[4096];
     size_t answer_size;
-} work;
+};
 
 /* Whether the answer has come; -1: the connection ended without it. */
-static int answered(work *w)
+static int answered(struct work *w)
 {
     long n =
         rig_read(w->control, w->answer + w->answer_size, sizeof(w->answer) - 1 - w->answer_size);
+
     if (n == 0 || (n < 0 && errno != EAGAIN))
         return -1;
     w->answer_size += n > 0 ? (size_t)n : 0;
     w->answer[w->answer_size] = '\0';
-    return strstr(w->answer, "\"return\"") || strstr(w->answer, "\"error\"");
+    return strstr(w->answer, "\"return\"") != NULL || strstr(w->answer, "\"error\"") != NULL;
 }
 
-static bool start(work *w, const char *pipe, int limit_ms)
+static bool start(struct work *w, const char *pipe, int limit_ms)
 {
     char line[256], pipe_name[64];
     int n = snprintf(line, sizeof(line),
@@ -109,11 +111,12 @@ static bool start(work *w, const char *pipe, int limit_ms)
                      "\"%u\"}}\n",
                      pipe, port);
     int got = 0;
+
     TURN_UNTIL(limit_ms, (w->control = rig_connect(host_control)) >= 0);
     if (write(w->control, line, (size_t)n) != n)
         return false;
     TURN_UNTIL(limit_ms, (got = answered(w)) != 0);
-    if (got < 0 || !strstr(w->answer, "\"return\""))
+    if (got < 0 || strstr(w->answer, "\"return\"") == NULL)
         return false;
     TURN_UNTIL(limit_ms, (w->far = accept4(server, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0);
     snprintf(pipe_name, sizeof(pipe_name), "\\\\.\\pipe\\%s", pipe);
@@ -124,12 +127,13 @@ static bool expect_octets(int fd, const char *text, int limit_ms)
 {
     char octets[64];
     long n = -1;
+
     TURN_UNTIL(limit_ms, (n = rig_read(fd, octets, sizeof(octets))) >= 0 || errno != EAGAIN);
     return n == (long)strlen(text) && memcmp(octets, text, (size_t)n) == 0;
 }
 
 /* A question, the end of writing, the answer, the end. */
-static bool converse(work *w, int limit_ms)
+static bool converse(struct work *w, int limit_ms)
 {
     return write(w->near, "question", 8) == 8 && shutdown(w->near, SHUT_WR) == 0 &&
            expect_octets(w->far, "question", limit_ms) && expect_octets(w->far, "", limit_ms) &&
@@ -137,9 +141,10 @@ static bool converse(work *w, int limit_ms)
            expect_octets(w->near, "answer", limit_ms) && expect_octets(w->near, "", limit_ms);
 }
 
-static void close_all(work *w)
+static void close_all(struct work *w)
 {
     int fds[] = {w->control, w->near, w->far};
+
     for (size_t i = 0; i < 3; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -147,8 +152,9 @@ static void close_all(work *w)
 
 static bool whole_work(const char *pipe, int limit_ms)
 {
-    work w = {-1, -1, -1, "", 0};
+    struct work w = {-1, -1, -1, "", 0};
     bool done = start(&w, pipe, limit_ms) && converse(&w, limit_ms);
+
     close_all(&w);
     for (int fd; (fd = accept4(server, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;)
         close(fd);
@@ -159,6 +165,7 @@ static bool whole_work(const char *pipe, int limit_ms)
 static bool is_ready(void)
 {
     vpc_event *event;
+
     if (vpc_event_open(scratch, "Local\\T_ChannelReady", &event) != 0)
         return false;
     bool set = vpc_event_is_set(event);
@@ -177,6 +184,7 @@ static bool recovers(void)
 {
     char pipe[16];
     int64_t limit = scratch_now_ms() + LIMIT_MS;
+
     if (!becomes_ready(LIMIT_MS))
         return false;
     for (int i = 0; scratch_now_ms() < limit; i++) {
@@ -201,6 +209,7 @@ static unsigned live(uint32_t role, fail_at_fn fail_at, unsigned n, bool for_goo
 {
     size_t blocks = heap_blocks();
     unsigned fds = descriptors();
+
     failing_arm(false);
     server = rig_tcp_server(&port, 4);
     cr_assert_eq(fcntl(server, F_SETFL, O_NONBLOCK), 0);
@@ -211,6 +220,7 @@ static unsigned live(uint32_t role, fail_at_fn fail_at, unsigned n, bool for_goo
     failing_arm(false);
     if (!error) {
         int64_t began = scratch_now_ms();
+
         becomes_ready(FIRST_LIMIT_MS);
         whole_work("first", FIRST_LIMIT_MS);
         uint64_t turns = vpc_shell_turns(subject);

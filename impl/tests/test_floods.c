@@ -41,6 +41,7 @@ static uint64_t random_bits(void)
 static void noise(void)
 {
     static uint64_t octets[32768];
+
     for (size_t i = 0; i < sizeof(octets) / sizeof(octets[0]); i++)
         octets[i] = random_bits();
     wire_put(&peer, octets, sizeof(octets), WIRE_LIMIT_MS);
@@ -69,8 +70,10 @@ static void pour(unsigned count, vpc_frame (*next)(unsigned i))
     static uint8_t octets[1 << 20];
     uint8_t one[VPC_FRAME_MAX];
     size_t n = 0;
+
     for (unsigned i = 0; i < count; i++) {
         size_t size = wire_seal(&peer, next(i), one);
+
         if (n + size > sizeof(octets)) {
             wire_put(&peer, octets, n, peer.deaf ? 50 : WIRE_LIMIT_MS);
             n = 0;
@@ -218,6 +221,7 @@ static void open_pair(int *client)
     unsigned opens = peer.seen[VPC_OPEN];
     int64_t limit = scratch_now_ms() + WIRE_LIMIT_MS;
     int control = rig_connect(victim_control);
+
     cr_assert_geq(control, 0);
     while (peer.seen[VPC_OPEN] == opens) {
         cr_assert_lt(scratch_now_ms(), limit, "no OPEN");
@@ -234,6 +238,7 @@ static uint64_t sent;
 static vpc_frame a_data(unsigned i)
 {
     static uint8_t payload[VPC_FRAME_MAX];
+
     (void)i;
     vpc_frame frame = {.type = VPC_DATA,
                        .channel = peer.subject == VPC_HOST ? peer.g2h : peer.h2g,
@@ -248,6 +253,7 @@ static vpc_frame a_data(unsigned i)
 static void data_beyond_credit(void)
 {
     int client;
+
     wire_join(&peer);
     open_pair(&client);
     sent = 0;
@@ -271,6 +277,7 @@ static void credit_without_reading(void)
 {
     static char octets[1 << 20];
     int client;
+
     wire_join(&peer);
     open_pair(&client);
     pour(1, a_credit);
@@ -299,6 +306,7 @@ static vpc_frame a_reset(unsigned i)
 static void resets(void)
 {
     int client;
+
     wire_join(&peer);
     open_pair(&client);
     pour(10000, a_reset);
@@ -359,6 +367,7 @@ static void opens_without_reading(void)
 static vpc_frame an_open_to_nobody(unsigned i)
 {
     vpc_frame frame = an_open(i);
+
     frame.port = 1;
     return frame;
 }
@@ -419,6 +428,7 @@ static void requests_without_reading(void)
 {
     static char lines[60000];
     static const char line[] = "{\"execute\": \"query-stats\"}\n";
+
     for (size_t n = 0; n + sizeof(line) - 1 <= sizeof(lines); n += sizeof(line) - 1)
         memcpy(lines + n, line, sizeof(line) - 1);
     for (int i = 0; i < CLIENTS; i++) {
@@ -436,9 +446,11 @@ static void requests_without_reading(void)
 static void half_lines(void)
 {
     static char octets[65536];
+
     memset(octets, 'x', sizeof(octets));
     for (int i = 0; i < CLIENTS; i++) {
         int fd = rig_connect(victim_control);
+
         if (fd < 0)
             continue;
         send(fd, octets, sizeof(octets), MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -16,7 +16,7 @@ TestSuite(journal, .timeout = 20);
 
 static int served = -1;
 static char path[108];
-static vpc_journal journal;
+static struct vpc_journal journal;
 
 static void serve(void)
 {
@@ -62,7 +62,7 @@ static bool has_line(const char *datagram, const char *line)
 {
     const char *at = strstr(datagram, line);
 
-    return at && (at == datagram || at[-1] == '\n') && at[strlen(line)] == '\n';
+    return at != NULL && (at == datagram || at[-1] == '\n') && at[strlen(line)] == '\n';
 }
 
 #define ENTRY                                                                                      \
@@ -130,7 +130,7 @@ Test(journal, a_full_journal_holds_up_nobody, .init = begin, .fini = end)
 
 Test(journal, no_journal_and_no_json, .init = begin, .fini = end)
 {
-    vpc_journal none;
+    struct vpc_journal none;
     char long_path[300];
 
     cr_assert_eq(vpc_journal_open(&none, NULL, "x"), 0);

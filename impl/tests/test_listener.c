@@ -24,7 +24,7 @@ enum {
 
 static char path[96], mark[96];
 
-static void on_client(vpc_listener *listener, int fd)
+static void on_client(struct vpc_listener *listener, int fd)
 {
     (void)listener;
     close(fd);
@@ -34,9 +34,10 @@ static void on_client(vpc_listener *listener, int fd)
  * connects reaches this very listener.  0, or what was wrong. */
 static int rival(int64_t end)
 {
-    static vpc_shell shell;
-    vpc_listener listener;
+    static struct vpc_shell shell;
+    struct vpc_listener listener;
     int taken = 0;
+
     if (vpc_loop_open(&shell.loop) != 0)
         return 1;
     while (scratch_now_ms() < end || taken == 0) {
@@ -67,6 +68,7 @@ static int rival(int64_t end)
 static pid_t start_rival(int64_t end)
 {
     pid_t pid = fork();
+
     cr_assert_geq(pid, 0);
     if (pid == 0)
         _exit(rival(end));
@@ -83,11 +85,13 @@ Test(listener, rivals_have_a_name_one_after_the_other)
 {
     pid_t pids[RIVALS];
     int64_t end = scratch_now_ms() + RUN_MS;
+
     name_paths();
     for (int i = 0; i < RIVALS; i++)
         pids[i] = start_rival(end);
     for (int i = 0; i < RIVALS; i++) {
         int status;
+
         cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
         cr_assert_eq(status, 0, "status %x", (unsigned)status);
     }
@@ -97,12 +101,14 @@ Test(listener, rivals_have_a_name_one_after_the_other)
 /* An owner that is killed leaves its socket, its lock's file and here its mark; the next one begins anew. */
 Test(listener, a_killed_owner_leaves_the_name_to_the_next)
 {
-    static vpc_shell shell;
-    vpc_listener listener;
+    static struct vpc_shell shell;
+    struct vpc_listener listener;
+
     name_paths();
     cr_assert_eq(vpc_loop_open(&shell.loop), 0);
     for (int i = 0; i < 40; i++) {
         pid_t pid = start_rival(INT64_MAX);
+
         scratch_sleep_ms(2 + i % 5);
         kill(pid, SIGKILL);
         cr_assert_eq(waitpid(pid, NULL, 0), pid);
@@ -121,10 +127,11 @@ Test(listener, a_killed_owner_leaves_the_name_to_the_next)
 /* A link at the path of a socket goes.  Where the lock's file should be, a link is no way to somebody else's file. */
 Test(listener, rubbish_at_the_path)
 {
-    static vpc_shell shell;
-    vpc_listener listener;
+    static struct vpc_shell shell;
+    struct vpc_listener listener;
     char lock[128], target[96];
     struct stat st;
+
     name_paths();
     snprintf(lock, sizeof(lock), "%s.lock", path);
     snprintf(target, sizeof(target), "%s/target", scratch);
@@ -147,10 +154,11 @@ Test(listener, rubbish_at_the_path)
 /* `--control` and `--bus listen:` name any path: what stands there and is no socket is somebody's, and stays. */
 Test(listener, somebodys_file_at_the_path)
 {
-    static vpc_shell shell;
-    vpc_listener listener;
+    static struct vpc_shell shell;
+    struct vpc_listener listener;
     char lock[128];
     struct stat st;
+
     name_paths();
     snprintf(path, sizeof(path), "%s/mine", scratch);
     snprintf(lock, sizeof(lock), "%s.lock", path);

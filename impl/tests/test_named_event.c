@@ -19,6 +19,7 @@ static vpc_event *opened(void)
 {
     vpc_event *event = NULL;
     char name[64];
+
     cr_assert_eq(vpc_event_name("TAG/1", name, sizeof(name)), 0);
     cr_assert_str_eq(name, "Local\\TAG/1_ChannelReady");
     cr_assert_eq(vpc_event_open(scratch, name, &event), 0);
@@ -29,6 +30,7 @@ static vpc_event *opened(void)
 static pid_t waiter(void)
 {
     pid_t pid = fork();
+
     cr_assert_geq(pid, 0);
     if (pid == 0)
         _exit(vpc_event_wait(opened(), 10000) == 0 ? 0 : 1);
@@ -40,11 +42,13 @@ static pid_t setting_owner(void)
 {
     int said[2];
     char octet;
+
     cr_assert_eq(pipe(said), 0);
     pid_t pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         vpc_event *event = opened();
+
         if (vpc_event_own(event) == 0 && vpc_event_set(event, true) == 0 &&
             write(said[1], "!", 1) == 1)
             pause();
@@ -59,6 +63,7 @@ static pid_t setting_owner(void)
 static int status_of(pid_t pid)
 {
     int status = 0;
+
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     return status;
 }
@@ -66,6 +71,7 @@ static int status_of(pid_t pid)
 Test(named_event, a_waiter_may_come_before_the_owner)
 {
     pid_t one = waiter();
+
     scratch_sleep_ms(50);
     vpc_event *event = opened();
     cr_assert_eq(vpc_event_own(event), 0);
@@ -77,6 +83,7 @@ Test(named_event, a_waiter_may_come_before_the_owner)
 Test(named_event, set_wakes_every_waiter_and_stays)
 {
     vpc_event *event = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     pid_t one = waiter(), two = waiter();
     scratch_sleep_ms(50);
@@ -91,6 +98,7 @@ Test(named_event, set_wakes_every_waiter_and_stays)
 Test(named_event, reset_and_time_limit)
 {
     vpc_event *event = opened(), *other = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     cr_assert_eq(vpc_event_set(event, true), 0);
     cr_assert(vpc_event_is_set(other));
@@ -107,6 +115,7 @@ Test(named_event, reset_and_time_limit)
 Test(named_event, only_the_owner_sets)
 {
     vpc_event *event = opened(), *other = opened();
+
     cr_assert_eq(vpc_event_set(other, true), EPERM);
     cr_assert_eq(vpc_event_own(event), 0);
     cr_assert_eq(vpc_event_own(other), EBUSY);
@@ -118,6 +127,7 @@ Test(named_event, only_the_owner_sets)
 Test(named_event, closing_resets)
 {
     vpc_event *event = opened(), *other = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     cr_assert_eq(vpc_event_set(event, true), 0);
     vpc_event_close(event);
@@ -129,6 +139,7 @@ Test(named_event, a_killed_owner_is_seen_as_not_set)
 {
     pid_t owner = setting_owner();
     vpc_event *event = opened();
+
     cr_assert(vpc_event_is_set(event));
     kill(owner, SIGKILL);
     status_of(owner);
@@ -140,6 +151,7 @@ Test(named_event, a_killed_owner_is_seen_as_not_set)
 Test(named_event, the_next_owner_after_a_killed_one_starts_reset)
 {
     pid_t owner = setting_owner();
+
     kill(owner, SIGKILL);
     status_of(owner);
     pid_t one = waiter();
@@ -156,6 +168,7 @@ Test(named_event, the_next_owner_after_a_killed_one_starts_reset)
 static const char *file_path(void)
 {
     static char path[128];
+
     snprintf(path, sizeof(path), "%s/events/Local%%5CTAG%%2F1_ChannelReady", scratch);
     return path;
 }
@@ -165,6 +178,7 @@ Test(named_event, many_waiters_some_of_them_late)
     enum { WAITERS = 24 };
     pid_t pids[WAITERS];
     vpc_event *event = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     for (int i = 0; i < WAITERS; i++) {
         pids[i] = waiter();
@@ -180,6 +194,7 @@ Test(named_event, many_waiters_some_of_them_late)
 static pid_t restless_owner(void)
 {
     pid_t pid = fork();
+
     cr_assert_geq(pid, 0);
     if (pid > 0)
         return pid;
@@ -193,9 +208,11 @@ static pid_t restless_owner(void)
 Test(named_event, an_owner_killed_at_any_moment_leaves_it_reset)
 {
     vpc_event *event = opened(), *next = opened();
+
     for (int i = 0; i < 60; i++) {
         pid_t owner = restless_owner();
         int64_t limit = scratch_now_ms() + 5000;
+
         while (!vpc_event_is_set(event))
             cr_assert_lt(scratch_now_ms(), limit);
         scratch_sleep_ms(i % 3);
@@ -224,6 +241,7 @@ Test(named_event, a_stale_word_never_comes_alive)
     if (looker == 0) {
         vpc_event *event = opened();
         int64_t end = scratch_now_ms() + 500;
+
         while (scratch_now_ms() < end)
             if (vpc_event_is_set(event))
                 _exit(1);
@@ -232,6 +250,7 @@ Test(named_event, a_stale_word_never_comes_alive)
     int status;
     while (waitpid(looker, &status, WNOHANG) == 0) {
         vpc_event *event = opened();
+
         cr_assert_eq(vpc_event_own(event), 0);
         vpc_event_close(event);
     }
@@ -241,6 +260,7 @@ Test(named_event, a_stale_word_never_comes_alive)
 Test(named_event, garbage_in_the_file_is_not_set)
 {
     FILE *file = fopen(file_path(), "w");
+
     for (int i = 0; i < 100000; i++)
         fputs("\x01\x01\x01\x01", file);
     fclose(file);
@@ -258,6 +278,7 @@ Test(named_event, garbage_in_the_file_is_not_set)
 Test(named_event, a_file_cut_short_kills_nobody)
 {
     vpc_event *event = opened(), *other = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     cr_assert_eq(vpc_event_set(event, true), 0);
     cr_assert_eq(truncate(file_path(), 0), 0);
@@ -274,6 +295,7 @@ Test(named_event, a_file_cut_short_kills_nobody)
 Test(named_event, a_file_that_was_removed_is_made_anew)
 {
     vpc_event *event = opened();
+
     cr_assert_eq(vpc_event_own(event), 0);
     cr_assert_eq(vpc_event_set(event, true), 0);
     cr_assert_eq(unlink(file_path()), 0);
@@ -293,6 +315,7 @@ Test(named_event, what_is_no_file_of_ours_is_refused)
 {
     vpc_event *event = NULL;
     char target[128];
+
     snprintf(target, sizeof(target), "%s/target", scratch);
     close(open(target, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     cr_assert_eq(symlink(target, file_path()), 0);

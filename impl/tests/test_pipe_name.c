@@ -37,10 +37,12 @@ static const struct {
 Test(pipe_name, file_names)
 {
     char file[128];
+
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         int error = vpc_pipe_file(names[i].pipe, file, sizeof(file));
+
         cr_assert_eq(error, names[i].file ? 0 : EINVAL, "%s: error %d", names[i].pipe, error);
-        if (names[i].file)
+        if (names[i].file != NULL)
             cr_assert_str_eq(file, names[i].file);
     }
 }
@@ -49,6 +51,7 @@ Test(pipe_name, file_names)
 static const char *long_name(char c, size_t n)
 {
     static char name[512];
+
     snprintf(name, sizeof(name), "\\\\.\\pipe\\");
     memset(name + 9, c, n);
     name[9 + n] = '\0';
@@ -58,6 +61,7 @@ static const char *long_name(char c, size_t n)
 Test(pipe_name, long_names_keep_their_head_and_a_hash)
 {
     char upper[128], lower[128], other[128];
+
     cr_assert_eq(vpc_pipe_file(long_name('A', 61), upper, sizeof(upper)), 0);
     cr_assert_eq(vpc_pipe_file(long_name('a', 61), lower, sizeof(lower)), 0);
     cr_assert_eq(vpc_pipe_file(long_name('a', 62), other, sizeof(other)), 0);
@@ -72,6 +76,7 @@ Test(pipe_name, the_hash_is_fnv_1a_of_the_folded_name)
     char file[128];
     /* FNV-1a 64 of 61 times 'a', reckoned here octet by octet. */
     uint64_t hash = 14695981039346656037u;
+
     for (int i = 0; i < 61; i++)
         hash = (hash ^ 0x61) * 1099511628211u;
     char want[32];
@@ -83,6 +88,7 @@ Test(pipe_name, the_hash_is_fnv_1a_of_the_folded_name)
 Test(pipe_name, at_most_256_characters)
 {
     char file[128], pipe[1200] = "\\\\.\\pipe\\";
+
     cr_assert_eq(vpc_pipe_file(long_name('x', 247), file, sizeof(file)), 0);
     cr_assert_eq(vpc_pipe_file(long_name('x', 248), file, sizeof(file)), EINVAL);
     for (int i = 0; i < 247; i++)
@@ -106,6 +112,7 @@ Test(pipe_name, port_lists)
     struct vpc_ports ports;
     const char *bad[] = {"",    "0",     ",",      "80,",  ",80",   "80-",     "-80",
                          "9-8", "1-2-3", "80 ,90", "http", "65536", "1-65536", "80,,90"};
+
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_assert_not(vpc_ports_parse(&ports, bad[i]), "%s", bad[i]);
     cr_assert(vpc_ports_parse(&ports, "80,6000-6002,65535,7-7"));
@@ -126,6 +133,7 @@ TestSuite(runtime_dir, .timeout = 10, .init = scratch_begin, .fini = scratch_end
 Test(runtime_dir, a_socket_path_has_a_limit)
 {
     char path[VPC_PATH_SIZE], want[VPC_PATH_SIZE];
+
     cr_assert_eq(vpc_pipe_path(scratch, "\\\\.\\pipe\\X", path, sizeof(path)), 0);
     snprintf(want, sizeof(want), "%s/pipes/x.sock", scratch);
     cr_assert_str_eq(path, want);
@@ -138,6 +146,7 @@ Test(runtime_dir, a_socket_path_has_a_limit)
 Test(runtime_dir, is_private)
 {
     struct stat st;
+
     cr_assert_eq(stat(scratch, &st), 0);
     cr_assert_eq(st.st_mode & 0777, 0700);
     cr_assert_eq(chmod(scratch, 0777), 0);

@@ -95,6 +95,7 @@ static int try_map_code(void)
 {
     void *map =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
     return map == MAP_FAILED ? errno : 0;
 }
 
@@ -132,6 +133,7 @@ static int try_rename(void)
 static int try_other_lock(void)
 {
     char path[128];
+
     snprintf(path, sizeof(path), "%s-other", scratch);
     return said(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
@@ -154,6 +156,7 @@ static int try_remove_other(void)
 static int try_log(void)
 {
     char path[128];
+
     snprintf(path, sizeof(path), "%s/log/new", scratch);
     return said(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
 }
@@ -161,6 +164,7 @@ static int try_log(void)
 static int try_other_log(void)
 {
     char path[128];
+
     snprintf(path, sizeof(path), "%s-log", scratch);
     return said(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
 }
@@ -175,6 +179,7 @@ static int try_connect_inet(void)
     struct sockaddr_in addr = {
         .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     return fd < 0 ? errno : said(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)));
 }
 
@@ -182,7 +187,8 @@ static int try_memory(void)
 {
     for (size_t n = 16; n < (64u << 20); n *= 4) {
         char *block = malloc(n);
-        if (!block)
+
+        if (block == NULL)
             return ENOMEM;
         memset(block, 1, n);
         block = realloc(block, n * 2);
@@ -195,6 +201,7 @@ static int try_pipe_server(void)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/pipes/x", scratch);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
         chmod(addr.sun_path, 0600) != 0 || listen(fd, 1) != 0)
@@ -206,6 +213,7 @@ static int try_event(void)
 {
     vpc_event *event;
     int error = vpc_event_open(scratch, "Local\\T_ChannelReady", &event);
+
     if (!error)
         error = vpc_event_own(event);
     if (!error)
@@ -227,9 +235,11 @@ enum {
 
 static int enter(uint32_t role)
 {
-    vpc_sandbox sandbox = {.program = "test", .vm = "vm", .role = role, .folders = {scratch}};
+    struct vpc_sandbox sandbox = {
+        .program = "test", .vm = "vm", .role = role, .folders = {scratch}};
     const char *what;
     bool paths = false;
+
     if (role == VPC_ROLE_GUEST)
         sandbox.port = "/dev/null";
     int error = vpc_sandbox_enter(&sandbox, &what, &paths);
@@ -241,6 +251,7 @@ static int outcome(uint32_t role, int (*attempt)(void), char *text, size_t size)
 {
     int out[2], status;
     struct rlimit no_core = {0, 0};
+
     cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
     pid_t pid = fork();
     cr_assert_geq(pid, 0);
@@ -310,10 +321,12 @@ static bool kernel_confines(void)
 static void try_all(uint32_t role)
 {
     char text[512], number[512];
+
     confined = kernel_confines();
     for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
         const struct attempt *a = &attempts[i];
         int want = role == VPC_ROLE_HOST ? a->host : a->guest;
+
         if (a->landlock && !confined && want != KILLED)
             continue;
         int got = outcome(role, a->run, text, sizeof(text));

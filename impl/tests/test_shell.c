@@ -25,6 +25,7 @@ static char octets[FAKE_CAPACITY];
 Test(shell, the_bus_carries_octets_both_ways)
 {
     int fd = rig_connect(rig_bus);
+
     RIG_UNTIL(fake->ups == 1);
     fake->bus_echo = true;
     size_t sent = 0, got = 0;
@@ -32,6 +33,7 @@ Test(shell, the_bus_carries_octets_both_ways)
     int64_t end = scratch_now_ms() + 5000;
     while (got < 900000 && scratch_now_ms() < end) {
         ssize_t n = sent < 900000 ? write(fd, octets, 900000 - sent) : 0;
+
         sent += n > 0 ? (size_t)n : 0;
         vpc_shell_turn(rig, 1);
         long r = rig_read(fd, octets, sizeof(octets));
@@ -45,6 +47,7 @@ Test(shell, the_bus_carries_octets_both_ways)
 Test(shell, the_listening_bus_takes_one_peer_after_the_other)
 {
     int one = rig_connect(rig_bus);
+
     RIG_UNTIL(fake->ups == 1);
     int two = rig_connect(rig_bus);
     cr_assert_geq(two, 0);
@@ -60,6 +63,7 @@ Test(shell, the_listening_bus_takes_one_peer_after_the_other)
 Test(shell, output_waits_for_a_peer_that_does_not_read)
 {
     int fd = rig_connect(rig_bus);
+
     RIG_UNTIL(fake->ups == 1);
     fake->bus_input_size = FAKE_CAPACITY;
     fake->bus_echo = true;
@@ -74,6 +78,7 @@ Test(shell, output_waits_for_a_peer_that_does_not_read)
 static int qemu(const char *path)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -85,11 +90,13 @@ static int qemu(const char *path)
 Test(shell_bus, reconnects_for_ever)
 {
     char path[96];
+
     snprintf(path, sizeof(path), "%s/qemu", scratch);
     rig_begin_with(path, &fake_abi);
     cr_assert_leq(rig_turn_for(450), 8u, "five looks a second");
     for (int round = 1; round <= 3; round++) {
         int server = qemu(path);
+
         RIG_UNTIL(fake->ups == round);
         int fd = accept(server, NULL, NULL);
         close(server);
@@ -109,12 +116,14 @@ Test(shell_bus, reconnects_for_ever)
 static int host_of_port(void)
 {
     char link[64], target[64];
+
     for (int fd = 3; fd < 64; fd++) {
         int unlocked = 0;
+
         snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
         ssize_t n = readlink(link, target, sizeof(target) - 1);
         target[n > 0 ? n : 0] = '\0';
-        if (!strstr(target, "ptmx"))
+        if (strstr(target, "ptmx") == NULL)
             continue;
         cr_assert_eq(ioctl(fd, TIOCSPTLCK, &unlocked), 0);
         int host = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -134,6 +143,7 @@ static void expect_idle_port(void)
     int64_t start = scratch_now_ms();
     uint64_t turns = rig_turn_for(600);
     int64_t took = scratch_now_ms() - start;
+
     cr_assert_leq(turns, (uint64_t)(took / 100 + 3), "%u turns in %d ms", (unsigned)turns,
                   (int)took);
 }
@@ -168,13 +178,13 @@ Test(shell_bus, a_missing_port_is_waited_for)
     cr_assert_eq(fake->ups, 0);
 }
 
-/* ---- control ------------------------------------------------------------------------------------
- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static int control_client(void)
 {
     int opened = fake->clients_opened;
     int fd = rig_connect(rig_control);
+
     cr_assert_geq(fd, 0);
     RIG_UNTIL(fake->clients_opened == opened + 1);
     return fd;
@@ -184,6 +194,7 @@ static void expect_text(int fd, const char *want)
 {
     char text[256] = "";
     long n = 0;
+
     RIG_UNTIL((n = rig_read(fd, text, sizeof(text) - 1)) > 0);
     text[n] = '\0';
     cr_assert_str_eq(text, want);
@@ -192,6 +203,7 @@ static void expect_text(int fd, const char *want)
 Test(shell, control_lines_and_answers)
 {
     struct stat st;
+
     cr_assert_eq(stat(rig_control, &st), 0);
     cr_assert_eq(st.st_mode & 0777, 0600);
     int fd = control_client();
@@ -211,6 +223,7 @@ Test(shell, control_lines_and_answers)
 Test(shell, a_control_client_that_finished_writing_still_gets_its_answer)
 {
     int fd = control_client();
+
     expect_text(fd, "{\"VPCBus\": {}}\n");
     cr_assert_eq(write(fd, "one\n", 4), 4);
     shutdown(fd, SHUT_WR);
@@ -226,10 +239,12 @@ Test(shell, a_control_client_that_finished_writing_still_gets_its_answer)
 static void send_long_line(int fd, size_t n, char *text, size_t size)
 {
     size_t sent = 0, got = 0;
+
     memset(octets, 'x', n);
     int64_t end = scratch_now_ms() + 5000;
-    while ((sent < n || !memchr(text, '\n', got)) && scratch_now_ms() < end) {
+    while ((sent < n || memchr(text, '\n', got) == NULL) && scratch_now_ms() < end) {
         ssize_t w = sent < n ? write(fd, octets + sent, n - sent) : 0;
+
         cr_assert(w >= 0 || errno == EAGAIN, "%s after %u octets", strerror(errno), (unsigned)sent);
         sent += w > 0 ? (size_t)w : 0;
         vpc_shell_turn(rig, 1);
@@ -243,6 +258,7 @@ Test(shell, a_line_that_is_too_long_ends_the_connection_after_an_error)
 {
     int fd = control_client();
     char text[256] = "";
+
     expect_text(fd, "{\"VPCBus\": {}}\n");
     send_long_line(fd, 600000, text, sizeof(text));
     cr_assert_not_null(strstr(text, "\"GenericError\", \"hresult\": \"0x80020009\""), "%s", text);
@@ -260,6 +276,7 @@ Test(shell, a_client_that_was_sent_away_goes_within_a_time_limit)
 {
     int fd = control_client();
     char text[256] = "";
+
     expect_text(fd, "{\"VPCBus\": {}}\n");
     send_long_line(fd, 70000, text, sizeof(text));
     cr_assert_leq(rig_turn_for(100), 8u, "the loop spins meanwhile");
@@ -272,11 +289,13 @@ Test(shell, a_client_that_was_sent_away_goes_within_a_time_limit)
 Test(shell, the_longest_line_is_taken)
 {
     int fd = control_client();
+
     memset(octets, 'x', VPC_CONTROL_LINE_MAX);
     octets[VPC_CONTROL_LINE_MAX] = '\n';
     size_t sent = 0;
     while (sent < VPC_CONTROL_LINE_MAX + 1) {
         ssize_t w = write(fd, octets + sent, VPC_CONTROL_LINE_MAX + 1 - sent);
+
         sent += w > 0 ? (size_t)w : 0;
         vpc_shell_turn(rig, 1);
     }
@@ -288,6 +307,7 @@ Test(shell, a_control_client_that_does_not_read_is_disconnected)
 {
     int slow = control_client(), good = control_client();
     static char text[100001];
+
     memset(text, 'b', 100000);
     for (int i = 0; i < 14; i++) {
         fake_act(VPC_ACTION_BROADCAST, 0, 0, 0, text);
@@ -305,6 +325,7 @@ Test(shell, a_control_client_that_does_not_read_is_disconnected)
 Test(shell, a_flood_of_control_lines_is_bounded_and_ends)
 {
     int fd = control_client();
+
     fake->reply_size = 100000;
     for (int i = 0; i < 60000; i += 2)
         octets[i] = 'x', octets[i + 1] = '\n';
@@ -322,6 +343,7 @@ Test(shell, a_flood_of_control_lines_is_bounded_and_ends)
 Test(shell, many_lines_at_once_are_all_answered)
 {
     int fd = control_client();
+
     for (int i = 0; i < 1000; i++)
         memcpy(octets + 2 * i, "x\n", 2);
     cr_assert_eq(write(fd, octets, 2000), 2000);
@@ -332,6 +354,7 @@ Test(shell, many_lines_at_once_are_all_answered)
 Test(shell, a_flood_of_control_clients_is_bounded)
 {
     int fds[80];
+
     for (int i = 0; i < 80; i++) {
         RIG_UNTIL((fds[i] = rig_connect(rig_control)) >= 0);
         vpc_shell_turn(rig, 0);
@@ -351,6 +374,7 @@ Test(shell, a_flood_of_control_clients_is_bounded)
 Test(shell, log_entries_are_appended)
 {
     char line[64];
+
     fake_act(VPC_ACTION_LOG, 0, 0, 0, "{\"id\": 1}");
     fake_act(VPC_ACTION_LOG, 0, 0, 0, "{\"id\": 2}");
     vpc_shell_turn(rig, 0);
@@ -365,6 +389,7 @@ Test(shell, log_entries_are_appended)
 Test(shell, the_ready_event_follows_the_endpoint)
 {
     vpc_event *event;
+
     cr_assert_eq(vpc_event_open(scratch, "Local\\T_ChannelReady", &event), 0);
     fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\T_ChannelReady");
     vpc_shell_turn(rig, 0);
@@ -383,6 +408,7 @@ Test(shell, a_ready_event_whose_file_was_removed_comes_back)
 {
     char path[128];
     vpc_event *event;
+
     fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\T_ChannelReady");
     vpc_shell_turn(rig, 0);
     snprintf(path, sizeof(path), "%s/events/Local%%5CT_ChannelReady", scratch);
@@ -397,6 +423,7 @@ Test(shell, a_ready_event_whose_file_was_removed_comes_back)
 static void limit_files(rlim_t size)
 {
     struct rlimit limit;
+
     cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
     limit.rlim_cur = size;
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -444,9 +471,9 @@ Test(shell, stops_when_the_endpoint_has)
 
 Test(shell, a_second_endpoint_of_the_same_name_is_refused)
 {
-    vpc_shell *other = NULL;
-    fake_endpoint *first = fake;
-    vpc_shell_config config = {
+    struct vpc_shell *other = NULL;
+    struct fake_endpoint *first = fake;
+    struct vpc_shell_config config = {
         .abi = &fake_abi,
         .program = "test",
         .role = VPC_ROLE_HOST,
@@ -458,6 +485,7 @@ Test(shell, a_second_endpoint_of_the_same_name_is_refused)
         .control_path = rig_control,
         .log_path = rig_log,
     };
+
     cr_assert_eq(vpc_shell_open(&config, &other), EADDRINUSE);
     fake = first;
     config.options = "{\"window\": 0}";

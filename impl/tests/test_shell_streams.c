@@ -18,7 +18,7 @@
 TestSuite(shell_pipe, .timeout = 20, .init = rig_begin, .fini = rig_end);
 TestSuite(shell_tcp, .timeout = 20, .init = rig_begin, .fini = rig_end);
 
-static fake_stream *stream(void)
+static struct fake_stream *stream(void)
 {
     return &fake->streams[1];
 }
@@ -35,8 +35,10 @@ static void expect_octets(int fd, size_t n, int value)
 {
     size_t have = 0;
     int64_t end = scratch_now_ms() + 5000;
+
     while (have < n) {
         long r = rig_read(fd, octets, sizeof(octets));
+
         cr_assert_neq(r, 0, "the end came after %zu of %zu octets", have, n);
         for (long i = 0; i < r; i++)
             cr_assert_eq(octets[i], value);
@@ -50,6 +52,7 @@ static void expect_octets(int fd, size_t n, int value)
 Test(shell_pipe, a_client_that_writes_and_closes_loses_nothing)
 {
     int fd = rig_pipe(1, PIPE);
+
     say(fd, "the last words");
     close(fd);
     stream()->room = 1000;
@@ -63,6 +66,7 @@ Test(shell_pipe, a_client_that_writes_and_closes_loses_nothing)
 Test(shell_pipe, a_full_window_keeps_the_words_of_a_client_that_left)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->room = 4;
     say(fd, "the last words");
     close(fd);
@@ -81,6 +85,7 @@ Test(shell_pipe, a_full_window_keeps_the_words_of_a_client_that_left)
 Test(shell_pipe, a_hangup_takes_what_was_written_and_nothing_later)
 {
     int fd = rig_pipe(1, PIPE);
+
     say(fd, "the last words");
     stream()->room = 4;
     RIG_UNTIL(stream()->input_size == 4);
@@ -102,6 +107,7 @@ Test(shell_pipe, a_hangup_takes_what_was_written_and_nothing_later)
 Test(shell_pipe, a_hangup_of_a_client_that_has_finished_or_gone_does_nothing)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->room = 1000;
     shutdown(fd, SHUT_WR);
     RIG_UNTIL(stream()->eofs == 1);
@@ -117,6 +123,7 @@ Test(shell_pipe, a_hangup_of_a_client_that_has_finished_or_gone_does_nothing)
 Test(shell_pipe, a_full_window_does_not_spin_while_the_client_writes)
 {
     int fd = rig_pipe(1, PIPE);
+
     say(fd, "more than there is room for");
     stream()->room = 4;
     RIG_UNTIL(stream()->input_size == 4);
@@ -129,6 +136,7 @@ Test(shell_pipe, a_full_window_does_not_spin_while_the_client_writes)
 Test(shell_pipe, half_close_ends_one_direction_only)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->room = 1000;
     say(fd, "question");
     shutdown(fd, SHUT_WR);
@@ -148,6 +156,7 @@ Test(shell_pipe, half_close_ends_one_direction_only)
 Test(shell_pipe, half_close_then_close)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->room = 1000;
     shutdown(fd, SHUT_WR);
     RIG_UNTIL(stream()->eofs == 1);
@@ -158,6 +167,7 @@ Test(shell_pipe, half_close_then_close)
 Test(shell_pipe, closing_with_unread_octets_is_no_error)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->output_size = 100;
     RIG_UNTIL(stream()->output_sent == 100);
     say(fd, "bye");
@@ -171,6 +181,7 @@ Test(shell_pipe, closing_with_unread_octets_is_no_error)
 Test(shell_pipe, output_for_a_client_that_left_is_discarded_while_its_words_wait)
 {
     int fd = rig_pipe(1, PIPE);
+
     say(fd, "words");
     close(fd);
     RIG_UNTIL(vpc_shell_turns(rig) > 0);
@@ -187,6 +198,7 @@ Test(shell_pipe, output_for_a_client_that_left_is_discarded_while_its_words_wait
 Test(shell_pipe, a_client_that_does_not_read_may_still_write)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->room = 1000;
     shutdown(fd, SHUT_RD);
     stream()->output_size = 1000000;
@@ -201,6 +213,7 @@ Test(shell_pipe, a_client_that_does_not_read_may_still_write)
 Test(shell_pipe, a_slow_reader_gets_every_octet)
 {
     int fd = rig_pipe(1, PIPE);
+
     stream()->output_size = 2000000;
     rig_turn_for(100);
     size_t sent = stream()->output_sent;
@@ -214,6 +227,7 @@ Test(shell_pipe, a_slow_reader_gets_every_octet)
 Test(shell_pipe, a_slow_reader_does_not_hold_up_another_pipe)
 {
     int slow = rig_pipe(1, PIPE), quick = rig_pipe(2, PIPE "2");
+
     fake->streams[1].output_size = 2000000;
     fake->streams[2].output_size = 500000;
     expect_octets(quick, 500000, 2);
@@ -225,6 +239,7 @@ Test(shell_pipe, a_slow_reader_does_not_hold_up_another_pipe)
 Test(shell_pipe, a_second_client_is_refused)
 {
     int fd = rig_pipe(1, PIPE);
+
     cr_assert_eq(rig_connect(stream()->path), -1);
     cr_assert_eq(errno, ECONNREFUSED);
     close(fd);
@@ -247,6 +262,7 @@ Test(shell_pipe, a_second_client_in_the_backlog_is_reset)
 Test(shell_pipe, a_name_is_taken_until_the_end_of_the_pair)
 {
     int fd = rig_pipe(1, PIPE);
+
     fake_act(VPC_ACTION_LISTEN, 2, 0, 0, "\\\\.\\PIPE\\P");
     RIG_UNTIL(fake->streams[2].listening != -1);
     cr_assert_eq(fake->streams[2].listening, EADDRINUSE);
@@ -279,6 +295,7 @@ Test(shell_pipe, the_socket_of_a_killed_host_is_cleaned_up)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     char lock[128];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/pipes/p.sock", scratch);
     snprintf(lock, sizeof(lock), "%s.lock", addr.sun_path);
     cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -290,6 +307,7 @@ Test(shell_pipe, the_socket_of_a_killed_host_is_cleaned_up)
 Test(shell_pipe, an_abort_shows_as_end_of_file_even_with_unread_input)
 {
     int fd = rig_pipe(1, PIPE);
+
     say(fd, "nobody will read this");
     fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
     vpc_shell_turn(rig, 0);
@@ -303,6 +321,7 @@ static void starve(bool on)
     static struct rlimit old;
     struct rlimit none;
     int probe;
+
     if (!on) {
         setrlimit(RLIMIT_NOFILE, &old);
         return;
@@ -330,14 +349,14 @@ Test(shell_pipe, without_descriptors_a_client_waits_and_nothing_spins)
     close(fd);
 }
 
-/* ---- TCP ----------------------------------------------------------------------------------------
- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 /* Connects stream 1 to a server of the test's: the server's end. */
 static int tcp_pair(void)
 {
     unsigned port;
     int server = rig_tcp_server(&port, 1);
+
     fake_act(VPC_ACTION_CONNECT, 1, 0, port, NULL);
     RIG_UNTIL(stream()->opened != -1);
     cr_assert_eq(stream()->opened, 0);
@@ -350,6 +369,7 @@ static int tcp_pair(void)
 Test(shell_tcp, nobody_listens)
 {
     unsigned port;
+
     close(rig_tcp_server(&port, 1));
     fake_act(VPC_ACTION_CONNECT, 1, 0, port, NULL);
     RIG_UNTIL(stream()->opened != -1);
@@ -360,6 +380,7 @@ Test(shell_tcp, a_server_that_does_not_accept_times_out)
 {
     unsigned port;
     int server = rig_tcp_server(&port, 0), filler[8];
+
     /* A full backlog drops what comes; how many it takes to fill it is the kernel's business. */
     for (int i = 0; i < 8; i++) {
         fake->streams[2].opened = -1;
@@ -377,6 +398,7 @@ Test(shell_tcp, a_server_that_does_not_accept_times_out)
 Test(shell_tcp, octets_and_ends_go_both_ways)
 {
     int fd = tcp_pair();
+
     stream()->output_size = 300000;
     expect_octets(fd, 300000, 1);
     fake_act(VPC_ACTION_SHUTDOWN, 1, 0, 0, NULL);
@@ -394,6 +416,7 @@ Test(shell_tcp, a_reset_is_told)
 {
     int fd = tcp_pair();
     struct linger reset = {.l_onoff = 1};
+
     stream()->room = 1000;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
@@ -407,6 +430,7 @@ Test(shell_tcp, a_reset_is_told_without_room_too)
 {
     int fd = tcp_pair();
     struct linger reset = {.l_onoff = 1};
+
     stream()->output_size = 100000;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
@@ -417,6 +441,7 @@ Test(shell_tcp, a_reset_is_told_without_room_too)
 Test(shell_tcp, what_came_before_a_reset_is_read)
 {
     int fd = tcp_pair();
+
     say(fd, "last words");
     rig_turn_for(50);
     stream()->output_size = 10;
@@ -431,12 +456,14 @@ Test(shell_tcp, what_came_before_a_reset_is_read)
 Test(shell_tcp, an_abort_is_a_reset_and_a_close_is_not)
 {
     int fd = tcp_pair();
+
     fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
     vpc_shell_turn(rig, 0);
     cr_assert_eq(rig_read(fd, octets, 1), -1);
     cr_assert_eq(errno, ECONNRESET);
     close(fd);
-    *stream() = (fake_stream){.listening = -1, .opened = -1, .gone = -1, .input = stream()->input};
+    *stream() =
+        (struct fake_stream){.listening = -1, .opened = -1, .gone = -1, .input = stream()->input};
     fd = tcp_pair();
     fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
     vpc_shell_turn(rig, 0);
@@ -448,6 +475,7 @@ Test(shell_tcp, an_abort_is_a_reset_and_a_close_is_not)
 Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
 {
     int fd = tcp_pair();
+
     say(fd, "an answer that nobody reads");
     stream()->output_size = 5000000;
     RIG_UNTIL(rig_turn_for(100) < 4); /* the kernel takes no more */
@@ -466,6 +494,7 @@ Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
 Test(shell_tcp, a_server_that_breaks_off_ends_the_lingering)
 {
     int fd = tcp_pair();
+
     stream()->room = 1000;
     stream()->output_size = 5000000;
     RIG_UNTIL(rig_turn_for(100) < 4);
@@ -481,6 +510,7 @@ Test(shell_tcp, a_server_that_breaks_off_ends_the_lingering)
 Test(shell_tcp, half_close_keeps_the_other_direction)
 {
     int fd = tcp_pair();
+
     stream()->room = 1000;
     shutdown(fd, SHUT_WR);
     RIG_UNTIL(stream()->eofs == 1);

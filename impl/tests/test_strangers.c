@@ -20,6 +20,7 @@ enum {
 static void begin(void)
 {
     char path[96];
+
     rig_begin();
     static const char *const folders[] = {"", "/vms", "/pipes"};
     for (size_t i = 0; i < 3; i++) {
@@ -35,16 +36,19 @@ TestSuite(strangers, .timeout = 30, .init = begin, .fini = rig_end);
 static void stranger_at(const char *path, int times, char *text, size_t size)
 {
     int out[2], status = 0;
+
     cr_assert_eq(pipe(out), 0);
     pid_t pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         char octets[256];
         long n = 0;
+
         if (setuid(STRANGER) != 0)
             _exit(1);
         for (int i = 0; i < times; i++) {
             int fd;
+
             while ((fd = rig_connect(path)) < 0 && errno == EAGAIN)
                 scratch_sleep_ms(1);
             if (fd < 0)
@@ -75,8 +79,9 @@ static int logged(const char *text)
     char line[1024];
     int count = 0;
     FILE *log = fopen(rig_log, "re");
+
     cr_assert_not_null(log);
-    while (fgets(line, sizeof(line), log))
+    while (fgets(line, sizeof(line), log) != NULL)
         count += strstr(line, text) != NULL;
     fclose(log);
     return count;
@@ -85,6 +90,7 @@ static int logged(const char *text)
 Test(strangers, the_control_socket_tells_them_why)
 {
     char text[256];
+
     if (geteuid() != 0)
         cr_skip_test("needs root to be another user");
     stranger_at(rig_control, 1, text, sizeof(text));
@@ -98,6 +104,7 @@ Test(strangers, the_control_socket_tells_them_why)
 Test(strangers, a_flood_of_them_does_not_fill_the_log)
 {
     char text[256];
+
     if (geteuid() != 0)
         cr_skip_test("needs root to be another user");
     int64_t start = scratch_now_ms();
@@ -113,6 +120,7 @@ Test(strangers, a_flood_of_them_does_not_fill_the_log)
 Test(strangers, a_pipe_waits_on_for_its_client)
 {
     char text[256];
+
     if (geteuid() != 0)
         cr_skip_test("needs root to be another user");
     fake_act(VPC_ACTION_LISTEN, 1, 0, 0, "\\\\.\\pipe\\p");
@@ -130,6 +138,7 @@ Test(strangers, a_pipe_waits_on_for_its_client)
 Test(strangers, a_folder_that_lets_others_in_is_refused)
 {
     char path[96];
+
     cr_assert_eq(vpc_runtime_dir_make(scratch), EPERM);
     cr_assert_eq(chmod(scratch, 0700), 0);
     cr_assert_eq(vpc_runtime_dir_make(scratch), EPERM);

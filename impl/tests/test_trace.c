@@ -17,11 +17,12 @@
 /* ---- cutting --------------------------------------------------------------------------------------- */
 
 static char said[4096]; /* "padding 3, frame 36, " */
-static vpc_cut cut;
+static struct vpc_cut cut;
 
 static void say(void *user, enum vpc_cut_kind kind, const uint8_t *octets, uint64_t size)
 {
     static const char *const names[] = {"frame", "padding", "other"};
+
     (void)user;
     cr_assert(size > 0);
     cr_assert_eq(octets[0] == VPC_PAD, kind == VPC_CUT_PADDING);
@@ -45,6 +46,7 @@ static size_t heartbeat(uint8_t *out)
 static size_t a_stream(uint8_t *out)
 {
     size_t n = 0;
+
     memset(out, VPC_PAD, 5);
     n += 5;
     n += heartbeat(out + n);
@@ -63,6 +65,7 @@ Test(trace_cut, the_same_pieces_however_the_stream_is_divided, .timeout = 20)
 {
     uint8_t stream[256];
     size_t n = a_stream(stream);
+
     for (size_t first = 0; first <= n; first++) {
         begin_cut();
         vpc_cut_octets(&cut, stream, first);
@@ -81,6 +84,7 @@ Test(trace_cut, a_frame_that_only_the_other_side_may_send_is_none, .timeout = 20
 {
     uint8_t ready[64];
     size_t n = vpc_encode(&(vpc_frame){.type = VPC_READY, .ready = 1}, ready);
+
     begin_cut();
     vpc_cut_octets(&cut, ready, n);
     vpc_cut_end(&cut);
@@ -91,6 +95,7 @@ Test(trace_cut, a_frame_that_is_cut_off_is_none, .timeout = 20)
 {
     uint8_t frame[64];
     size_t n = heartbeat(frame);
+
     begin_cut();
     vpc_cut_octets(&cut, frame, n - 1);
     vpc_cut_flush(&cut);
@@ -103,6 +108,7 @@ Test(trace_cut, a_frame_that_is_cut_off_is_none, .timeout = 20)
 Test(trace_cut, noise_without_end_is_said_in_pieces, .timeout = 20)
 {
     static uint8_t noise[100000];
+
     memset(noise, 'n', sizeof(noise));
     begin_cut();
     for (int i = 0; i < 4; i++)
@@ -126,6 +132,7 @@ static void begin_file(void)
 static void open_shell(uint64_t limit)
 {
     static char bus[128];
+
     snprintf(bus, sizeof(bus), "listen:%s", rig_bus);
     rig_trace_path = trace_path;
     rig_trace_limit = limit;
@@ -137,12 +144,13 @@ TestSuite(trace, .timeout = 20, .init = begin_file, .fini = rig_end);
 static void put(int fd, const void *octets, size_t n)
 {
     size_t have = fake->bus_input_size;
+
     cr_assert_eq(write(fd, octets, n), (ssize_t)n);
     RIG_UNTIL(fake->bus_input_size == have + n);
 }
 
-static const traced_packet *packet_of(const traced *t, size_t i, enum traced_kind kind,
-                                      uint32_t direction)
+static const struct traced_packet *packet_of(const struct traced *t, size_t i,
+                                             enum traced_kind kind, uint32_t direction)
 {
     cr_assert_lt(i, t->count);
     cr_assert_eq(traced_kind(&t->packet[i]), kind, "packet %zu", i);
@@ -154,6 +162,7 @@ Test(trace, frames_padding_noise_and_entries_both_ways)
 {
     uint8_t stream[256];
     size_t n = heartbeat(stream);
+
     open_shell(0);
     int fd = rig_connect(rig_bus);
     RIG_UNTIL(fake->ups == 1);
@@ -169,10 +178,10 @@ Test(trace, frames_padding_noise_and_entries_both_ways)
     vpc_shell_close(rig);
     rig = NULL;
 
-    traced *t = traced_read(trace_path);
+    struct traced *t = traced_read(trace_path);
     cr_assert_str_eq(t->interface, "vpcbus-host");
     cr_assert_str_eq(t->description, "VM vm");
-    const traced_packet *frame = packet_of(t, 0, TRACED_FRAME, 1);
+    const struct traced_packet *frame = packet_of(t, 0, TRACED_FRAME, 1);
     cr_assert_eq(frame->kept, n);
     cr_assert_arr_eq(frame->octets, stream, n);
     cr_assert_str_eq(packet_of(t, 1, TRACED_ENTRY, 0)->comment, "{\"id\":1}");
@@ -194,6 +203,7 @@ Test(trace, a_full_file_is_turned_over_and_a_restart_goes_on_in_it)
     struct stat st;
     uint8_t frame[64];
     size_t n = heartbeat(frame);
+
     snprintf(old, sizeof(old), "%s.1", trace_path);
     open_shell(4096);
     int fd = rig_connect(rig_bus);
@@ -208,7 +218,7 @@ Test(trace, a_full_file_is_turned_over_and_a_restart_goes_on_in_it)
     cr_assert_eq(stat(old, &st), 0);
     cr_assert_leq(st.st_size, 4096);
     cr_assert_eq(st.st_mode & 0777, 0600u);
-    traced *before = traced_read(old), *now = traced_read(trace_path);
+    struct traced *before = traced_read(old), *now = traced_read(trace_path);
     cr_assert_eq(now->sections, 2u);
     cr_assert_gt(before->count + now->count, 20u);
     cr_assert_lt(before->count + now->count, 100u);
@@ -218,8 +228,8 @@ Test(trace, a_full_file_is_turned_over_and_a_restart_goes_on_in_it)
 
 static void refuse_to_trace_into(const char *path)
 {
-    vpc_shell *shell = NULL;
-    vpc_shell_config config = {
+    struct vpc_shell *shell = NULL;
+    struct vpc_shell_config config = {
         .abi = &fake_abi,
         .program = "test",
         .role = VPC_ROLE_HOST,
@@ -231,6 +241,7 @@ static void refuse_to_trace_into(const char *path)
         .control_path = "unused",
         .trace_path = path,
     };
+
     cr_assert_eq(vpc_shell_open(&config, &shell), EEXIST);
 }
 
@@ -238,6 +249,7 @@ Test(trace, another_file_is_not_spoilt)
 {
     char text[16] = "";
     int fd = open(trace_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
     cr_assert_eq(write(fd, "a diary", 7), 7);
     refuse_to_trace_into(trace_path);
     cr_assert_eq(pread(fd, text, sizeof(text), 0), 7);
@@ -252,10 +264,11 @@ static unsigned trace_failures(void)
     static char entries[8192];
     FILE *file = fopen(rig_log, "re");
     unsigned found = 0;
+
     cr_assert_not_null(file);
     entries[fread(entries, 1, sizeof(entries) - 1, file)] = '\0';
     fclose(file);
-    for (const char *at = entries; (at = strstr(at, "\"id\":1044")); at++)
+    for (const char *at = entries; ((at = strstr(at, "\"id\":1044")) != NULL); at++)
         found++;
     return found;
 }
@@ -265,6 +278,7 @@ Test(trace, a_disk_that_is_full_ends_the_trace_and_nothing_else)
     uint8_t frame[64];
     size_t n = heartbeat(frame);
     struct rlimit limit;
+
     getrlimit(RLIMIT_FSIZE, &limit);
     limit.rlim_cur = 700;
     signal(SIGXFSZ, SIG_IGN);
@@ -274,7 +288,7 @@ Test(trace, a_disk_that_is_full_ends_the_trace_and_nothing_else)
     setrlimit(RLIMIT_FSIZE, &limit);
     for (int i = 0; i < 100; i++)
         put(fd, frame, n);
-    traced *t = traced_read(trace_path);
+    struct traced *t = traced_read(trace_path);
     cr_assert_gt(t->count, 1u);
     cr_assert_lt(t->count, 10u);
     traced_free(t);
@@ -301,6 +315,7 @@ Test(trace, a_reload_makes_new_files_after_a_rotation)
     char moved[128];
     uint8_t frame[64];
     size_t n = heartbeat(frame);
+
     snprintf(moved, sizeof(moved), "%s.moved", trace_path);
     open_shell(0);
     int fd = rig_connect(rig_bus);
@@ -310,7 +325,7 @@ Test(trace, a_reload_makes_new_files_after_a_rotation)
     put(fd, frame, n - 4); /* a frame is under way over the change */
     vpc_shell_reload(rig);
     put(fd, frame + n - 4, 4);
-    traced *before = traced_read(moved), *now = traced_read(trace_path);
+    struct traced *before = traced_read(moved), *now = traced_read(trace_path);
     cr_assert_eq(before->count, 1u);
     cr_assert_eq(now->count, 1u);
     packet_of(now, 0, TRACED_FRAME, 1);

@@ -25,6 +25,7 @@ static char number[8];
 static void start_host(int i)
 {
     char bus[96];
+
     snprintf(bus, sizeof(bus), "%s/bus-%s", scratch, names[i]);
     hosts[i] = program_run(-1, -1,
                            (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch,
@@ -37,6 +38,7 @@ static void start_host(int i)
 static void start_guest(int i)
 {
     char bus[128], dir[96];
+
     snprintf(bus, sizeof(bus), "listen:%s/bus-%s", scratch, names[i]);
     snprintf(dir, sizeof(dir), "%s/%s", scratch, names[i]);
     guests[i] = program_run(
@@ -47,6 +49,7 @@ static void start_guest(int i)
 static void begin(void)
 {
     unsigned port;
+
     scratch_begin();
     server = rig_tcp_server(&port, 16);
     snprintf(number, sizeof(number), "%u", port);
@@ -84,6 +87,7 @@ static vpc_hresult start(int i, const char *pipe)
 static int opened(const char *pipe)
 {
     int fd = -1;
+
     cr_assert_eq(vpc_pipe_connect(scratch, pipe, &fd), 0, "%s", pipe);
     return fd;
 }
@@ -93,6 +97,7 @@ static void start_when_free(int i, const char *pipe)
 {
     vpc_hresult result;
     int64_t limit = scratch_now_ms() + PROGRAM_LIMIT_MS;
+
     while ((result = start(i, pipe)) == VPC_ERROR_ALREADY_EXISTS)
         cr_assert_lt(scratch_now_ms(), limit, "the name is never free");
     cr_assert_eq(result, VPC_S_OK, "%s", vpc_hresult_name(result));
@@ -102,6 +107,7 @@ static void expect_text(int fd, const char *text)
 {
     char got[64];
     struct pollfd p = {.fd = fd, .events = POLLIN};
+
     cr_assert_eq(poll(&p, 1, PROGRAM_LIMIT_MS), 1);
     ssize_t n = read(fd, got, sizeof(got));
     cr_assert_eq(n, (ssize_t)strlen(text));
@@ -126,6 +132,7 @@ Test(two_vms, names_of_any_length_and_characters)
     static char pipes[4][1200];
     static const char *const tails[] = {"", "x", "/../../vms/one",
                                         "%2F\xf0\x9f\x98\x80 \xc3\xa9*?:|<>\""};
+
     for (int i = 0; i < 4; i++) {
         strcpy(pipes[i], "\\\\.\\pipe\\");
         for (size_t n = 0; n < 247 - 40; n++)
@@ -148,6 +155,7 @@ Test(two_vms, names_of_any_length_and_characters)
 Test(two_vms, a_killed_host_endpoint_leaves_its_names_to_the_other)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
     cr_assert_eq(start(0, "\\\\.\\pipe\\name"), VPC_S_OK);
     cr_assert_eq(vpc_pipe_path(scratch, "\\\\.\\pipe\\name", addr.sun_path, sizeof(addr.sun_path)),
                  0);
@@ -167,6 +175,7 @@ Test(two_vms, a_killed_host_endpoint_leaves_its_names_to_the_other)
 Test(two_vms, one_client_half_close_and_full_close)
 {
     int second;
+
     cr_assert_eq(start(0, "\\\\.\\pipe\\name"), VPC_S_OK);
     int far = accept4(server, NULL, NULL, SOCK_CLOEXEC), near = opened("\\\\.\\pipe\\name");
     cr_assert_eq(write(near, "a", 1), 1);

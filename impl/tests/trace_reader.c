@@ -9,6 +9,7 @@
 static uint32_t u32(const uint8_t *at)
 {
     uint32_t value;
+
     memcpy(&value, at, sizeof(value));
     return value;
 }
@@ -16,6 +17,7 @@ static uint32_t u32(const uint8_t *at)
 static uint16_t u16(const uint8_t *at)
 {
     uint16_t value;
+
     memcpy(&value, at, sizeof(value));
     return value;
 }
@@ -25,6 +27,7 @@ static int option(const uint8_t *at, const uint8_t *end, uint16_t code, const ui
 {
     while (end - at >= 4) {
         uint16_t length = u16(at + 2);
+
         cr_assert_leq(4 + ((length + 3) & ~3), end - at, "an option is longer than its block");
         if (u16(at) == 0)
             return -1;
@@ -41,12 +44,14 @@ static void text(const uint8_t *at, const uint8_t *end, uint16_t code, char *out
 {
     const uint8_t *octets;
     int n = option(at, end, code, &octets);
+
     snprintf(out, size, "%.*s", n < 0 ? 0 : n, n < 0 ? "" : (const char *)octets);
 }
 
-static void take_interface(traced *t, const uint8_t *body, const uint8_t *end)
+static void take_interface(struct traced *t, const uint8_t *body, const uint8_t *end)
 {
     const uint8_t *resolution;
+
     cr_assert_eq(u16(body), 147u);
     cr_assert_eq(u32(body + 4), 0u);
     text(body + 8, end, 2, t->interface, sizeof(t->interface));
@@ -55,11 +60,12 @@ static void take_interface(traced *t, const uint8_t *body, const uint8_t *end)
     cr_assert_eq(*resolution, 9);
 }
 
-static void take_packet(traced *t, const uint8_t *body, const uint8_t *end)
+static void take_packet(struct traced *t, const uint8_t *body, const uint8_t *end)
 {
     const uint8_t *flags;
+
     cr_assert_lt(t->count, sizeof(t->packet) / sizeof(t->packet[0]));
-    traced_packet *p = &t->packet[t->count++];
+    struct traced_packet *p = &t->packet[t->count++];
     cr_assert_eq(u32(body), 0u);
     p->time_ns = (uint64_t)u32(body + 4) << 32 | u32(body + 8);
     p->kept = u32(body + 12);
@@ -75,7 +81,7 @@ static void take_packet(traced *t, const uint8_t *body, const uint8_t *end)
 }
 
 /* One block: its length. */
-static uint32_t take_block(traced *t, const uint8_t *at, size_t left)
+static uint32_t take_block(struct traced *t, const uint8_t *at, size_t left)
 {
     cr_assert_geq(left, 12u, "a piece of a block");
     uint32_t type = u32(at), length = u32(at + 4);
@@ -96,10 +102,11 @@ static uint32_t take_block(traced *t, const uint8_t *at, size_t left)
     return length;
 }
 
-traced *traced_read(const char *path)
+struct traced *traced_read(const char *path)
 {
-    traced *t = calloc(1, sizeof(*t));
+    struct traced *t = calloc(1, sizeof(*t));
     FILE *file = fopen(path, "re");
+
     cr_assert_not_null(t);
     cr_assert_not_null(file, "there is no %s", path);
     fseek(file, 0, SEEK_END);
@@ -114,13 +121,13 @@ traced *traced_read(const char *path)
     return t;
 }
 
-void traced_free(traced *t)
+void traced_free(struct traced *t)
 {
     free(t->file);
     free(t);
 }
 
-enum traced_kind traced_kind(const traced_packet *packet)
+enum traced_kind traced_kind(const struct traced_packet *packet)
 {
     if (packet->direction == 0)
         return TRACED_ENTRY;

@@ -7,25 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct traced_packet {
+struct traced_packet {
     uint32_t direction; /* 1 inbound, 2 outbound, 0 neither */
     uint64_t time_ns;
     const uint8_t *octets;
     uint32_t kept, whole;
     char comment[512]; /* "" without one */
-} traced_packet;
+};
 
-typedef struct traced {
+struct traced {
     uint8_t *file;
     unsigned sections;
     char interface[32], description[96];
     size_t count;
-    traced_packet packet[4096];
-} traced;
+    struct traced_packet packet[4096];
+};
 
 /* The caller gives it back with traced_free(). */
-traced *traced_read(const char *path);
-void traced_free(traced *t);
+struct traced *traced_read(const char *path);
+void traced_free(struct traced *t);
 
 enum traced_kind {
     TRACED_FRAME,
@@ -34,6 +34,6 @@ enum traced_kind {
     TRACED_ENTRY,
 };
 
-enum traced_kind traced_kind(const traced_packet *packet);
+enum traced_kind traced_kind(const struct traced_packet *packet);
 
 #endif

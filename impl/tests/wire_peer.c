@@ -9,15 +9,16 @@
 
 #include "scratch.h"
 
-void wire_begin(wire_peer *peer, int fd, enum vpc_side subject)
+void wire_begin(struct wire_peer *peer, int fd, enum vpc_side subject)
 {
-    *peer = (wire_peer){.fd = fd, .subject = subject, .answers = true, .epoch = 1000};
+    *peer = (struct wire_peer){.fd = fd, .subject = subject, .answers = true, .epoch = 1000};
     vpc_parser_hunt(&peer->parser);
 }
 
-static void take_frame(wire_peer *peer)
+static void take_frame(struct wire_peer *peer)
 {
     const vpc_frame *frame = &peer->parser.frame;
+
     peer->seen[frame->type % 32]++;
     if (frame->type == VPC_HELLO) {
         peer->their_epoch = frame->epoch;
@@ -31,11 +32,13 @@ static void take_frame(wire_peer *peer)
         wire_send(peer, (vpc_frame){.type = VPC_OPENED, .channel = peer->h2g, .limit = 1 << 16});
 }
 
-static void parse(wire_peer *peer, const uint8_t *octets, size_t n)
+static void parse(struct wire_peer *peer, const uint8_t *octets, size_t n)
 {
     const uint8_t *p = octets, *const end = octets + n;
+
     while (p < end) {
         enum vpc_parse_result result = vpc_parse(&peer->parser, &p, end);
+
         if (result == VPC_PARSE_FRAME)
             take_frame(peer);
         else if (result == VPC_PARSE_BAD)
@@ -43,11 +46,12 @@ static void parse(wire_peer *peer, const uint8_t *octets, size_t n)
     }
 }
 
-void wire_hear(wire_peer *peer, int wait_ms)
+void wire_hear(struct wire_peer *peer, int wait_ms)
 {
     static uint8_t octets[65536];
     struct pollfd p = {.fd = peer->fd, .events = POLLIN};
     ssize_t n;
+
     if (peer->deaf || peer->ended || poll(&p, 1, wait_ms) <= 0)
         return;
     while ((n = recv(peer->fd, octets, sizeof(octets), MSG_DONTWAIT)) > 0)
@@ -55,13 +59,15 @@ void wire_hear(wire_peer *peer, int wait_ms)
     peer->ended = n == 0 || errno != EAGAIN;
 }
 
-bool wire_put(wire_peer *peer, const void *octets, size_t n, int wait_ms)
+bool wire_put(struct wire_peer *peer, const void *octets, size_t n, int wait_ms)
 {
     size_t sent = 0;
     int64_t moved_at = scratch_now_ms();
+
     while (sent < n && !peer->ended) {
         ssize_t w =
             send(peer->fd, (const char *)octets + sent, n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
         if (w > 0) {
             sent += (size_t)w;
             moved_at = scratch_now_ms();
@@ -78,7 +84,7 @@ bool wire_put(wire_peer *peer, const void *octets, size_t n, int wait_ms)
     return sent == n;
 }
 
-size_t wire_seal(wire_peer *peer, vpc_frame frame, uint8_t *octets)
+size_t wire_seal(struct wire_peer *peer, vpc_frame frame, uint8_t *octets)
 {
     frame.seal_session = peer->subject == VPC_HOST ? vpc_session_id(peer->their_epoch, peer->epoch)
                                                    : vpc_session_id(peer->epoch, peer->their_epoch);
@@ -86,13 +92,14 @@ size_t wire_seal(wire_peer *peer, vpc_frame frame, uint8_t *octets)
     return vpc_encode(&frame, octets);
 }
 
-void wire_send(wire_peer *peer, vpc_frame frame)
+void wire_send(struct wire_peer *peer, vpc_frame frame)
 {
     uint8_t octets[VPC_FRAME_MAX];
+
     wire_put(peer, octets, wire_seal(peer, frame, octets), WIRE_LIMIT_MS);
 }
 
-void wire_hello(wire_peer *peer, uint64_t echo)
+void wire_hello(struct wire_peer *peer, uint64_t echo)
 {
     static uint8_t octets[VPC_PREAMBLE + VPC_SMALL_FRAME_MAX];
     vpc_frame hello = {
@@ -107,14 +114,16 @@ void wire_hello(wire_peer *peer, uint64_t echo)
         .name = "a hostile peer",
         .tag = "T",
     };
+
     memset(octets, VPC_PAD, VPC_PREAMBLE);
     wire_put(peer, octets, VPC_PREAMBLE + vpc_encode(&hello, octets + VPC_PREAMBLE), WIRE_LIMIT_MS);
 }
 
-void wire_join(wire_peer *peer)
+void wire_join(struct wire_peer *peer)
 {
     int64_t end = scratch_now_ms() + WIRE_LIMIT_MS;
     bool deaf = peer->deaf;
+
     peer->deaf = false;
     peer->epoch++;
     peer->number = 0;

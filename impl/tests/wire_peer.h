@@ -15,7 +15,7 @@ enum {
     WIRE_LIMIT_MS = 20000,
 };
 
-typedef struct wire_peer {
+struct wire_peer {
     int fd;
     enum vpc_side subject; /* the endpoint under test */
     bool deaf;             /* it does not read */
@@ -25,21 +25,21 @@ typedef struct wire_peer {
     uint64_t epoch, their_epoch, heard_echo, number;
     unsigned seen[32]; /* frames received, by type */
     uint32_t h2g, g2h; /* of the last OPEN */
-} wire_peer;
+};
 
-void wire_begin(wire_peer *peer, int fd, enum vpc_side subject);
+void wire_begin(struct wire_peer *peer, int fd, enum vpc_side subject);
 /* Reads what is there, or waits so long for it. */
-void wire_hear(wire_peer *peer, int wait_ms);
+void wire_hear(struct wire_peer *peer, int wait_ms);
 /* Greets until there is a session; READY follows to a host endpoint. */
-void wire_join(wire_peer *peer);
+void wire_join(struct wire_peer *peer);
 /* Sends them all, and hears meanwhile; false when the endpoint does not take them for wait_ms, or closed the
    bus. */
-bool wire_put(wire_peer *peer, const void *octets, size_t n, int wait_ms);
+bool wire_put(struct wire_peer *peer, const void *octets, size_t n, int wait_ms);
 /* Seals the frame with the next number and sends it. */
-void wire_send(wire_peer *peer, vpc_frame frame);
+void wire_send(struct wire_peer *peer, vpc_frame frame);
 /* The sealed frame's octets, for floods: how many. */
-size_t wire_seal(wire_peer *peer, vpc_frame frame, uint8_t *octets);
+size_t wire_seal(struct wire_peer *peer, vpc_frame frame, uint8_t *octets);
 /* A HELLO with its preamble. */
-void wire_hello(wire_peer *peer, uint64_t echo);
+void wire_hello(struct wire_peer *peer, uint64_t echo);
 
 #endif
