@@ -139,9 +139,8 @@ static void on_event(void *user, const vpc_session_event *event)
 static void open_pair(struct end *end)
 {
     struct run *run = end->run;
-    vpc_pair *pair = run->next_port < FLOWS
-                         ? vpc_pair_open(end->session, (uint16_t)run->next_port, 1000)
-                         : NULL;
+    vpc_pair *pair =
+        run->next_port < FLOWS ? vpc_pair_open(end->session, (uint16_t)run->next_port, 1000) : NULL;
 
     if (pair == NULL)
         return;

@@ -4,10 +4,10 @@
  *
  * Input   the text of a scenario.  What does not begin like one gets the lines that every scenario needs put before it.
  */
+#include "script/script.h"
 #include "document/embedded.h"
 #include "input.h"
 #include "memory.h"
-#include "script/script.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -216,10 +216,9 @@ static uint32_t payload_at_limit(const struct channel *channel, unsigned lot)
 
 static void feed_frame(struct run *run)
 {
-    static const uint8_t types[] = {VPC_READY,  VPC_HEARTBEAT, VPC_GOODBYE, VPC_OPEN,
-                                    VPC_OPENED, VPC_REFUSED,   VPC_DATA,    VPC_DATA,
-                                    VPC_CREDIT, VPC_FIN,       VPC_RESET,   VPC_RELEASED,
-                                    VPC_EVENT};
+    static const uint8_t types[] = {VPC_READY,   VPC_HEARTBEAT, VPC_GOODBYE, VPC_OPEN,   VPC_OPENED,
+                                    VPC_REFUSED, VPC_DATA,      VPC_DATA,    VPC_CREDIT, VPC_FIN,
+                                    VPC_RESET,   VPC_RELEASED,  VPC_EVENT};
     static const uint8_t payload[PAYLOAD_MOST];
     uint8_t octets[VPC_SMALL_FRAME_MAX + sizeof(payload)];
     unsigned lot = take(run);

@@ -85,7 +85,8 @@ struct vpc_session {
     vpc_frame peer;                     /* the last valid HELLO */
     bool peer_ready;                    /* its last READY */
     uint64_t readies;                   /* READY received in this session (SES-18) */
-    uint64_t ready_at[VPC_READIES_MAX]; /* when the last of them came, the n-th at n modulo VPC_READIES_MAX */
+    /* when the last of them came, the n-th at n modulo VPC_READIES_MAX */
+    uint64_t ready_at[VPC_READIES_MAX];
     uint64_t slot; /* of the last frame received, counted from the session's begin (RDY-5) */
     uint32_t slots_heard;
     bool local_ready;

@@ -267,5 +267,5 @@ size_t vpc_session_output(vpc_session *session, const void **octets)
 void vpc_session_sent(vpc_session *session, size_t n)
 {
     session->staged_sent += (uint32_t)n;
-    session->last_sent = session->now; /* and not when it was drawn up: it may have waited (SES-13) */
+    session->last_sent = session->now; /* not when it was drawn up: it may have waited (SES-13) */
 }

@@ -170,7 +170,8 @@ enum vpc_event_kind {
     VPC_EV_SESSION_DOWN,
     VPC_EV_MISMATCH,     /* text: the peer's name; value: its version_min * 65536 + version_max */
     VPC_EV_FRAMING_LOST, /* text: what was wrong */
-    VPC_EV_VIOLATION, /* text: the rule; value: message type; channel; pair: the one reset for it, or NULL */
+    /* text: the rule; value: message type; channel; pair: the one reset for it, or NULL */
+    VPC_EV_VIOLATION,
     VPC_EV_READY,     /* host: the guest takes channels */
     VPC_EV_NOT_READY, /* text: the cause */
     VPC_EV_LATE,      /* value: milliseconds of silence */

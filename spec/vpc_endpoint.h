@@ -47,10 +47,10 @@ enum vpc_role {
 typedef struct vpc_endpoint_config {
     uint32_t role;  /* enum vpc_role */
     const char *vm; /* the virtual machine's name, for the log */
-    const char *
-        tag; /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
-    const char *
-        options; /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
+    /* the chassis asset tag: a guest's own; for a host the one expected, or "" to learn it */
+    const char *tag;
+    /* a JSON object of the settings in section 10 of VPCBUS.md ("{}": all defaults) */
+    const char *options;
     uint64_t (*random)(void *user); /* 64 unpredictable bits; called once for each epoch */
     void *user;                     /* handed to random(); may be NULL */
     char *error;       /* where create() writes why it failed, as a text; may be NULL */

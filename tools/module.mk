@@ -78,3 +78,11 @@ results: all $(GENERATED)/made $(if $(HAVE_GO),go) ## measure what conformance/R
 # The document has a table for each part.
 check-results:
 	@tools/results --check $(BUILD)
+
+# ---- format --------------------------------------------------------------------------------------
+
+.PHONY: check-format
+check-format:
+	@tools/check-format
+
+CHECKS += check-format

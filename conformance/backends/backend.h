@@ -67,15 +67,17 @@ struct vpc_backend_config {
     size_t option_count;
     int descriptors; /* as many as the subject may have open; 0: as the system says */
     const char *dir; /* for sockets and logs of this run, as the subject is told */
-    const char *own; /* another path to it, which stays right whatever a subject puts in its place; or NULL */
-    const char *
-        beside; /* behind the names of its own files in dir, when another subject runs there; or NULL */
+    /* another path to it, which stays right whatever a subject puts in its place; or NULL */
+    const char *own;
+    /* behind the names of its own files in dir, when another subject runs there; or NULL */
+    const char *beside;
     const char *build;     /* the folder of vpc-conform, for descriptors */
     const char *guest_dir; /* kernel and snapshots of guests, or NULL */
     const char *launcher;  /* the program that starts virtual machines, or NULL */
     const char *initrd;    /* of this implementation's guest, or NULL */
-    unsigned sandbox;      /* parts (sandbox.h) that this process has entered and programs are shut into */
-    int group;             /* of the run's processes (group.h), or 0 */
+    /* parts (sandbox.h) that this process has entered and programs are shut into */
+    unsigned sandbox;
+    int group; /* of the run's processes (group.h), or 0 */
     uint64_t seed;
     volatile int *in_subject; /* set while the subject's code runs in this process */
     vpc_sink_fn *sink;

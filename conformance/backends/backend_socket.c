@@ -62,8 +62,9 @@ static uint64_t socket_now(struct vpc_backend *backend)
 
 struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *self)
 {
-    return (struct vpc_process){.folder = self->config.implementation->folder,
-                                .sandbox = {self->config.sandbox, self->config.dir, self->config.group}};
+    return (struct vpc_process){
+        .folder = self->config.implementation->folder,
+        .sandbox = {self->config.sandbox, self->config.dir, self->config.group}};
 }
 
 static bool make_dir(struct vpc_socket_backend *self, const char *suffix, char **error)

@@ -16,8 +16,9 @@ struct vpc_folder {
     char *path; /* at most VPC_FOLDER_MAX octets: letters, digits, and / . _ - */
     char *real; /* where it is */
     char *near; /* the folder of the link, or NULL */
-    char *own;  /* a path to it, wherever it is moved, for this process and its children; or NULL where there is no /proc */
-    int fd;     /* open on it wherever it is moved; not open where real is NULL */
+    /* a path to it, wherever it is moved, for this process and its children; or NULL where there is no /proc */
+    char *own;
+    int fd; /* open on it wherever it is moved; not open where real is NULL */
 };
 
 #define VPC_FOLDER_MAX 23 /* "/tmp/vpc-conform-XXXXXX" */

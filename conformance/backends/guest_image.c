@@ -90,8 +90,8 @@ static bool run_tool(const struct image *image, const char *const *argv, char **
     while (wrong == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (wrong)
-        *error = vpc_format("%s can not be run: %s; give --guest-image",
-                            image->tool, strerror(wrong));
+        *error =
+            vpc_format("%s can not be run: %s; give --guest-image", image->tool, strerror(wrong));
     else if (status)
         *error = vpc_format("%s failed: it has said above why", image->tool);
     return wrong == 0 && status == 0;

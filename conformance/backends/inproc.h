@@ -39,7 +39,7 @@ struct inproc {
     uint64_t now;
     uint64_t told;   /* the time that the endpoint knows */
     uint64_t chance; /* what comes first, and how much of it */
-    uint64_t wakes; /* how often it asked to be called */
+    uint64_t wakes;  /* how often it asked to be called */
     bool clock_stopped, pipes_denied;
     char *taken;     /* the full name of a pipe that another virtual machine has, or NULL */
     size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */

@@ -574,15 +574,13 @@ static bool start(struct vpc_object *object, const struct vpc_object_config *con
         close(ends[1]);
         return false;
     }
-    good = vpc_confined_start(
-        &object->process,
-        &(struct vpc_confined_config){
-            .run = serve,
-            .user = &serving,
-            .fd = ends[1],
-            .output = config->output,
-            .group = config->group},
-        error);
+    good = vpc_confined_start(&object->process,
+                              &(struct vpc_confined_config){.run = serve,
+                                                            .user = &serving,
+                                                            .fd = ends[1],
+                                                            .output = config->output,
+                                                            .group = config->group},
+                              error);
     close(ends[1]);
     return good;
 }

@@ -58,13 +58,13 @@ enum vpc_object_call {
         VPC_OBJECT_CALL_COUNT
 };
 
-#define VPC_OBJECT_ENDPOINTS  2            /* the one that is judged, and one that must not start */
-#define VPC_OBJECT_ASK_MAX    (8u << 20)   /* octets of a question, without its header */
-#define VPC_OBJECT_TEXT_MAX   (1u << 20)   /* of an action's text */
-#define VPC_OBJECT_ACTIONS     (64u << 10)  /* octets of actions after which no other is taken */
+#define VPC_OBJECT_ENDPOINTS   2           /* the one that is judged, and one that must not start */
+#define VPC_OBJECT_ASK_MAX     (8u << 20)  /* octets of a question, without its header */
+#define VPC_OBJECT_TEXT_MAX    (1u << 20)  /* of an action's text */
+#define VPC_OBJECT_ACTIONS     (64u << 10) /* octets of actions after which no other is taken */
 #define VPC_OBJECT_ACTIONS_MAX (VPC_OBJECT_ACTIONS + VPC_OBJECT_TEXT_MAX + 64) /* in one answer */
-#define VPC_OBJECT_OCTETS_MAX (256u << 10) /* of output that is shown at once */
-#define VPC_OBJECT_HINTS_MAX  1024u        /* streams that are looked at */
+#define VPC_OBJECT_OCTETS_MAX  (256u << 10) /* of output that is shown at once */
+#define VPC_OBJECT_HINTS_MAX   1024u        /* streams that are looked at */
 #define VPC_OBJECT_AHEAD       (16u << 10)  /* octets that either side reads at once, or more */
 
 struct vpc_object_ask {

@@ -14,11 +14,11 @@
 #include "memory.h"
 #include "vm/vm.h"
 
-#define VPC_QEMU_KEEP_MS                                                                           \
-    30000 /* to keep a machine or to go back: far more than its memory takes, on a busy machine too */
+/* To keep a machine or to go back: far more than its memory takes, on a busy machine too. */
+#define VPC_QEMU_KEEP_MS 30000
 
-#define VPC_QEMU_ANSWER_MS                                                                         \
-    5000 /* of the puppet: far more than it ever needs, on a busy machine too */
+/* Of the puppet: far more than it ever needs, on a busy machine too. */
+#define VPC_QEMU_ANSWER_MS 5000
 
 struct vpc_qemu {
     struct vpc_backend base;

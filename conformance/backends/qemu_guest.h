@@ -43,11 +43,11 @@ struct vpc_thing {
 struct vpc_qemu_guest {
     struct vpc_qemu qemu;
     struct vpc_thing *things;
-    struct vpc_thing *subject; /* the command, NULL before the first start */
-    size_t thing_count;        /* that ever were */
-    FILE *output, *log;        /* copies for the folder of a failure */
+    struct vpc_thing *subject;    /* the command, NULL before the first start */
+    size_t thing_count;           /* that ever were */
+    FILE *output, *log;           /* copies for the folder of a failure */
     size_t output_left, log_left; /* octets that they may still take */
-    int log_error;             /* an errno: why the log can not be followed */
+    int log_error;                /* an errno: why the log can not be followed */
     int next_conn;
     int bus; /* the connection with QEMU, or -1 */
     struct vpc_buffer bus_out;
@@ -60,8 +60,9 @@ static inline struct vpc_qemu_guest *vpc_qemu_guest_of(void *backend)
     return backend;
 }
 
-#define VPC_THINGS_MAX     4096       /* of one run, also those that are gone */
-#define VPC_GUEST_COPY_MAX (16u << 20) /* octets of the subject's output, and of its log, that are kept */
+#define VPC_THINGS_MAX 4096 /* of one run, also those that are gone */
+/* octets of the subject's output, and of its log, that are kept */
+#define VPC_GUEST_COPY_MAX (16u << 20)
 
 /*
  * A new thing for a request that was made; NULL, with BROKEN told, when handle is 0, or when there were more

@@ -259,7 +259,8 @@ int conform_sandbox_close(const struct conform_sandbox *sandbox)
 {
     int error = sandbox->group > 0 ? conform_group_enter(sandbox->group) : 0;
 
-    if (error == 0 && sandbox->parts & VPC_SANDBOX_NAMESPACES) /* where they are counted by themselves */
+    /* where they are counted by themselves */
+    if (error == 0 && sandbox->parts & VPC_SANDBOX_NAMESPACES)
         error = vpc_limit(RLIMIT_NPROC, PROCESSES_MAX);
     if (error == 0 && sandbox->parts & VPC_SANDBOX_MOUNTS)
         error = make_mounts();

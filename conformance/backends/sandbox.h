@@ -37,7 +37,8 @@ int conform_sandbox_enter(unsigned parts, const struct vpc_folder *folder);
 struct conform_sandbox {
     unsigned parts;     /* 0: it is not */
     const char *folder; /* the only one where it may write; NULL: nowhere */
-    int group;          /* of processes that are bounded together (group.h), which it enters; 0: none */
+    /* of processes that are bounded together (group.h), which it enters; 0: none */
+    int group;
 };
 
 /* In the process that is about to become that program, of one that has entered the same parts. */

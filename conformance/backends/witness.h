@@ -16,7 +16,8 @@
 struct conform_witness {
     /* of the run, of vpc_folder; output and logs of its subjects are in it, or in folders there */
     const char *folder;
-    uint64_t kills;     /* by the kernel for want of memory, before the run; UINT64_MAX: it does not tell */
+    /* by the kernel for want of memory, before the run; UINT64_MAX: it does not tell */
+    uint64_t kills;
 };
 
 void conform_witness_begin(struct conform_witness *witness, const char *folder);

@@ -99,10 +99,11 @@ void conform_say_fences(const struct vpc_suite *suite)
         loaded |= suite->backends[i] == &vpc_backend_inproc;
     missing = objects && loaded ? conform_filter_missing() : 0;
     if (missing)
-        fprintf(stderr,
-                "vpc-conform: the kernel takes no seccomp filter (%s): shared objects run without that "
-                "fence\n",
-                strerror(missing));
+        fprintf(
+            stderr,
+            "vpc-conform: the kernel takes no seccomp filter (%s): shared objects run without that "
+            "fence\n",
+            strerror(missing));
 }
 
 /* ---- setters ------------------------------------------------------------------------------------------------------ */
@@ -346,8 +347,7 @@ bool conform_options_parse(struct conform_settings *settings, int argc, char **a
     int which;
 
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        table[i] = (struct option){
-            options[i].name, takes_value(options[i].value), NULL, (int)i};
+        table[i] = (struct option){options[i].name, takes_value(options[i].value), NULL, (int)i};
     while ((which = getopt_long(argc, argv, "", table, NULL)) >= 0) {
         if (which == '?') {
             *error = vpc_copy("see vpc-conform --help");
@@ -361,17 +361,18 @@ bool conform_options_parse(struct conform_settings *settings, int argc, char **a
 
 void vpc_usage(FILE *out)
 {
-    fputs("usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
-          "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
-          "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
-          "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
-          "       vpc-conform fields [--gate] [OPTION]...     which scenario notices a wrong field\n"
-          "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
-          "       vpc-conform shrink FOLDER                   make a failing script small\n"
-          "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n"
-          "       vpc-conform interop [OPTION]...             each host with each guest\n"
-          "       vpc-conform steps [WORD]...                 lines that a scenario may have\n\n",
-          out);
+    fputs(
+        "usage: vpc-conform run [OPTION]... [SCENARIO]...   judge implementations\n"
+        "       vpc-conform check [SCENARIO]...             read scenarios, run nothing\n"
+        "       vpc-conform list [SCENARIO]...              scenarios and their titles\n"
+        "       vpc-conform coverage [--gate]               requirements and their scenarios\n"
+        "       vpc-conform fields [--gate] [OPTION]...     which scenario notices a wrong field\n"
+        "       vpc-conform new NAME --role host|guest      begin the description of yours\n"
+        "       vpc-conform shrink FOLDER                   make a failing script small\n"
+        "       vpc-conform generate [--seed N] --out DIR   write scenarios made of spec/\n"
+        "       vpc-conform interop [OPTION]...             each host with each guest\n"
+        "       vpc-conform steps [WORD]...                 lines that a scenario may have\n\n",
+        out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *value = options[i].value ? options[i].value : "";
         char *name =

@@ -36,8 +36,7 @@ void vpc_decoder_end(struct vpc_decoder *decoder)
 
 void vpc_decoder_add(struct vpc_decoder *decoder, const void *octets, size_t n)
 {
-    decoder->pads +=
-        vpc_buffer_add_behind_run(&decoder->pending, octets, n, decoder->table->pad);
+    decoder->pads += vpc_buffer_add_behind_run(&decoder->pending, octets, n, decoder->table->pad);
 }
 
 struct fit {

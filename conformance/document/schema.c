@@ -13,7 +13,8 @@
 #define DEPTH_MAX 32 /* of the schema: it is ours, so this is never met */
 
 struct pattern {
-    const json_t *text; /* the word's value in the schema: there are few, and each stands in one place */
+    /* the word's value in the schema: there are few, and each stands in one place */
+    const json_t *text;
     regex_t compiled;
 };
 

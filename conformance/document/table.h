@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VPC_MAX_FIELDS   16
-#define VPC_MAX_MESSAGES 32
+#define VPC_MAX_FIELDS      16
+#define VPC_MAX_MESSAGES    32
 #define CONFORM_HEADER_SIZE 12u
 #define CONFORM_SEAL_SIZE   16u
 

@@ -61,9 +61,9 @@ enum where { NOWHERE, NO_SESSION = 1, IN_SESSION = 2, LATE = 4 };
 
 struct cause {
     enum conform_session_event event;
-    unsigned
-        where; /* in which kinds of states a peer, the transport, the time or a stop can cause it */
-    int role;  /* 0: both; else of the subject */
+    /* in which kinds of states a peer, the transport, the time or a stop can cause it */
+    unsigned where;
+    int role; /* 0: both; else of the subject */
     const char *name;
     const char *words;
     const char *line;   /* what causes it */

@@ -182,8 +182,7 @@ void vpc_record_octets(struct vpc_record *record, enum vpc_role_bit from, const 
         return;
     cutter = &record->cutters[from == record->subject];
     record->now_ms = now_ms;
-    cutter->pads +=
-        vpc_buffer_add_behind_run(&cutter->pending, octets, n, record->table->pad);
+    cutter->pads += vpc_buffer_add_behind_run(&cutter->pending, octets, n, record->table->pad);
     cut(record, cutter, from);
 }
 

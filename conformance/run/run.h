@@ -41,8 +41,9 @@ struct vpc_run_config {
     uint64_t seed;
     unsigned sandbox; /* parts that this process has entered (backends/sandbox.h) */
     int group;        /* of the run's processes (backends/group.h), or 0 */
-    const char *dir; /* as the subject is told */
-    const char *own; /* another path to it, which stays right whatever a subject puts in its place; or NULL */
+    const char *dir;  /* as the subject is told */
+    /* another path to it, which stays right whatever a subject puts in its place; or NULL */
+    const char *own;
     const char *build;
     const char *guest_dir;
     const char *launcher; /* of virtual machines */
@@ -154,11 +155,11 @@ struct vpc_run {
     struct vpc_tester tester;
     struct vpc_buffer spare; /* the memory of the last burst, for the next */
     struct vpc_items answers, events, logs;
-    size_t told_octets; /* of those, with what each takes besides */
+    size_t told_octets;          /* of those, with what each takes besides */
     const struct vpc_item *told; /* the last entry of logs that an event told */
     struct vpc_log_order log_order;
     struct vpc_log_relay log_relay; /* of a guest */
-    json_t *answer;    /* the last that a step took */
+    json_t *answer;                 /* the last that a step took */
     struct vpc_conn *conns;
     struct conform_client *clients;
     struct vpc_variable *variables; /* as many as the script has */
@@ -167,25 +168,27 @@ struct vpc_run {
     int event_client; /* whose events count: each client gets them all */
     int ready;        /* the ready event: -1 unknown */
     char *ready_name;
-    uint64_t comes_by; /* until then it may be on its way to the bus; 0: it was there since its start */
+    /* until then it may be on its way to the bus; 0: it was there since its start */
+    uint64_t comes_by;
     bool bus_up, stopped, killed;
-    bool restored;                   /* the subject's machine: it may take the time for another */
-    uint64_t entry_time, event_time; /* of the last that it told in this life */
-    bool paused_heartbeat;           /* what auto heartbeat was when the VM was paused */
-    struct vpc_tester_kept *kept;    /* the peer when its VM was saved, or NULL */
-    struct vpc_waiter *waiters;      /* run_waiter.c */
-    struct vpc_other *other;         /* run_other.c */
-    char *crash;                     /* how the subject ended without being told to */
-    char *broken;                    /* what of the harness or the machine failed in mid-run */
-    char *got;                       /* what stands in the way of the step */
-    struct conform_progress own;     /* of a step that stands in no block */
+    bool restored;                     /* the subject's machine: it may take the time for another */
+    uint64_t entry_time, event_time;   /* of the last that it told in this life */
+    bool paused_heartbeat;             /* what auto heartbeat was when the VM was paused */
+    struct vpc_tester_kept *kept;      /* the peer when its VM was saved, or NULL */
+    struct vpc_waiter *waiters;        /* run_waiter.c */
+    struct vpc_other *other;           /* run_other.c */
+    char *crash;                       /* how the subject ended without being told to */
+    char *broken;                      /* what of the harness or the machine failed in mid-run */
+    char *got;                         /* what stands in the way of the step */
+    struct conform_progress own;       /* of a step that stands in no block */
     struct conform_progress *progress; /* of the step that is called */
-    const struct vpc_step *lenient;  /* the first non-strict alternative that was taken */
+    const struct vpc_step *lenient;    /* the first non-strict alternative that was taken */
     uint64_t longest_stall;
     struct conform_load load; /* of the machine, since this step began */
-    uint64_t starved;         /* for so long, ms, when the step that is wrong says so itself; else 0 */
-    uint64_t overslept,
-        overslept_before; /* by how much it woke too late at most, in this step and in the one before */
+    /* for so long, ms, when the step that is wrong says so itself; else 0 */
+    uint64_t starved;
+    /* by how much it woke too late at most, in this step and in the one before */
+    uint64_t overslept, overslept_before;
 };
 
 /* run.c: a step begins, is called once, and the run goes on to the next thing seen.  What progress held is

@@ -73,7 +73,8 @@ enum vpc_outcome vpc_step_stopped(struct vpc_run *run, const struct vpc_step *st
 
 #define LOOKS_A_SECOND 10 /* TRN-4 */
 #define LOOK_WORTH     4  /* an endpoint does more at a look than the one who measures it */
-#define IDLE_SHARE     10 /* of one processor, in percent: far below a loop, far above a few timers */
+/* of one processor, in percent: far below a loop, far above a few timers */
+#define IDLE_SHARE 10
 
 static enum vpc_outcome busy_of(struct vpc_run *run, uint64_t *us)
 {

@@ -83,8 +83,8 @@ struct vpc_arg {
     bool differs; /* written with != */
     int column;
     enum vpc_value_kind kind;
-    uint64_t
-        number; /* of a NUMBER; of a VARIABLE: what is added, a negative number as its complement */
+    /* of a NUMBER; of a VARIABLE: what is added, a negative number as its complement */
+    uint64_t number;
     size_t variable; /* of a VARIABLE: its place in the script's list */
     bool sum;        /* $NAME+N or $NAME-N: compares, but never sets the variable */
     json_t *json;    /* of a step that takes any name: the value, unless it is a VARIABLE */
@@ -108,18 +108,18 @@ struct vpc_step {
     enum vpc_op op;
     const struct vpc_form *form;
     int line;
-    char *text;                        /* the line as it stands in the file */
-    char *who;                         /* bus, api, pipe ... */
-    char *label;                       /* of `pipe:LABEL`; "" when there is none */
-    char direction;                    /* '>', '<' or 0 */
+    char *text;                            /* the line as it stands in the file */
+    char *who;                             /* bus, api, pipe ... */
+    char *label;                           /* of `pipe:LABEL`; "" when there is none */
+    char direction;                        /* '>', '<' or 0 */
     const struct conform_message *message; /* of a bus step, or NULL */
-    struct vpc_arg *args;              /* without the verb and the modifiers */
+    struct vpc_arg *args;                  /* without the verb and the modifiers */
     size_t arg_count;
     /* The last argument of each name, or NULL; not of OTHER and FIELD. */
     const struct vpc_arg *keyed[VPC_KEY_COUNT];
     struct vpc_span *within; /* or NULL */
     struct vpc_span *during; /* also of a step of which the word is a length of time; or NULL */
-    char *by; /* the requirement that the step judges, or NULL */
+    char *by;                /* the requirement that the step judges, or NULL */
     bool ignoring_credit;
     bool in_background;
     bool non_strict; /* of an alternative: what it allows is legal, but not as it should be */
@@ -142,7 +142,7 @@ struct vpc_script {
     size_t cover_count;
     int role;         /* of the subject: enum vpc_role_bit */
     bool not_started; /* `start subject` is a step */
-    char **needs; /* those of its steps too */
+    char **needs;     /* those of its steps too */
     size_t need_count;
     unsigned backends; /* enum vpc_backend_bit */
     char *because;     /* why not all of them, or NULL */

@@ -23,7 +23,7 @@ struct vpc_form {
     enum vpc_op op;
     size_t min_words; /* behind the verb */
     size_t max_words;
-    const char *words; /* what they are, for messages */
+    const char *words;       /* what they are, for messages */
     const char *const *keys; /* which NAME=VALUE it takes, NULL behind the last; NULL: any */
     unsigned flags;          /* enum vpc_form_flag */
     const char *meaning;

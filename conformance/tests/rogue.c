@@ -72,19 +72,23 @@ static void say(const char *path, const char *line)
 /* Each is as it should be, at its time. */
 static void say_entries(const char *path)
 {
-    static const char rest[] = "\"level\": \"warning\", \"source\": \"guest\", \"vm\": \"conform\", "
-                               "\"cause\": \"none\"}\n";
+    static const char rest[] =
+        "\"level\": \"warning\", \"source\": \"guest\", \"vm\": \"conform\", "
+        "\"cause\": \"none\"}\n";
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     struct timespec now;
 
-    dprintf(fd, "{\"time\": %lld, \"id\": 1000, \"name\": \"ENDPOINT_STARTED\", \"message\": \"!\", "
-                "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\", "
-                "\"implementation\": \"rogue\", \"version\": \"1\"}\n",
+    dprintf(fd,
+            "{\"time\": %lld, \"id\": 1000, \"name\": \"ENDPOINT_STARTED\", \"message\": \"!\", "
+            "\"level\": \"info\", \"source\": \"guest\", \"vm\": \"conform\", "
+            "\"implementation\": \"rogue\", \"version\": \"1\"}\n",
             (long long)time(NULL) * 1000);
     for (;;) {
         clock_gettime(CLOCK_REALTIME, &now);
-        if (dprintf(fd, "{\"time\": %lld, \"id\": 1040, \"name\": \"SANDBOX_OFF\", \"message\": \"!\", %s",
-                    (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, rest) < 0)
+        if (dprintf(
+                fd,
+                "{\"time\": %lld, \"id\": 1040, \"name\": \"SANDBOX_OFF\", \"message\": \"!\", %s",
+                (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, rest) < 0)
             pause();
     }
 }

@@ -234,7 +234,8 @@ Test(codec, a_run_that_is_passed_over_is_not_kept)
 
     cr_expect_eq(vpc_buffer_add_behind_run(&buffer, "aaab", 4, 'a'), 3);
     cr_expect_eq(vpc_buffer_size(&buffer), 1);
-    cr_expect_eq(vpc_buffer_add_behind_run(&buffer, "aac", 3, 'a'), 0, "it stands behind another octet");
+    cr_expect_eq(vpc_buffer_add_behind_run(&buffer, "aac", 3, 'a'), 0,
+                 "it stands behind another octet");
     cr_expect_eq(vpc_buffer_size(&buffer), 4);
     cr_expect_eq(memcmp(vpc_buffer_head(&buffer), "baac", 4), 0);
     vpc_buffer_drop(&buffer, 4);

@@ -148,10 +148,9 @@ static void make_suite(struct vpc_suite *suite)
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         const char *name = scenarios[i].name;
         char *path = vpc_format("%s.vpcs", name);
-        char *text =
-            vpc_format("# The scenario <%s> & its \"title\".\ncovers %s\nsubject %s\n%s"
-                       "bus up\nbus < hello\n",
-                       name, scenarios[i].covers, scenarios[i].role, scenarios[i].setting);
+        char *text = vpc_format("# The scenario <%s> & its \"title\".\ncovers %s\nsubject %s\n%s"
+                                "bus up\nbus < hello\n",
+                                name, scenarios[i].covers, scenarios[i].role, scenarios[i].setting);
 
         write_file(path, text);
         cr_assert(vpc_suite_add(suite, path, &error), "%s", error);
@@ -305,8 +304,8 @@ Test(report, json_is_what_its_schema_says)
         "python3 -c 'import json, sys, jsonschema as j; "
         "j.validate(*[json.load(open(name)) for name in sys.argv[1:]])' r.json";
     struct vpc_suite suite;
-    char *text,
-        *command = vpc_format("%s '%s/../../report/report.schema.json' 2>/dev/null", program, golden);
+    char *text, *command = vpc_format("%s '%s/../../report/report.schema.json' 2>/dev/null",
+                                      program, golden);
 
     if (system("python3 -c 'import jsonschema' 2>/dev/null") != 0)
         cr_skip_test("python3-jsonschema is not installed");

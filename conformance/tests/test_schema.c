@@ -26,20 +26,23 @@ static const char *fault_of(const char *place, const char *line)
 #define EXPECT(place, line, words)                                                                 \
     do {                                                                                           \
         const char *got = fault_of(place, line);                                                   \
-        cr_expect(got && strcmp(got, words) == 0, "%s: %s", line, got ? got : "it fits");          \
+        cr_expect(got &&strcmp(got, words) == 0, "%s: %s", line, got ? got : "it fits");           \
     } while (0)
 
-#define GOOD(place, line) cr_expect_null(fault_of(place, line), "%s: %s", line, fault_of(place, line))
+#define GOOD(place, line)                                                                          \
+    cr_expect_null(fault_of(place, line), "%s: %s", line, fault_of(place, line))
 
 #define START                                                                                      \
-    "\"pipe\": \"\\\\\\\\.\\\\PIPE\\\\one\", \"path\": \"/p\", \"port\": 65535, \"h2g\": 1, \"g2h\": 2"
+    "\"pipe\": \"\\\\\\\\.\\\\PIPE\\\\one\", \"path\": \"/p\", \"port\": 65535, \"h2g\": 1, "      \
+    "\"g2h\": 2"
 
 Test(schema, a_start)
 {
     GOOD("returns/start", "{\"hresult\": \"0x00000000\", " START "}");
     GOOD("returns/start", "{\"hresult\": \"0x00000000\", \"later\": {}, " START "}");
     EXPECT("returns/start", "{" START "}", "hresult is missing");
-    EXPECT("returns/start", "{\"hresult\": \"0x00000001\", " START "}", "hresult has another value");
+    EXPECT("returns/start", "{\"hresult\": \"0x00000001\", " START "}",
+           "hresult has another value");
     EXPECT("returns/start", "{\"hresult\": 0, " START "}", "hresult has another value");
 }
 
@@ -91,10 +94,12 @@ Test(schema, texts)
     EXPECT("returns/set-tag", tag33, "tag is too long");
     EXPECT("returns/set-tag", "{\"tag\": \"\\u00e9\"}", "tag is not written as it must be");
     EXPECT("greeting",
-           "{\"VPCBus\": {\"version\": \"1.0\", \"role\": \"host\", \"vm\": \"v\", \"implementation\": \"\"}}",
+           "{\"VPCBus\": {\"version\": \"1.0\", \"role\": \"host\", \"vm\": \"v\", "
+           "\"implementation\": \"\"}}",
            "implementation is empty");
     EXPECT("greeting",
-           "{\"VPCBus\": {\"version\": \"1.0\", \"role\": \"both\", \"vm\": \"v\", \"implementation\": \"i\"}}",
+           "{\"VPCBus\": {\"version\": \"1.0\", \"role\": \"both\", \"vm\": \"v\", "
+           "\"implementation\": \"i\"}}",
            "role has a value that is none of those that it may have");
 }
 
@@ -103,12 +108,14 @@ Test(schema, lists_and_alternatives)
     GOOD("returns/query-devices", "{\"devices\": []}");
     EXPECT("returns/query-devices", "{\"devices\": [{}]}", "bytes is missing");
     EXPECT("returns/query-devices", "{\"devices\": {}}", "devices has a wrong type");
-    GOOD("log_entry", "{\"time\": 1, \"id\": 1004, \"name\": \"A\", \"level\": \"info\", \"source\": \"host\", "
-                      "\"vm\": \"\", \"message\": \"m\", \"port\": \"x\"}");
-    EXPECT("log_entry",
-           "{\"time\": 1, \"id\": 1004, \"name\": \"A\", \"level\": \"info\", \"source\": \"host\", "
-           "\"vm\": \"\", \"message\": \"m\", \"port\": 0}",
-           "port has a wrong type");
+    GOOD("log_entry",
+         "{\"time\": 1, \"id\": 1004, \"name\": \"A\", \"level\": \"info\", \"source\": \"host\", "
+         "\"vm\": \"\", \"message\": \"m\", \"port\": \"x\"}");
+    EXPECT(
+        "log_entry",
+        "{\"time\": 1, \"id\": 1004, \"name\": \"A\", \"level\": \"info\", \"source\": \"host\", "
+        "\"vm\": \"\", \"message\": \"m\", \"port\": 0}",
+        "port has a wrong type");
 }
 
 Test(schema, what_it_does_not_know_is_right)

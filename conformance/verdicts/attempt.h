@@ -26,9 +26,9 @@ struct vpc_running {
 struct vpc_attempt {
     struct vpc_suite *suite;
     struct vpc_suite_run *run;
-    struct vpc_folder folder; /* of the run */
+    struct vpc_folder folder;   /* of the run */
     struct conform_group group; /* of its subjects */
-    const char *dir;          /* its path */
+    const char *dir;            /* its path */
     struct conform_witness witness;
     volatile struct vpc_running *running; /* or NULL */
 };

@@ -24,11 +24,11 @@ typedef void vpc_job_fn(void *user, int fd);
 struct vpc_job_result {
     void *user;
     struct vpc_buffer text;
-    int status;       /* as waitpid gives it */
-    bool in_time;     /* false: it was killed at its limit, */
+    int status;   /* as waitpid gives it */
+    bool in_time; /* false: it was killed at its limit, */
     /* and for so many ms others had the processor that it, or a process of it, wanted (backends/load.h) */
     uint64_t held_up;
-    bool too_long;    /* it was killed when it had said all that it may */
+    bool too_long; /* it was killed when it had said all that it may */
 };
 
 /* The status of a job that could not even begin. */

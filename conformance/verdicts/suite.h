@@ -25,7 +25,7 @@ struct vpc_suite_run {
     const char *initrd; /* for QEMU, or NULL */
     const char *broken; /* why it can not be run, or NULL */
     struct vpc_result result;
-    bool again; /* it told nothing, and is run once more, alone */
+    bool again;                          /* it told nothing, and is run once more, alone */
     struct vpc_expectation *expectation; /* or NULL */
     char *folder;                        /* of a failure, or NULL */
 };
@@ -46,8 +46,8 @@ struct vpc_suite {
     const struct vpc_spec *spec;
     struct vpc_script **scripts;
     size_t script_count;
-    bool
-        folds; /* scripts are kept folded: each run is a copy of this process, and needs the steps of one */
+    /* scripts are kept folded: each run is a copy of this process, and needs the steps of one */
+    bool folds;
     struct vpc_implementation **implementations;
     size_t implementation_count;
     const struct vpc_backend_ops *backends[VPC_BACKENDS];
@@ -69,10 +69,10 @@ struct vpc_suite {
     size_t jobs;                   /* runs at once; 0: 1 */
     size_t
         backend_jobs[VPC_BACKENDS]; /* of one backend, in the order of its bit; 0: as jobs says */
-    int limit_ms;                  /* of one run, in real time; 0: two minutes */
-    int interrupted;               /* by this signal, after the run */
-    vpc_keep_fn *keep;             /* NULL: nothing is kept */
-    const char *out;               /* where failures go */
+    int limit_ms;                   /* of one run, in real time; 0: two minutes */
+    int interrupted;                /* by this signal, after the run */
+    vpc_keep_fn *keep;              /* NULL: nothing is kept */
+    const char *out;                /* where failures go */
     const char *program;
     bool progress;
     time_t when; /* it began; for reports */

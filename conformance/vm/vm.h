@@ -48,8 +48,9 @@ enum vpc_vm_event_type {
     VPC_VM_PAUSED,
     VPC_VM_RESUMED,
     VPC_VM_PORT, /* .port ("bus", "puppet") was opened (.open) or closed in the guest */
-    VPC_VM_TROUBLE, /* the harness can't watch or command it any more: vpc_vm_error says why; once */
-    VPC_VM_GONE     /* QEMU has ended; .status as waitpid gives it; no more events come */
+    /* the harness can't watch or command it any more: vpc_vm_error says why; once */
+    VPC_VM_TROUBLE,
+    VPC_VM_GONE /* QEMU has ended; .status as waitpid gives it; no more events come */
 };
 
 struct vpc_vm_event {

@@ -14,7 +14,7 @@ struct vpc_vm {
     int pidfd, epoll, log_fd;
     bool from_snapshot, resetting, more;
     bool troubled, trouble_told; /* what was wrong stands in error */
-    uint32_t puppet_wants; /* what epoll was last told of its line */
+    uint32_t puppet_wants;       /* what epoll was last told of its line */
     struct vpc_puppet *puppet;
     struct vpc_qmp *qmp;
     char dir[PATH_MAX];

@@ -131,16 +131,23 @@ Test(frame_limits, values_that_no_message_has, .timeout = 10)
         bool right;
     } cases[] = {
         {0, 12, 1, 0, false}, /* HELLO: role 0, 3 */
-        {0, 12, 1, 3, false},     {0, 12, 1, 2, true},
-        {0, 13, 1, 0xFF, true},                        /* reserved: not looked at (FRM-11) */
-        {0, 20, 8, 0, false},                          /* epoch 0 */
-        {0, 20, 7, 0, true},      {0, 28, 8, 0, true}, /* echo 0 */
-        {0, 44, 1, 0x1F, false}, /* tag: a control character, DEL, 8 bit; a character behind a zero */
-        {0, 44, 1, 0x7F, false},  {0, 44, 1, 0x80, false},
-        {0, 75, 1, 'x', false},   {0, 107, 1, 0, true}, /* name: 31 characters are right too */
-        {0, 108, 32, 0xFF, true}, {2, 12, 1, 2, false}, /* READY: 2 */
-        {2, 13, 3, 0xFF, true},   {6, 12, 4, 0, false}, /* OPEN: reverse channel 0 */
-        {6, 16, 2, 0, true}, /* port 0 is a frame; what it asks for is refused */
+        {0, 12, 1, 3, false},
+        {0, 12, 1, 2, true},
+        {0, 13, 1, 0xFF, true}, /* reserved: not looked at (FRM-11) */
+        {0, 20, 8, 0, false},   /* epoch 0 */
+        {0, 20, 7, 0, true},
+        {0, 28, 8, 0, true}, /* echo 0 */
+        /* tag: a control character, DEL, 8 bit; a character behind a zero */
+        {0, 44, 1, 0x1F, false},
+        {0, 44, 1, 0x7F, false},
+        {0, 44, 1, 0x80, false},
+        {0, 75, 1, 'x', false},
+        {0, 107, 1, 0, true}, /* name: 31 characters are right too */
+        {0, 108, 32, 0xFF, true},
+        {2, 12, 1, 2, false}, /* READY: 2 */
+        {2, 13, 3, 0xFF, true},
+        {6, 12, 4, 0, false}, /* OPEN: reverse channel 0 */
+        {6, 16, 2, 0, true},  /* port 0 is a frame; what it asks for is refused */
         {6, 18, 2, 0xFF, true},
     };
     vpc_parser *parser = new_parser();

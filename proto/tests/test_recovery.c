@@ -138,7 +138,8 @@ static void settle(struct bench *b)
     bench_wait_ready(b);
     bench_pass(
         b,
-        2100); /* two heartbeats complete every frame here that was cut, and show what was lost at the end */
+        /* two heartbeats complete every frame here that was cut, and show what was lost at the end */
+        2100);
     bench_wait_ready(b);
 }
 

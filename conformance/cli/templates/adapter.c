@@ -19,7 +19,8 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
 {
     vpc_endpoint *ep = calloc(1, sizeof(*ep));
 
-    (void)config; /* role, vm, tag, options as JSON, and where epochs come from: config->random(config->user) */
+    /* role, vm, tag, options as JSON, and where epochs come from: config->random(config->user) */
+    (void)config;
     if (ep)
         ep->now = now_ms;
     return ep;

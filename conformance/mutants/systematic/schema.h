@@ -11,7 +11,8 @@
 #define VPC_MUTANT_SCHEMA_H
 
 extern int vpc_mutant_chosen;
-extern unsigned char *vpc_mutant_seen; /* for each mutant VPC_MUTANT_REACHED and VPC_MUTANT_DIFFERS */
+/* for each mutant VPC_MUTANT_REACHED and VPC_MUTANT_DIFFERS */
+extern unsigned char *vpc_mutant_seen;
 
 #define VPC_MUTANT_ROOM    65536
 #define VPC_MUTANT_REACHED 1
@@ -19,7 +20,8 @@ extern unsigned char *vpc_mutant_seen; /* for each mutant VPC_MUTANT_REACHED and
 
 static inline int vpc_m_if(int mutant, int differs)
 {
-    vpc_mutant_seen[mutant] |= differs ? VPC_MUTANT_REACHED | VPC_MUTANT_DIFFERS : VPC_MUTANT_REACHED;
+    vpc_mutant_seen[mutant] |=
+        differs ? VPC_MUTANT_REACHED | VPC_MUTANT_DIFFERS : VPC_MUTANT_REACHED;
     return vpc_mutant_chosen == mutant;
 }
 
