@@ -21,6 +21,7 @@
  *   Limits      A control line has at most VPC_CONTROL_LINE_MAX octets without its newline; actions that have not been
  *               taken are bounded by the number of pairs and of control clients, save LOG and REPLY, of which each call
  *               makes a bounded number.
+ *   Additions   A caller passes over actions of a kind that it does not know; those added after version 1 are told as such.
  */
 #ifndef VPC_ENDPOINT_H
 #define VPC_ENDPOINT_H
@@ -86,6 +87,9 @@ enum vpc_action_kind {
     /* host: the client of `stream` counts as gone (API-14): take what it has written by now, as there is room, then say
      * stream_eof(); take nothing that it writes later, and give it no output any more */
     VPC_ACTION_HANGUP,
+    /* An addition: `stream` has output, or room, that it did not have when the caller last asked.  A caller need not be
+     * told: one that asks every stream after each call may ignore it, and an endpoint need not say it. */
+    VPC_ACTION_WAKE,
 };
 
 typedef struct vpc_action {

@@ -193,6 +193,13 @@ static void on_stopped(struct inproc *self, const vpc_action *action)
     vpc_inproc_tell(self, VPC_SEEN_STOPPED, 0, 0, NULL, 0);
 }
 
+/* Every stream is looked at whenever anything moved. */
+static void on_wake(struct inproc *self, const vpc_action *action)
+{
+    (void)self;
+    (void)action;
+}
+
 static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_LISTEN] = on_listen,   [VPC_ACTION_UNLISTEN] = on_close,
     [VPC_ACTION_CONNECT] = on_connect, [VPC_ACTION_SHUTDOWN] = on_shutdown,
@@ -200,6 +207,7 @@ static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_REPLY] = on_reply,     [VPC_ACTION_BROADCAST] = on_broadcast,
     [VPC_ACTION_LOG] = on_log,         [VPC_ACTION_READY] = on_ready,
     [VPC_ACTION_STOPPED] = on_stopped, [VPC_ACTION_HANGUP] = on_hangup,
+    [VPC_ACTION_WAKE] = on_wake,
 };
 
 static void give_up(struct inproc *self, enum vpc_seen_kind kind, const char *how)

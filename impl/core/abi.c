@@ -131,7 +131,9 @@ static void on_event(void *user, const vpc_session_event *event)
         break;
     case VPC_EV_PAIR_READABLE:
     case VPC_EV_PAIR_WRITABLE:
-        break; /* finish() looks at all relays */
+        if (relay != NULL)
+            vpc_relay_look(ep, relay); /* finish() moves all relays on */
+        break;
     }
 }
 
@@ -319,6 +321,7 @@ static vpc_endpoint *create(const vpc_endpoint_config *config, uint64_t now_ms)
     ep->now = now_ms;
     ep->random = config->random;
     ep->random_user = config->user;
+    vpc_list_init(&ep->awake);
     snprintf(ep->tag, sizeof(ep->tag), "%s", config->tag);
     session_config(ep, &session);
     session.random = draw;
@@ -447,25 +450,30 @@ static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
     } else if (!relay->connected) {
         relay->connected = true;
         vpc_log(ep, VPC_LOG_PIPE_CONNECTED, vpc_relay_fields(relay, NULL, 0));
+        vpc_relay_look(ep, relay);
     }
     finish(ep);
 }
 
 static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
 {
-    const struct vpc_relay *relay = vpc_relay_live(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
-    return relay != NULL && relay->open && relay->connected && !relay->eof
-               ? vpc_pair_write_room(relay->pair)
-               : 0;
+    if (relay == NULL)
+        return 0;
+    vpc_relay_asked(relay, VPC_HAS_ROOM);
+    return vpc_relay_room(relay);
 }
 
 static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets, size_t n)
 {
-    size_t room = stream_room(ep, stream), taken = n < room ? n : room;
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
+    size_t room = relay != NULL ? vpc_relay_room(relay) : 0, taken = n < room ? n : room;
 
-    if (taken > 0)
-        vpc_pair_write(vpc_relay_find(ep, stream)->pair, octets, taken);
+    if (taken > 0) {
+        vpc_pair_write(relay->pair, octets, taken);
+        vpc_relay_look(ep, relay);
+    }
     finish(ep);
     return taken;
 }
@@ -494,9 +502,12 @@ static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
 
 static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octets)
 {
-    const struct vpc_relay *relay = vpc_relay_live(ep, stream);
+    struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
-    return relay != NULL && relay->connected ? vpc_pair_read(relay->pair, octets) : 0;
+    if (relay == NULL)
+        return 0;
+    vpc_relay_asked(relay, VPC_HAS_OUTPUT);
+    return vpc_relay_output(relay, octets);
 }
 
 static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
@@ -506,8 +517,23 @@ static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
     if (relay != NULL) {
         relay->delivered += n;
         vpc_pair_delivered(relay->pair, n);
+        vpc_relay_look(ep, relay);
     }
     finish(ep);
+}
+
+/* The queue first: what it has may be about the same stream. */
+static int next_action(vpc_endpoint *ep, vpc_action *action)
+{
+    const struct vpc_relay *relay;
+
+    if (vpc_take_action(ep, action))
+        return 1;
+    relay = ep->stopped ? NULL : vpc_relay_next_awake(ep);
+    if (relay == NULL)
+        return 0;
+    *action = (vpc_action){.kind = VPC_ACTION_WAKE, .stream = relay->stream};
+    return 1;
 }
 
 const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
@@ -532,6 +558,6 @@ const vpc_endpoint_abi vpc_endpoint_abi_v1 = {
     .stream_gone = stream_gone,
     .stream_output = stream_output,
     .stream_sent = stream_sent,
-    .next_action = vpc_take_action,
+    .next_action = next_action,
     .stop = stop,
 };

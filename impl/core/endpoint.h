@@ -11,6 +11,7 @@
  *   host.c      StartCommunicationChannel, stop, readiness
  *   guest.c     OPEN, connect, REFUSED
  *   control.c   the control socket's JSON lines
+ *   list.h      lists whose links lie in what they list
  */
 #ifndef VPC_CORE_ENDPOINT_H
 #define VPC_CORE_ENDPOINT_H
@@ -18,6 +19,7 @@
 #include "lib/generic_error.h"
 #include "lib/port_list.h"
 #include "lib/vpc.h" /* the results, the levels, and the checks of names */
+#include "list.h"
 #include "vpc_endpoint.h"
 #include "vpcbus.h"
 
@@ -36,6 +38,12 @@ struct vpc_options {
 struct vpc_asker {
     uint32_t client; /* 0: nobody */
     json_t *id;      /* NULL: the request had none */
+};
+
+/* What a stream can have for the caller (VPC_ACTION_WAKE). */
+enum vpc_has {
+    VPC_HAS_OUTPUT = 1,
+    VPC_HAS_ROOM = 2,
 };
 
 /* One pair and its local stream.  The place is in use while `stream` is not 0. */
@@ -59,6 +67,9 @@ struct vpc_relay {
     uint64_t waits_since; /* since OPEN for its answer, since OPENED for the pipe's client */
     uint64_t progress_at, progress;
     struct vpc_asker starter, stopper;
+    unsigned had;          /* at the last look: bits of enum vpc_has */
+    unsigned untold;       /* what it has that the caller does not know of */
+    struct vpc_link awake; /* while something is untold */
 };
 
 /* How many of one kind came since the first of them. */
@@ -92,6 +103,7 @@ struct vpc_endpoint {
     uint64_t stop_at;
     struct action_node *first, *last, *taken, *spare;
     struct vpc_relay *relays; /* options.max_pairs places */
+    struct vpc_link awake;    /* relays of whose output or room the caller does not know */
     uint32_t last_stream;
     uint64_t sessions, opened, failed;
     struct vpc_flood floods[VPC_LOG_KIND_COUNT]; /* of each id (LOG-9) */
@@ -162,6 +174,15 @@ void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay);
 void vpc_relay_abort(vpc_endpoint *ep, struct vpc_relay *relay, const char *cause, uint32_t error);
 void vpc_relay_reset(vpc_endpoint *ep, struct vpc_relay *relay, const vpc_session_event *event);
 void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost);
+/* The octets that its program is to have next, and how many of its own would be taken. */
+size_t vpc_relay_output(const struct vpc_relay *relay, const void **octets);
+size_t vpc_relay_room(const struct vpc_relay *relay);
+/* After what may have given it output or room, or taken it away: the caller is told of what is new. */
+void vpc_relay_look(vpc_endpoint *ep, struct vpc_relay *relay);
+/* The caller asked: it knows of this. */
+void vpc_relay_asked(struct vpc_relay *relay, enum vpc_has what);
+/* A relay of which the caller is to be told, once, or NULL. */
+struct vpc_relay *vpc_relay_next_awake(vpc_endpoint *ep);
 /* Moves all relays on as far as they can go now. */
 void vpc_relays_advance(vpc_endpoint *ep);
 void vpc_relays_clock(vpc_endpoint *ep);

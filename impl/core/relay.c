@@ -72,6 +72,7 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     if (relay->stopper.client != 0)
         vpc_answer(ep, &relay->stopper, json_object());
+    vpc_link_remove(&relay->awake);
     vpc_asker_forget(&relay->stopper);
     vpc_asker_forget(&relay->starter);
     free(relay->pipe);
@@ -121,6 +122,7 @@ void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay)
     ep->opened++;
     vpc_log(ep, VPC_LOG_CHANNEL_OPENED, vpc_relay_fields(relay, NULL, 0));
     vpc_broadcast(ep, "CHANNEL_OPENED", vpc_relay_fields(relay, NULL, 0));
+    vpc_relay_look(ep, relay);
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */
@@ -198,6 +200,59 @@ void vpc_relay_released(vpc_endpoint *ep, struct vpc_relay *relay, const char *l
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
+
+static bool has_stream(const struct vpc_relay *relay)
+{
+    return relay->pair != NULL && relay->connected && !relay->aborted;
+}
+
+size_t vpc_relay_output(const struct vpc_relay *relay, const void **octets)
+{
+    return has_stream(relay) ? vpc_pair_read(relay->pair, octets) : 0;
+}
+
+size_t vpc_relay_room(const struct vpc_relay *relay)
+{
+    return has_stream(relay) && relay->open && !relay->eof ? vpc_pair_write_room(relay->pair) : 0;
+}
+
+void vpc_relay_look(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    const void *octets;
+    unsigned has = 0;
+
+    if (vpc_relay_output(relay, &octets) > 0)
+        has |= VPC_HAS_OUTPUT;
+    if (vpc_relay_room(relay) > 0)
+        has |= VPC_HAS_ROOM;
+    relay->untold = (relay->untold | ~relay->had) & has;
+    relay->had = has;
+    if (relay->untold != 0)
+        vpc_link_append(&ep->awake, &relay->awake);
+    else
+        vpc_link_remove(&relay->awake);
+}
+
+void vpc_relay_asked(struct vpc_relay *relay, enum vpc_has what)
+{
+    relay->untold &= ~(unsigned)what;
+    if (relay->untold == 0)
+        vpc_link_remove(&relay->awake);
+}
+
+struct vpc_relay *vpc_relay_next_awake(vpc_endpoint *ep)
+{
+    while (!vpc_list_empty(&ep->awake)) {
+        struct vpc_relay *relay = VPC_LINKED(ep->awake.next, struct vpc_relay, awake);
+
+        vpc_relay_look(ep, relay); /* it may have lost what it had */
+        if (relay->untold == 0)
+            continue;
+        vpc_relay_asked(relay, VPC_HAS_OUTPUT | VPC_HAS_ROOM);
+        return relay;
+    }
+    return NULL;
+}
 
 /* The local program has finished or is gone: what it wrote goes out first, FIN behind it. */
 static void advance_sending(struct vpc_relay *relay)

@@ -246,6 +246,15 @@ static void take_hangup(struct side *side, const vpc_action *action)
     stream->may_read = stream->read;
 }
 
+/* Until then the programs look no more at what was 0 (run_streams()). */
+static void take_wake(struct side *side, const vpc_action *action)
+{
+    struct stream *stream = live_stream(side, action);
+
+    stream->no_room = stream->no_output = false;
+    side->wakes++;
+}
+
 void rig_take(struct side *side)
 {
     vpc_action action;
@@ -283,6 +292,9 @@ void rig_take(struct side *side)
         case VPC_ACTION_STOPPED:
             side->stopped++;
             break;
+        case VPC_ACTION_WAKE:
+            take_wake(side, &action);
+            break;
         case VPC_ACTION_NONE:
             cr_assert_fail("an action without a kind");
         }
@@ -312,9 +324,10 @@ static bool answer_asked(struct side *side, struct stream *stream)
 static bool write_stream(struct side *side, struct stream *stream)
 {
     uint64_t left = stream->to_write - stream->written;
-    size_t room = vpc_endpoint_abi_v1.stream_room(side->ep, stream->id), n;
+    size_t room = stream->no_room ? 0 : vpc_endpoint_abi_v1.stream_room(side->ep, stream->id), n;
     uint8_t *octets;
 
+    stream->no_room = room == 0;
     if (left == 0 && stream->finish && !stream->finish_told) {
         stream->finish_told = true;
         vpc_endpoint_abi_v1.stream_eof(side->ep, stream->id);
@@ -338,8 +351,10 @@ static bool write_stream(struct side *side, struct stream *stream)
 static bool read_stream(struct side *side, struct stream *stream)
 {
     const void *octets = NULL;
-    size_t n = vpc_endpoint_abi_v1.stream_output(side->ep, stream->id, &octets);
+    size_t n =
+        stream->no_output ? 0 : vpc_endpoint_abi_v1.stream_output(side->ep, stream->id, &octets);
 
+    stream->no_output = n == 0;
     if (n > stream->may_read - stream->read)
         n = (size_t)(stream->may_read - stream->read);
     if (n == 0)

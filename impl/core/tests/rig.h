@@ -13,7 +13,8 @@
  *   - a deadline lies in the past after clock() (a shell would spin);
  *   - anything comes after STOPPED.
  *
- * Programs write what `rig_write` allows as soon as there is room, and read at once up to `may_read`.  Octets
+ * Programs write what `rig_write` allows as soon as there is room, and read at once up to `may_read`.  What had no room or
+ * no output is asked again only after WAKE, so whatever moves shows that it came (VPC_ACTION_WAKE).  Octets
  * are a function of port, direction and position, so that every byte is checked where it arrives.
  */
 #ifndef VPC_CORE_TESTS_RIG_H
@@ -48,6 +49,7 @@ struct stream {
     bool finish, finish_told;
     uint64_t to_write, written;
     uint64_t may_read, read;
+    bool no_room, no_output; /* it had none when it was last asked, and no WAKE came since */
 };
 
 struct rig;
@@ -63,6 +65,7 @@ struct side {
     json_t *owed;                    /* a log entry whose EVENT_LOGGED must come next */
     int ready;                       /* -1: never set or reset */
     char ready_name[128];
+    unsigned wakes;                   /* WAKE so far */
     unsigned opened, closed, stopped; /* CHANNEL_OPENED, CHANNEL_CLOSED, STOPPED so far */
     bool in_session;                  /* by SESSION_UP and SESSION_LOST */
     unsigned epoch;

@@ -51,6 +51,89 @@ static void expect_closed(const struct side *side, const char *list)
     expect(rig_log(side, "CHANNEL_CLOSED"), list);
 }
 
+/* ---- what the caller is told of (VPC_ACTION_WAKE) ---- */
+
+/* It was told once of what is new, and is told no more of what it knows. */
+static void expect_wake(struct side *side, unsigned wakes)
+{
+    unsigned before = side->wakes;
+
+    rig_take(side);
+    cr_assert_eq(side->wakes - before, wakes);
+    rig_take(side);
+    cr_assert_eq(side->wakes - before, wakes);
+}
+
+/* What the guest endpoint has for the bus, without a look at the streams. */
+static void carry_to_host(void)
+{
+    const void *octets;
+    size_t n = vpc_endpoint_abi_v1.bus_output(rig.guest.ep, &octets);
+
+    cr_assert_gt(n, 0);
+    vpc_endpoint_abi_v1.bus_input(rig.host.ep, octets, n);
+    vpc_endpoint_abi_v1.bus_sent(rig.guest.ep, n);
+}
+
+Test(relay, octets_wake_the_stream_once_until_they_are_taken, .init = begin, .fini = end)
+{
+    client()->may_read = 0;
+    rig.guest.wakes = rig.host.wakes = 0;
+    rig_write(&rig.guest, server(), 10);
+    rig_write(&rig.guest, server(), 10);
+    cr_assert_eq(rig.host.wakes, 1);
+    cr_assert_eq(rig.guest.wakes, 0);
+    client()->may_read = 20;
+    rig_settle(&rig);
+    rig_write(&rig.guest, server(), 10);
+    cr_assert_eq(rig.host.wakes, 2);
+}
+
+Test(relay, who_asks_before_it_is_told_is_not_told, .init = begin, .fini = end)
+{
+    struct stream *stream = client();
+    const void *octets;
+
+    vpc_endpoint_abi_v1.stream_input(rig.guest.ep, server()->id, "x", 1);
+    expect_wake(&rig.guest, 0);
+    carry_to_host();
+    cr_assert_eq(vpc_endpoint_abi_v1.stream_output(rig.host.ep, stream->id, &octets), 1);
+    expect_wake(&rig.host, 0);
+    vpc_endpoint_abi_v1.stream_sent(rig.host.ep, stream->id, 1);
+}
+
+Test(relay, room_wakes_the_stream_when_it_was_full, .init = begin, .fini = end)
+{
+    rig.blocked = true;
+    rig.host.wakes = 0;
+    rig_write(&rig.host, client(), 10000000);
+    cr_assert(client()->no_room);
+    cr_assert_eq(rig.host.wakes, 1); /* the first frames are drawn up before the bus takes any */
+    rig.blocked = false;
+    rig_settle(&rig);
+    cr_assert_eq(server()->read, 10000000);
+}
+
+Test(relay, a_pair_that_opens_wakes_the_stream, .fini = end)
+{
+    rig_begin(&rig, NULL, NULL);
+    rig_ready(&rig);
+    rig_ask_start(&rig, "a", 80);
+    rig_client(&rig, "a");
+    cr_assert_eq(rig.host.wakes, 1);
+    cr_assert_eq(rig.guest.wakes, 1);
+}
+
+Test(relay, what_is_lost_again_wakes_nobody, .init = begin, .fini = end)
+{
+    client()->may_read = 0;
+    rig.blocked = true;
+    rig_write(&rig.guest, server(), 10);
+    carry_to_host();
+    vpc_endpoint_abi_v1.stream_gone(rig.host.ep, client()->id, ECONNRESET);
+    expect_wake(&rig.host, 0);
+}
+
 /* ---- the good ends ---- */
 
 Test(relay, hello_both_ways_then_closed, .init = begin, .fini = end)
