@@ -111,10 +111,10 @@ struct vpc_backend_ops {
     /* The backend's own ops may be others than these, by the subject's role. */
     struct vpc_backend *(*create)(const struct vpc_backend_config *config, char **error);
     void (*destroy)(struct vpc_backend *backend);
-    /* Starts the subject, kills it without a word, tells it to stop. */
+    /* Starts the subject, kills it without a word, tells it to stop: a process by this signal. */
     bool (*start)(struct vpc_backend *backend, char **error);
     void (*kill)(struct vpc_backend *backend);
-    void (*stop)(struct vpc_backend *backend);
+    void (*stop)(struct vpc_backend *backend, int number);
     /* With a virtual machine, else NULL.  A reset returns when the guest is up again; what ran in it is
        gone. */
     bool (*vm)(struct vpc_backend *backend, enum vpc_vm_action action, char **error);

@@ -144,10 +144,11 @@ static void inproc_kill(struct vpc_backend *backend)
         vpc_inproc_end_local(self, self->locals[i], true);
 }
 
-static void inproc_stop(struct vpc_backend *backend)
+static void inproc_stop(struct vpc_backend *backend, int number)
 {
     struct inproc *self = self_of(backend);
 
+    (void)number;
     vpc_inproc_wake(self);
     SUBJECT(self, self->abi->stop(self->endpoint, 1000));
     vpc_inproc_settle(self);

@@ -95,12 +95,12 @@ static void socket_kill(struct vpc_backend *backend)
     vpc_socket_controls_drop(self);
 }
 
-static void socket_stop(struct vpc_backend *backend)
+static void socket_stop(struct vpc_backend *backend, int number)
 {
     struct vpc_socket_backend *self = self_of(backend);
 
     self->expected_end = true;
-    vpc_process_signal(&self->process, SIGTERM);
+    vpc_process_signal(&self->process, number);
 }
 
 /* Waits for its end; false: nobody knows what it would have done with a processor, *error. */

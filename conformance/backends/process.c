@@ -37,7 +37,10 @@ static bool keep_mounts_apart(void)
     return unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
 }
 
-/* The error of an exec comes back through a pipe that the exec closes. */
+/*
+ * The error of an exec comes back through a pipe that the exec closes.  In a script's background we ourselves ignore
+ * SIGINT, and the program would inherit it.
+ */
 static _Noreturn void child(const struct vpc_process *process, char *const *words,
                             const char *output, int joined, int report, pid_t parent)
 {
@@ -49,8 +52,8 @@ static _Noreturn void child(const struct vpc_process *process, char *const *word
     if (out >= 0 && null >= 0 && setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
         getppid() == parent && dup2(joined < 0 ? null : joined, STDIN_FILENO) >= 0 &&
         dup2(joined < 0 ? out : joined, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
-        signal(SIGPIPE, SIG_DFL) != SIG_ERR && keep_mounts_apart() &&
-        (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
+        signal(SIGPIPE, SIG_DFL) != SIG_ERR && signal(SIGINT, SIG_DFL) != SIG_ERR &&
+        keep_mounts_apart() && (errno = vpc_limit_process(PROCESS_MEMORY_MAX)) == 0 &&
         (process->descriptors == 0 || setrlimit(RLIMIT_NOFILE, &most) == 0) &&
         (errno = conform_sandbox_close(&process->sandbox)) == 0 &&
         (process->folder == NULL || chdir(process->folder) == 0))

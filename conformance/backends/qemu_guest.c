@@ -287,9 +287,9 @@ static void guest_kill(struct vpc_backend *backend)
                        self->qemu.config.vm, VPC_QEMU_ANSWER_MS);
 }
 
-static void guest_stop(struct vpc_backend *backend)
+static void guest_stop(struct vpc_backend *backend, int number)
 {
-    signal_subject(vpc_qemu_guest_of(backend), SIGTERM);
+    signal_subject(vpc_qemu_guest_of(backend), number);
 }
 
 /* The file of a process says it all in one line.  False: *error. */

@@ -87,8 +87,8 @@ static _Noreturn void become(char **argv, int output, int trouble)
 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (null >= 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR && setsid() >= 0 && dup2(null, 0) >= 0 &&
-        dup2(output, 1) >= 0 && dup2(output, 2) >= 0) {
+    if (null >= 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR && signal(SIGINT, SIG_DFL) != SIG_ERR &&
+        setsid() >= 0 && dup2(null, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0) {
         if (null > 2)
             close(null);
         execvp(argv[0], argv);

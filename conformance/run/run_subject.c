@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps about the subject as a whole, and about time. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,10 +57,13 @@ enum vpc_outcome vpc_step_start(struct vpc_run *run, const struct vpc_step *step
 
 enum vpc_outcome vpc_step_stop(struct vpc_run *run, const struct vpc_step *step)
 {
-    (void)step;
+    bool interrupt = step->arg_count == 2;
+
+    if (interrupt && !run->ops->real_time)
+        return vpc_say(run, VPC_BROKEN, "only a process has signals: backends socket qemu");
     run->killed = true; /* its end is no crash */
-    vpc_trace_add(run->trace, "stop subject");
-    run->ops->stop(run->backend);
+    vpc_trace_add(run->trace, interrupt ? "stop subject SIGINT" : "stop subject");
+    run->ops->stop(run->backend, interrupt ? SIGINT : SIGTERM);
     return VPC_DONE;
 }
 

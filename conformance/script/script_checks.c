@@ -197,6 +197,13 @@ static bool check_clean(struct loader *loader, struct vpc_step *step)
     return check_word(loader, step, "clean");
 }
 
+static bool check_stop(struct loader *loader, struct vpc_step *step)
+{
+    return check_subject(loader, step) &&
+           (step->arg_count < 2 || vpc_is_word(&step->args[1], "SIGINT") ||
+            wrong(loader, step->args[1].column, step->form->words));
+}
+
 static bool check_start(struct loader *loader, struct vpc_step *step)
 {
     if (!loader->script->not_started)

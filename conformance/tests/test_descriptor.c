@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/descriptor.h"
@@ -96,6 +98,21 @@ Test(descriptor, processor_time_is_read_behind_any_name)
     cr_expect_eq(us, 42 * tick);
     cr_expect_not(vpc_process_busy("7 (a) S 1 2 3", &us));
     cr_expect_not(vpc_process_busy("", &us));
+}
+
+/* As where a script began vpc-conform with &. */
+Test(descriptor, a_process_hears_sigint_even_if_the_harness_does_not)
+{
+    char program[] = "sleep", seconds[] = "9";
+    char *words[] = {program, seconds, NULL}, *error = NULL;
+    struct vpc_process process = {0};
+    int status = 0;
+
+    signal(SIGINT, SIG_IGN);
+    cr_assert(vpc_process_start(&process, words, NULL, &error), "%s", error);
+    vpc_process_signal(&process, SIGINT);
+    cr_assert(vpc_process_wait(&process, &status, 5000));
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
 /* Whether the words are these, parted by |. */

@@ -169,6 +169,11 @@ Test(verdict, processor_time_and_a_clock_that_stands_still)
     expect("restless", HEAD "bus up\nclock stop\nsubject idle for 2s by TRN-4\n", VPC_PASS, NULL);
 }
 
+Test(verdict, a_signal_to_what_is_no_process_is_the_scripts_fault)
+{
+    expect("", HEAD "session\nstop subject SIGINT\n", VPC_HARNESS_ERROR, NULL);
+}
+
 Test(verdict, a_timer_of_which_deadline_does_not_tell_is_late)
 {
     const char *script = HEAD "bus up\nlog < 1002\nwait 200ms\nlog < 1016 within 200ms\n";
