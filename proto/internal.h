@@ -164,6 +164,9 @@ vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h);
 void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event);
 void vpc_pair_emit(vpc_pair *pair, enum vpc_event_kind kind, uint64_t value, uint32_t channel);
 void vpc_channel_pend(struct channel *channel, enum pending what);
+/* The pieces of what is free, and of what is held: how many there are. */
+unsigned vpc_ring_free(const struct ring *ring, vpc_piece pieces[2]);
+unsigned vpc_ring_held(const struct ring *ring, vpc_piece pieces[2]);
 uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n);
 uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n);
 void vpc_ring_drop(struct ring *ring, uint32_t n);

@@ -13,18 +13,41 @@
 
 /* ---- rings ------------------------------------------------------------------------------------------------------- */
 
+/* The n octets from `at` on, as one piece, or two if they go on at the ring's begin. */
+static unsigned pieces_of(const struct ring *ring, uint32_t at, uint32_t n, vpc_piece pieces[2])
+{
+    uint32_t first = ring->size - at < n ? ring->size - at : n;
+
+    pieces[0] = (vpc_piece){ring->octets + at, first};
+    pieces[1] = (vpc_piece){ring->octets, n - first};
+    return (n > 0) + (n > first);
+}
+
+static uint32_t tail_of(const struct ring *ring)
+{
+    return (ring->head + ring->used) % ring->size;
+}
+
+unsigned vpc_ring_free(const struct ring *ring, vpc_piece pieces[2])
+{
+    return pieces_of(ring, tail_of(ring), ring->size - ring->used, pieces);
+}
+
+unsigned vpc_ring_held(const struct ring *ring, vpc_piece pieces[2])
+{
+    return pieces_of(ring, ring->head, ring->used, pieces);
+}
+
 uint32_t vpc_ring_write(struct ring *ring, const uint8_t *octets, size_t n)
 {
-    uint32_t tail = (ring->head + ring->used) % ring->size, first;
     uint32_t room = ring->size - ring->used;
+    vpc_piece to[2];
 
     if (n > room)
         n = room;
-    first = ring->size - tail;
-    if (first > n)
-        first = (uint32_t)n;
-    memcpy(ring->octets + tail, octets, first);
-    memcpy(ring->octets, octets + first, n - first);
+    pieces_of(ring, tail_of(ring), (uint32_t)n, to);
+    memcpy(to[0].octets, octets, to[0].size);
+    memcpy(to[1].octets, octets + to[0].size, to[1].size);
     ring->used += (uint32_t)n;
     return (uint32_t)n;
 }
@@ -38,12 +61,11 @@ void vpc_ring_drop(struct ring *ring, uint32_t n)
 
 uint32_t vpc_ring_read(struct ring *ring, uint8_t *out, uint32_t n)
 {
-    uint32_t first = ring->size - ring->head;
+    vpc_piece from[2];
 
-    if (first > n)
-        first = n;
-    memcpy(out, ring->octets + ring->head, first);
-    memcpy(out + first, ring->octets, n - first);
+    pieces_of(ring, ring->head, n, from);
+    memcpy(out, from[0].octets, from[0].size);
+    memcpy(out + from[0].size, from[1].octets, from[1].size);
     vpc_ring_drop(ring, n);
     return n;
 }

@@ -101,6 +101,12 @@ size_t vpc_pair_write_room(const vpc_pair *pair)
                : 0;
 }
 
+static void after_write(vpc_pair *pair)
+{
+    pair->writable_wanted = vpc_pair_write_room(pair) == 0;
+    vpc_pair_schedule(pair);
+}
+
 size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n)
 {
     size_t taken = n;
@@ -109,9 +115,19 @@ size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n)
         taken = vpc_pair_write_room(pair);
     if (taken > 0)
         vpc_ring_write(&pair->sending.ring, octets, taken);
-    pair->writable_wanted = vpc_pair_write_room(pair) == 0;
-    vpc_pair_schedule(pair);
+    after_write(pair);
     return taken;
+}
+
+unsigned vpc_pair_write_space(const vpc_pair *pair, vpc_piece space[2])
+{
+    return vpc_pair_write_room(pair) > 0 ? vpc_ring_free(&pair->sending.ring, space) : 0;
+}
+
+void vpc_pair_written(vpc_pair *pair, size_t n)
+{
+    pair->sending.ring.used += (uint32_t)n;
+    after_write(pair);
 }
 
 void vpc_pair_finish(vpc_pair *pair)
@@ -122,11 +138,16 @@ void vpc_pair_finish(vpc_pair *pair)
 
 size_t vpc_pair_read(const vpc_pair *pair, const void **octets)
 {
-    const struct ring *ring = &pair->receiving.ring;
-    uint32_t first = ring->size - ring->head;
+    vpc_piece pieces[2];
 
-    *octets = ring->octets + ring->head;
-    return ring->used < first ? ring->used : first;
+    vpc_ring_held(&pair->receiving.ring, pieces);
+    *octets = pieces[0].octets;
+    return pieces[0].size;
+}
+
+unsigned vpc_pair_read_pieces(const vpc_pair *pair, vpc_piece pieces[2])
+{
+    return vpc_ring_held(&pair->receiving.ring, pieces);
 }
 
 /* Credit goes out when half of the window is free that the sender does not know of (FLW-3); behind a FIN with every

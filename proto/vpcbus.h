@@ -269,15 +269,27 @@ uint32_t vpc_pair_connect_ms(const vpc_pair *pair);
 void vpc_pair_opened(vpc_pair *pair);
 void vpc_pair_refused(vpc_pair *pair, uint32_t error);
 
+/* A part of a buffer of the session's. */
+typedef struct vpc_piece {
+    void *octets;
+    size_t size;
+} vpc_piece;
+
 /* Bytes from the local program: how many can be taken now; takes up to that many and returns how many. */
 size_t vpc_pair_write_room(const vpc_pair *pair);
 size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n);
+/* The same without a copy: what is free, as 0, 1 or 2 pieces that the caller fills in their order; then n octets, at
+   most what was free, stand in them.  Nothing of the session is called in between. */
+unsigned vpc_pair_write_space(const vpc_pair *pair, vpc_piece space[2]);
+void vpc_pair_written(vpc_pair *pair, size_t n);
 /* The local program finished writing: FIN follows its last byte (CLS-1). */
 void vpc_pair_finish(vpc_pair *pair);
 
 /* Bytes for the local program: the next ones (0: none now); n of them were delivered. */
 size_t vpc_pair_read(const vpc_pair *pair, const void **octets);
 void vpc_pair_delivered(vpc_pair *pair, size_t n);
+/* All bytes for the local program, as 0, 1 or 2 pieces; vpc_pair_read() gives the first of them. */
+unsigned vpc_pair_read_pieces(const vpc_pair *pair, vpc_piece pieces[2]);
 /* True when FIN came and every byte was delivered; the end was delivered too: releases the channel
    (CLS-3). */
 bool vpc_pair_at_end(const vpc_pair *pair);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exported endpoint ABI: each call hands its input on, then finish() moves everything as far as
+ * The exported endpoint ABI: each call hands its input on, then vpc_endpoint_finish() moves everything as far as
  * it goes.
  *
  * The session's events are handled where they arise; they only mark, log and queue.  What moves
- * bytes or ends channels is done in finish(), outside of the session's callbacks, until nothing
+ * bytes or ends channels is done in vpc_endpoint_finish(), outside of the session's callbacks, until nothing
  * changes any more.
  */
 #include "endpoint.h"
@@ -132,7 +132,7 @@ static void on_event(void *user, const vpc_session_event *event)
     case VPC_EV_PAIR_READABLE:
     case VPC_EV_PAIR_WRITABLE:
         if (relay != NULL)
-            vpc_relay_look(ep, relay); /* finish() moves all relays on */
+            vpc_relay_look(ep, relay); /* vpc_endpoint_finish() moves all relays on */
         break;
     }
 }
@@ -184,7 +184,7 @@ static void tell_heartbeat(vpc_endpoint *ep)
     vpc_broadcast(ep, "HEARTBEAT", json_pack("{s:i}", "heartbeat", (int)heartbeat));
 }
 
-static void finish(vpc_endpoint *ep)
+void vpc_endpoint_finish(vpc_endpoint *ep)
 {
     const void *octets;
 
@@ -213,7 +213,7 @@ static void stop(vpc_endpoint *ep, uint64_t limit_ms)
         begin_stop(ep);
     if (at < ep->stop_at)
         ep->stop_at = at;
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -351,7 +351,7 @@ static void tell_time(vpc_endpoint *ep, uint64_t now_ms)
     vpc_relays_clock(ep);
     vpc_log_clock(ep, false);
     vpc_guest_log_clock(ep, false);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static uint64_t deadline(const vpc_endpoint *ep)
@@ -374,7 +374,7 @@ static void bus_up(vpc_endpoint *ep)
     ep->bus = true;
     vpc_log(ep, VPC_LOG_TRANSPORT_UP, NULL);
     vpc_session_transport(ep->session, true);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static void bus_down(vpc_endpoint *ep)
@@ -387,13 +387,13 @@ static void bus_down(vpc_endpoint *ep)
                       ep->role == VPC_ROLE_HOST ? "the virtual machine closed the stream"
                                                 : "no host is connected"));
     vpc_session_transport(ep->session, false);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static void bus_input(vpc_endpoint *ep, const void *octets, size_t n)
 {
     vpc_session_input(ep->session, octets, n);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static size_t bus_output(vpc_endpoint *ep, const void **octets)
@@ -404,7 +404,7 @@ static size_t bus_output(vpc_endpoint *ep, const void **octets)
 static void bus_sent(vpc_endpoint *ep, size_t n)
 {
     vpc_session_sent(ep->session, n);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 /* ---- control --------------------------------------------------------------------------------- */
@@ -412,7 +412,7 @@ static void bus_sent(vpc_endpoint *ep, size_t n)
 static void control_line(vpc_endpoint *ep, uint32_t client, const char *line, size_t n)
 {
     vpc_control_request(ep, client, line, n);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 /* Its answers have nowhere to go; what it started goes on. */
@@ -436,7 +436,7 @@ static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const
 
     if (relay != NULL && relay->pair == NULL && ep->role == VPC_ROLE_HOST)
         vpc_host_listening(ep, relay, error, path);
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
@@ -452,7 +452,7 @@ static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
         vpc_log(ep, VPC_LOG_PIPE_CONNECTED, vpc_relay_fields(relay, NULL, 0));
         vpc_relay_look(ep, relay);
     }
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static size_t stream_room(const vpc_endpoint *ep, uint32_t stream)
@@ -474,7 +474,7 @@ static size_t stream_input(vpc_endpoint *ep, uint32_t stream, const void *octets
         vpc_pair_write(relay->pair, octets, taken);
         vpc_relay_look(ep, relay);
     }
-    finish(ep);
+    vpc_endpoint_finish(ep);
     return taken;
 }
 
@@ -484,7 +484,7 @@ static void stream_eof(vpc_endpoint *ep, uint32_t stream)
 
     if (relay != NULL)
         relay->eof = true;
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
@@ -497,7 +497,7 @@ static void stream_gone(vpc_endpoint *ep, uint32_t stream, int error)
         vpc_relay_abort(ep, relay, "local program", (uint32_t)error);
     else
         relay->gone = true;
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 static size_t stream_output(vpc_endpoint *ep, uint32_t stream, const void **octets)
@@ -519,7 +519,7 @@ static void stream_sent(vpc_endpoint *ep, uint32_t stream, size_t n)
         vpc_pair_delivered(relay->pair, n);
         vpc_relay_look(ep, relay);
     }
-    finish(ep);
+    vpc_endpoint_finish(ep);
 }
 
 /* The queue first: what it has may be about the same stream. */

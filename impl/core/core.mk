@@ -1,6 +1,6 @@
 # impl/core: the decisions of both endpoints, and the shared object that exports them.
 
-CORE_SRC  := abi actions options eventlog guestlog relay host guest control
+CORE_SRC  := abi actions options eventlog guestlog relay host guest control direct
 CORE_OBJS  = $(CORE_SRC:%=$(BUILD)/impl/core/%.o)
 CORE_PIC   = $(CORE_SRC:%=$(BUILD)/impl-pic/core/%.o)
 CORE_GEN  := $(BUILD)/gen/impl/event_catalogue.h

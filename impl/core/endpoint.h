@@ -11,6 +11,7 @@
  *   host.c      StartCommunicationChannel, stop, readiness
  *   guest.c     OPEN, connect, REFUSED
  *   control.c   the control socket's JSON lines
+ *   direct.c    octets of a stream without a copy
  *   list.h      lists whose links lie in what they list
  */
 #ifndef VPC_CORE_ENDPOINT_H
@@ -226,7 +227,9 @@ void vpc_answer_error(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult res
 /* How ready the endpoint is (RDY-4). */
 enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep);
 
-/* abi.c: at most 32 characters of printable ASCII */
+/* abi.c: after whatever was given to the endpoint, moves everything as far as it goes. */
+void vpc_endpoint_finish(vpc_endpoint *ep);
+/* at most 32 characters of printable ASCII */
 bool vpc_valid_tag(const char *tag);
 
 /* Of two times. */

@@ -428,6 +428,46 @@ Test(pairs, credit_to_the_byte, .timeout = 20)
     bench_free(&b);
 }
 
+/* Without a copy: what is free, and what is held, goes on at the begin of the ring (window 256, send buffer 128). */
+Test(pairs, pieces_of_rings_that_wrap, .timeout = 20)
+{
+    struct bench b;
+    uint8_t bytes[256];
+    vpc_piece piece[2];
+
+    begin(&b);
+    bench_open(&b, 1);
+    cr_expect_eq(vpc_pair_read_pieces(GUEST_OF(&b)->pair, piece), 0);
+    cr_assert_eq(vpc_pair_write_space(HOST_OF(&b)->pair, piece), 1);
+    cr_expect_eq(piece[0].size, 128);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_gt(vpc_pair_write_space(HOST_OF(&b)->pair, piece), 0);
+        memset(piece[0].octets, 'x', piece[0].size);
+        vpc_pair_written(HOST_OF(&b)->pair, (const size_t[]){128, 100, 50}[i]);
+        bench_run(&b);
+    }
+    cr_assert_eq(vpc_pair_write_space(HOST_OF(&b)->pair, piece), 2, "22 octets have no credit");
+    cr_expect_eq(piece[0].size, 78);
+    cr_expect_eq(piece[1].size, 28);
+    memset(piece[0].octets, 'y', 78);
+    memset(piece[1].octets, 'z', 28);
+    vpc_pair_written(HOST_OF(&b)->pair, 106);
+    cr_expect_eq(vpc_pair_write_space(HOST_OF(&b)->pair, piece), 0);
+    cr_assert_eq(read_bytes(GUEST_OF(&b)->pair, bytes, 200), 200);
+    bench_run(&b);
+    cr_expect_eq(HOST_OF(&b)->count[VPC_EV_PAIR_WRITABLE], 2, "of 128 octets, then of 106");
+    cr_assert_eq(vpc_pair_read_pieces(GUEST_OF(&b)->pair, piece), 2);
+    cr_expect_eq(piece[0].size, 56);
+    cr_expect_eq(piece[1].size, 128);
+    cr_assert_eq(read_bytes(GUEST_OF(&b)->pair, bytes, sizeof(bytes)), 56 + 128);
+    for (unsigned i = 0; i < 56 + 128; i++)
+        cr_expect_eq(bytes[i], i < 78 ? 'x' : i < 78 + 78 ? 'y' : 'z', "octet %u", i);
+    vpc_pair_finish(HOST_OF(&b)->pair);
+    cr_expect_eq(vpc_pair_write_space(HOST_OF(&b)->pair, piece), 0);
+    expect_no_fault(&b);
+    bench_free(&b);
+}
+
 Test(pairs, windows_of_one_byte, .timeout = 60)
 {
     struct bench b;

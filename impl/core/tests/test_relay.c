@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pairs and their local programs: bytes, half-closes, ends, limits, and the endpoint's own stop. */
+#include "core/direct.h"
 #include "rig.h"
 
 #include <criterion/criterion.h>
@@ -132,6 +133,58 @@ Test(relay, what_is_lost_again_wakes_nobody, .init = begin, .fini = end)
     carry_to_host();
     vpc_endpoint_abi_v1.stream_gone(rig.host.ep, client()->id, ECONNRESET);
     expect_wake(&rig.host, 0);
+}
+
+/* ---- octets without a copy (direct.h) ---- */
+
+/* A program that writes 10 MB straight into the ring, and one that takes whole pieces. */
+Test(relay, octets_go_where_they_lie, .init = begin, .fini = end)
+{
+    struct iovec piece[2];
+    const size_t all = 10000000;
+    size_t written = 0, read = 0;
+    uint8_t next_out = 0, next_in = 0;
+
+    client()->may_read = server()->may_read = 0;
+    while (read < all) {
+        unsigned n = vpc_endpoint_stream_space(rig.host.ep, client()->id, piece);
+        size_t filled = 0;
+
+        for (unsigned i = 0; i < n; i++)
+            for (size_t j = 0; j < piece[i].iov_len && written + filled < all; j++, filled++)
+                ((uint8_t *)piece[i].iov_base)[j] = next_out++;
+        vpc_endpoint_stream_filled(rig.host.ep, client()->id, filled);
+        written += filled;
+        rig_take(&rig.host);
+        rig_settle(&rig);
+        n = vpc_endpoint_stream_pieces(rig.guest.ep, server()->id, piece);
+        cr_assert(n > 0 || filled > 0, "nothing moves");
+        for (unsigned i = 0; i < n; i++) {
+            for (size_t j = 0; j < piece[i].iov_len; j++)
+                cr_assert_eq(((uint8_t *)piece[i].iov_base)[j], next_in++);
+            read += piece[i].iov_len;
+        }
+        if (n > 0)
+            vpc_endpoint_abi_v1.stream_sent(rig.guest.ep, server()->id,
+                                            piece[0].iov_len + (n > 1 ? piece[1].iov_len : 0));
+        rig_take(&rig.guest);
+        rig_settle(&rig);
+    }
+    cr_assert_eq(written, all);
+}
+
+Test(relay, a_stream_that_is_not_there_has_no_pieces, .init = begin, .fini = end)
+{
+    struct iovec piece[2];
+
+    cr_assert_eq(vpc_endpoint_stream_space(rig.host.ep, 99, piece), 0);
+    cr_assert_eq(vpc_endpoint_stream_pieces(rig.host.ep, 99, piece), 0);
+    vpc_endpoint_stream_filled(rig.host.ep, 99, 10);
+    vpc_endpoint_abi_v1.stream_eof(rig.host.ep, client()->id);
+    cr_assert_eq(vpc_endpoint_stream_space(rig.host.ep, client()->id, piece), 0);
+    vpc_endpoint_stream_filled(rig.host.ep, client()->id, 10);
+    rig_settle(&rig);
+    cr_assert_eq(server()->read, 0);
 }
 
 /* ---- the good ends ---- */
