@@ -6,7 +6,7 @@ IMPL_LIB_SRC := control file_name hresult local_socket log_entry log_line named_
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := actions bus control_server daemon journal entry listener log_file loop pcapng pipe_server ready_event sandbox settings shell stream tcp_client trace trace_cut
+IMPL_SHELL_SRC := actions bus bus_address bus_vsock control_server daemon journal entry listener log_file loop pcapng pipe_server ready_event sandbox settings shell stream tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The trace asks the protocol's parser what a frame is.
@@ -82,18 +82,18 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
+IMPL_TESTS := pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(IMPL_RIG_OBJ)
 $(BUILD)/impl/tests/test_listener.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_listener.o: $(CORE_GEN)
 $(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
-$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms: $(BUILD)/impl/tests/programs.o
+$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transport, in three kinds:
- *   connect  to a Unix socket (QEMU's chardev), again and again (TRN-2)
- *   listen   at a Unix socket, one peer at a time: QEMU's side of the above, for a loopback without QEMU
- *   port     a virtio-serial character device.  While no host is connected poll() says POLLHUP, at once and for
- *            ever, so the port leaves epoll and is looked at ten times a second (TRN-4)
+ * The transport, in kinds:
+ *   connect       to a Unix socket (QEMU's chardev), again and again (TRN-2)
+ *   listen        at a Unix socket, one peer at a time: QEMU's side of the above, for a loopback without QEMU
+ *   port          a virtio-serial character device.  While no host is connected poll() says POLLHUP, at once and for
+ *                 ever, so the port leaves epoll and is looked at ten times a second (TRN-4)
+ *   vsock         as connect over AF_VSOCK (TRN-5), where it takes a while until a connection is there or is refused
+ *   vsock-listen  as listen over AF_VSOCK
  *
  * There is one transport at a time.  It ends with end of file, a hang-up or an error.
  */
@@ -14,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,23 +23,35 @@
 
 enum {
     CONNECT_RETRY_MS = 200,
+    /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
+    CONNECT_LIMIT_MS = 800,
     PORT_RETRY_MS = 100,
     READS_PER_EVENT = 16, /* a port gives 4 KiB per read */
 };
+
+static bool is_port(const struct vpc_bus *bus)
+{
+    return bus->address.kind == VPC_BUS_PORT;
+}
+
+static bool listens(const struct vpc_bus *bus)
+{
+    return bus->address.kind == VPC_BUS_LISTEN || bus->address.kind == VPC_BUS_VSOCK_LISTEN;
+}
 
 static void retry_later(struct vpc_bus *bus)
 {
     struct vpc_loop *loop = &bus->shell->loop;
 
-    vpc_timer_set(loop, &bus->retry,
-                  loop->now + (bus->kind == VPC_BUS_PORT ? PORT_RETRY_MS : CONNECT_RETRY_MS));
+    vpc_timer_set(loop, &bus->retry, loop->now + (is_port(bus) ? PORT_RETRY_MS : CONNECT_RETRY_MS));
 }
 
 /* Why there is no transport yet, told when it changes. */
 static void note_error(struct vpc_bus *bus, int error)
 {
     if (error && error != bus->last_error)
-        vpc_shell_note(bus->shell, "waiting for the bus %s: %s", bus->path, strerror(error));
+        vpc_shell_note(bus->shell, "waiting for the bus %s: %s", bus->address.path,
+                       strerror(error));
     bus->last_error = error;
 }
 
@@ -56,11 +69,11 @@ static void go_down(struct vpc_bus *bus)
     if (!bus->up)
         return;
     bus->up = false;
-    if (bus->kind == VPC_BUS_PORT)
+    if (is_port(bus))
         vpc_watch_remove(&bus->shell->loop, &bus->watch);
     else
         vpc_watch_close(&bus->shell->loop, &bus->watch);
-    if (bus->kind == VPC_BUS_LISTEN)
+    if (listens(bus))
         vpc_listener_pause(&bus->listener, false);
     else
         retry_later(bus);
@@ -85,10 +98,33 @@ static bool read_some(struct vpc_bus *bus)
     return n > 0 && bus->up;
 }
 
+/* A connection over AF_VSOCK is there, or is none. */
+static void on_connected(struct vpc_bus *bus)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    vpc_timer_clear(&bus->shell->loop, &bus->retry);
+    bus->connecting = false;
+    if (getsockopt(bus->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (!error) {
+        go_up(bus);
+        return;
+    }
+    vpc_watch_close(&bus->shell->loop, &bus->watch);
+    note_error(bus, error);
+    retry_later(bus);
+}
+
 static void on_ready(struct vpc_watch *watch, uint32_t events)
 {
     struct vpc_bus *bus = watch->owner;
 
+    if (bus->connecting) {
+        on_connected(bus);
+        return;
+    }
     if (events & EPOLLIN) {
         for (int i = 0; i < READS_PER_EVENT && read_some(bus); i++)
             ;
@@ -132,7 +168,7 @@ static int try_connect(struct vpc_bus *bus)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", bus->path);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", bus->address.path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
@@ -150,7 +186,7 @@ static int try_connect(struct vpc_bus *bus)
 static int try_port(struct vpc_bus *bus)
 {
     if (bus->watch.fd < 0)
-        bus->watch.fd = open(bus->path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        bus->watch.fd = open(bus->address.path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (bus->watch.fd < 0)
         return errno;
     struct pollfd look = {.fd = bus->watch.fd};
@@ -159,15 +195,47 @@ static int try_port(struct vpc_bus *bus)
     return look.revents & (POLLHUP | POLLERR | POLLNVAL) ? ENOTCONN : 0;
 }
 
+static int try_vsock(struct vpc_bus *bus)
+{
+    int error = vpc_vsock_connect(&bus->address, &bus->watch.fd);
+
+    if (error != EINPROGRESS)
+        return error;
+    bus->connecting = true;
+    vpc_watch_set(&bus->shell->loop, &bus->watch, EPOLLOUT);
+    vpc_timer_set(&bus->shell->loop, &bus->retry, bus->shell->loop.now + CONNECT_LIMIT_MS);
+    return error;
+}
+
+static int try_once(struct vpc_bus *bus)
+{
+    switch (bus->address.kind) {
+    case VPC_BUS_PORT:
+        return try_port(bus);
+    case VPC_BUS_VSOCK:
+        return try_vsock(bus);
+    default:
+        return try_connect(bus);
+    }
+}
+
 static void on_retry(struct vpc_timer *timer)
 {
     struct vpc_bus *bus = timer->owner;
-    int error = bus->kind == VPC_BUS_PORT ? try_port(bus) : try_connect(bus);
+    int error = ETIMEDOUT;
 
+    if (bus->connecting) {
+        bus->connecting = false;
+        vpc_watch_close(&bus->shell->loop, &bus->watch);
+    } else {
+        error = try_once(bus);
+    }
     if (!error) {
         go_up(bus);
         return;
     }
+    if (error == EINPROGRESS)
+        return;
     if (error != ENOTCONN)
         note_error(bus, error);
     retry_later(bus);
@@ -182,35 +250,49 @@ static void on_peer(struct vpc_listener *listener, int fd)
     go_up(bus);
 }
 
-static enum vpc_bus_kind kind_of(const char *spec, const char **path)
+/* Who may connect over AF_VSOCK; that somebody else tried is told now and then. */
+static bool welcomes_machine(struct vpc_listener *listener, int fd)
 {
-    struct stat st;
+    struct vpc_bus *bus = listener->owner;
+    struct vpc_shell *shell = bus->shell;
+    uint32_t cid;
 
-    *path = spec;
-    if (strncmp(spec, "unix:", 5) == 0)
-        *path = spec + 5;
-    else if (strncmp(spec, "listen:", 7) == 0)
-        *path = spec + 7;
-    if (*path != spec)
-        return spec[0] == 'u' ? VPC_BUS_CONNECT : VPC_BUS_LISTEN;
-    if (strncmp(spec, "/dev/", 5) == 0 || (stat(spec, &st) == 0 && S_ISCHR(st.st_mode)))
-        return VPC_BUS_PORT;
-    return VPC_BUS_CONNECT;
+    if (vpc_vsock_is_welcome(&bus->address, fd, &cid))
+        return true;
+    if (shell->loop.now >= bus->stranger_note_at) {
+        vpc_shell_note(shell, "the bus %s: the machine with the CID %u was turned away",
+                       bus->address.path, (unsigned)cid);
+        bus->stranger_note_at = shell->loop.now + VPC_REFUSED_LOG_MS;
+    }
+    return false;
 }
 
-int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *spec)
+static int listen_vsock(struct vpc_bus *bus)
+{
+    int fd, error = vpc_vsock_listen(&bus->address, &fd);
+
+    if (error)
+        return error;
+    bus->listener.welcomes = welcomes_machine;
+    return vpc_listener_adopt(&bus->listener, fd, bus->address.path);
+}
+
+int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text)
 {
     *bus = (struct vpc_bus){
         .shell = shell,
         .watch = {.fd = -1, .on_ready = on_ready, .owner = bus},
         .retry = {.on_due = on_retry, .owner = bus},
     };
-    bus->kind = kind_of(spec, &bus->path);
     vpc_listener_init(&bus->listener, shell, on_peer, bus);
-    if (bus->kind != VPC_BUS_PORT && strlen(bus->path) >= VPC_PATH_SIZE)
+    if (vpc_bus_address_parse(text, &bus->address) != NULL)
+        return EINVAL;
+    if (!is_port(bus) && strlen(bus->address.path) >= VPC_PATH_SIZE)
         return ENAMETOOLONG;
-    if (bus->kind == VPC_BUS_LISTEN)
-        return vpc_listener_open(&bus->listener, bus->path, 1);
+    if (bus->address.kind == VPC_BUS_LISTEN)
+        return vpc_listener_open(&bus->listener, bus->address.path, 1);
+    if (bus->address.kind == VPC_BUS_VSOCK_LISTEN)
+        return listen_vsock(bus);
     vpc_timer_set(&shell->loop, &bus->retry, shell->loop.now);
     return 0;
 }

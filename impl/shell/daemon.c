@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "bus_address.h"
 #include "file_name.h"
 #include "journal.h"
 #include "sandbox.h"
@@ -133,6 +134,14 @@ static int make_places(struct daemon_run *run, const char *vm)
     return 0;
 }
 
+static int usage_of_bus(const struct vpc_daemon *daemon, const char *bus, const char *wrong)
+{
+    char what[160];
+
+    snprintf(what, sizeof(what), "--bus is wrong, %s", wrong);
+    return vpc_usage_error(daemon, what, bus);
+}
+
 /* Fills in what was not said, and runs. */
 static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi)
 {
@@ -140,6 +149,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     bool guest = s->daemon->role == VPC_ROLE_GUEST;
     const char *vm = s->vm != NULL ? s->vm : guest ? name_of_guest(&run->host) : "";
     const char *bus = s->bus != NULL ? s->bus : s->daemon->bus;
+    struct vpc_bus_address address;
 
     if (!good_vm_name(vm))
         return vpc_usage_error(s->daemon,
@@ -148,6 +158,9 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
                1;
     if (bus == NULL || !*bus)
         return vpc_usage_error(s->daemon, "--bus is missing", "the path of QEMU's socket") - 1;
+    const char *wrong = vpc_bus_address_parse(bus, &address);
+    if (wrong != NULL)
+        return usage_of_bus(s->daemon, bus, wrong) - 1;
     if (make_places(run, vm) != 0)
         return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);

@@ -160,7 +160,7 @@ static int accept_client(struct vpc_listener *listener)
 {
     int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd < 0 || is_welcome(listener, fd))
+    if (fd < 0 || listener->welcomes(listener, fd))
         return fd;
     vpc_listener_turn_away(fd, listener->refusal);
     errno = EACCES;
@@ -208,6 +208,7 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
         .watch = {.fd = -1, .on_ready = on_acceptable, .owner = listener},
         .backoff = {.on_due = on_backoff_over, .owner = listener},
         .lock = -1,
+        .welcomes = is_welcome,
         .shell = shell,
         .on_client = on_client,
         .owner = owner,
@@ -224,6 +225,13 @@ int vpc_listener_open(struct vpc_listener *listener, const char *path, int backl
     if (error)
         vpc_listener_close(listener);
     return error;
+}
+
+int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path)
+{
+    snprintf(listener->path, sizeof(listener->path), "%s", path);
+    listener->watch.fd = fd;
+    return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
 }
 
 void vpc_listener_pause(struct vpc_listener *listener, bool pause)

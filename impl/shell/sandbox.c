@@ -272,7 +272,7 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
-        {SCMP_SYS(socket), sandbox->unix_bus ? BOTH : HOST, 0, all, AF_UNIX},
+        {SCMP_SYS(socket), sandbox->bus_family == AF_UNIX ? BOTH : HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
         {SCMP_SYS(openat), GUEST, 2, all, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY},
         {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
@@ -287,6 +287,17 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
     return error;
 }
 
+/* A bus over AF_VSOCK makes its sockets anew, and asks who is at the other end. */
+static int allow_vsock(scmp_filter_ctx filter)
+{
+    const struct fixed_call make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_VSOCK};
+    int error = allow_fixed(filter, &make);
+
+    if (!error)
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getpeername), 0);
+    return error == EEXIST ? 0 : error; /* a guest's connections need it too */
+}
+
 static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
 {
     int error = 0;
@@ -296,6 +307,8 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
+    if (!error && sandbox->bus_family == AF_VSOCK)
+        error = allow_vsock(filter);
     if (!error && sandbox->traces)
         error = allow_trace(filter);
     if (!error && sandbox->config != NULL)

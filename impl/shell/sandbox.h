@@ -9,7 +9,7 @@
 struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
-    bool unix_bus;            /* the bus is a Unix socket */
+    int bus_family;           /* of the bus's sockets: AF_UNIX or AF_VSOCK; 0: it has none */
     const char *port;         /* the device that may be opened; NULL: none */
     bool traces;              /* a trace is made, or may be */
     const char *config;       /* the folder of a file that may be read; NULL: none */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox.h"
@@ -355,6 +356,20 @@ static const char *folder_of(const char *path, char *folder)
     return n ? folder : slash != NULL ? "/" : ".";
 }
 
+/* Of the sockets that the bus makes and looks at. */
+static int family_of(const struct vpc_bus *bus)
+{
+    switch (bus->address.kind) {
+    case VPC_BUS_PORT:
+        return AF_UNSPEC;
+    case VPC_BUS_VSOCK:
+    case VPC_BUS_VSOCK_LISTEN:
+        return AF_VSOCK;
+    default:
+        return AF_UNIX;
+    }
+}
+
 static int enter_sandbox(struct vpc_shell *shell)
 {
     const struct vpc_shell_config *config = &shell->config;
@@ -372,12 +387,13 @@ static int enter_sandbox(struct vpc_shell *shell)
         .program = config->program,
         .vm = config->vm,
         .role = config->role,
-        .unix_bus = bus->kind != VPC_BUS_PORT,
-        .port = bus->kind == VPC_BUS_PORT ? bus->path : NULL,
+        .bus_family = family_of(bus),
+        .port = bus->address.kind == VPC_BUS_PORT ? bus->address.path : NULL,
         .traces = config->trace_path != NULL || config->config_path != NULL,
         .config = config->config_path != NULL ? folder_of(config->config_path, settings) : NULL,
         .folders = {config->runtime_dir, folder_of(config->control_path, control),
-                    bus->kind == VPC_BUS_LISTEN ? folder_of(bus->path, listen) : NULL,
+                    bus->address.kind == VPC_BUS_LISTEN ? folder_of(bus->address.path, listen)
+                                                        : NULL,
                     config->log_path != NULL ? folder_of(config->log_path, log) : NULL,
                     config->trace_path != NULL ? folder_of(config->trace_path, trace) : NULL},
     };

@@ -24,7 +24,7 @@ struct vpc_shell_config {
     const char *vm;           /* the virtual machine's name */
     const char *tag;          /* the chassis asset tag, or "" */
     const char *options;      /* a JSON object of settings */
-    const char *bus;          /* PATH, unix:PATH, listen:PATH, or a character device's path */
+    const char *bus;          /* as bus_address.h says */
     const char *runtime_dir;  /* with its folders made */
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "bus_address.h"
 #include "journal.h"
 #include "log_entry.h"
 #include "loop.h"
@@ -29,11 +30,12 @@ enum {
     VPC_REFUSED_LOG_MS = 1000    /* refused clients are told this often at most */
 };
 
-/* A Unix socket that listens, under a name that is locked over all processes. */
+/* A socket that listens; a Unix socket under a name that is locked over all processes. */
 struct vpc_listener {
     struct vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
     struct vpc_timer backoff; /* armed while accept() has no descriptors */
     int lock;                 /* -1: nothing is held */
+    bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
     char path[VPC_PATH_SIZE];
     const char *refusal;     /* what a client of another user is told; NULL: nothing */
     uint64_t refused;        /* such clients since the last entry in the log */
@@ -44,21 +46,16 @@ struct vpc_listener {
     void *owner;
 };
 
-enum vpc_bus_kind {
-    VPC_BUS_CONNECT,
-    VPC_BUS_LISTEN,
-    VPC_BUS_PORT,
-};
-
 struct vpc_bus {
     struct vpc_shell *shell;
-    enum vpc_bus_kind kind;
+    struct vpc_bus_address address;
     bool up;
-    int last_error; /* the reason why there is no transport that was last told to people */
-    const char *path;
+    bool connecting; /* watch is of a connection that is not there yet */
+    int last_error;  /* the reason why there is no transport that was last told to people */
     struct vpc_watch watch;
-    struct vpc_timer retry;
+    struct vpc_timer retry; /* while connecting: the end of this try */
     struct vpc_listener listener;
+    uint64_t stranger_note_at; /* no note about a machine that was turned away before */
 };
 
 enum vpc_stream_phase {
@@ -173,6 +170,8 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
  * what stands there is no socket, which stays.
  */
 int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
+/* The same with a socket that listens already, which it takes over; path is what the log calls it. */
+int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path);
 /* Stops listening and keeps the name. */
 void vpc_listener_mute(struct vpc_listener *listener);
 void vpc_listener_pause(struct vpc_listener *listener, bool pause);
@@ -186,10 +185,18 @@ void vpc_listener_turn_away(int fd, const char *text);
  */
 void vpc_socket_read_off(int fd);
 
-/* bus.c */
-int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *spec);
+/* bus.c: the text is one of bus_address.h */
+int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text);
 void vpc_bus_flush(struct vpc_bus *bus);
 void vpc_bus_close(struct vpc_bus *bus);
+
+/* bus_vsock.c */
+/* A connection to *fd: 0, EINPROGRESS (it becomes writable when it is decided), or an errno. */
+int vpc_vsock_connect(const struct vpc_bus_address *address, int *fd);
+/* A socket that listens to *fd: 0, or an errno. */
+int vpc_vsock_listen(const struct vpc_bus_address *address, int *fd);
+/* Whether the machine at the other end may be there; its CID. */
+bool vpc_vsock_is_welcome(const struct vpc_bus_address *address, int fd, uint32_t *cid);
 
 /* stream.c */
 struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local);

@@ -233,10 +233,15 @@ enum {
     EXIT_ENTER = 120, /* the sandbox could not be entered */
 };
 
+static int bus_family;
+
 static int enter(uint32_t role)
 {
-    struct vpc_sandbox sandbox = {
-        .program = "test", .vm = "vm", .role = role, .folders = {scratch}};
+    struct vpc_sandbox sandbox = {.program = "test",
+                                  .vm = "vm",
+                                  .role = role,
+                                  .bus_family = bus_family,
+                                  .folders = {scratch}};
     const char *what;
     bool paths = false;
 
@@ -353,4 +358,25 @@ Test(sandbox, a_guest_endpoint_has_what_it_needs_and_nothing_else)
     if (!vpc_sandbox_possible())
         cr_skip_test("this build has no sandbox");
     try_all(VPC_ROLE_GUEST);
+}
+
+Test(sandbox, the_sockets_of_the_bus_can_be_made)
+{
+    static const uint32_t roles[] = {VPC_ROLE_HOST, VPC_ROLE_GUEST};
+    char text[512];
+
+    if (!vpc_sandbox_possible())
+        cr_skip_test("this build has no sandbox");
+    for (int i = 0; i < 2; i++) {
+        bus_family = AF_VSOCK;
+        int got = outcome(roles[i], try_vsock, text, sizeof(text));
+        cr_assert(got == 0 || got == EAFNOSUPPORT, "%d (%s)", got, text);
+        cr_assert_eq(outcome(roles[i], try_netlink, text, sizeof(text)), KILLED);
+        bus_family = AF_UNIX;
+        cr_assert_eq(outcome(roles[i], try_unix, text, sizeof(text)), 0, "%s", text);
+        cr_assert_eq(outcome(roles[i], try_vsock, text, sizeof(text)), KILLED);
+    }
+    bus_family = AF_VSOCK;
+    cr_assert_eq(outcome(VPC_ROLE_GUEST, try_unix, text, sizeof(text)), KILLED);
+    cr_assert_eq(outcome(VPC_ROLE_HOST, try_unix, text, sizeof(text)), 0, "%s", text);
 }
