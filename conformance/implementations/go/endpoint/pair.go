@@ -44,10 +44,13 @@ func (p *Pair) runningDown() bool {
 	return p.finished || p.gone || p.aborted() || p.send.State() > channel.Open || p.recv.State() > channel.Open
 }
 
-// closing tells whether the drain limit counts (CLS-8, CLS-13).
+// closing tells whether the drain limit counts (CLS-8): the client is gone, or both ends have begun to close.
 func (p *Pair) closing() bool {
-	return p.opened && !p.aborted() && !p.over && (p.gone || p.finished && p.recv.State() > channel.Open)
+	return p.opened && !p.aborted() && !p.over && (p.gone || p.ownEnd() && p.recv.State() > channel.Open)
 }
+
+// ownEnd tells whether this side's end has begun to close (CLS-13): by the local program, or by a peer that reads no more.
+func (p *Pair) ownEnd() bool { return p.finished || p.send.Over() }
 
 func (p *Pair) due() bool { return p.answer != nil || p.send.Due() || p.recv.Due() }
 
