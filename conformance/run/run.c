@@ -137,7 +137,7 @@ bool vpc_run_connect(struct vpc_run *run)
         run->ops->real_time && !vpc_implementation_has(implementation, "control") ? limit : 0;
     run->progress->first = true;
     while (vpc_implementation_has(implementation, "control")) {
-        if (vpc_run_dead(run) || vpc_client_of(run, "") != NULL)
+        if (vpc_run_dead(run) || vpc_client_of(run, "", true) != NULL)
             return true;
         if (vpc_now(run) >= limit) {
             run->starved = conform_load_excuse(&run->load);

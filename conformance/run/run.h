@@ -115,6 +115,7 @@ struct conform_client {
     struct vpc_buffer part; /* of a line that is not whole yet */
     bool eof;
     bool reset; /* and not ended in order */
+    bool over;  /* the script knows of its end, so that nothing more is asked of it */
 };
 
 /* What a variable of the script has: a number, a JSON value, both or nothing yet. */
@@ -266,8 +267,9 @@ size_t vpc_first_other(const uint8_t *a, const uint8_t *b, size_t n);
 /* Text of octets for messages, shortened. */
 char *vpc_show(const void *octets, size_t n);
 uint64_t vpc_now(struct vpc_run *run);
-/* A new control client of that label, or the one that is there. */
-struct conform_client *vpc_client_of(struct vpc_run *run, const char *label);
+/* A step begins with a control client of that label, a new one or the one that is there.  One that gives something wants a
+   connection that lasts; one that asks may ask of one that has ended meanwhile. */
+struct conform_client *vpc_client_of(struct vpc_run *run, const char *label, bool gives);
 /* A line of the client has gone out; NULL: it is no JSON. */
 void vpc_client_asks(struct conform_client *client, const json_t *line);
 /* In milliseconds, with this run's timers. */

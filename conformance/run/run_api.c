@@ -72,13 +72,25 @@ static json_t *arguments_of(struct vpc_run *run, const struct vpc_step *step, bo
     return arguments;
 }
 
-static struct conform_client *connected(struct vpc_run *run, const struct vpc_step *step)
+static struct conform_client *client_of(struct vpc_run *run, const struct vpc_step *step,
+                                        bool gives)
 {
-    struct conform_client *client = vpc_client_of(run, step->label);
+    struct conform_client *client = vpc_client_of(run, step->label, gives);
 
     if (client == NULL)
         vpc_say(run, VPC_PENDING, "the control socket can not be connected");
     return client;
+}
+
+static struct conform_client *connected(struct vpc_run *run, const struct vpc_step *step)
+{
+    return client_of(run, step, true);
+}
+
+/* What it said before its end is still asked for. */
+static struct conform_client *asked(struct vpc_run *run, const struct vpc_step *step)
+{
+    return client_of(run, step, false);
 }
 
 static json_t *text_id(int number)
@@ -244,7 +256,7 @@ enum vpc_outcome vpc_step_api_close(struct vpc_run *run, const struct vpc_step *
     if (client == NULL)
         return VPC_PENDING;
     run->ops->control_close(run->backend, client->id);
-    client->eof = true;
+    client->eof = client->over = true;
     return VPC_DONE;
 }
 
@@ -345,7 +357,7 @@ static struct vpc_item *answer_of(struct vpc_run *run, const struct conform_clie
 
 static json_t *take_answer(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct conform_client *client = connected(run, step);
+    struct conform_client *client = asked(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item == NULL) {
@@ -423,7 +435,7 @@ enum vpc_outcome vpc_step_api_error(struct vpc_run *run, const struct vpc_step *
 
 enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct conform_client *client = connected(run, step);
+    struct conform_client *client = asked(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     return item ? vpc_say_json(run, VPC_WRONG, item->json) : VPC_PENDING;
@@ -431,7 +443,7 @@ enum vpc_outcome vpc_step_api_none(struct vpc_run *run, const struct vpc_step *s
 
 enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct conform_client *client = connected(run, step);
+    struct conform_client *client = asked(run, step);
 
     for (struct vpc_item *item = client ? run->answers.first : NULL; item; item = item->next) {
         const json_t *greeting = json_object_get(item->json, "VPCBus");
@@ -447,19 +459,21 @@ enum vpc_outcome vpc_step_api_greeting(struct vpc_run *run, const struct vpc_ste
 
 enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct conform_client *client = connected(run, step);
+    struct conform_client *client = asked(run, step);
 
-    if (client && client->reset)
+    if (client == NULL)
+        return VPC_PENDING;
+    if (client->reset)
         return vpc_say(run, VPC_WRONG, "the connection was reset");
-    return client && client->eof ? VPC_DONE
-                                 : vpc_say(run, VPC_PENDING, "the connection is still there");
+    client->over = client->eof;
+    return client->eof ? VPC_DONE : vpc_say(run, VPC_PENDING, "the connection is still there");
 }
 
 /* ---- devices ---------------------------------------------------------------------------------------------------------------- */
 
 static json_t *devices_of(struct vpc_run *run, const struct vpc_step *step)
 {
-    struct conform_client *client = connected(run, step);
+    struct conform_client *client = asked(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item)

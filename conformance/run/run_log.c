@@ -67,7 +67,7 @@ static bool find_client(struct vpc_run *run, const struct vpc_step *step,
 {
     if (!*step->label)
         return true;
-    *client = vpc_client_of(run, step->label);
+    *client = vpc_client_of(run, step->label, false);
     if (*client == NULL)
         vpc_say(run, VPC_PENDING, "the control socket can not be connected");
     return *client != NULL;

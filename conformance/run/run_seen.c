@@ -9,11 +9,18 @@
 
 /* ---- control clients --------------------------------------------------------------------------------------------------- */
 
-struct conform_client *vpc_client_of(struct vpc_run *run, const char *label)
+/* The step before had its end told, or the one that begins would write to nobody. */
+static bool is_spent(const struct conform_client *client, bool gives)
+{
+    return client->over || (client->eof && gives);
+}
+
+struct conform_client *vpc_client_of(struct vpc_run *run, const char *label, bool gives)
 {
     struct conform_client *client = run->clients;
 
-    while (client && (strcmp(client->label, label) != 0 || (client->eof && run->progress->first)))
+    while (client &&
+           (strcmp(client->label, label) != 0 || (run->progress->first && is_spent(client, gives))))
         client = client->next;
     if (client)
         return client;

@@ -39,6 +39,8 @@ enum vpc_outcome vpc_step_restart(struct vpc_run *run, const struct vpc_step *st
         vpc_step_kill(run, step);
     run->killed = run->stopped = false;
     run->entry_time = run->event_time = 0;
+    for (struct conform_client *client = run->clients; client; client = client->next)
+        client->over = true; /* they were the one's of before */
     vpc_trace_add(run->trace, "start subject");
     if (!run->ops->start(run->backend, &error))
         outcome = vpc_say(run, VPC_BROKEN, "%s", error);

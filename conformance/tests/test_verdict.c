@@ -9,6 +9,7 @@
 #include "document/embedded.h"
 #include "report/failure.h"
 #include "report/report.h"
+#include "run/run.h"
 #include "verdicts/coverage.h"
 #include "verdicts/suite.h"
 
@@ -323,6 +324,35 @@ Test(verdict, a_field_has_its_type)
     expect_of("text-for-number", QUERY "api < return heartbeat=\"100\"\n", "control", VPC_PASS,
               NULL);
     expect_of("pipe-without-prefix", QUERY "api < return pipe=one\n", "control", VPC_FAIL, NULL);
+}
+
+static bool connects(struct vpc_backend *backend, int client)
+{
+    (void)backend;
+    (void)client;
+    return true;
+}
+
+Test(verdict, an_end_that_came_before_its_step)
+{
+    struct vpc_backend_ops ops = {.control_open = connects};
+    char label[] = "b";
+    struct vpc_step step = {.label = label};
+    struct conform_progress progress = {.step = &step, .first = true};
+    struct vpc_run one = {.ops = &ops, .progress = &progress};
+    struct conform_client *ended = vpc_client_of(&one, "b", true);
+
+    ended->eof = true;
+    cr_expect_eq(vpc_client_of(&one, "b", false), ended, "what it said can not be asked for");
+    cr_expect_eq(vpc_step_api_eof(&one, &step), VPC_DONE);
+    cr_expect_neq(vpc_client_of(&one, "b", false), ended, "its end is told, and nothing follows");
+    one.clients->eof = true;
+    cr_expect_neq(vpc_client_of(&one, "b", true), one.clients->next, "a step writes to nobody");
+    for (struct conform_client *next; (ended = one.clients) != NULL; one.clients = next) {
+        next = ended->next;
+        free(ended->label);
+        free(ended);
+    }
 }
 
 #define STUCK(n) "session\nbus pause bytes=" n "\nbus > open channel=1 limit=8\n"
