@@ -119,9 +119,17 @@ func newEndpoint(role wire.Role, config Config) *Endpoint {
 	e.session = session.New(session.Config{Role: role, VersionMin: uint64(o.VersionMin),
 		VersionMax: uint64(o.VersionMax), MaxPairs: uint64(o.MaxPairs), HelloInterval: o.HelloInterval,
 		Heartbeat: o.Heartbeat, Late: o.Late, PeerLimit: o.PeerLimit, BackoffMax: o.BackoffMax,
-		Name: Implementation + " " + Version, Tag: func() string { return e.config.Tag },
+		Name: Implementation + " " + Version, Tag: e.ownTag,
 		Random: config.Random}, (*owner)(e))
 	return e
+}
+
+// ownTag is what a HELLO tells: no guest is told what one has told us (MSG-3).
+func (e *Endpoint) ownTag() string {
+	if e.tagHeard {
+		return ""
+	}
+	return e.config.Tag
 }
 
 func (e *Endpoint) begin() *Endpoint {
