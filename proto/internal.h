@@ -63,10 +63,12 @@ struct vpc_pair {
     bool used;
     bool writable_wanted; /* the last write found no room */
     bool discarding;      /* nobody reads any more: what arrives is given credit and dropped */
+    bool running_down;    /* counted in the session's running_down */
     _Alignas(VPC_LINE) struct channel sending;
     uint16_t port;
     uint32_t connect_ms;
-    struct list_node free; /* while it is not used */
+    uint64_t moved_at;      /* when a byte or a message last moved it on (CLS-8) */
+    struct list_node place; /* in the list of the free ones, or of those in use */
 };
 
 struct refusal {
@@ -115,12 +117,12 @@ struct vpc_session {
 
     /* pairs */
     uint32_t highest_id;
-    unsigned pair_count;
+    unsigned pair_count, running_down;
     const char *losing;    /* while the session ends: why; else NULL */
     unsigned bucket_count; /* a power of two */
     struct channel **buckets;
     vpc_pair *pairs;
-    struct list_node free, control, data; /* heads */
+    struct list_node free, in_use, control, data; /* heads */
 
     vpc_parser parser;
     uint8_t staging[VPC_STAGING_SIZE];
@@ -148,6 +150,7 @@ void vpc_emit(vpc_session *session, const vpc_session_event *event);
 bool vpc_in_session(const vpc_session *session);
 
 /* pair.c and pair_receive.c: the actions of the channels' grammar, and what the session needs */
+void vpc_channel_enter(struct channel *channel, enum vpc_channel_state state);
 void vpc_action_abort(struct channel *channel);
 void vpc_action_answer_released(struct channel *channel);
 void vpc_pairs_init(vpc_session *session, uint8_t *memory);
@@ -157,7 +160,10 @@ void vpc_pairs_lose_session(vpc_session *session, const char *cause);
 const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame);
 void vpc_channel_schedule(struct channel *channel);
 void vpc_pair_schedule(vpc_pair *pair);
-void vpc_pair_settle(vpc_pair *pair);
+void vpc_pair_release_when_over(vpc_pair *pair);
+/* A byte or a message moved the pair on; and after what may have made it run down. */
+void vpc_pair_moved(vpc_pair *pair);
+void vpc_pair_count_down(vpc_pair *pair);
 struct channel *vpc_pairs_find(vpc_session *session, uint32_t id);
 /* A pair with these ids, both channels idle; there must be one on the free list. */
 vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h);

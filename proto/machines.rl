@@ -12,11 +12,6 @@ static void enter_session(vpc_session *session, enum vpc_session_state state)
     session->state = state;
 }
 
-static void enter_channel(struct channel *channel, enum vpc_channel_state state)
-{
-    channel->state = state;
-}
-
 %%{
 machine session_machine;
 access session->;
@@ -69,12 +64,12 @@ access channel->;
 action abort           { vpc_action_abort(channel); }
 action answer_released { vpc_action_answer_released(channel); }
 
-action in_idle         { enter_channel(channel, VPC_CHANNEL_IDLE); }
-action in_opening      { enter_channel(channel, VPC_CHANNEL_OPENING); }
-action in_open         { enter_channel(channel, VPC_CHANNEL_OPEN); }
-action in_closing      { enter_channel(channel, VPC_CHANNEL_CLOSING); }
-action in_aborting     { enter_channel(channel, VPC_CHANNEL_ABORTING); }
-action in_released     { enter_channel(channel, VPC_CHANNEL_RELEASED); }
+action in_idle         { vpc_channel_enter(channel, VPC_CHANNEL_IDLE); }
+action in_opening      { vpc_channel_enter(channel, VPC_CHANNEL_OPENING); }
+action in_open         { vpc_channel_enter(channel, VPC_CHANNEL_OPEN); }
+action in_closing      { vpc_channel_enter(channel, VPC_CHANNEL_CLOSING); }
+action in_aborting     { vpc_channel_enter(channel, VPC_CHANNEL_ABORTING); }
+action in_released     { vpc_channel_enter(channel, VPC_CHANNEL_RELEASED); }
 
 include vpc_sending_channel "lifecycle.rl";
 write data noerror nofinal noentry;
@@ -87,12 +82,12 @@ access channel->;
 action abort           { vpc_action_abort(channel); }
 action answer_released { vpc_action_answer_released(channel); }
 
-action in_idle         { enter_channel(channel, VPC_CHANNEL_IDLE); }
-action in_opening      { enter_channel(channel, VPC_CHANNEL_OPENING); }
-action in_open         { enter_channel(channel, VPC_CHANNEL_OPEN); }
-action in_draining     { enter_channel(channel, VPC_CHANNEL_DRAINING); }
-action in_aborting     { enter_channel(channel, VPC_CHANNEL_ABORTING); }
-action in_released     { enter_channel(channel, VPC_CHANNEL_RELEASED); }
+action in_idle         { vpc_channel_enter(channel, VPC_CHANNEL_IDLE); }
+action in_opening      { vpc_channel_enter(channel, VPC_CHANNEL_OPENING); }
+action in_open         { vpc_channel_enter(channel, VPC_CHANNEL_OPEN); }
+action in_draining     { vpc_channel_enter(channel, VPC_CHANNEL_DRAINING); }
+action in_aborting     { vpc_channel_enter(channel, VPC_CHANNEL_ABORTING); }
+action in_released     { vpc_channel_enter(channel, VPC_CHANNEL_RELEASED); }
 
 include vpc_receiving_channel "lifecycle.rl";
 write data noerror nofinal noentry;
@@ -101,7 +96,7 @@ write data noerror nofinal noentry;
 void vpc_lifecycle_start_channel(struct channel *channel)
 {
     channel->cs = channel->sending ? sending_machine_start : receiving_machine_start;
-    enter_channel(channel, VPC_CHANNEL_IDLE);
+    vpc_channel_enter(channel, VPC_CHANNEL_IDLE);
 }
 
 static const unsigned char *step_sending(struct channel *channel, const unsigned char *p)

@@ -190,7 +190,7 @@ static void stage_control(vpc_session *session)
             stage_pending(session, &pair->receiving, i);
         }
         vpc_pair_schedule(pair);
-        vpc_pair_settle(pair);
+        vpc_pair_release_when_over(pair);
     }
 }
 
@@ -211,6 +211,7 @@ static void stage_bytes(vpc_session *session, struct channel *channel)
     vpc_lifecycle_channel(channel, VPC_LC_SND_DATA);
     stage(session, &frame);
     channel->offset += n;
+    vpc_pair_moved(vpc_pair_of(channel));
 }
 
 static void stage_fin(vpc_session *session, struct channel *channel)

@@ -116,6 +116,7 @@ void vpc_pairs_init(vpc_session *session, uint8_t *memory)
     memset(session->pairs, 0, config->max_pairs * sizeof(vpc_pair));
     octets = (uint8_t *)(session->pairs + config->max_pairs);
     vpc_list_init(&session->free);
+    vpc_list_init(&session->in_use);
     vpc_list_init(&session->control);
     vpc_list_init(&session->data);
     for (unsigned i = 0; i < config->max_pairs; i++) {
@@ -126,7 +127,7 @@ void vpc_pairs_init(vpc_session *session, uint8_t *memory)
         octets += config->window;
         pair->sending.ring = (struct ring){.octets = octets, .size = config->send_buffer};
         octets += config->send_buffer;
-        vpc_list_append(&session->free, &pair->free);
+        vpc_list_append(&session->free, &pair->place);
     }
 }
 
@@ -178,9 +179,10 @@ static void start_channel(vpc_pair *pair, struct channel *channel, bool sending,
 vpc_pair *vpc_pairs_take(vpc_session *session, uint32_t h2g, uint32_t g2h)
 {
     bool host = session->config.role == VPC_HOST;
-    vpc_pair *pair = VPC_LIST_ENTRY(session->free.next, vpc_pair, free);
+    vpc_pair *pair = VPC_LIST_ENTRY(session->free.next, vpc_pair, place);
 
-    vpc_list_remove(&pair->free);
+    vpc_list_remove(&pair->place);
+    vpc_list_append(&session->in_use, &pair->place);
     session->pair_count++;
     session->highest_id = h2g > g2h ? h2g : g2h;
     pair->used = true;
@@ -205,7 +207,7 @@ static bool anything_pending(const vpc_pair *pair)
 }
 
 /* Gives the pair back when both of its channels are released and nothing of it waits to be sent. */
-void vpc_pair_settle(vpc_pair *pair)
+void vpc_pair_release_when_over(vpc_pair *pair)
 {
     vpc_session *session = pair->session;
 
@@ -222,7 +224,42 @@ void vpc_pair_settle(vpc_pair *pair)
                                            .tag = "",
                                            .pair = pair});
     session->pair_count--;
-    vpc_list_append(&session->free, &pair->free);
+    session->running_down -= pair->running_down;
+    pair->running_down = false;
+    vpc_list_remove(&pair->place);
+    vpc_list_append(&session->free, &pair->place);
+}
+
+/* ---- what holds of a pair ------------------------------------------------------------------------------------------ */
+
+void vpc_pair_moved(vpc_pair *pair)
+{
+    pair->moved_at = pair->session->now;
+}
+
+static bool flows(const struct channel *channel)
+{
+    return channel->state == VPC_CHANNEL_OPENING || channel->state == VPC_CHANNEL_OPEN;
+}
+
+void vpc_pair_count_down(vpc_pair *pair)
+{
+    bool down = !flows(&pair->sending) || !flows(&pair->receiving) || pair->sending.finishing ||
+                pair->discarding;
+
+    pair->session->running_down += down - pair->running_down;
+    pair->running_down = down;
+}
+
+void vpc_channel_enter(struct channel *channel, enum vpc_channel_state state)
+{
+    vpc_pair *pair = vpc_pair_of(channel);
+
+    if (channel->state == state)
+        return;
+    channel->state = state;
+    vpc_pair_moved(pair);
+    vpc_pair_count_down(pair);
 }
 
 /* ---- stepping ------------------------------------------------------------------------------------------------------ */
@@ -285,14 +322,13 @@ void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event)
 void vpc_pairs_lose_session(vpc_session *session, const char *cause)
 {
     session->losing = cause;
-    for (unsigned i = 0; i < session->config.max_pairs; i++) {
-        vpc_pair *pair = &session->pairs[i];
+    for (struct list_node *at = session->in_use.next, *next; at != &session->in_use; at = next) {
+        vpc_pair *pair = VPC_LIST_ENTRY(at, vpc_pair, place);
 
-        if (!pair->used)
-            continue;
+        next = at->next;
         vpc_pair_step(pair, VPC_LC_SESSION_LOST);
         pair->pending[0] = pair->pending[1] = 0;
-        vpc_pair_settle(pair);
+        vpc_pair_release_when_over(pair);
     }
     session->losing = NULL;
 }

@@ -17,22 +17,22 @@ unsigned vpc_session_pair_limit(const vpc_session *session)
     return vpc_in_session(session) && peers < own ? peers : own;
 }
 
-static bool running_down(const vpc_pair *pair)
+unsigned vpc_session_pairs(const vpc_session *session, unsigned *running_down)
 {
-    return (pair->sending.state != VPC_CHANNEL_OPENING &&
-            pair->sending.state != VPC_CHANNEL_OPEN) ||
-           (pair->receiving.state != VPC_CHANNEL_OPENING &&
-            pair->receiving.state != VPC_CHANNEL_OPEN) ||
-           pair->sending.finishing || pair->discarding;
+    *running_down = session->running_down;
+    return session->pair_count;
 }
 
-unsigned vpc_session_pairs(const vpc_session *session, unsigned *down)
+vpc_pair *vpc_session_pair(vpc_session *session, uint32_t channel)
 {
-    *down = 0;
-    for (unsigned i = 0; i < session->config.max_pairs; i++)
-        if (session->pairs[i].used && running_down(&session->pairs[i]))
-            ++*down;
-    return session->pair_count;
+    struct channel *found = vpc_pairs_find(session, channel);
+
+    return found != NULL ? vpc_pair_of(found) : NULL;
+}
+
+uint64_t vpc_pair_moved_at(const vpc_pair *pair)
+{
+    return pair->moved_at;
 }
 
 vpc_pair *vpc_pair_open(vpc_session *session, uint16_t port, uint32_t connect_ms)
@@ -133,6 +133,7 @@ void vpc_pair_written(vpc_pair *pair, size_t n)
 void vpc_pair_finish(vpc_pair *pair)
 {
     pair->sending.finishing = true;
+    vpc_pair_count_down(pair);
     vpc_pair_schedule(pair);
 }
 
@@ -165,6 +166,8 @@ void vpc_pair_delivered(vpc_pair *pair, size_t n)
 
     vpc_ring_drop(&channel->ring, (uint32_t)n);
     channel->delivered += n;
+    if (n > 0)
+        vpc_pair_moved(pair);
     if (credit_is_due(channel, channel->delivered + channel->ring.size))
         vpc_channel_pend(channel, PENDING_CREDIT);
     vpc_channel_schedule(channel);
@@ -201,6 +204,7 @@ void vpc_pair_stop_reading(vpc_pair *pair)
 void vpc_pair_discard(vpc_pair *pair)
 {
     pair->discarding = true;
+    vpc_pair_count_down(pair);
     vpc_pair_delivered(pair, pair->receiving.ring.used);
 }
 

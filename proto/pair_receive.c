@@ -94,6 +94,7 @@ static void on_data(struct channel *channel, const vpc_frame *frame, bool open)
     if (!open)
         return; /* aborting: what still arrives is passed over (CLS-4) */
     channel->offset += frame->payload_len;
+    vpc_pair_moved(pair);
     if (pair->discarding) {
         channel->delivered += frame->payload_len;
         vpc_pair_delivered(pair, 0);
@@ -105,8 +106,10 @@ static void on_data(struct channel *channel, const vpc_frame *frame, bool open)
 
 static void on_credit(struct channel *channel, const vpc_frame *frame, bool open)
 {
-    if (open)
-        channel->limit = frame->limit;
+    if (!open || frame->limit == channel->limit)
+        return;
+    channel->limit = frame->limit;
+    vpc_pair_moved(vpc_pair_of(channel));
 }
 
 static void on_fin(struct channel *channel, const vpc_frame *frame, bool open)
@@ -128,6 +131,8 @@ static void on_released(struct channel *channel, const vpc_frame *frame, bool op
     (void)frame;
     (void)open;
     *vpc_pending(channel) &= (uint8_t)~PENDING_RESET;
+    if (channel->sending)
+        vpc_pair_emit(vpc_pair_of(channel), VPC_EV_PAIR_ANSWERED, 0, channel->id);
 }
 
 static const struct receipt receipts[] = {
@@ -210,6 +215,6 @@ const char *vpc_pairs_receive(vpc_session *session, const vpc_frame *frame)
     broken = receive_on(channel, receipt_of(frame->type), frame);
     vpc_channel_schedule(channel);
     if (channel->state == VPC_CHANNEL_RELEASED)
-        vpc_pair_settle(vpc_pair_of(channel));
+        vpc_pair_release_when_over(vpc_pair_of(channel));
     return broken;
 }

@@ -6,7 +6,7 @@
  * Events   octets, the transport going up and down, the time, and the caller's ready and stop.
  * Limits   No allocation; one HELLO, one READY, one HEARTBEAT wait at most; the parser holds one payload.
  * Never    A frame acts before its seal is checked; an octet of one session reaches a pair of another; the machine is
- *          stepped from inside its own action (what must follow is done by settle(), after the step).
+ *          stepped from inside its own action (what must follow is done by after_step(), after the step).
  */
 #include "internal.h"
 
@@ -162,7 +162,7 @@ void vpc_action_end_session(vpc_session *session)
 /* ---- stepping ------------------------------------------------------------------------------------------------------ */
 
 /* What follows from the state reached and needs a step of its own. */
-static void settle(vpc_session *session)
+static void after_step(vpc_session *session)
 {
     if (session->state == VPC_SESSION_BACKING_OFF && session->retry_at <= session->now)
         step(session, VPC_LC_RETRY);
@@ -204,7 +204,7 @@ static void step(vpc_session *session, enum vpc_lifecycle_event event)
     /* Every event that this file raises has a transition in every state in which it raises it; what a peer's frame can
      * make illegal is stepped by receive_sealed(), which looks at the answer. */
     if (run_machine(session, event))
-        settle(session);
+        after_step(session);
 }
 
 static void lose_framing(vpc_session *session, const char *what)
@@ -318,7 +318,7 @@ static void receive_sealed(vpc_session *session, const vpc_frame *frame)
     if (broken != NULL)
         violate(session, frame, broken);
     else
-        settle(session);
+        after_step(session);
 }
 
 void vpc_session_input(vpc_session *session, const void *octets, size_t n)
@@ -419,7 +419,7 @@ void vpc_session_set_ready(vpc_session *session, bool ready)
     session->local_ready = ready;
     session->ready_due = true;
     if (!session->stepping) /* else it follows the step under way */
-        settle(session);
+        after_step(session);
 }
 
 void vpc_session_set_tag(vpc_session *session, const char *tag)

@@ -145,23 +145,24 @@ typedef struct vpc_session vpc_session;
 typedef struct vpc_pair vpc_pair;
 
 enum vpc_session_state {
-    VPC_SESSION_DOWN,
-    VPC_SESSION_HUNTING,
-    VPC_SESSION_MISMATCHED,
-    VPC_SESSION_UP,
-    VPC_SESSION_READY,
-    VPC_SESSION_BACKING_OFF,
-    VPC_SESSION_STOPPED,
+    VPC_SESSION_DOWN,       /* there is no byte stream to the peer */
+    VPC_SESSION_HUNTING,    /* HELLO is said and repeated; the octets are searched for the peer's */
+    VPC_SESSION_MISMATCHED, /* the same, and the peer's last HELLO had no version in common */
+    VPC_SESSION_UP,         /* in a session; the guest takes no channels, or the peer is late */
+    VPC_SESSION_READY,      /* in a session; the guest takes channels */
+    VPC_SESSION_BACKING_OFF, /* a session has ended; the next attempt waits for its time */
+    VPC_SESSION_STOPPED,     /* final: this end was told to stop */
 };
 
+/* Of one end of a channel. */
 enum vpc_channel_state {
-    VPC_CHANNEL_IDLE,
-    VPC_CHANNEL_OPENING,
-    VPC_CHANNEL_OPEN,
-    VPC_CHANNEL_CLOSING,
-    VPC_CHANNEL_DRAINING,
-    VPC_CHANNEL_ABORTING,
-    VPC_CHANNEL_RELEASED,
+    VPC_CHANNEL_IDLE,     /* its pair is being made */
+    VPC_CHANNEL_OPENING,  /* OPEN was sent or came, its answer was not */
+    VPC_CHANNEL_OPEN,     /* bytes flow as far as the credit goes */
+    VPC_CHANNEL_CLOSING,  /* sending: FIN was sent, RELEASED is awaited */
+    VPC_CHANNEL_DRAINING, /* receiving: FIN came, not every byte before it is delivered */
+    VPC_CHANNEL_ABORTING, /* RESET was sent or waits to be, RELEASED is awaited */
+    VPC_CHANNEL_RELEASED, /* over: the id is spent */
 };
 
 enum vpc_event_kind {
@@ -182,6 +183,7 @@ enum vpc_event_kind {
     VPC_EV_PAIR_REFUSED, /* host: it has not; value: the error number; PAIR_RELEASED follows */
     VPC_EV_PAIR_READABLE, /* bytes or the end came for the local program */
     VPC_EV_PAIR_WRITABLE, /* there is room in the send buffer again */
+    VPC_EV_PAIR_ANSWERED, /* RELEASED came for the channel on which this end sends: it is released */
     VPC_EV_PAIR_RESET,    /* the peer reset a channel; value: the error number; channel */
     VPC_EV_PAIR_RELEASED, /* both channels are released; the pair is gone after the callback; text: "", or why the
                              session was lost with it */
@@ -249,6 +251,8 @@ unsigned vpc_session_heartbeat(const vpc_session *session);
 /* Pairs that exist, and how many of them are running down; the most there may be at once (CHN-7). */
 unsigned vpc_session_pairs(const vpc_session *session, unsigned *running_down);
 unsigned vpc_session_pair_limit(const vpc_session *session);
+/* The pair to which this channel belongs, or NULL when no pair that exists has it. */
+vpc_pair *vpc_session_pair(vpc_session *session, uint32_t channel);
 
 /* ---- pairs and their channels (section 7) -------------------------------------------------------------- */
 
@@ -306,6 +310,9 @@ enum vpc_channel_state vpc_pair_sending_state(const vpc_pair *pair);
 enum vpc_channel_state vpc_pair_receiving_state(const vpc_pair *pair);
 void vpc_pair_channels(const vpc_pair *pair, vpc_channel_status *sending,
                        vpc_channel_status *receiving);
+/* When the pair was last moved on (CLS-8): bytes of it were sent, received or delivered, its credit rose, or a channel came to
+   another state. */
+uint64_t vpc_pair_moved_at(const vpc_pair *pair);
 /* The caller's own pointer of this pair, NULL at first. */
 void vpc_pair_set_user(vpc_pair *pair, void *user);
 void *vpc_pair_user(const vpc_pair *pair);

@@ -131,6 +131,7 @@ static void on_event(void *user, const vpc_session_event *event)
         break;
     case VPC_EV_PAIR_READABLE:
     case VPC_EV_PAIR_WRITABLE:
+    case VPC_EV_PAIR_ANSWERED:
         if (relay != NULL)
             vpc_relay_look(ep, relay); /* vpc_endpoint_finish() moves all relays on */
         break;

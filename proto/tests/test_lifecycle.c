@@ -45,6 +45,12 @@ static void note(char *notes, const char *action)
     strcat(notes, action);
 }
 
+/* A channel's setter, without the pair around it. */
+void vpc_channel_enter(struct channel *channel, enum vpc_channel_state state)
+{
+    channel->state = state;
+}
+
 #define SESSION_ACTION(name)                                                                       \
     void vpc_action_##name(vpc_session *session)                                                   \
     {                                                                                              \

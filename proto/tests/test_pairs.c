@@ -121,6 +121,75 @@ Test(pairs, a_reset_that_came_too_late_holds_no_place, .timeout = 20)
     bench_free(&b);
 }
 
+/* A pair is found by either of its channels as long as it exists. */
+Test(pairs, found_by_a_channel, .timeout = 20)
+{
+    struct bench b;
+    vpc_channel_status sending, receiving;
+
+    begin(&b);
+    bench_open(&b, 6174);
+    vpc_pair_channels(HOST_OF(&b)->pair, &sending, &receiving);
+    cr_expect_eq(vpc_session_pair(HOST_OF(&b)->session, sending.id), HOST_OF(&b)->pair);
+    cr_expect_eq(vpc_session_pair(HOST_OF(&b)->session, receiving.id), HOST_OF(&b)->pair);
+    cr_expect_eq(vpc_session_pair(GUEST_OF(&b)->session, sending.id), GUEST_OF(&b)->pair);
+    cr_expect_null(vpc_session_pair(HOST_OF(&b)->session, receiving.id + 1));
+    vpc_pair_reset(HOST_OF(&b)->pair, 110);
+    bench_run(&b);
+    cr_expect_null(vpc_session_pair(HOST_OF(&b)->session, sending.id));
+    bench_free(&b);
+}
+
+static void expect_moved(struct bench *b, int side, bool moved)
+{
+    uint64_t at = vpc_pair_moved_at(b->end[side].pair);
+
+    cr_expect_eq(at == b->now, moved, "%s: moved at %llu, now %llu",
+                 side == HOST ? "host" : "guest", (unsigned long long)at,
+                 (unsigned long long)b->now);
+    b->now += 10;
+    for (int end = HOST; end <= GUEST; end++)
+        vpc_session_clock(b->end[end].session, b->now);
+}
+
+/* CLS-8: progress is a byte or a message, in either direction, or what the local program took. */
+Test(pairs, what_moves_a_pair_on, .timeout = 20)
+{
+    struct bench b;
+    char text[256];
+
+    begin(&b);
+    bench_open(&b, 6174);
+    expect_moved(&b, HOST, true);
+    expect_moved(&b, GUEST, false);
+    cr_expect_eq(vpc_pair_write(HOST_OF(&b)->pair, "Hello World!", 12), 12);
+    expect_moved(&b, HOST, false); /* it lies in the ring yet, and the bus was not looked at */
+    bench_collect(HOST_OF(&b));
+    expect_moved(&b, GUEST, false);
+    bench_deliver(HOST_OF(&b), SIZE_MAX);
+    expect_moved(&b, GUEST, true);
+    vpc_pair_delivered(GUEST_OF(&b)->pair, 0);
+    expect_moved(&b, GUEST, false);
+    cr_expect_eq(read_bytes(GUEST_OF(&b)->pair, text, sizeof(text)), 12);
+    expect_moved(&b, GUEST, true);
+    memset(text, 'x', sizeof(text));
+    cr_expect_eq(vpc_pair_write(HOST_OF(&b)->pair, text, 128), 128);
+    bench_run(&b);
+    expect_moved(&b, HOST, true);
+    cr_expect_eq(read_bytes(GUEST_OF(&b)->pair, text, sizeof(text)), 128);
+    bench_run(&b);
+    expect_moved(&b, HOST, true); /* by the credit */
+    vpc_pair_finish(GUEST_OF(&b)->pair);
+    bench_run(&b);
+    expect_moved(&b, HOST, true);
+    vpc_pair_end_delivered(HOST_OF(&b)->pair);
+    bench_run(&b);
+    cr_expect_eq(GUEST_OF(&b)->count[VPC_EV_PAIR_ANSWERED], 1);
+    cr_expect_eq(HOST_OF(&b)->count[VPC_EV_PAIR_ANSWERED], 0);
+    expect_moved(&b, GUEST, true);
+    bench_free(&b);
+}
+
 Test(pairs, refused, .timeout = 20)
 {
     struct bench b;

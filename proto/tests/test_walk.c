@@ -177,6 +177,30 @@ static void check_credit(struct walk *walk)
         }
 }
 
+static bool flows(const struct channel *channel)
+{
+    return channel->state == VPC_CHANNEL_OPENING || channel->state == VPC_CHANNEL_OPEN;
+}
+
+/* What is counted where it changes is what a count would give now. */
+static void check_counts(struct walk *walk)
+{
+    for (int side = HOST; side <= GUEST; side++) {
+        const vpc_session *session = walk->bench.end[side].session;
+        unsigned pairs = 0, down = 0;
+
+        for (unsigned i = 0; i < session->config.max_pairs; i++) {
+            const vpc_pair *pair = &session->pairs[i];
+
+            pairs += pair->used;
+            down += pair->used && (!flows(&pair->sending) || !flows(&pair->receiving) ||
+                                   pair->sending.finishing || pair->discarding);
+        }
+        assert_walk(walk, session->pair_count == pairs, "the pairs are not as they are counted");
+        assert_walk(walk, session->running_down == down, "running down is not as it is counted");
+    }
+}
+
 static void open_one(struct walk *walk)
 {
     vpc_pair *pair;
@@ -221,6 +245,7 @@ static void step(struct walk *walk)
         break;
     }
     check_credit(walk);
+    check_counts(walk);
 }
 
 /* ---- the walk --------------------------------------------------------------------------------------------------------------- */
