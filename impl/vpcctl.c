@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,22 +30,64 @@ enum {
     TALKS = ALWAYS | NEEDS_VM | OPT_SOCKET | OPT_TIMEOUT,
 };
 
+/* Seconds, fractions allowed, to milliseconds; -1 when text is none. */
+static int64_t seconds(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    return end == text || *end || !(value >= 0 && value <= INT_MAX / 1000)
+               ? -1
+               : (int64_t)(value * 1000);
+}
+
+/* How a value, or that an option was given, comes to its place in struct ctl; false: it is none. */
+static bool take_text(void *place, const char *value)
+{
+    *(const char **)place = value;
+    return true;
+}
+
+static bool take_seconds(void *place, const char *value)
+{
+    int64_t ms = seconds(value);
+
+    *(int64_t *)place = ms;
+    return ms >= 0;
+}
+
+static bool take_mark(void *place, const char *value)
+{
+    (void)value;
+    *(bool *)place = true;
+    return true;
+}
+
+#define TO(member) offsetof(struct ctl, member)
+
 /* Also what the completion of shells reads: `vpcctl --help` and `vpcctl COMMAND --help`. */
 static const struct option_row {
     const char *name, *value, *help;
     int flag;
+    bool (*take)(void *place, const char *value); /* NULL: that it was given is all */
+    size_t at;
 } option_rows[] = {
-    {"json", NULL, "print JSON", OPT_JSON},
-    {"runtime-dir", "DIR", "the runtime directory of the endpoints", OPT_RUNTIME_DIR},
-    {"socket", "PATH", "the control socket of any endpoint, instead of VM", OPT_SOCKET},
-    {"timeout", "SECONDS", "how long to wait; fractions are allowed", OPT_TIMEOUT},
-    {"tag", "TAG", "wait for the ready event of this chassis asset tag, instead of VM", OPT_TAG},
-    {"follow", NULL, "go on with what comes", OPT_FOLLOW},
-    {"file", "FILE", "the event log, instead of VM", OPT_FILE},
-    {"explain", "ID", "what an event means, by its id or name; all: each", OPT_EXPLAIN},
-    {"xml", NULL, "print Windows event XML", OPT_XML},
-    {"help", NULL, "this help", OPT_HELP},
-    {"version", NULL, "the version", OPT_VERSION},
+    {"json", NULL, "print JSON", OPT_JSON, take_mark, TO(json)},
+    {"runtime-dir", "DIR", "the runtime directory of the endpoints", OPT_RUNTIME_DIR, take_text,
+     TO(runtime_dir)},
+    {"socket", "PATH", "the control socket of any endpoint, instead of VM", OPT_SOCKET, take_text,
+     TO(socket)},
+    {"timeout", "SECONDS", "how long to wait; fractions are allowed", OPT_TIMEOUT, take_seconds,
+     TO(timeout_ms)},
+    {"tag", "TAG", "wait for the ready event of this chassis asset tag, instead of VM", OPT_TAG,
+     take_text, TO(tag)},
+    {"follow", NULL, "go on with what comes", OPT_FOLLOW, take_mark, TO(follow)},
+    {"file", "FILE", "the event log, instead of VM", OPT_FILE, take_text, TO(file)},
+    {"explain", "ID", "what an event means, by its id or name; all: each", OPT_EXPLAIN, take_text,
+     TO(explain)},
+    {"xml", NULL, "print Windows event XML", OPT_XML, take_mark, TO(xml)},
+    {"help", NULL, "this help", OPT_HELP, NULL, 0},
+    {"version", NULL, "the version", OPT_VERSION, NULL, 0},
 };
 
 enum {
@@ -120,49 +163,9 @@ static int command_usage(FILE *out, const struct command_row *command)
     return CTL_OK;
 }
 
-/* Seconds, fractions allowed, to milliseconds; -1 when text is none. */
-static int64_t seconds(const char *text)
+static bool take_value(struct ctl *c, const struct option_row *row)
 {
-    char *end;
-    double value = strtod(text, &end);
-
-    return end == text || *end || !(value >= 0 && value <= INT_MAX / 1000)
-               ? -1
-               : (int64_t)(value * 1000);
-}
-
-static bool take_value(struct ctl *c, int option)
-{
-    switch (option) {
-    case OPT_JSON:
-        c->json = true;
-        break;
-    case OPT_SOCKET:
-        c->socket = optarg;
-        break;
-    case OPT_TAG:
-        c->tag = optarg;
-        break;
-    case OPT_TIMEOUT:
-        c->timeout_ms = seconds(optarg);
-        return c->timeout_ms >= 0;
-    case OPT_FOLLOW:
-        c->follow = true;
-        break;
-    case OPT_EXPLAIN:
-        c->explain = optarg;
-        break;
-    case OPT_XML:
-        c->xml = true;
-        break;
-    case OPT_FILE:
-        c->file = optarg;
-        break;
-    case OPT_RUNTIME_DIR:
-        c->runtime_dir = optarg;
-        break;
-    }
-    return true;
+    return row->take == NULL || row->take((char *)c + row->at, optarg);
 }
 
 static const struct command_row *find_command(const char *name)
@@ -223,20 +226,20 @@ static int run_command(struct ctl *c, int given, int count, char **args)
 static int take_options(struct ctl *c, int argc, char **argv)
 {
     struct option options[OPTIONS + 1] = {0};
-    int given = 0, option;
+    int given = 0, at;
 
     for (size_t i = 0; i < OPTIONS; i++)
         options[i] = (struct option){.name = option_rows[i].name,
                                      .has_arg = option_rows[i].value != NULL,
-                                     .val = option_rows[i].flag};
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?')
+                                     .val = (int)i + 1};
+    while ((at = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (at < 1 || at > OPTIONS) /* getopt has said what is wrong */
             return -1;
-        if (!take_value(c, option)) {
+        if (!take_value(c, &option_rows[at - 1])) {
             fprintf(stderr, "vpcctl: --timeout needs seconds: %s\n", optarg);
             return -1;
         }
-        given |= option;
+        given |= option_rows[at - 1].flag;
     }
     return given;
 }
