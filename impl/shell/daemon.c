@@ -89,7 +89,7 @@ static void reload(void *user, struct vpc_shell_config *config)
     struct daemon_run *run = user;
     struct vpc_settings next;
 
-    if (vpc_settings_read(&next, run->first.daemon, run->argc, run->argv)) {
+    if (vpc_settings_read(&next, run->first.daemon, run->argc, run->argv) != VPC_SETTINGS_RUN) {
         fprintf(stderr, "%s: the settings stay as they were\n", config->program);
         vpc_settings_free(&next);
         return;
@@ -134,33 +134,59 @@ static int make_places(struct daemon_run *run, const char *vm)
     return 0;
 }
 
-static int usage_of_bus(const struct vpc_daemon *daemon, const char *bus, const char *wrong)
+/* What was not said is filled in; NULL, and the reason on stderr, when it must be said. */
+static const char *choose_vm(struct daemon_run *run)
 {
-    char what[160];
+    const struct vpc_settings *s = &run->first;
+    const char *other = s->daemon->role == VPC_ROLE_GUEST ? name_of_guest(&run->host) : "";
+    const char *vm = s->vm != NULL ? s->vm : other;
 
-    snprintf(what, sizeof(what), "--bus is wrong, %s", wrong);
-    return vpc_usage_error(daemon, what, bus);
+    if (good_vm_name(vm))
+        return vm;
+    vpc_usage_error(s->daemon, "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",
+                    vm);
+    return NULL;
 }
 
-/* Fills in what was not said, and runs. */
+static const char *choose_bus(const struct vpc_settings *s)
+{
+    const char *bus = s->bus != NULL ? s->bus : s->daemon->bus;
+    struct vpc_bus_address address;
+    char what[160] = "--bus is missing";
+
+    if (bus == NULL || !*bus) {
+        vpc_usage_error(s->daemon, what, "the path of QEMU's socket");
+        return NULL;
+    }
+    const char *wrong = vpc_bus_address_parse(bus, &address);
+    if (wrong == NULL)
+        return bus;
+    snprintf(what, sizeof(what), "--bus is wrong, %s", wrong);
+    vpc_usage_error(s->daemon, what, bus);
+    return NULL;
+}
+
+static const char *choose_tag(struct daemon_run *run)
+{
+    if (run->first.tag != NULL)
+        return run->first.tag;
+    return run->first.daemon->role == VPC_ROLE_GUEST ? tag_of_machine(run->tag) : "";
+}
+
+static const char *no_sandbox(const struct vpc_settings *s)
+{
+    if (s->no_sandbox)
+        return "told so by --no-sandbox";
+    return vpc_sandbox_possible() ? NULL : "this build watches its memory instead";
+}
+
 static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi)
 {
     const struct vpc_settings *s = &run->first;
-    bool guest = s->daemon->role == VPC_ROLE_GUEST;
-    const char *vm = s->vm != NULL ? s->vm : guest ? name_of_guest(&run->host) : "";
-    const char *bus = s->bus != NULL ? s->bus : s->daemon->bus;
-    struct vpc_bus_address address;
+    const char *vm = choose_vm(run), *bus = vm != NULL ? choose_bus(s) : NULL;
 
-    if (!good_vm_name(vm))
-        return vpc_usage_error(s->daemon,
-                               "--vm needs 1 to 40 of A-Z a-z 0-9 . _ -, not beginning with a dot",
-                               vm) -
-               1;
-    if (bus == NULL || !*bus)
-        return vpc_usage_error(s->daemon, "--bus is missing", "the path of QEMU's socket") - 1;
-    const char *wrong = vpc_bus_address_parse(bus, &address);
-    if (wrong != NULL)
-        return usage_of_bus(s->daemon, bus, wrong) - 1;
+    if (vm == NULL || bus == NULL)
+        return EXIT_USAGE;
     if (make_places(run, vm) != 0)
         return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);
@@ -169,18 +195,14 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .program = s->daemon->program,
         .role = s->daemon->role,
         .vm = vm,
-        .tag = s->tag != NULL ? s->tag
-               : guest        ? tag_of_machine(run->tag)
-                              : "",
+        .tag = choose_tag(run),
         .options = options,
         .bus = bus,
         .runtime_dir = run->root,
         .control_path = s->control != NULL ? s->control : run->control,
         .config_path = s->config,
         .journal = journal_socket(s),
-        .no_sandbox = s->no_sandbox            ? "told so by --no-sandbox"
-                      : vpc_sandbox_possible() ? NULL
-                                               : "this build watches its memory instead",
+        .no_sandbox = no_sandbox(s),
         .reload = reload,
         .reload_user = run,
     };
@@ -194,9 +216,18 @@ int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi
                     char **argv)
 {
     struct daemon_run run = {.argc = argc, .argv = argv};
-    int done = vpc_settings_read(&run.first, daemon, argc, argv);
-    int status = done ? done - 1 : run_with_defaults(&run, abi);
+    int status = EXIT_SUCCESS;
 
+    switch (vpc_settings_read(&run.first, daemon, argc, argv)) {
+    case VPC_SETTINGS_RUN:
+        status = run_with_defaults(&run, abi);
+        break;
+    case VPC_SETTINGS_WRONG:
+        status = EXIT_USAGE;
+        break;
+    case VPC_SETTINGS_TOLD:
+        break;
+    }
     vpc_settings_free(&run.first);
     vpc_settings_free(&run.now);
     return status;

@@ -17,7 +17,6 @@
 #include "file_flags.h"
 
 enum {
-    EXIT_USAGE = 2,
     DEFAULT_TRACE_LIMIT_MIB = 64,
     MAX_TRACE_LIMIT_MIB = 1 << 20,
 };
@@ -29,19 +28,21 @@ struct setting {
     const char *argument; /* NULL: it takes none */
     uint32_t roles;       /* bit per enum vpc_role; 0: both */
     const char *help;
-    /* From the command line; 0: go on; else the exit status + 1. */
-    int (*take)(struct vpc_settings *s, const struct setting *row, const char *argument);
+    /* From the command line. */
+    enum vpc_settings_result (*take)(struct vpc_settings *s, const struct setting *row,
+                                     const char *argument);
     /* From the file; NULL: it can not stand there. */
     bool (*load)(struct vpc_settings *s, const struct setting *row, const json_t *value);
     size_t at;    /* take_text: where it is kept */
     bool changes; /* while the program runs */
 };
 
-int vpc_usage_error(const struct vpc_daemon *daemon, const char *what, const char *argument)
+enum vpc_settings_result vpc_usage_error(const struct vpc_daemon *daemon, const char *what,
+                                         const char *argument)
 {
     fprintf(stderr, "%s: %s: %s (see %s --help)\n", daemon->program, what, argument,
             daemon->program);
-    return EXIT_USAGE + 1;
+    return VPC_SETTINGS_WRONG;
 }
 
 static const char **text_of(struct vpc_settings *s, const struct setting *row)
@@ -49,10 +50,11 @@ static const char **text_of(struct vpc_settings *s, const struct setting *row)
     return (const char **)(void *)((char *)s + row->at);
 }
 
-static int take_text(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_text(struct vpc_settings *s, const struct setting *row,
+                                          const char *argument)
 {
     *text_of(s, row) = argument;
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
 static bool load_text(struct vpc_settings *s, const struct setting *row, const json_t *value)
@@ -79,13 +81,14 @@ static bool set_trace_limit(struct vpc_settings *s, long long mib)
     return mib >= 0 && mib <= MAX_TRACE_LIMIT_MIB;
 }
 
-static int take_trace_limit(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_trace_limit(struct vpc_settings *s, const struct setting *row,
+                                                 const char *argument)
 {
     long long mib;
 
     (void)row;
     if (good_number(argument, &mib) && set_trace_limit(s, mib))
-        return 0;
+        return VPC_SETTINGS_RUN;
     return vpc_usage_error(s->daemon, "--trace-limit is in MiB, 0 (none) to 1048576", argument);
 }
 
@@ -104,7 +107,8 @@ static void set_option(struct vpc_settings *s, const char *name, const char *val
 }
 
 /* NAME=VALUE; the endpoint itself knows which options there are and what they may be. */
-static int take_option(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_option(struct vpc_settings *s, const struct setting *row,
+                                            const char *argument)
 {
     const char *equals = strchr(argument, '=');
     char name[64];
@@ -115,14 +119,15 @@ static int take_option(struct vpc_settings *s, const struct setting *row, const 
         return vpc_usage_error(s->daemon, "--option needs NAME=VALUE", argument);
     snprintf(name, sizeof(name), "%.*s", (int)(equals - argument), argument);
     set_option(s, name, equals + 1);
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
-static int take_allow_ports(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_allow_ports(struct vpc_settings *s, const struct setting *row,
+                                                 const char *argument)
 {
     (void)row;
     set_option(s, "allow_ports", argument);
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
 static bool load_options(struct vpc_settings *s, const struct setting *row, const json_t *value)
@@ -131,12 +136,13 @@ static bool load_options(struct vpc_settings *s, const struct setting *row, cons
     return json_is_object(value) && json_object_update(s->options, (json_t *)(uintptr_t)value) == 0;
 }
 
-static int take_verbose(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_verbose(struct vpc_settings *s, const struct setting *row,
+                                             const char *argument)
 {
     (void)row;
     (void)argument;
     s->verbose = true;
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
 static bool load_verbose(struct vpc_settings *s, const struct setting *row, const json_t *value)
@@ -146,23 +152,26 @@ static bool load_verbose(struct vpc_settings *s, const struct setting *row, cons
     return json_is_boolean(value);
 }
 
-static int take_no_sandbox(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_no_sandbox(struct vpc_settings *s, const struct setting *row,
+                                                const char *argument)
 {
     (void)row;
     (void)argument;
     s->no_sandbox = true;
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
-static int take_version(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_version(struct vpc_settings *s, const struct setting *row,
+                                             const char *argument)
 {
     (void)row;
     (void)argument;
     printf("%s, VPCBus 1.0\n", s->daemon->program);
-    return EXIT_SUCCESS + 1;
+    return VPC_SETTINGS_TOLD;
 }
 
-static int take_help(struct vpc_settings *s, const struct setting *row, const char *argument);
+static enum vpc_settings_result take_help(struct vpc_settings *s, const struct setting *row,
+                                          const char *argument);
 
 #define TEXT_AT(member) take_text, load_text, offsetof(struct vpc_settings, member)
 
@@ -208,7 +217,8 @@ static bool applies(const struct setting *row, const struct vpc_daemon *daemon)
     return !row->roles || (row->roles & (1u << daemon->role));
 }
 
-static int take_help(struct vpc_settings *s, const struct setting *row, const char *argument)
+static enum vpc_settings_result take_help(struct vpc_settings *s, const struct setting *row,
+                                          const char *argument)
 {
     (void)row;
     (void)argument;
@@ -221,11 +231,10 @@ static int take_help(struct vpc_settings *s, const struct setting *row, const ch
         if (applies(&rows[i], s->daemon))
             printf("  %-22s %s\n", left, rows[i].help);
     }
-    return EXIT_SUCCESS + 1;
+    return VPC_SETTINGS_TOLD;
 }
 
-/* 0, or the exit status + 1. */
-static int read_arguments(struct vpc_settings *s, int argc, char **argv)
+static enum vpc_settings_result read_arguments(struct vpc_settings *s, int argc, char **argv)
 {
     struct option options[ROWS + 1] = {0};
 
@@ -242,14 +251,14 @@ static int read_arguments(struct vpc_settings *s, int argc, char **argv)
         if (at == -1)
             break;
         if (at < 1 || at > ROWS) /* getopt has said what is wrong */
-            return EXIT_USAGE + 1;
-        int done = rows[at - 1].take(s, &rows[at - 1], optarg);
-        if (done)
-            return done;
+            return VPC_SETTINGS_WRONG;
+        enum vpc_settings_result result = rows[at - 1].take(s, &rows[at - 1], optarg);
+        if (result != VPC_SETTINGS_RUN)
+            return result;
     }
     if (optind < argc)
         return vpc_usage_error(s->daemon, "there is an argument too many", argv[optind]);
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
 static const struct setting *find_in_file(const struct vpc_daemon *daemon, const char *name)
@@ -276,8 +285,7 @@ static json_t *load(const char *path, json_error_t *where)
     return file;
 }
 
-/* 0, or the exit status + 1. */
-static int read_file(struct vpc_settings *s)
+static enum vpc_settings_result read_file(struct vpc_settings *s)
 {
     json_error_t where;
     const char *name;
@@ -288,7 +296,7 @@ static int read_file(struct vpc_settings *s)
         fprintf(stderr, "%s: the configuration file %s, line %d: %s\n", s->daemon->program,
                 s->config, s->file != NULL ? 1 : where.line,
                 s->file != NULL ? "no JSON object" : where.text);
-        return EXIT_USAGE + 1;
+        return VPC_SETTINGS_WRONG;
     }
     json_object_foreach(s->file, name, value)
     {
@@ -298,25 +306,25 @@ static int read_file(struct vpc_settings *s)
             continue;
         fprintf(stderr, "%s: the configuration file %s: %s \"%s\"\n", s->daemon->program, s->config,
                 row != NULL ? "a wrong value of" : "there is no setting", name);
-        return EXIT_USAGE + 1;
+        return VPC_SETTINGS_WRONG;
     }
-    return 0;
+    return VPC_SETTINGS_RUN;
 }
 
-int vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon, int argc,
-                      char **argv)
+enum vpc_settings_result vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon,
+                                           int argc, char **argv)
 {
     *s = (struct vpc_settings){
         .daemon = daemon,
         .options = json_object(),
         .trace_limit = (uint64_t)DEFAULT_TRACE_LIMIT_MIB << 20,
     };
-    int done = read_arguments(s, argc, argv);
-    if (done || s->config == NULL)
-        return done;
+    enum vpc_settings_result result = read_arguments(s, argc, argv);
+    if (result != VPC_SETTINGS_RUN || s->config == NULL)
+        return result;
     /* What the command line said overrides the file. */
-    done = read_file(s);
-    return done ? done : read_arguments(s, argc, argv);
+    result = read_file(s);
+    return result != VPC_SETTINGS_RUN ? result : read_arguments(s, argc, argv);
 }
 
 void vpc_settings_free(struct vpc_settings *s)

@@ -23,13 +23,20 @@ struct vpc_settings {
     json_t *file; /* keeps the texts of the configuration file */
 };
 
-/* Reads both: 0, or the exit status + 1 when there is nothing to run; what is wrong is said on stderr. */
-int vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon, int argc,
-                      char **argv);
+enum vpc_settings_result {
+    VPC_SETTINGS_RUN,  /* nothing is wrong: go on */
+    VPC_SETTINGS_TOLD, /* what was asked for (--help, --version) is told: there is nothing to run */
+    VPC_SETTINGS_WRONG, /* something is wrong, and was said on stderr */
+};
+
+/* Reads both. */
+enum vpc_settings_result vpc_settings_read(struct vpc_settings *s, const struct vpc_daemon *daemon,
+                                           int argc, char **argv);
 void vpc_settings_free(struct vpc_settings *s);
 /* Says which settings of `now` only a new start can change, and that it did not happen. */
 void vpc_settings_compare(const struct vpc_settings *first, const struct vpc_settings *now);
-/* "PROGRAM: WHAT: ARGUMENT" on stderr: the exit status of wrong usage + 1. */
-int vpc_usage_error(const struct vpc_daemon *daemon, const char *what, const char *argument);
+/* "PROGRAM: WHAT: ARGUMENT" on stderr; VPC_SETTINGS_WRONG. */
+enum vpc_settings_result vpc_usage_error(const struct vpc_daemon *daemon, const char *what,
+                                         const char *argument);
 
 #endif
