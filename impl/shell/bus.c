@@ -61,7 +61,7 @@ static void go_up(struct vpc_bus *bus)
     bus->up = true;
     bus->shell->abi->bus_up(bus->shell->ep);
     vpc_watch_set(&bus->shell->loop, &bus->watch, EPOLLIN);
-    vpc_shell_settle(bus->shell);
+    vpc_shell_exchange(bus->shell);
 }
 
 static void go_down(struct vpc_bus *bus)
@@ -79,7 +79,7 @@ static void go_down(struct vpc_bus *bus)
         retry_later(bus);
     vpc_trace_down(bus->shell);
     bus->shell->abi->bus_down(bus->shell->ep);
-    vpc_shell_settle(bus->shell);
+    vpc_shell_exchange(bus->shell);
 }
 
 /* Reads once and gives it to the endpoint; whether there may be more. */
@@ -91,7 +91,7 @@ static bool read_some(struct vpc_bus *bus)
     if (n > 0) {
         vpc_trace_octets(shell, false, shell->chunk, (size_t)n);
         shell->abi->bus_input(shell->ep, shell->chunk, (size_t)n);
-        vpc_shell_settle(shell);
+        vpc_shell_exchange(shell);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         go_down(bus);
     }
@@ -133,7 +133,7 @@ static void on_ready(struct vpc_watch *watch, uint32_t events)
         return;
     }
     if (bus->up && (events & EPOLLOUT))
-        vpc_shell_settle(bus->shell);
+        vpc_shell_exchange(bus->shell);
 }
 
 void vpc_bus_flush(struct vpc_bus *bus)
@@ -151,7 +151,7 @@ void vpc_bus_flush(struct vpc_bus *bus)
         if (w > 0) {
             vpc_trace_octets(shell, true, octets, (size_t)w);
             shell->abi->bus_sent(shell->ep, (size_t)w);
-            vpc_actions_take(shell);
+            vpc_carry_out(shell);
             sent += (size_t)w;
         } else if (w == 0 || errno == EAGAIN) {
             blocked = true;

@@ -146,7 +146,7 @@ static bool take_line(struct vpc_client *client)
     shell->abi->control_line(shell->ep, client->number, client->in, n);
     client->in_size -= n + 1;
     memmove(client->in, end + 1, client->in_size);
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
     return true;
 }
 
@@ -183,7 +183,7 @@ static void on_ready(struct vpc_watch *watch, uint32_t events)
     } else if (events & (EPOLLHUP | EPOLLERR)) {
         doom(client);
     }
-    vpc_shell_settle(client->shell);
+    vpc_shell_exchange(client->shell);
 }
 
 /* The lines that had to wait for their turn. */
@@ -215,7 +215,7 @@ static struct vpc_client *new_client(struct vpc_shell *shell, int fd)
 static void on_client(struct vpc_listener *listener, int fd)
 {
     struct vpc_shell *shell = listener->shell;
-    struct vpc_control *control = &shell->control;
+    struct vpc_control_server *control = &shell->control;
     static const char full[] = ERROR_LINE("too many control clients") "\n";
 
     if (control->count >= CLIENTS_MAX) {
@@ -230,10 +230,11 @@ static void on_client(struct vpc_listener *listener, int fd)
     control->clients = client;
     control->count++;
     shell->abi->control_open(shell->ep, client->number);
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
 }
 
-int vpc_control_open(struct vpc_control *control, struct vpc_shell *shell, const char *path)
+int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell *shell,
+                            const char *path)
 {
     control->more = (struct vpc_timer){.on_due = on_more, .owner = shell};
     vpc_listener_init(&control->listener, shell, on_client, control);
@@ -242,20 +243,21 @@ int vpc_control_open(struct vpc_control *control, struct vpc_shell *shell, const
     return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
 }
 
-void vpc_control_reply(struct vpc_control *control, uint32_t number, const char *text, size_t n)
+void vpc_control_server_reply(struct vpc_control_server *control, uint32_t number, const char *text,
+                              size_t n)
 {
     for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         if (c->number == number)
             queue_line(c, text, n);
 }
 
-void vpc_control_broadcast(struct vpc_control *control, const char *text, size_t n)
+void vpc_control_server_broadcast(struct vpc_control_server *control, const char *text, size_t n)
 {
     for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         queue_line(c, text, n);
 }
 
-void vpc_control_flush(struct vpc_control *control)
+void vpc_control_server_flush(struct vpc_control_server *control)
 {
     for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
         flush_client(c);
@@ -270,7 +272,7 @@ static void free_client(struct vpc_client *client)
     free(client);
 }
 
-bool vpc_control_reap(struct vpc_control *control)
+bool vpc_control_server_reap(struct vpc_control_server *control)
 {
     struct vpc_client *c = control->clients;
 
@@ -283,7 +285,7 @@ bool vpc_control_reap(struct vpc_control *control)
     return true;
 }
 
-void vpc_control_bury(struct vpc_control *control)
+void vpc_control_server_bury(struct vpc_control_server *control)
 {
     struct vpc_client **at = &control->clients;
 
@@ -300,7 +302,7 @@ void vpc_control_bury(struct vpc_control *control)
     }
 }
 
-void vpc_control_close(struct vpc_control *control)
+void vpc_control_server_close(struct vpc_control_server *control)
 {
     while (control->clients != NULL) {
         struct vpc_client *client = control->clients;

@@ -20,7 +20,7 @@ void vpc_shell_log(struct vpc_shell *shell, enum vpc_log_id id, json_t *fields)
     if (line != NULL)
         vpc_log_write(shell, line, strlen(line));
     if (broadcast != NULL)
-        vpc_control_broadcast(&shell->control, broadcast, strlen(broadcast));
+        vpc_control_server_broadcast(&shell->control, broadcast, strlen(broadcast));
     free(line);
     free(broadcast);
     json_decref(entry);

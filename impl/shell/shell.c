@@ -3,30 +3,19 @@
  * The shell's middle: it opens the parts, turns the loop, and after each call into the endpoint
  * takes what that gave.
  *
- * Settling is a loop, since taking output is itself a call (bus_sent() may free credit,
+ * The exchange is a loop, since taking output is itself a call (bus_sent() may free credit,
  * stream_sent() may end a pair). It can't run for ever: each descriptor moves at most VPC_BUDGET
- * octets per settle, and what an endpoint asks for without new octets is bounded (vpc_endpoint.h,
+ * octets per exchange, and what an endpoint asks for without new octets is bounded (vpc_endpoint.h,
  * "Limits").
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "sandbox.h"
 #include "shell_internal.h"
-
-enum {
-    STOP_LIMIT_MS = 5000, /* how long open pairs may drain after the first signal */
-    FLUSH_LIMIT_MS = 500, /* how long the last octets may take after STOPPED */
-    STOP_GRACE_MS = 2000, /* an endpoint that does not say STOPPED in time is left alone */
-};
 
 void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
 {
@@ -63,7 +52,7 @@ static void flush_all(struct vpc_shell *shell)
     for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         vpc_stream_flush(s);
     vpc_bus_flush(&shell->bus);
-    vpc_control_flush(&shell->control);
+    vpc_control_server_flush(&shell->control);
 }
 
 static bool resume_one(struct vpc_shell *shell)
@@ -74,22 +63,22 @@ static bool resume_one(struct vpc_shell *shell)
     return false;
 }
 
-void vpc_shell_settle(struct vpc_shell *shell)
+void vpc_shell_exchange(struct vpc_shell *shell)
 {
     bool more;
 
-    if (shell->settling)
+    if (shell->exchanging)
         return;
-    shell->settling = true;
-    vpc_actions_take(shell);
+    shell->exchanging = true;
+    vpc_carry_out(shell);
     do {
         flush_all(shell);
-        more = resume_one(shell) || vpc_control_reap(&shell->control);
-        more |= vpc_actions_take(shell);
+        more = resume_one(shell) || vpc_control_server_reap(&shell->control);
+        more |= vpc_carry_out(shell);
     } while (more);
     for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
         vpc_stream_want(s);
-    shell->settling = false;
+    shell->exchanging = false;
 }
 
 static void note_log(const struct vpc_shell *shell, int error)
@@ -132,7 +121,7 @@ static int open_parts(struct vpc_shell *shell)
                        strerror(error));
         return error;
     }
-    error = vpc_control_open(&shell->control, shell, config->control_path);
+    error = vpc_control_server_open(&shell->control, shell, config->control_path);
     if (error) {
         vpc_shell_note(shell, "the control socket %s can not be made: %s%s", config->control_path,
                        strerror(error), path_hint(error));
@@ -190,7 +179,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
         vpc_shell_close(made);
         return error;
     }
-    vpc_shell_settle(made);
+    vpc_shell_exchange(made);
     *shell = made;
     return 0;
 }
@@ -203,7 +192,7 @@ void vpc_shell_close(struct vpc_shell *shell)
         vpc_stream_end(s, true);
     vpc_streams_bury(shell);
     vpc_bus_close(&shell->bus);
-    vpc_control_close(&shell->control);
+    vpc_control_server_close(&shell->control);
     vpc_ready_close(shell);
     vpc_journal_close(&shell->journal);
     vpc_trace_close(shell);
@@ -220,19 +209,7 @@ static void before_handlers(void *owner)
     struct vpc_shell *shell = owner;
 
     shell->abi->clock(shell->ep, shell->loop.now);
-    vpc_shell_settle(shell);
-}
-
-/* Tells the endpoint as soon as it has all that the local programs wrote, or the limit is over. */
-static void advance_stop(struct vpc_shell *shell)
-{
-    uint64_t now = shell->loop.now, left = shell->stop_at > now ? shell->stop_at - now : 0;
-
-    if (!shell->stop_at || (left > 0 && vpc_streams_unread(shell)))
-        return;
-    shell->stop_at = 0;
-    shell->abi->stop(shell->ep, left);
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
 }
 
 int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)
@@ -244,28 +221,16 @@ int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)
     if (wait_ms >= 0 && until > shell->loop.now + (uint64_t)wait_ms)
         until = shell->loop.now + (uint64_t)wait_ms;
     int error = vpc_loop_turn(&shell->loop, until, before_handlers, shell);
-    vpc_shell_settle(shell);
-    advance_stop(shell);
+    vpc_shell_exchange(shell);
+    vpc_stop_advance(shell);
     vpc_streams_bury(shell);
-    vpc_control_bury(&shell->control);
+    vpc_control_server_bury(&shell->control);
     return error;
 }
 
 uint64_t vpc_shell_turns(const struct vpc_shell *shell)
 {
     return shell->loop.turns;
-}
-
-void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms)
-{
-    vpc_streams_take_no_more(shell);
-    shell->stop_at = shell->loop.now + limit_ms;
-    advance_stop(shell);
-}
-
-bool vpc_shell_stopped(const struct vpc_shell *shell)
-{
-    return shell->stopped;
 }
 
 void vpc_shell_reload(struct vpc_shell *shell)
@@ -297,140 +262,4 @@ bool vpc_shell_has_output(const struct vpc_shell *shell)
         if (c->out_size && !c->doomed)
             return true;
     return false;
-}
-
-/* The first signal to stop lets open pairs drain; a second one means now. */
-static void on_signal(struct vpc_watch *watch, uint32_t events)
-{
-    struct vpc_shell *shell = watch->owner;
-    struct signalfd_siginfo info;
-
-    (void)events;
-    while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        if (info.ssi_signo == SIGHUP)
-            vpc_shell_reload(shell);
-        else
-            vpc_shell_stop(shell, shell->signals_seen++ ? 0 : STOP_LIMIT_MS);
-}
-
-static sigset_t taken_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    return set;
-}
-
-void vpc_shell_hold_signals(void)
-{
-    sigset_t set = taken_signals();
-
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is a full disk, no end */
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-static int watch_signals(struct vpc_shell *shell)
-{
-    sigset_t set = taken_signals();
-
-    vpc_shell_hold_signals();
-    shell->signals = (struct vpc_watch){
-        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-        .on_ready = on_signal,
-        .owner = shell,
-    };
-    return shell->signals.fd < 0 ? errno : vpc_watch_set(&shell->loop, &shell->signals, EPOLLIN);
-}
-
-/* The folder of a path, to folder (VPC_FILE_SIZE octets). */
-static const char *folder_of(const char *path, char *folder)
-{
-    const char *slash = strrchr(path, '/');
-    int n = slash != NULL ? (int)(slash - path) : 0;
-
-    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
-    return n ? folder : slash != NULL ? "/" : ".";
-}
-
-/* Of the sockets that the bus makes and looks at. */
-static int family_of(const struct vpc_bus *bus)
-{
-    switch (bus->address.kind) {
-    case VPC_BUS_PORT:
-        return AF_UNSPEC;
-    case VPC_BUS_VSOCK:
-    case VPC_BUS_VSOCK_LISTEN:
-        return AF_VSOCK;
-    default:
-        return AF_UNIX;
-    }
-}
-
-static int enter_sandbox(struct vpc_shell *shell)
-{
-    const struct vpc_shell_config *config = &shell->config;
-    const struct vpc_bus *bus = &shell->bus;
-    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE], log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE],
-        settings[VPC_FILE_SIZE];
-    const char *what;
-    bool paths;
-
-    if (config->no_sandbox != NULL) {
-        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
-        return 0;
-    }
-    struct vpc_sandbox sandbox = {
-        .program = config->program,
-        .vm = config->vm,
-        .role = config->role,
-        .bus_family = family_of(bus),
-        .port = bus->address.kind == VPC_BUS_PORT ? bus->address.path : NULL,
-        .traces = config->trace_path != NULL || config->config_path != NULL,
-        .config = config->config_path != NULL ? folder_of(config->config_path, settings) : NULL,
-        .folders = {config->runtime_dir, folder_of(config->control_path, control),
-                    bus->address.kind == VPC_BUS_LISTEN ? folder_of(bus->address.path, listen)
-                                                        : NULL,
-                    config->log_path != NULL ? folder_of(config->log_path, log) : NULL,
-                    config->trace_path != NULL ? folder_of(config->trace_path, trace) : NULL},
-    };
-    int error = vpc_sandbox_enter(&sandbox, &what, &paths);
-    if (error)
-        vpc_shell_note(shell,
-                       "no sandbox: %s: %s (a kernel without it needs --no-sandbox; then the "
-                       "endpoint is safe only from a peer that you trust)",
-                       what, strerror(error));
-    else if (!paths)
-        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF,
-                      json_pack("{s:s}", "cause",
-                                "the kernel has no Landlock: files are not confined, system calls "
-                                "are"));
-    return error;
-}
-
-int vpc_shell_run(struct vpc_shell *shell)
-{
-    uint64_t give_up = UINT64_MAX;
-    int error = watch_signals(shell);
-
-    if (!error)
-        error = enter_sandbox(shell);
-    while (!error && !shell->stopped && shell->loop.now < give_up) {
-        if (shell->signals_seen && give_up == UINT64_MAX)
-            give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;
-        error = vpc_shell_turn(shell, shell->signals_seen ? FLUSH_LIMIT_MS : -1);
-    }
-    if (error || !shell->stopped) {
-        vpc_shell_note(shell, "stopped without ceremony: %s",
-                       error ? strerror(error) : "the endpoint does not stop");
-        return 1;
-    }
-    uint64_t flushed_by = shell->loop.now + FLUSH_LIMIT_MS;
-    while (vpc_shell_has_output(shell) && shell->loop.now < flushed_by)
-        if (vpc_shell_turn(shell, (int)(flushed_by - shell->loop.now)) != 0)
-            break;
-    return 0;
 }

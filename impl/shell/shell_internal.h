@@ -3,7 +3,7 @@
  * What the parts of the shell know of each other.
  *
  * Rules between the parts:
- *   - After each call that gives the endpoint something, vpc_shell_settle() takes its actions and its output.
+ *   - After each call that gives the endpoint something, vpc_shell_exchange() takes its actions and its output.
  *   - Actions only change state, queue text and close descriptors; they free nothing that a caller up the stack
  *     may hold: a closed stream and a doomed control client stay in their lists until later in the turn.
  *   - No part waits: every descriptor is non-blocking.
@@ -106,7 +106,7 @@ struct vpc_client {
     struct vpc_client *next;
 };
 
-struct vpc_control {
+struct vpc_control_server {
     struct vpc_listener listener;
     struct vpc_client *clients;
     unsigned count;
@@ -129,7 +129,7 @@ struct vpc_shell {
     vpc_endpoint *ep;
     struct vpc_loop loop;
     struct vpc_bus bus;
-    struct vpc_control control;
+    struct vpc_control_server control;
     struct vpc_log log;
     struct vpc_journal journal;
     struct vpc_trace *trace; /* NULL: there is none */
@@ -142,16 +142,19 @@ struct vpc_shell {
     struct vpc_watch signals;
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
-    bool settling;
+    bool exchanging;
     bool stopped;
     unsigned char chunk[VPC_CHUNK];
 };
 
 /* shell.c */
-void vpc_shell_settle(struct vpc_shell *shell);
+void vpc_shell_exchange(struct vpc_shell *shell);
 /* "PROGRAM: text" on stderr, with a newline. */
 void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* run.c: tells the endpoint to stop as soon as it has all that the local programs wrote, or the limit is over. */
+void vpc_stop_advance(struct vpc_shell *shell);
 
 /*
  * entry.c: an entry of the log about what only the shell sees, also to the control clients as
@@ -159,8 +162,8 @@ void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
  */
 void vpc_shell_log(struct vpc_shell *shell, enum vpc_log_id id, json_t *fields);
 
-/* actions.c: carries out what the endpoint asks for; whether there was anything. */
-bool vpc_actions_take(struct vpc_shell *shell);
+/* carry_out.c: carries out what the endpoint asks for; whether there was anything. */
+bool vpc_carry_out(struct vpc_shell *shell);
 
 /* listener.c */
 void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
@@ -223,14 +226,16 @@ void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, ui
 bool vpc_tcp_linger(struct vpc_stream *stream);
 
 /* control_server.c */
-int vpc_control_open(struct vpc_control *control, struct vpc_shell *shell, const char *path);
-void vpc_control_close(struct vpc_control *control);
-void vpc_control_reply(struct vpc_control *control, uint32_t client, const char *text, size_t n);
-void vpc_control_broadcast(struct vpc_control *control, const char *text, size_t n);
-void vpc_control_flush(struct vpc_control *control);
+int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell *shell,
+                            const char *path);
+void vpc_control_server_close(struct vpc_control_server *control);
+void vpc_control_server_reply(struct vpc_control_server *control, uint32_t client, const char *text,
+                              size_t n);
+void vpc_control_server_broadcast(struct vpc_control_server *control, const char *text, size_t n);
+void vpc_control_server_flush(struct vpc_control_server *control);
 /* Tells the endpoint of one client that left; whether there was any. */
-bool vpc_control_reap(struct vpc_control *control);
-void vpc_control_bury(struct vpc_control *control); /* frees who left */
+bool vpc_control_server_reap(struct vpc_control_server *control);
+void vpc_control_server_bury(struct vpc_control_server *control); /* frees who left */
 
 /* log_file.c */
 int vpc_log_open(struct vpc_log *log, const char *path, bool verbose);

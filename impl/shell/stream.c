@@ -19,7 +19,7 @@
  *
  * EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for
  * what is still to be read.  So a stream leaves epoll with its first EPOLLHUP or error; from then
- * on each settle reads it as far as there is room.  While it waits, the output of a pipe client
+ * on each exchange reads it as far as there is room.  While it waits, the output of a pipe client
  * that hung up is discarded: its program may be waiting for that. Without room its being gone is
  * said before the rest of what it wrote.
  *
@@ -68,7 +68,7 @@ void vpc_stream_start(struct vpc_stream *stream, int fd)
     stream->watch.fd = fd;
     stream->phase = VPC_STREAM_OPEN;
     shell->abi->stream_opened(shell->ep, stream->number, 0);
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
 }
 
 static void say_eof(struct vpc_stream *stream)
@@ -171,9 +171,9 @@ static void on_ready(struct vpc_watch *watch, uint32_t events)
             stream->broken = pending_error(stream);
     } else if (events & EPOLLIN) {
         for (int i = 0; i < VPC_BUDGET / VPC_CHUNK && step(stream); i++)
-            vpc_shell_settle(shell);
+            vpc_shell_exchange(shell);
     }
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
 }
 
 static void write_failed(struct vpc_stream *stream, int error)
@@ -215,7 +215,7 @@ void vpc_stream_flush(struct vpc_stream *stream)
         if (w == 0)
             break;
         abi->stream_sent(stream->shell->ep, stream->number, w);
-        vpc_actions_take(stream->shell);
+        vpc_carry_out(stream->shell);
         sent += w;
     }
 }

@@ -33,7 +33,7 @@ static void fail(struct vpc_stream *stream, int error)
 
     vpc_stream_end(stream, true);
     shell->abi->stream_opened(shell->ep, number, error);
-    vpc_shell_settle(shell);
+    vpc_shell_exchange(shell);
 }
 
 /*

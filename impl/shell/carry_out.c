@@ -40,12 +40,12 @@ static void do_abort(struct vpc_shell *shell, const vpc_action *action)
 
 static void do_reply(struct vpc_shell *shell, const vpc_action *action)
 {
-    vpc_control_reply(&shell->control, action->client, action->text, action->text_len);
+    vpc_control_server_reply(&shell->control, action->client, action->text, action->text_len);
 }
 
 static void do_broadcast(struct vpc_shell *shell, const vpc_action *action)
 {
-    vpc_control_broadcast(&shell->control, action->text, action->text_len);
+    vpc_control_server_broadcast(&shell->control, action->text, action->text_len);
 }
 
 static void do_log(struct vpc_shell *shell, const vpc_action *action)
@@ -81,7 +81,7 @@ static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *actio
     [VPC_ACTION_STOPPED] = do_stopped, [VPC_ACTION_HANGUP] = do_hangup,
 };
 
-bool vpc_actions_take(struct vpc_shell *shell)
+bool vpc_carry_out(struct vpc_shell *shell)
 {
     vpc_action action;
     bool any = false;

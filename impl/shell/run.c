@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run of the shell, from the sandbox to the last octet: what the signals say, and how it stops.
+ *
+ * It stops in three steps, each with a limit: what local programs have written is taken, the endpoint drains its pairs
+ * and says STOPPED, and the last octets go out.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+#include "shell_internal.h"
+
+enum {
+    STOP_LIMIT_MS = 5000, /* how long open pairs may drain after the first signal */
+    FLUSH_LIMIT_MS = 500, /* how long the last octets may take after STOPPED */
+    STOP_GRACE_MS = 2000, /* an endpoint that does not say STOPPED in time is left alone */
+};
+
+/* ---- the stop ---------------------------------------------------------------------------------- */
+
+void vpc_stop_advance(struct vpc_shell *shell)
+{
+    uint64_t now = shell->loop.now, left = shell->stop_at > now ? shell->stop_at - now : 0;
+
+    if (!shell->stop_at || (left > 0 && vpc_streams_unread(shell)))
+        return;
+    shell->stop_at = 0;
+    shell->abi->stop(shell->ep, left);
+    vpc_shell_exchange(shell);
+}
+
+void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms)
+{
+    vpc_streams_take_no_more(shell);
+    shell->stop_at = shell->loop.now + limit_ms;
+    vpc_stop_advance(shell);
+}
+
+bool vpc_shell_stopped(const struct vpc_shell *shell)
+{
+    return shell->stopped;
+}
+
+/* ---- signals ----------------------------------------------------------------------------------- */
+
+/* The first signal to stop lets open pairs drain; a second one means now. */
+static void on_signal(struct vpc_watch *watch, uint32_t events)
+{
+    struct vpc_shell *shell = watch->owner;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        if (info.ssi_signo == SIGHUP)
+            vpc_shell_reload(shell);
+        else
+            vpc_shell_stop(shell, shell->signals_seen++ ? 0 : STOP_LIMIT_MS);
+}
+
+static sigset_t taken_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void vpc_shell_hold_signals(void)
+{
+    sigset_t set = taken_signals();
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is a full disk, no end */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int watch_signals(struct vpc_shell *shell)
+{
+    sigset_t set = taken_signals();
+
+    vpc_shell_hold_signals();
+    shell->signals = (struct vpc_watch){
+        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+        .on_ready = on_signal,
+        .owner = shell,
+    };
+    return shell->signals.fd < 0 ? errno : vpc_watch_set(&shell->loop, &shell->signals, EPOLLIN);
+}
+
+/* ---- the sandbox ------------------------------------------------------------------------------- */
+
+/* The folder of a path, to folder; NULL for a path that there is not. */
+static const char *folder_of(const char *path, char folder[VPC_FILE_SIZE])
+{
+    if (path == NULL)
+        return NULL;
+    const char *slash = strrchr(path, '/');
+    int n = slash != NULL ? (int)(slash - path) : 0;
+    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
+    return n ? folder : slash != NULL ? "/" : ".";
+}
+
+/* Of the sockets that the bus makes and looks at. */
+static int family_of(const struct vpc_bus *bus)
+{
+    switch (bus->address.kind) {
+    case VPC_BUS_PORT:
+        return AF_UNSPEC;
+    case VPC_BUS_VSOCK:
+    case VPC_BUS_VSOCK_LISTEN:
+        return AF_VSOCK;
+    default:
+        return AF_UNIX;
+    }
+}
+
+static int confine(struct vpc_shell *shell, const struct vpc_sandbox *sandbox)
+{
+    const char *what;
+    bool paths;
+    int error = vpc_sandbox_enter(sandbox, &what, &paths);
+
+    if (error)
+        vpc_shell_note(shell,
+                       "no sandbox: %s: %s (a kernel without it needs --no-sandbox; then the "
+                       "endpoint is safe only from a peer that you trust)",
+                       what, strerror(error));
+    else if (!paths)
+        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF,
+                      json_pack("{s:s}", "cause",
+                                "the kernel has no Landlock: files are not confined, system calls "
+                                "are"));
+    return error;
+}
+
+static int enter_sandbox(struct vpc_shell *shell)
+{
+    const struct vpc_shell_config *config = &shell->config;
+    const struct vpc_bus *bus = &shell->bus;
+    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE], log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE],
+        settings[VPC_FILE_SIZE];
+
+    if (config->no_sandbox != NULL) {
+        vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
+        return 0;
+    }
+    return confine(
+        shell,
+        &(struct vpc_sandbox){
+            .program = config->program,
+            .vm = config->vm,
+            .role = config->role,
+            .bus_family = family_of(bus),
+            .port = bus->address.kind == VPC_BUS_PORT ? bus->address.path : NULL,
+            .traces = config->trace_path != NULL || config->config_path != NULL,
+            .config = folder_of(config->config_path, settings),
+            .folders = {config->runtime_dir, folder_of(config->control_path, control),
+                        bus->address.kind == VPC_BUS_LISTEN ? folder_of(bus->address.path, listen)
+                                                            : NULL,
+                        folder_of(config->log_path, log), folder_of(config->trace_path, trace)},
+        });
+}
+
+/* ---- the run ----------------------------------------------------------------------------------- */
+
+static void flush_last_octets(struct vpc_shell *shell)
+{
+    uint64_t flushed_by = shell->loop.now + FLUSH_LIMIT_MS;
+
+    while (vpc_shell_has_output(shell) && shell->loop.now < flushed_by)
+        if (vpc_shell_turn(shell, (int)(flushed_by - shell->loop.now)) != 0)
+            return;
+}
+
+int vpc_shell_run(struct vpc_shell *shell)
+{
+    uint64_t give_up = UINT64_MAX;
+    int error = watch_signals(shell);
+
+    if (!error)
+        error = enter_sandbox(shell);
+    while (!error && !shell->stopped && shell->loop.now < give_up) {
+        if (shell->signals_seen && give_up == UINT64_MAX)
+            give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;
+        error = vpc_shell_turn(shell, shell->signals_seen ? FLUSH_LIMIT_MS : -1);
+    }
+    if (error || !shell->stopped) {
+        vpc_shell_note(shell, "stopped without ceremony: %s",
+                       error ? strerror(error) : "the endpoint does not stop");
+        return 1;
+    }
+    flush_last_octets(shell);
+    return 0;
+}
