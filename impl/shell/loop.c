@@ -49,15 +49,13 @@ static int tell_kernel(const struct vpc_loop *loop, struct vpc_watch *watch)
     return 0;
 }
 
-static void stop_waiting(struct vpc_loop *loop, struct vpc_watch *watch)
+static void stop_waiting(struct vpc_watch *watch)
 {
-    struct vpc_watch **at = &loop->waiting;
-
     if (!watch->waiting)
         return;
-    while (*at != watch)
-        at = &(*at)->next_waiting;
-    *at = watch->next_waiting;
+    *watch->at_waiting = watch->next_waiting;
+    if (watch->next_waiting != NULL)
+        watch->next_waiting->at_waiting = watch->at_waiting;
     watch->waiting = false;
 }
 
@@ -65,6 +63,9 @@ static void wait_for_memory(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     watch->waiting = true;
     watch->next_waiting = loop->waiting;
+    watch->at_waiting = &loop->waiting;
+    if (watch->next_waiting != NULL)
+        watch->next_waiting->at_waiting = &watch->next_waiting;
     loop->waiting = watch;
 }
 
@@ -88,13 +89,13 @@ static void retry_waiting(struct vpc_loop *loop)
     for (struct vpc_watch *watch = loop->waiting, *next; watch != NULL; watch = next) {
         next = watch->next_waiting;
         if (tell_kernel(loop, watch) == 0)
-            stop_waiting(loop, watch);
+            stop_waiting(watch);
     }
 }
 
 void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch)
 {
-    stop_waiting(loop, watch);
+    stop_waiting(watch);
     if (!watch->registered)
         return;
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
@@ -114,27 +115,79 @@ void vpc_watch_close(struct vpc_loop *loop, struct vpc_watch *watch)
     watch->fd = -1;
 }
 
+/* ---- timers ------------------------------------------------------------------------------------ */
+
+static bool earlier(const struct vpc_timer *a, const struct vpc_timer *b)
+{
+    return a->due < b->due || (a->due == b->due && a->order < b->order);
+}
+
+/* Two heaps become one; NULL is an empty one. */
+static struct vpc_timer *join(struct vpc_timer *a, struct vpc_timer *b)
+{
+    if (a == NULL || b == NULL)
+        return a != NULL ? a : b;
+    struct vpc_timer *top = earlier(a, b) ? a : b, *other = top == a ? b : a;
+    other->next = top->below;
+    other->at = &top->below;
+    if (other->next != NULL)
+        other->next->at = &other->next;
+    top->below = other;
+    return top;
+}
+
+/* Likes become one heap: by twos, and then from the last two to the first, which keeps the heap flat. */
+static struct vpc_timer *join_all(struct vpc_timer *first)
+{
+    struct vpc_timer *joined = NULL, *heap = NULL;
+
+    while (first != NULL) {
+        struct vpc_timer *a = first, *b = a->next;
+
+        first = b != NULL ? b->next : NULL;
+        a->next = NULL;
+        if (b != NULL)
+            b->next = NULL;
+        a = join(a, b);
+        a->next = joined;
+        joined = a;
+    }
+    while (joined != NULL) {
+        struct vpc_timer *one = joined;
+
+        joined = one->next;
+        one->next = NULL;
+        heap = join(heap, one);
+    }
+    return heap;
+}
+
+static void put(struct vpc_loop *loop, struct vpc_timer *heap)
+{
+    loop->timers = join(loop->timers, heap);
+    if (loop->timers != NULL)
+        loop->timers->at = &loop->timers;
+}
+
 void vpc_timer_clear(struct vpc_loop *loop, struct vpc_timer *timer)
 {
     if (!timer->armed)
         return;
-    struct vpc_timer **at = &loop->timers;
-    while (*at != timer)
-        at = &(*at)->next;
-    *at = timer->next;
+    *timer->at = timer->next;
+    if (timer->next != NULL)
+        timer->next->at = timer->at;
+    put(loop, join_all(timer->below));
     timer->armed = false;
 }
 
 void vpc_timer_set(struct vpc_loop *loop, struct vpc_timer *timer, uint64_t due)
 {
     vpc_timer_clear(loop, timer);
-    struct vpc_timer **at = &loop->timers;
-    while (*at != NULL && (*at)->due <= due)
-        at = &(*at)->next;
     timer->due = due;
-    timer->next = *at;
+    timer->order = ++loop->timers_set;
     timer->armed = true;
-    *at = timer;
+    timer->below = timer->next = NULL;
+    put(loop, timer);
 }
 
 static int wait_ms(const struct vpc_loop *loop, uint64_t until)
@@ -153,10 +206,9 @@ static int wait_ms(const struct vpc_loop *loop, uint64_t until)
  * others waiting. */
 static void run_timers(struct vpc_loop *loop)
 {
-    uint64_t now = loop->now;
+    uint64_t last = loop->timers_set;
 
-    for (unsigned budget = VPC_LOOP_BATCH;
-         budget && loop->timers != NULL && loop->timers->due <= now; budget--) {
+    while (loop->timers != NULL && loop->timers->due <= loop->now && loop->timers->order <= last) {
         struct vpc_timer *timer = loop->timers;
 
         vpc_timer_clear(loop, timer);

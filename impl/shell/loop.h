@@ -2,6 +2,11 @@
 /*
  * The event loop: descriptors (epoll, level-triggered) and timers, one thread.
  *
+ * Nothing here looks at all watches or all timers: a watch costs a system call when its interest changes and no other
+ * time; timers are a pairing heap, linked through the timers themselves, so that setting one needs no memory, never
+ * fails, and costs the logarithm of how many there are.  Timers that are due at the same time run in the order in which
+ * they were set.
+ *
  * Watches and timers belong to whoever embeds them; they must be removed before their memory goes
  * away.  A handler may remove any watch or timer, its own included.  EPOLLHUP and EPOLLERR come
  * whatever the interest: a handler that can't deal with them at once must remove the watch, or the
@@ -21,17 +26,18 @@ struct vpc_watch {
     bool registered;
     bool waiting; /* the kernel had no memory for it: the loop tries again */
     uint32_t interest;
-    struct vpc_watch *next_waiting;
+    struct vpc_watch *next_waiting, **at_waiting; /* at_: what points to it */
     void (*on_ready)(struct vpc_watch *watch, uint32_t events);
     void *owner;
 };
 
 struct vpc_timer {
     bool armed;
-    uint64_t due;
+    uint64_t due, order; /* order: of being set */
     void (*on_due)(struct vpc_timer *timer);
     void *owner;
-    struct vpc_timer *next;
+    struct vpc_timer *below, *next,
+        **at; /* the first that is not earlier, its like, what points to it */
 };
 
 struct vpc_loop {
@@ -39,7 +45,8 @@ struct vpc_loop {
     uint64_t epoch_ms; /* what makes the monotonic clock show the time of day of the start */
     uint64_t now;      /* milliseconds; as of the last turn */
     uint64_t turns;
-    struct vpc_timer *timers;
+    struct vpc_timer *timers; /* the earliest, above all others */
+    uint64_t timers_set;
     struct vpc_watch *waiting;
     struct epoll_event batch[VPC_LOOP_BATCH];
     int batch_size, batch_at;
