@@ -26,7 +26,9 @@ enum {
     /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
     CONNECT_LIMIT_MS = 800,
     PORT_RETRY_MS = 100,
-    READS_PER_EVENT = 16, /* a port gives 4 KiB per read */
+    READS_PER_EVENT = 16,
+    PORT_READ = 4096,   /* what a virtio port gives per read at most: one buffer of its driver */
+    PORT_WRITE = 32768, /* and takes per write */
 };
 
 static bool is_port(const struct vpc_bus *bus)
@@ -82,7 +84,8 @@ static void go_down(struct vpc_bus *bus)
     vpc_shell_exchange(bus->shell);
 }
 
-/* Reads once and gives it to the endpoint; whether there may be more. */
+/* Reads once and gives it to the endpoint; whether there may be more.  A short read took all that there was: to read
+ * again would only say EAGAIN, and if there is more by now, or the end, epoll says so. */
 static bool read_some(struct vpc_bus *bus)
 {
     struct vpc_shell *shell = bus->shell;
@@ -95,7 +98,7 @@ static bool read_some(struct vpc_bus *bus)
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         go_down(bus);
     }
-    return n > 0 && bus->up;
+    return bus->up && n >= (is_port(bus) ? PORT_READ : (ssize_t)sizeof(shell->chunk));
 }
 
 /* A connection over AF_VSOCK is there, or is none. */
@@ -136,6 +139,12 @@ static void on_ready(struct vpc_watch *watch, uint32_t events)
         vpc_shell_exchange(bus->shell);
 }
 
+/* A write of w of n octets: whether the transport took less than it takes at once. */
+static bool is_short(const struct vpc_bus *bus, size_t w, size_t n)
+{
+    return w < n && (!is_port(bus) || w < PORT_WRITE);
+}
+
 void vpc_bus_flush(struct vpc_bus *bus)
 {
     struct vpc_shell *shell = bus->shell;
@@ -153,6 +162,7 @@ void vpc_bus_flush(struct vpc_bus *bus)
             shell->abi->bus_sent(shell->ep, (size_t)w);
             vpc_carry_out(shell);
             sent += (size_t)w;
+            blocked = is_short(bus, (size_t)w, n);
         } else if (w == 0 || errno == EAGAIN) {
             blocked = true;
         } else if (errno != EINTR) {
