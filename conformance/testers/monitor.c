@@ -101,18 +101,45 @@ static void tester_hello(struct vpc_monitor *monitor, const struct conform_frame
     monitor->max_pairs[1] = field(frame, "max_pairs");
 }
 
+/* The subject passes it over (MSG-1). */
+static bool passed_over(const struct vpc_monitor *monitor, const struct conform_frame *hello)
+{
+    return field(hello, "role") == (uint64_t)monitor->subject ||
+           field(hello, "version_min") > field(hello, "version_max");
+}
+
+/* The subject answers it, and the session goes on (SES-7): it comes from who has not heard the subject yet. */
+static bool deaf(const struct vpc_monitor *monitor, const struct conform_frame *hello)
+{
+    return field(hello, "epoch") == monitor->tester_epoch && field(hello, "echo") != monitor->epoch;
+}
+
+/* For a decoder a HELLO tells the session of what follows.  Of a tester that need not be so: before is how it stood. */
+static void on_tester_hello(struct vpc_monitor *monitor, const struct conform_frame *hello,
+                            const struct vpc_decoder *before)
+{
+    if (passed_over(monitor, hello) || deaf(monitor, hello)) {
+        monitor->tester.session = before->session;
+        monitor->tester.next_number = before->next_number;
+    }
+    if (!passed_over(monitor, hello))
+        tester_hello(monitor, hello);
+}
+
 void vpc_monitor_sent(struct vpc_monitor *monitor, const void *octets, size_t n)
 {
     struct conform_frame frame;
     struct vpc_bad_octets bad;
+    struct vpc_decoder before;
     enum vpc_decoded got;
 
     vpc_decoder_add(&monitor->tester, octets, n);
-    while ((got = vpc_decoder_next(&monitor->tester, &frame, &bad)) != VPC_DECODED_NONE) {
+    while (before = monitor->tester,
+           (got = vpc_decoder_next(&monitor->tester, &frame, &bad)) != VPC_DECODED_NONE) {
         if (got == VPC_DECODED_BAD)
             continue;
         if (strcmp(frame.message->name, "HELLO") == 0)
-            tester_hello(monitor, &frame);
+            on_tester_hello(monitor, &frame, &before);
         else if (!frame.message->of_session && monitor->tester.session == monitor->session)
             vpc_monitor_channel_sent(monitor, &frame);
         vpc_frame_clear(&frame);
@@ -168,6 +195,8 @@ static void on_hello(struct vpc_monitor *monitor, const struct conform_frame *fr
     if (echo != 0 && !holds(monitor->tester_epochs, monitor->tester_epoch_count, echo))
         vpc_monitor_breach(monitor, "SES-2", "echo %016llx is no epoch that was sent to it",
                            (unsigned long long)echo);
+    if (echo == 0 && monitor->session != 0)
+        vpc_monitor_breach(monitor, "SES-2", "echo 0 behind an epoch that was heard");
     monitor->cut = false;
     monitor->max_pairs[0] = field(frame, "max_pairs");
     session = echo == 0                           ? 0

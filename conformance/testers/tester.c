@@ -205,7 +205,8 @@ static void note_sent(struct vpc_tester *tester, const struct conform_frame *fra
     size_t n;
 
     if (is(frame, "HELLO")) {
-        tester->peer.told = field(frame, "echo");
+        if (field(frame, "echo") == tester->peer.subject_epoch)
+            tester->peer.told = tester->peer.subject_epoch;
         return;
     }
     tester->peer.number++;

@@ -48,7 +48,7 @@ struct vpc_peer {
     uint64_t session;  /* of which the tester seals its frames; 0: none */
     uint64_t sessions; /* that have begun, this one too */
     uint64_t number;   /* of the last sealed frame */
-    uint64_t told;     /* the subject's epoch that the tester's last HELLO echoed */
+    uint64_t told;     /* the subject's epoch that a HELLO of the tester echoed last */
     uint64_t beats;
 };
 
