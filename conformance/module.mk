@@ -40,7 +40,7 @@ $(CONFORM_OBJ)/%.rl.o: $(CONFORM_GEN)/%.rl.c
 
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
-CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec monitor schema fields vectors entry entry_order entry_relay script language values files generate descriptor machine bounds group jobs load verdict report record shrink)
+CONFORM_TESTS := $(patsubst %,$(CONFORM_OBJ)/tests/test_%,codec monitor schema fields vectors entry entry_order entry_relay script language values files generate descriptor guest_image machine bounds group jobs load verdict report record shrink)
 TESTS += $(CONFORM_TESTS)
 
 $(CONFORM_OBJ)/tests/%.o: $(CONFORM)/tests/%.c

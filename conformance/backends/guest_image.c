@@ -67,6 +67,23 @@ static char *source_of(const char *overlay)
     return vpc_copy_n(overlay, (size_t)(end - overlay));
 }
 
+static const char *why_unfit(int error)
+{
+    switch (error) {
+    case ENOENT:
+        return "No such file or directory; is it built?";
+    case EISDIR:
+        return "it is a folder: pack it into an archive, FROM.tar, and lay that over a folder, TO/";
+    case EFBIG:
+        return "it is larger than 1 GiB";
+    case ESTALE:
+        return "it changes while it is read: does something write it?";
+    default:
+        return vpc_file_words(error);
+    }
+}
+_Static_assert(VPC_HASH_FILE_MAX == 1 << 30, "why_unfit() says so");
+
 static bool hash_overlay(const struct image *image, const char *overlay, uint64_t *hash,
                          char **error)
 {
@@ -75,8 +92,8 @@ static bool hash_overlay(const struct image *image, const char *overlay, uint64_
 
     *hash = vpc_hash_text(*hash, overlay);
     if (wrong)
-        *error = vpc_format("%s: files in [guest] needs %s: %s; is it built?",
-                            image->implementation->path, source, vpc_file_words(wrong));
+        *error = vpc_format("%s: files in [guest] needs %s: %s", image->implementation->path,
+                            source, why_unfit(wrong));
     free(source);
     return wrong == 0;
 }
@@ -116,6 +133,39 @@ static bool make(const struct image *image, const char *initrd, char **error)
     return run_tool(image, argv, error);
 }
 
+/* Of the base and all that is laid over it. */
+static bool hash_all(const struct image *image, uint64_t *hash, char **error)
+{
+    char *base = vpc_format("%s/base.cpio.gz", image->dir);
+    int wrong;
+    bool good;
+
+    *hash = VPC_HASH_BEGIN;
+    wrong = vpc_hash_file(hash, base);
+    good = wrong == 0;
+    if (wrong)
+        *error = vpc_format("%s: %s", base, why_unfit(wrong));
+    free(base);
+    for (size_t i = 0; good && i < image->count; i++)
+        good = hash_overlay(image, image->overlays[i], hash, error);
+    return good;
+}
+
+/* The tool reads the files once more: an image of something else must not have their name. */
+static bool still_the_same(const struct image *image, uint64_t hash, char **error)
+{
+    uint64_t now;
+
+    if (!hash_all(image, &now, error))
+        return false;
+    if (now != hash)
+        *error =
+            vpc_format("%s: files in [guest] change while the guest image is made of them: does "
+                       "something write them?",
+                       image->implementation->path);
+    return now == hash;
+}
+
 static void remove_all(const char *pattern)
 {
     glob_t found;
@@ -131,17 +181,10 @@ static bool make_unless_there(const struct image *image, char **initrd, char **e
 {
     const char *slash = strrchr(image->implementation->path, '/');
     const char *name = slash ? slash + 1 : image->implementation->path;
-    char *base = vpc_format("%s/base.cpio.gz", image->dir), *others;
-    uint64_t hash = VPC_HASH_BEGIN;
-    int wrong = vpc_hash_file(&hash, base);
-    bool good = wrong == 0;
+    uint64_t hash;
+    char *others;
 
-    if (wrong)
-        *error = vpc_format("%s: %s", base, strerror(wrong));
-    free(base);
-    for (size_t i = 0; good && i < image->count; i++)
-        good = hash_overlay(image, image->overlays[i], &hash, error);
-    if (!good)
+    if (!hash_all(image, &hash, error))
         return false;
     *initrd = vpc_format("%s/%s.%016llx.cpio.gz", image->dir, name, (unsigned long long)hash);
     if (access(*initrd, R_OK) == 0)
@@ -149,8 +192,9 @@ static bool make_unless_there(const struct image *image, char **initrd, char **e
     others = vpc_format("%s/%s.*.cpio.gz", image->dir, name);
     remove_all(others);
     free(others);
-    if (make(image, *initrd, error))
+    if (make(image, *initrd, error) && still_the_same(image, hash, error))
         return true;
+    unlink(*initrd);
     free(*initrd);
     *initrd = NULL;
     return false;

@@ -15,7 +15,12 @@
 uint64_t vpc_hash(uint64_t hash, const void *bytes, size_t size);
 /* The text with its NUL, so that two texts are not the same as one; NULL is not "". */
 uint64_t vpc_hash_text(uint64_t hash, const char *text);
-/* The contents of a regular file: 0, or an errno, EINVAL or EISDIR for what is none. */
+/* The longest file that has one, in octets. */
+#define VPC_HASH_FILE_MAX (INT64_C(1) << 30)
+/*
+ * The contents of a regular file: 0, or an errno: EINVAL or EISDIR for what is none, EFBIG for what is too
+ * long, ESTALE for what changes while it is read.  It waits for nobody.
+ */
 int vpc_hash_file(uint64_t *hash, const char *path);
 
 #endif
