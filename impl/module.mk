@@ -6,8 +6,24 @@ IMPL_LIB_SRC := control file_name hresult local_socket log_entry log_line named_
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := bus bus_address bus_vsock carry_out control_server daemon journal entry listener log_file loop pcapng pipe_server ready_event run sandbox settings shell stream tcp_client trace trace_cut
+IMPL_SHELL_SRC := bus bus_address bus_vsock carry_out control_server daemon entry index journal listener log_file loop pcapng pipe_server ready_event run sandbox settings shell stream stream_machines tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
+
+# The machines of a stream: the names of the events stand once, in the grammar.
+SHELL_GEN := $(BUILD)/gen/impl/stream_events.h
+$(SHELL_GEN): impl/shell/stream.rl
+	@mkdir -p $(@D)
+	{ echo '/* Generated from impl/shell/stream.rl. */'; echo 'enum vpc_stream_event {'; \
+	  sed 's/#.*//' $< | grep -oE '^[a-z_]+ *= *[0-9]+;' | \
+	  sed -E 's/([a-z_]+) *= *([0-9]+);/    VPC_ON_\U\1\E = \2,/'; echo '};'; } > $@
+
+$(BUILD)/gen/impl/stream_machines.c: impl/shell/stream_machines.rl impl/shell/stream.rl
+	@mkdir -p $(@D)
+	$(RAGEL) -G2 -I impl/shell -o $@ $<
+
+$(BUILD)/impl/shell/stream_machines.o: $(BUILD)/gen/impl/stream_machines.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -Iimpl/shell $(GEN_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The trace asks the protocol's parser what a frame is.
 $(BUILD)/impl/shell/trace.o $(BUILD)/impl/shell/trace_cut.o: IMPL_CFLAGS += -Iproto
@@ -18,7 +34,7 @@ include impl/core/core.mk
 include impl/install.mk
 
 # The shell's own entries of the log are in the catalogue too.
-$(IMPL_SHELL_OBJ): $(CORE_GEN)
+$(IMPL_SHELL_OBJ): $(CORE_GEN) $(SHELL_GEN)
 $(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
 IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_ready ctl/channel ctl/events ctl/event_xml ctl/connect)

@@ -12,30 +12,39 @@ static void do_connect(struct vpc_shell *shell, const vpc_action *action)
     vpc_tcp_connect(shell, action->stream, action->value, action->limit_ms);
 }
 
-static void do_shutdown(struct vpc_shell *shell, const vpc_action *action)
+/* One that has ended may still be spoken of, in an action that was made before. */
+static void tell_stream(struct vpc_shell *shell, const vpc_action *action,
+                        void (*tell)(struct vpc_stream *stream))
 {
     struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
 
     if (stream != NULL)
-        vpc_stream_shutdown(stream);
+        tell(stream);
 }
 
-static void end_stream(struct vpc_shell *shell, const vpc_action *action, bool abort)
+static void do_shutdown(struct vpc_shell *shell, const vpc_action *action)
 {
-    struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
-
-    if (stream != NULL)
-        vpc_stream_end(stream, abort);
+    tell_stream(shell, action, vpc_stream_shutdown);
 }
 
 static void do_close(struct vpc_shell *shell, const vpc_action *action)
 {
-    end_stream(shell, action, false);
+    tell_stream(shell, action, vpc_stream_close);
 }
 
 static void do_abort(struct vpc_shell *shell, const vpc_action *action)
 {
-    end_stream(shell, action, true);
+    tell_stream(shell, action, vpc_stream_abort);
+}
+
+static void do_hangup(struct vpc_shell *shell, const vpc_action *action)
+{
+    tell_stream(shell, action, vpc_stream_hang_up);
+}
+
+static void do_wake(struct vpc_shell *shell, const vpc_action *action)
+{
+    tell_stream(shell, action, vpc_stream_wake);
 }
 
 static void do_reply(struct vpc_shell *shell, const vpc_action *action)
@@ -58,14 +67,6 @@ static void do_ready(struct vpc_shell *shell, const vpc_action *action)
     vpc_ready_set(shell, action->text, action->value != 0);
 }
 
-static void do_hangup(struct vpc_shell *shell, const vpc_action *action)
-{
-    struct vpc_stream *stream = vpc_stream_find(shell, action->stream);
-
-    if (stream != NULL)
-        vpc_stream_hang_up(stream);
-}
-
 static void do_stopped(struct vpc_shell *shell, const vpc_action *action)
 {
     (void)action;
@@ -79,6 +80,7 @@ static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *actio
     [VPC_ACTION_REPLY] = do_reply,     [VPC_ACTION_BROADCAST] = do_broadcast,
     [VPC_ACTION_LOG] = do_log,         [VPC_ACTION_READY] = do_ready,
     [VPC_ACTION_STOPPED] = do_stopped, [VPC_ACTION_HANGUP] = do_hangup,
+    [VPC_ACTION_WAKE] = do_wake,
 };
 
 bool vpc_carry_out(struct vpc_shell *shell)

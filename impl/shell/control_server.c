@@ -29,14 +29,35 @@ enum {
     "{\"error\": {\"class\": \"GenericError\", \"hresult\": \"" VPC_GENERIC_HRESULT                \
     "\", \"desc\": \"" text "\"}}"
 
+static void set_output(struct vpc_client *client, size_t size)
+{
+    client->shell->control.with_output += (unsigned)(size > 0) - (unsigned)(client->out_size > 0);
+    client->out_size = size;
+}
+
 static void doom(struct vpc_client *client)
 {
+    struct vpc_control_server *control = &client->shell->control;
+
     if (client->doomed)
         return;
     client->doomed = true;
+    set_output(client, 0);
+    vpc_index_take(&control->by_number, &client->entry);
+    vpc_link_remove(&client->flush);
+    vpc_link_remove(&client->more);
+    vpc_link_remove(&client->all);
+    vpc_link_append(&control->doomed, &client->all);
     vpc_timer_clear(&client->shell->loop, &client->leave);
     vpc_socket_read_off(client->watch.fd);
     vpc_watch_close(&client->shell->loop, &client->watch);
+}
+
+/* It is looked at before the turn ends: it has output, or wants another thing of epoll. */
+static void offer(struct vpc_client *client)
+{
+    if (!client->doomed)
+        vpc_link_append(&client->shell->control.flush, &client->flush);
 }
 
 static bool reserve(struct vpc_client *client, size_t n)
@@ -66,7 +87,8 @@ static void queue_line(struct vpc_client *client, const char *text, size_t n)
     }
     memcpy(client->out + client->out_size, text, n);
     client->out[client->out_size + n] = '\n';
-    client->out_size += n + 1;
+    set_output(client, client->out_size + n + 1);
+    offer(client);
 }
 
 static bool reads(const struct vpc_client *client)
@@ -83,24 +105,33 @@ static void see_off(struct vpc_client *client)
         doom(client);
 }
 
-static void flush_client(struct vpc_client *client)
+/* Sends what its socket takes; how much that was. */
+static size_t send_output(struct vpc_client *client)
 {
     size_t sent = 0;
+    bool blocked = false;
 
-    while (!client->doomed && sent < client->out_size) {
-        ssize_t n =
-            send(client->watch.fd, client->out + sent, client->out_size - sent, MSG_NOSIGNAL);
+    while (!client->doomed && !blocked && sent < client->out_size) {
+        size_t left = client->out_size - sent;
+        ssize_t n = send(client->watch.fd, client->out + sent, left, MSG_NOSIGNAL);
 
         if (n > 0)
             sent += (size_t)n;
-        else if (errno == EAGAIN)
-            break;
-        else if (errno != EINTR)
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
             doom(client);
+        else
+            blocked = n < 0 ? errno == EAGAIN : (size_t)n < left;
     }
+    return sent;
+}
+
+static void flush_client(struct vpc_client *client)
+{
+    vpc_link_remove(&client->flush);
+    size_t sent = send_output(client);
     if (client->doomed)
         return;
-    client->out_size -= sent;
+    set_output(client, client->out_size - sent);
     if (sent > 0) /* there may be no memory yet */
         memmove(client->out, client->out + sent, client->out_size);
     if (client->leaving && client->out_size == 0)
@@ -125,6 +156,7 @@ static void send_away(struct vpc_client *client, const char *line)
         return;
     client->leaving = true;
     client->in_size = 0;
+    offer(client);
     client->leave = (struct vpc_timer){.on_due = on_leave, .owner = client};
     vpc_timer_set(loop, &client->leave, loop->now + LEAVE_MS);
 }
@@ -143,7 +175,7 @@ static bool take_line(struct vpc_client *client)
         return false;
     }
     size_t n = (size_t)(end - client->in);
-    shell->abi->control_line(shell->ep, client->number, client->in, n);
+    shell->abi->control_line(shell->ep, client->entry.number, client->in, n);
     client->in_size -= n + 1;
     memmove(client->in, end + 1, client->in_size);
     vpc_shell_exchange(shell);
@@ -152,13 +184,16 @@ static bool take_line(struct vpc_client *client)
 
 static void take_lines(struct vpc_client *client)
 {
+    struct vpc_control_server *control = &client->shell->control;
     struct vpc_loop *loop = &client->shell->loop;
     int lines = 0;
 
     while (lines < LINES_PER_TURN && take_line(client))
         lines++;
-    if (lines == LINES_PER_TURN)
-        vpc_timer_set(loop, &client->shell->control.more, loop->now);
+    if (lines < LINES_PER_TURN || client->doomed)
+        return;
+    vpc_link_append(&control->more, &client->more);
+    vpc_timer_set(loop, &control->more_lines, loop->now);
 }
 
 static void read_client(struct vpc_client *client)
@@ -183,16 +218,28 @@ static void on_ready(struct vpc_watch *watch, uint32_t events)
     } else if (events & (EPOLLHUP | EPOLLERR)) {
         doom(client);
     }
+    offer(client);
     vpc_shell_exchange(client->shell);
 }
 
-/* The lines that had to wait for their turn. */
+/* The lines that had to wait for their turn; who has still more of them waits again. */
 static void on_more(struct vpc_timer *timer)
 {
     struct vpc_shell *shell = timer->owner;
+    struct vpc_link *more = &shell->control.more, now;
 
-    for (struct vpc_client *c = shell->control.clients; c != NULL; c = c->next)
-        take_lines(c);
+    if (vpc_list_empty(more))
+        return;
+    now = *more; /* the whole list, with another head */
+    now.next->prev = now.prev->next = &now;
+    vpc_list_init(more);
+    while (!vpc_list_empty(&now)) {
+        struct vpc_client *client = VPC_LINKED(now.next, struct vpc_client, more);
+
+        vpc_link_remove(&client->more);
+        take_lines(client);
+        offer(client);
+    }
 }
 
 static struct vpc_client *new_client(struct vpc_shell *shell, int fd)
@@ -225,18 +272,30 @@ static void on_client(struct vpc_listener *listener, int fd)
     struct vpc_client *client = new_client(shell, fd);
     if (client == NULL)
         return;
-    client->number = ++control->last_number ? control->last_number : ++control->last_number;
-    client->next = control->clients;
-    control->clients = client;
+    uint32_t number = ++control->last_number ? control->last_number : ++control->last_number;
+    vpc_index_put(&control->by_number, &client->entry, number);
+    vpc_link_append(&control->all, &client->all);
+    offer(client);
     control->count++;
-    shell->abi->control_open(shell->ep, client->number);
+    shell->abi->control_open(shell->ep, number);
     vpc_shell_exchange(shell);
+}
+
+void vpc_control_server_init(struct vpc_control_server *control)
+{
+    vpc_index_init(&control->by_number);
+    vpc_list_init(&control->all);
+    vpc_list_init(&control->doomed);
+    vpc_list_init(&control->told);
+    vpc_list_init(&control->flush);
+    vpc_list_init(&control->more);
+    control->listener.watch.fd = control->listener.lock = -1;
 }
 
 int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell *shell,
                             const char *path)
 {
-    control->more = (struct vpc_timer){.on_due = on_more, .owner = shell};
+    control->more_lines = (struct vpc_timer){.on_due = on_more, .owner = shell};
     vpc_listener_init(&control->listener, shell, on_client, control);
     control->listener.refusal =
         ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
@@ -246,27 +305,30 @@ int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell
 void vpc_control_server_reply(struct vpc_control_server *control, uint32_t number, const char *text,
                               size_t n)
 {
-    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
-        if (c->number == number)
-            queue_line(c, text, n);
+    struct vpc_index_entry *entry = vpc_index_find(&control->by_number, number);
+
+    if (entry != NULL)
+        queue_line(VPC_LINKED(entry, struct vpc_client, entry), text, n);
 }
 
 void vpc_control_server_broadcast(struct vpc_control_server *control, const char *text, size_t n)
 {
-    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
-        queue_line(c, text, n);
+    for (struct vpc_link *l = control->all.next, *next; l != &control->all; l = next) {
+        next = l->next; /* who does not read is doomed by it */
+        queue_line(VPC_LINKED(l, struct vpc_client, all), text, n);
+    }
 }
 
 void vpc_control_server_flush(struct vpc_control_server *control)
 {
-    for (struct vpc_client *c = control->clients; c != NULL; c = c->next)
-        flush_client(c);
+    while (!vpc_list_empty(&control->flush))
+        flush_client(VPC_LINKED(control->flush.next, struct vpc_client, flush));
 }
 
 static void free_client(struct vpc_client *client)
 {
-    vpc_timer_clear(&client->shell->loop, &client->leave);
-    vpc_watch_close(&client->shell->loop, &client->watch);
+    client->shell->control.count--;
+    vpc_link_remove(&client->all);
     free(client->in);
     free(client->out);
     free(client);
@@ -274,41 +336,29 @@ static void free_client(struct vpc_client *client)
 
 bool vpc_control_server_reap(struct vpc_control_server *control)
 {
-    struct vpc_client *c = control->clients;
-
-    while (c != NULL && (!c->doomed || c->told))
-        c = c->next;
-    if (c == NULL)
+    if (vpc_list_empty(&control->doomed))
         return false;
-    c->told = true;
-    c->shell->abi->control_close(c->shell->ep, c->number);
+    struct vpc_client *client = VPC_LINKED(control->doomed.next, struct vpc_client, all);
+    vpc_link_remove(&client->all);
+    vpc_link_append(&control->told, &client->all);
+    client->shell->abi->control_close(client->shell->ep, client->entry.number);
+    vpc_carry_out(client->shell);
     return true;
 }
 
 void vpc_control_server_bury(struct vpc_control_server *control)
 {
-    struct vpc_client **at = &control->clients;
-
-    while (*at != NULL) {
-        struct vpc_client *client = *at;
-
-        if (client->told) {
-            *at = client->next;
-            control->count--;
-            free_client(client);
-        } else {
-            at = &client->next;
-        }
-    }
+    while (!vpc_list_empty(&control->told))
+        free_client(VPC_LINKED(control->told.next, struct vpc_client, all));
 }
 
 void vpc_control_server_close(struct vpc_control_server *control)
 {
-    while (control->clients != NULL) {
-        struct vpc_client *client = control->clients;
-
-        control->clients = client->next;
-        free_client(client);
-    }
+    while (!vpc_list_empty(&control->all))
+        doom(VPC_LINKED(control->all.next, struct vpc_client, all));
+    while (!vpc_list_empty(&control->doomed))
+        free_client(VPC_LINKED(control->doomed.next, struct vpc_client, all));
+    vpc_control_server_bury(control);
+    vpc_index_free(&control->by_number);
     vpc_listener_close(&control->listener);
 }

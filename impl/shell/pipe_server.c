@@ -26,6 +26,7 @@ void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name)
         error = vpc_listener_open(&stream->listener, path, 1);
     }
     if (error && stream != NULL)
-        vpc_stream_end(stream, true);
-    shell->abi->stream_listening(shell->ep, number, error, error ? "" : path);
+        vpc_stream_fail(stream, error);
+    else
+        shell->abi->stream_listening(shell->ep, number, error, error ? "" : path);
 }

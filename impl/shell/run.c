@@ -28,7 +28,7 @@ void vpc_stop_advance(struct vpc_shell *shell)
 {
     uint64_t now = shell->loop.now, left = shell->stop_at > now ? shell->stop_at - now : 0;
 
-    if (!shell->stop_at || (left > 0 && vpc_streams_unread(shell)))
+    if (!shell->stop_at || (left > 0 && shell->streams.unread > 0))
         return;
     shell->stop_at = 0;
     shell->abi->stop(shell->ep, left);

@@ -47,37 +47,19 @@ static uint64_t random_bits(void *user)
 }
 
 /* The bus comes after the streams: what they took may give the peer credit. */
-static void flush_all(struct vpc_shell *shell)
-{
-    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        vpc_stream_flush(s);
-    vpc_bus_flush(&shell->bus);
-    vpc_control_server_flush(&shell->control);
-}
-
-static bool resume_one(struct vpc_shell *shell)
-{
-    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        if (vpc_stream_resume(s))
-            return true;
-    return false;
-}
-
 void vpc_shell_exchange(struct vpc_shell *shell)
 {
-    bool more;
-
     if (shell->exchanging)
         return;
     shell->exchanging = true;
     vpc_carry_out(shell);
     do {
-        flush_all(shell);
-        more = resume_one(shell) || vpc_control_server_reap(&shell->control);
-        more |= vpc_carry_out(shell);
-    } while (more);
-    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        vpc_stream_want(s);
+        vpc_streams_look(shell);
+        vpc_bus_flush(&shell->bus);
+        vpc_control_server_flush(&shell->control);
+        vpc_carry_out(shell);
+    } while (vpc_control_server_reap(&shell->control) || vpc_streams_wait(shell));
+    vpc_streams_want(shell);
     shell->exchanging = false;
 }
 
@@ -169,7 +151,8 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
-    made->control.listener.watch.fd = made->control.listener.lock = -1;
+    vpc_control_server_init(&made->control);
+    vpc_streams_open(&made->streams);
     int error = vpc_loop_open(&made->loop);
     if (!error)
         error = make_endpoint(made);
@@ -188,9 +171,7 @@ void vpc_shell_close(struct vpc_shell *shell)
 {
     if (shell == NULL)
         return;
-    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        vpc_stream_end(s, true);
-    vpc_streams_bury(shell);
+    vpc_streams_close(shell);
     vpc_bus_close(&shell->bus);
     vpc_control_server_close(&shell->control);
     vpc_ready_close(shell);
@@ -209,7 +190,7 @@ static void before_handlers(void *owner)
     struct vpc_shell *shell = owner;
 
     shell->abi->clock(shell->ep, shell->loop.now);
-    vpc_shell_exchange(shell);
+    vpc_carry_out(shell);
 }
 
 int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)
@@ -220,6 +201,9 @@ int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)
         until = shell->stop_at;
     if (wait_ms >= 0 && until > shell->loop.now + (uint64_t)wait_ms)
         until = shell->loop.now + (uint64_t)wait_ms;
+    vpc_streams_next_turn(shell);
+    if (vpc_streams_wait(shell))
+        until = shell->loop.now;
     int error = vpc_loop_turn(&shell->loop, until, before_handlers, shell);
     vpc_shell_exchange(shell);
     vpc_stop_advance(shell);
@@ -255,11 +239,7 @@ bool vpc_shell_has_output(const struct vpc_shell *shell)
 
     if (shell->bus.up && shell->abi->bus_output(shell->ep, &octets))
         return true;
-    for (const struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        if (s->phase == VPC_STREAM_LINGERING)
-            return true;
-    for (const struct vpc_client *c = shell->control.clients; c != NULL; c = c->next)
-        if (c->out_size && !c->doomed)
-            return true;
-    return false;
+    if (shell->streams.lingering > 0)
+        return true;
+    return shell->control.with_output > 0;
 }

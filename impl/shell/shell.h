@@ -40,6 +40,8 @@ struct vpc_shell_config {
      */
     void (*reload)(void *user, struct vpc_shell_config *config);
     void *reload_user;
+    /* A part of a stream changed its state (stream.rl has the names): for tests, and who debugs.  NULL: nobody asks. */
+    void (*on_stream_state)(uint32_t stream, const char *from, const char *to);
 };
 
 /*

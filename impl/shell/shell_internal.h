@@ -18,9 +18,11 @@
 
 #include "bus_address.h"
 #include "journal.h"
+#include "listener.h"
 #include "log_entry.h"
 #include "loop.h"
 #include "shell.h"
+#include "stream_machines.h"
 #include "vpc.h"
 
 enum {
@@ -28,22 +30,6 @@ enum {
     VPC_BUDGET = 262144,         /* octets per descriptor before the others have their turn */
     VPC_ACCEPT_BACKOFF_MS = 100, /* no descriptors left: look again after this */
     VPC_REFUSED_LOG_MS = 1000    /* refused clients are told this often at most */
-};
-
-/* A socket that listens; a Unix socket under a name that is locked over all processes. */
-struct vpc_listener {
-    struct vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
-    struct vpc_timer backoff; /* armed while accept() has no descriptors */
-    int lock;                 /* -1: nothing is held */
-    bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
-    char path[VPC_PATH_SIZE];
-    const char *refusal;     /* what a client of another user is told; NULL: nothing */
-    uint64_t refused;        /* such clients since the last entry in the log */
-    uint64_t refused_log_at; /* no entry before */
-    bool is_short;           /* the log knows that there are no descriptors */
-    struct vpc_shell *shell;
-    void (*on_client)(struct vpc_listener *listener, int fd);
-    void *owner;
 };
 
 struct vpc_bus {
@@ -58,44 +44,28 @@ struct vpc_bus {
     uint64_t stranger_note_at; /* no note about a machine that was turned away before */
 };
 
-enum vpc_stream_phase {
-    VPC_STREAM_LISTENING,
-    VPC_STREAM_CONNECTING,
-    VPC_STREAM_OPEN,
-    VPC_STREAM_LINGERING, /* the endpoint has forgotten it */
-    VPC_STREAM_CLOSED,
-};
-
-struct vpc_stream {
-    struct vpc_shell *shell;
-    uint32_t number;
-    enum vpc_stream_phase phase;
-    bool local;     /* a pipe client, not a TCP connection */
-    bool hup;       /* both directions are over; not in epoll any more */
-    bool eof;       /* stream_eof() was said */
-    bool gone;      /* stream_gone() was said */
-    bool shut;      /* we finished writing */
-    bool last;      /* its program can write no more; what it wrote is still to be read */
-    bool no_reader; /* a pipe client does not read any more: output is discarded */
-    int broken;     /* a TCP connection's error, still to be told */
-    struct vpc_watch watch;
-    void (*on_open_ready)(struct vpc_watch *watch,
-                          uint32_t events); /* what watch calls once it is connected */
-    struct vpc_timer limit;                 /* of a connect, or of the next look while it lingers */
-    int lingers_for;                        /* octets that were left at the last look */
-    uint64_t lingers_until;                 /* unless there is progress */
-    unsigned look_ms;                       /* until the next look */
-    struct vpc_listener listener;           /* of a pipe */
-    struct vpc_stream *next;
+/* All local streams.  Each is in one of the first two lists. */
+struct vpc_streams {
+    struct vpc_index by_number; /* those that are not closed */
+    struct vpc_link all;
+    struct vpc_link closed;   /* freed when the turn is over */
+    struct vpc_link look;     /* something is to be moved, or may be */
+    struct vpc_link later;    /* the same, in the next turn: their share of this one is used up */
+    struct vpc_link interest; /* looked at: what they want of epoll may be another thing now */
+    unsigned lingering;
+    unsigned
+        unread; /* those whose program can write no more, and what it wrote is still to be read */
 };
 
 struct vpc_client {
     struct vpc_shell *shell;
-    uint32_t number;
-    bool doomed; /* disconnected; to be removed at the end of the turn */
-    bool told;   /* control_close() was said */
-    bool in_eof; /* it finished writing */
-    /* removed when its output is sent and it has finished writing; its input is not looked at */
+    struct vpc_index_entry entry; /* its number */
+    struct vpc_link all;   /* of the clients, then of the doomed, then of those to be freed */
+    struct vpc_link flush; /* while it has output that was not offered, or other interests */
+    struct vpc_link more;  /* while whole lines of it wait for their turn */
+    bool doomed;           /* disconnected */
+    bool in_eof;           /* it finished writing */
+    /* goes when its output is sent and it has finished writing; its input is not looked at */
     bool leaving;
     struct vpc_timer leave; /* armed while leaving: its end */
     struct vpc_watch watch;
@@ -103,15 +73,20 @@ struct vpc_client {
     size_t in_size;
     char *out;
     size_t out_size, out_capacity;
-    struct vpc_client *next;
 };
 
 struct vpc_control_server {
     struct vpc_listener listener;
-    struct vpc_client *clients;
-    unsigned count;
+    struct vpc_index by_number; /* those that are not doomed */
+    struct vpc_link all;        /* the same */
+    struct vpc_link doomed;     /* the endpoint was not told of their end yet */
+    struct vpc_link told;       /* freed when the turn is over */
+    struct vpc_link flush;
+    struct vpc_link more;
+    unsigned count;       /* of all three */
+    unsigned with_output; /* how many have some */
     uint32_t last_number;
-    struct vpc_timer more; /* armed while clients have whole lines that wait for their turn */
+    struct vpc_timer more_lines; /* armed while there are clients in `more` */
 };
 
 struct vpc_log {
@@ -138,7 +113,7 @@ struct vpc_shell {
     bool ready_wanted;
     int ready_error; /* why the event is not as it is wanted, as the log knows it */
     struct vpc_timer ready_retry;
-    struct vpc_stream *streams; /* closed ones stay until the turn is over */
+    struct vpc_streams streams;
     struct vpc_watch signals;
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
@@ -165,29 +140,6 @@ void vpc_shell_log(struct vpc_shell *shell, enum vpc_log_id id, json_t *fields);
 /* carry_out.c: carries out what the endpoint asks for; whether there was anything. */
 bool vpc_carry_out(struct vpc_shell *shell);
 
-/* listener.c */
-void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
-                       void (*on_client)(struct vpc_listener *listener, int fd), void *owner);
-/*
- * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when
- * what stands there is no socket, which stays.
- */
-int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
-/* The same with a socket that listens already, which it takes over; path is what the log calls it. */
-int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path);
-/* Stops listening and keeps the name. */
-void vpc_listener_mute(struct vpc_listener *listener);
-void vpc_listener_pause(struct vpc_listener *listener, bool pause);
-/* Stops listening and gives back the name. */
-void vpc_listener_close(struct vpc_listener *listener);
-/* Closes a client's socket after a last text (NULL: none), which it can read whatever it has written. */
-void vpc_listener_turn_away(int fd, const char *text);
-/*
- * Before a Unix socket is closed: one that is closed with unread octets gives its peer ECONNRESET, where it
- * shall read the end of the file.  After the shutdown no more can come, so this ends.
- */
-void vpc_socket_read_off(int fd);
-
 /* bus.c: the text is one of bus_address.h */
 int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text);
 void vpc_bus_flush(struct vpc_bus *bus);
@@ -202,30 +154,43 @@ int vpc_vsock_listen(const struct vpc_bus_address *address, int *fd);
 bool vpc_vsock_is_welcome(const struct vpc_bus_address *address, int fd, uint32_t *cid);
 
 /* stream.c */
-struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local);
-struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number);
-void vpc_stream_start(struct vpc_stream *stream, int fd); /* it is open: tells the endpoint */
-void vpc_stream_flush(struct vpc_stream *stream);
-/* Reads from a stream that has left epoll, as far as there is room; whether anything was given. */
-bool vpc_stream_resume(struct vpc_stream *stream);
-void vpc_stream_want(struct vpc_stream *stream); /* sets its interest */
-void vpc_stream_shutdown(struct vpc_stream *stream);
-void vpc_stream_end(struct vpc_stream *stream, bool abort);
-/* A pipe client is taken for gone; what it has written is still read. */
-void vpc_stream_hang_up(struct vpc_stream *stream);
+void vpc_streams_open(struct vpc_streams *streams);
+/* Aborts and frees them all. */
+void vpc_streams_close(struct vpc_shell *shell);
+/* Looks at each stream in the list of those to be looked at, and at those that come there meanwhile. */
+void vpc_streams_look(struct vpc_shell *shell);
+/* Tells the kernel what those want that were looked at. */
+void vpc_streams_want(struct vpc_shell *shell);
+/* Whether there is one to be looked at, in this turn. */
+bool vpc_streams_wait(const struct vpc_shell *shell);
+/* A turn begins: all have their shares anew. */
+void vpc_streams_next_turn(struct vpc_shell *shell);
 /* No program can write any more; what they have written is still read. */
 void vpc_streams_take_no_more(struct vpc_shell *shell);
-/* Whether there is something of that left. */
-bool vpc_streams_unread(const struct vpc_shell *shell);
 void vpc_streams_bury(struct vpc_shell *shell); /* frees what ended */
+struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local);
+struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number);
+void vpc_stream_start(struct vpc_stream *stream, int fd);   /* it is open */
+void vpc_stream_fail(struct vpc_stream *stream, int error); /* it will not be */
+void vpc_stream_received(struct vpc_stream *stream); /* the server's side has all of the output */
+/* It has output or room, or may have. */
+void vpc_stream_wake(struct vpc_stream *stream);
+/* What the endpoint says. */
+void vpc_stream_shutdown(struct vpc_stream *stream);
+void vpc_stream_close(struct vpc_stream *stream);
+void vpc_stream_abort(struct vpc_stream *stream);
+void vpc_stream_hang_up(struct vpc_stream *stream);
 
 /* pipe_server.c, tcp_client.c */
 void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name);
 void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);
-/* Keeps a connection that shall end in order until the server has all of it; false: it has. */
-bool vpc_tcp_linger(struct vpc_stream *stream);
+/* Ends our writing; whether the server's side of a connection has not all of the output yet. */
+bool vpc_tcp_end(struct vpc_stream *stream);
+/* Keeps such a connection until it has, or never will. */
+void vpc_tcp_linger(struct vpc_stream *stream);
 
 /* control_server.c */
+void vpc_control_server_init(struct vpc_control_server *control); /* without a socket */
 int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell *shell,
                             const char *path);
 void vpc_control_server_close(struct vpc_control_server *control);

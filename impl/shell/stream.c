@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local connections of pairs: pipe clients (Unix sockets) on a host, TCP connections in a
- * guest.
+ * The local connections of pairs: pipe clients (Unix sockets) on a host, TCP connections in a guest.
  *
- * Goal: every octet that the local program wrote reaches the endpoint before the end of its writing
- * does, and that before its being gone.  What the kernel shows, and what it means:
+ * What becomes of one is decided by the machines of stream.rl.  Here is what they need: octets that are moved, what the
+ * kernel shows as an event, and the actions.
  *
- *   read gives 0                 the program finished writing               stream_eof()
- *   EPOLLHUP, Unix socket        it closed the socket                       stream_gone(0), after stream_eof()
- *   ECONNRESET, EPIPE on read,   it closed without reading everything       the same: a pipe client can't break
- *     Unix socket                                                             off otherwise
- *   EPIPE on write, Unix socket  it does not read any more                  output is discarded, as if it had
- *                                                                             been read
- *   an error, TCP                the connection broke                       stream_gone(errno), after what there
- *                                                                             is room for
- *   EPOLLHUP, TCP                both directions ended in order             nothing: stream_eof() was or will be
- *                                                                             said
+ * Nothing looks at all streams.  One is looked at when the endpoint says that it has output or room (WAKE), when epoll
+ * says so, when its own state changed, and in the next turn when its share of this one, VPC_BUDGET each way, is used up.
+ * In epoll it asks for EPOLLIN only while there is room and the end was not read, and for EPOLLOUT only while the socket
+ * takes no more, so nothing that can't be acted upon wakes the loop.
  *
- * EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for
- * what is still to be read.  So a stream leaves epoll with its first EPOLLHUP or error; from then
- * on each exchange reads it as far as there is room.  While it waits, the output of a pipe client
- * that hung up is discarded: its program may be waiting for that. Without room its being gone is
- * said before the rest of what it wrote.
- *
- * In epoll a stream asks for EPOLLIN only while there is room and the end was not read, and for
- * EPOLLOUT only while there is output, so nothing that can't be acted upon wakes the loop.
+ * A read that gave less than it asked for took all that there was: the next is made when epoll says that there is more, or
+ * the end.  A stream that has left epoll is read until the end.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -36,6 +23,18 @@
 
 static void on_ready(struct vpc_watch *watch, uint32_t events);
 
+/* ---- all of them ------------------------------------------------------------------------------- */
+
+void vpc_streams_open(struct vpc_streams *streams)
+{
+    vpc_index_init(&streams->by_number);
+    vpc_list_init(&streams->all);
+    vpc_list_init(&streams->closed);
+    vpc_list_init(&streams->look);
+    vpc_list_init(&streams->later);
+    vpc_list_init(&streams->interest);
+}
+
 struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local)
 {
     struct vpc_stream *stream = calloc(1, sizeof(*stream));
@@ -43,109 +42,112 @@ struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool
     if (stream == NULL)
         return NULL;
     stream->shell = shell;
-    stream->number = number;
     stream->local = local;
     stream->watch = (struct vpc_watch){.fd = -1, .on_ready = on_ready, .owner = stream};
     vpc_listener_init(&stream->listener, shell, NULL, stream);
-    stream->next = shell->streams;
-    shell->streams = stream;
+    vpc_stream_begin(stream);
+    vpc_index_put(&shell->streams.by_number, &stream->entry, number);
+    vpc_link_append(&shell->streams.all, &stream->all);
     return stream;
 }
 
 struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number)
 {
-    struct vpc_stream *s = shell->streams;
+    struct vpc_index_entry *entry = vpc_index_find(&shell->streams.by_number, number);
 
-    while (s != NULL && s->number != number)
-        s = s->next;
-    return s;
+    return entry != NULL ? VPC_LINKED(entry, struct vpc_stream, entry) : NULL;
 }
 
-void vpc_stream_start(struct vpc_stream *stream, int fd)
+static struct vpc_stream *first_of(struct vpc_link *list, size_t link)
+{
+    return vpc_list_empty(list) ? NULL : (void *)((char *)list->next - link);
+}
+
+void vpc_streams_close(struct vpc_shell *shell)
+{
+    struct vpc_stream *stream;
+
+    while ((stream = first_of(&shell->streams.all, offsetof(struct vpc_stream, all))) != NULL)
+        vpc_stream_abort(stream);
+    vpc_streams_bury(shell);
+    vpc_index_free(&shell->streams.by_number);
+}
+
+void vpc_streams_bury(struct vpc_shell *shell)
+{
+    struct vpc_stream *stream;
+
+    while ((stream = first_of(&shell->streams.closed, offsetof(struct vpc_stream, all))) != NULL) {
+        vpc_link_remove(&stream->all);
+        free(stream);
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static bool is_open(const struct vpc_stream *stream)
+{
+    return stream->state[VPC_LIFE] == VPC_LIFE_OPEN;
+}
+
+/* The program can write no more, and what it wrote is still to be read. */
+static bool is_unread(enum vpc_stream_state state)
+{
+    return state == VPC_INPUT_ENDING || state == VPC_INPUT_LEFT || state == VPC_INPUT_ENDED ||
+           state == VPC_INPUT_KNOWN_GONE || state == VPC_INPUT_BROKEN;
+}
+
+/* It is in epoll, which says when there is something. */
+static bool is_watched(const struct vpc_stream *stream)
+{
+    enum vpc_stream_state input = stream->state[VPC_INPUT];
+
+    return input == VPC_INPUT_READING || input == VPC_INPUT_ENDING || input == VPC_INPUT_FINISHED;
+}
+
+void vpc_stream_changed(struct vpc_stream *stream, enum vpc_stream_part part,
+                        enum vpc_stream_state old)
 {
     struct vpc_shell *shell = stream->shell;
+    struct vpc_streams *streams = &shell->streams;
+    enum vpc_stream_state now = stream->state[part];
 
-    stream->watch.fd = fd;
-    stream->phase = VPC_STREAM_OPEN;
-    shell->abi->stream_opened(shell->ep, stream->number, 0);
-    vpc_shell_exchange(shell);
-}
-
-static void say_eof(struct vpc_stream *stream)
-{
-    stream->eof = true;
-    stream->shell->abi->stream_eof(stream->shell->ep, stream->number);
-}
-
-static void say_gone(struct vpc_stream *stream, int error)
-{
-    stream->gone = true;
-    stream->no_reader = true;
-    vpc_watch_remove(&stream->shell->loop, &stream->watch);
-    stream->shell->abi->stream_gone(stream->shell->ep, stream->number, error);
-}
-
-/* read() failed: what that means stands above. */
-static bool read_failed(struct vpc_stream *stream, int error)
-{
-    if (error == EAGAIN || error == EINTR)
-        return false;
-    if (stream->local) {
-        stream->hup = stream->no_reader = true;
-        say_eof(stream);
-    } else {
-        say_gone(stream, stream->broken ? stream->broken : error);
+    if (part == VPC_INPUT)
+        streams->unread += (unsigned)is_unread(now) - (unsigned)is_unread(old);
+    streams->lingering += (unsigned)(now == VPC_LIFE_LINGERING) - (old == VPC_LIFE_LINGERING);
+    if (now == VPC_LIFE_CLOSED) {
+        vpc_index_take(&streams->by_number, &stream->entry);
+        vpc_link_remove(&stream->look);
+        vpc_link_remove(&stream->interest);
+        vpc_link_remove(&stream->all);
+        vpc_link_append(&streams->closed, &stream->all);
     }
-    return true;
+    if (shell->config.on_stream_state != NULL)
+        shell->config.on_stream_state(stream->entry.number, vpc_stream_state_name(old),
+                                      vpc_stream_state_name(now));
 }
 
-/* What it wrote has to wait, perhaps for ever, but not its being gone: that sets the limit (CLS-8). */
-static bool say_gone_without_room(struct vpc_stream *stream)
+void vpc_stream_wake(struct vpc_stream *stream)
 {
-    bool gone = !stream->gone && (stream->local ? stream->hup : stream->broken);
-
-    if (gone)
-        say_gone(stream, stream->broken);
-    return gone;
+    if (is_open(stream))
+        vpc_link_append(&stream->shell->streams.look, &stream->look);
 }
 
-/*
- * Says the next thing that there is to say about the stream: some octets, the end of writing, or
- * that it is gone. False when there is nothing to say now.
- */
-static bool step(struct vpc_stream *stream)
+/* Steps the machines and carries out what the endpoint wants by what it was told. */
+static void happens(struct vpc_stream *stream, enum vpc_stream_event event)
 {
-    struct vpc_shell *shell = stream->shell;
+    bool changes = vpc_stream_step(stream, event);
 
-    if (stream->phase != VPC_STREAM_OPEN || (stream->gone && (stream->eof || !stream->local)))
-        return false;
-    if (stream->eof) {
-        /* After our own end of writing EPOLLHUP says only that both ended, which the endpoint
-         * knows. */
-        bool gone = stream->local ? stream->hup && !stream->shut : stream->broken;
-
-        if (gone)
-            say_gone(stream, stream->broken);
-        return gone;
-    }
-    size_t room = shell->abi->stream_room(shell->ep, stream->number);
-    if (room == 0)
-        return say_gone_without_room(stream);
-    ssize_t n = read(stream->watch.fd, shell->chunk, room < VPC_CHUNK ? room : VPC_CHUNK);
-    if (n < 0)
-        return read_failed(stream, errno);
-    if (n > 0)
-        shell->abi->stream_input(shell->ep, stream->number, shell->chunk, (size_t)n);
-    else if (stream->broken)
-        say_gone(stream, stream->broken); /* an error that was read off by a write ends as 0 here */
-    else
-        say_eof(stream);
-    return true;
+    vpc_carry_out(stream->shell);
+    if (changes)
+        vpc_stream_wake(stream);
 }
 
-bool vpc_stream_resume(struct vpc_stream *stream)
+static void end_is_read(struct vpc_stream *stream)
 {
-    return (stream->hup || stream->broken) && step(stream);
+    happens(stream, VPC_ON_END_READ);
+    if (stream->state[VPC_INPUT] == VPC_INPUT_PARTING)
+        happens(stream, VPC_ON_NOTED);
 }
 
 static int pending_error(const struct vpc_stream *stream)
@@ -157,152 +159,325 @@ static int pending_error(const struct vpc_stream *stream)
     return error;
 }
 
-static void on_ready(struct vpc_watch *watch, uint32_t events)
+static void breaks(struct vpc_stream *stream, int error)
 {
-    struct vpc_stream *stream = watch->owner;
-    struct vpc_shell *shell = stream->shell;
-
-    if (events & (EPOLLHUP | EPOLLERR)) {
-        stream->hup = true;
-        vpc_watch_remove(&shell->loop, watch);
-        if (stream->local)
-            stream->no_reader = true;
-        else if (!stream->broken)
-            stream->broken = pending_error(stream);
-    } else if (events & EPOLLIN) {
-        for (int i = 0; i < VPC_BUDGET / VPC_CHUNK && step(stream); i++)
-            vpc_shell_exchange(shell);
-    }
-    vpc_shell_exchange(shell);
+    if (!stream->error)
+        stream->error = error;
+    happens(stream, VPC_ON_BROKE);
 }
 
-static void write_failed(struct vpc_stream *stream, int error)
+/* EPOLLHUP or EPOLLERR, or what read() says instead. */
+static void ends(struct vpc_stream *stream, int error)
 {
-    if (stream->local) {
-        stream->no_reader = true;
-    } else {
-        stream->broken = error;
-        vpc_watch_remove(&stream->shell->loop, &stream->watch);
+    if (!stream->local && error)
+        breaks(stream, error);
+    else if (!stream->local || stream->state[VPC_OUTPUT] == VPC_OUTPUT_FINISHED)
+        happens(stream, VPC_ON_BOTH_ENDED);
+    else
+        happens(stream, VPC_ON_HUNG_UP);
+}
+
+void vpc_stream_start(struct vpc_stream *stream, int fd)
+{
+    stream->watch.fd = fd;
+    happens(stream, VPC_ON_OPENED);
+}
+
+void vpc_stream_fail(struct vpc_stream *stream, int error)
+{
+    stream->error = error;
+    vpc_stream_step(stream, VPC_ON_FAILED);
+}
+
+void vpc_stream_shutdown(struct vpc_stream *stream)
+{
+    vpc_stream_step(stream, VPC_ON_SHUT);
+}
+
+void vpc_stream_close(struct vpc_stream *stream)
+{
+    bool early = is_open(stream) && !stream->local && vpc_tcp_end(stream);
+
+    vpc_stream_step(stream, early ? VPC_ON_CLOSE_EARLY : VPC_ON_CLOSE);
+}
+
+void vpc_stream_abort(struct vpc_stream *stream)
+{
+    vpc_stream_step(stream, VPC_ON_ABORT);
+}
+
+void vpc_stream_hang_up(struct vpc_stream *stream)
+{
+    vpc_stream_step(stream, VPC_ON_HANG_UP);
+    vpc_stream_wake(stream);
+}
+
+void vpc_stream_received(struct vpc_stream *stream)
+{
+    vpc_stream_step(stream, VPC_ON_RECEIVED);
+}
+
+void vpc_streams_take_no_more(struct vpc_shell *shell)
+{
+    for (struct vpc_link *l = shell->streams.all.next; l != &shell->streams.all; l = l->next)
+        vpc_stream_step(VPC_LINKED(l, struct vpc_stream, all), VPC_ON_TAKE_NO_MORE);
+}
+
+/* ---- octets ------------------------------------------------------------------------------------ */
+
+/* What it may still move of VPC_BUDGET in this turn; moved is of the stream's read or written. */
+static size_t share(struct vpc_stream *stream, const size_t *moved)
+{
+    uint64_t turn = stream->shell->loop.turns;
+
+    if (stream->turn != turn) {
+        stream->turn = turn;
+        stream->read = stream->written = 0;
     }
+    return *moved < VPC_BUDGET ? VPC_BUDGET - *moved : 0;
+}
+
+/* read() failed: what that means stands in stream.rl. */
+static void read_failed(struct vpc_stream *stream, int error)
+{
+    if (error == EAGAIN || error == EINTR)
+        return;
+    ends(stream, error);
+    end_is_read(stream);
+}
+
+static bool reads(const struct vpc_stream *stream)
+{
+    return stream->state[VPC_INPUT] == VPC_INPUT_READING || is_unread(stream->state[VPC_INPUT]);
+}
+
+/* Reads once; whether there may be more to read now. */
+static bool read_some(struct vpc_stream *stream, size_t limit)
+{
+    struct vpc_shell *shell = stream->shell;
+    size_t room = shell->abi->stream_room(shell->ep, stream->entry.number);
+    size_t wanted = room < limit ? room : limit;
+
+    if (room == 0) {
+        happens(stream, VPC_ON_FULL);
+        return false;
+    }
+    ssize_t n = read(stream->watch.fd, shell->chunk, wanted < VPC_CHUNK ? wanted : VPC_CHUNK);
+    if (n < 0)
+        read_failed(stream, errno);
+    if (n == 0)
+        end_is_read(stream);
+    if (n <= 0)
+        return false;
+    stream->read += (size_t)n;
+    shell->abi->stream_input(shell->ep, stream->entry.number, shell->chunk, (size_t)n);
+    vpc_carry_out(shell);
+    return !is_watched(stream) || ((size_t)n == wanted || n == VPC_CHUNK);
+}
+
+/* Reads as long as there is something, and room, and its share. */
+static void read_input(struct vpc_stream *stream)
+{
+    size_t limit = 0;
+    bool more = true;
+
+    while (more && reads(stream) && (limit = share(stream, &stream->read)) > 0)
+        more = read_some(stream, limit);
+    if (more && limit == 0 && reads(stream) && !is_watched(stream))
+        vpc_link_append(&stream->shell->streams.later, &stream->look);
 }
 
 /* How much of the n octets went; 0: none now. */
 static size_t put(struct vpc_stream *stream, const void *octets, size_t n)
 {
-    if (stream->no_reader)
+    if (stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING)
         return n;
     ssize_t w;
     do
         w = send(stream->watch.fd, octets, n, MSG_NOSIGNAL);
     while (w < 0 && errno == EINTR);
-    if (w < 0 && errno != EAGAIN)
-        write_failed(stream, errno);
-    if (w > 0)
+    stream->blocked = w < 0 ? errno == EAGAIN : (size_t)w < n;
+    if (w >= 0)
         return (size_t)w;
-    return stream->no_reader ? n : 0;
+    if (errno != EAGAIN && stream->local)
+        happens(stream, VPC_ON_NO_READER);
+    else if (errno != EAGAIN)
+        breaks(stream, errno);
+    return stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING ? n : 0;
 }
 
-void vpc_stream_flush(struct vpc_stream *stream)
+static bool writes(const struct vpc_stream *stream)
 {
-    const vpc_endpoint_abi *abi = stream->shell->abi;
-    const void *octets;
-    size_t sent = 0, n, w;
+    return stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING ||
+           (stream->state[VPC_OUTPUT] == VPC_OUTPUT_WRITING && !stream->blocked);
+}
 
-    while (stream->phase == VPC_STREAM_OPEN && (sent < VPC_BUDGET || stream->no_reader) &&
-           !stream->broken &&
-           (n = abi->stream_output(stream->shell->ep, stream->number, &octets)) > 0) {
+/* Writes as long as there is something, and the socket takes it, and its share. */
+static void write_output(struct vpc_stream *stream)
+{
+    struct vpc_shell *shell = stream->shell;
+    uint32_t number = stream->entry.number;
+    const void *octets;
+    size_t n, w = 1;
+
+    while (w > 0 && writes(stream) &&
+           (n = shell->abi->stream_output(shell->ep, number, &octets)) > 0) {
+        if (share(stream, &stream->written) == 0) {
+            vpc_link_append(&shell->streams.later, &stream->look);
+            return;
+        }
         w = put(stream, octets, n);
         if (w == 0)
-            break;
-        abi->stream_sent(stream->shell->ep, stream->number, w);
-        vpc_carry_out(stream->shell);
-        sent += w;
+            return;
+        if (stream->state[VPC_OUTPUT] != VPC_OUTPUT_DISCARDING)
+            stream->written += w;
+        shell->abi->stream_sent(shell->ep, number, w);
+        vpc_carry_out(shell);
     }
 }
 
-void vpc_stream_want(struct vpc_stream *stream)
+static void on_ready(struct vpc_watch *watch, uint32_t events)
+{
+    struct vpc_stream *stream = watch->owner;
+
+    if (events & EPOLLOUT)
+        stream->blocked = false;
+    if (events & (EPOLLHUP | EPOLLERR))
+        ends(stream, stream->local ? 0 : pending_error(stream));
+    else if (events & EPOLLIN)
+        read_input(stream);
+    vpc_stream_wake(stream);
+}
+
+/* ---- looks ------------------------------------------------------------------------------------- */
+
+static void look(struct vpc_stream *stream)
+{
+    write_output(stream);
+    if (is_open(stream) && !is_watched(stream))
+        read_input(stream);
+    if (is_open(stream))
+        vpc_link_append(&stream->shell->streams.interest, &stream->interest);
+}
+
+void vpc_streams_look(struct vpc_shell *shell)
+{
+    struct vpc_stream *stream;
+
+    while ((stream = first_of(&shell->streams.look, offsetof(struct vpc_stream, look))) != NULL) {
+        vpc_link_remove(&stream->look);
+        look(stream);
+    }
+}
+
+static void want(struct vpc_stream *stream)
+{
+    struct vpc_shell *shell = stream->shell;
+    uint32_t interest = 0;
+
+    if (!is_watched(stream))
+        return;
+    if (reads(stream) && shell->abi->stream_room(shell->ep, stream->entry.number) > 0)
+        interest |= EPOLLIN;
+    if (stream->blocked && stream->state[VPC_OUTPUT] == VPC_OUTPUT_WRITING)
+        interest |= EPOLLOUT;
+    vpc_watch_set(&shell->loop, &stream->watch, interest);
+}
+
+void vpc_streams_want(struct vpc_shell *shell)
+{
+    struct vpc_streams *streams = &shell->streams;
+    struct vpc_stream *stream;
+
+    while ((stream = first_of(&streams->interest, offsetof(struct vpc_stream, interest))) != NULL) {
+        vpc_link_remove(&stream->interest);
+        want(stream);
+    }
+}
+
+bool vpc_streams_wait(const struct vpc_shell *shell)
+{
+    return !vpc_list_empty(&shell->streams.look);
+}
+
+void vpc_streams_next_turn(struct vpc_shell *shell)
+{
+    struct vpc_stream *stream;
+
+    while ((stream = first_of(&shell->streams.later, offsetof(struct vpc_stream, look))) != NULL) {
+        vpc_link_remove(&stream->look);
+        vpc_link_append(&shell->streams.look, &stream->look);
+    }
+}
+
+/* ---- the machines' actions --------------------------------------------------------------------- */
+
+void vpc_stream_tell_opened(struct vpc_stream *stream)
+{
+    stream->shell->abi->stream_opened(stream->shell->ep, stream->entry.number, 0);
+}
+
+void vpc_stream_tell_failed(struct vpc_stream *stream)
 {
     const vpc_endpoint_abi *abi = stream->shell->abi;
-    vpc_endpoint *ep = stream->shell->ep;
-    const void *octets;
 
-    if (stream->phase != VPC_STREAM_OPEN || stream->hup || stream->broken || stream->gone)
-        return;
-    uint32_t interest = 0;
-    if (!stream->eof && abi->stream_room(ep, stream->number) > 0)
-        interest |= EPOLLIN;
-    if (abi->stream_output(ep, stream->number, &octets) > 0)
-        interest |= EPOLLOUT;
-    vpc_watch_set(&stream->shell->loop, &stream->watch, interest);
+    if (stream->local)
+        abi->stream_listening(stream->shell->ep, stream->entry.number, stream->error, "");
+    else
+        abi->stream_opened(stream->shell->ep, stream->entry.number, stream->error);
 }
 
-void vpc_stream_shutdown(struct vpc_stream *stream)
+void vpc_stream_tell_eof(struct vpc_stream *stream)
 {
-    if (stream->phase != VPC_STREAM_OPEN)
-        return;
-    stream->shut = true;
-    shutdown(stream->watch.fd, SHUT_WR);
+    stream->shell->abi->stream_eof(stream->shell->ep, stream->entry.number);
 }
 
-void vpc_stream_end(struct vpc_stream *stream, bool abort)
+void vpc_stream_tell_gone(struct vpc_stream *stream)
 {
-    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    stream->shell->abi->stream_gone(stream->shell->ep, stream->entry.number, stream->error);
+}
+
+static void close_descriptors(struct vpc_stream *stream)
+{
     struct vpc_loop *loop = &stream->shell->loop;
 
-    if (stream->phase == VPC_STREAM_CLOSED)
-        return;
-    if (stream->phase == VPC_STREAM_OPEN && !stream->local && !abort && vpc_tcp_linger(stream))
-        return;
     if (stream->watch.fd >= 0 && stream->local)
         vpc_socket_read_off(stream->watch.fd); /* CLS-11 */
-    else if (stream->watch.fd >= 0 && abort)
-        setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-    stream->phase = VPC_STREAM_CLOSED;
     vpc_timer_clear(loop, &stream->limit);
     vpc_watch_close(loop, &stream->watch);
     vpc_listener_close(&stream->listener);
 }
 
-void vpc_stream_hang_up(struct vpc_stream *stream)
+void vpc_stream_release(struct vpc_stream *stream)
 {
-    if (stream->phase != VPC_STREAM_OPEN || stream->eof || stream->gone)
-        return;
-    shutdown(stream->watch.fd, SHUT_RD);
+    close_descriptors(stream);
+}
+
+void vpc_stream_break_off(struct vpc_stream *stream)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (stream->watch.fd >= 0 && !stream->local)
+        setsockopt(stream->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close_descriptors(stream);
+}
+
+void vpc_stream_linger(struct vpc_stream *stream)
+{
+    vpc_tcp_linger(stream);
+}
+
+void vpc_stream_leave(struct vpc_stream *stream)
+{
     vpc_watch_remove(&stream->shell->loop, &stream->watch);
-    stream->hup = stream->no_reader = stream->gone = true;
 }
 
-void vpc_streams_take_no_more(struct vpc_shell *shell)
+void vpc_stream_stop_reading(struct vpc_stream *stream)
 {
-    for (struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        if (s->phase == VPC_STREAM_OPEN && !s->eof) {
-            s->last = true;
-            shutdown(s->watch.fd, SHUT_RD);
-        }
+    shutdown(stream->watch.fd, SHUT_RD);
 }
 
-bool vpc_streams_unread(const struct vpc_shell *shell)
+void vpc_stream_finish_writing(struct vpc_stream *stream)
 {
-    const struct vpc_stream *s = shell->streams;
-
-    while (s != NULL &&
-           (s->phase != VPC_STREAM_OPEN || !s->last || s->eof || (s->gone && !s->local)))
-        s = s->next;
-    return s != NULL;
-}
-
-void vpc_streams_bury(struct vpc_shell *shell)
-{
-    struct vpc_stream **at = &shell->streams;
-
-    while (*at != NULL) {
-        struct vpc_stream *stream = *at;
-
-        if (stream->phase == VPC_STREAM_CLOSED) {
-            *at = stream->next;
-            free(stream);
-        } else {
-            at = &stream->next;
-        }
-    }
+    shutdown(stream->watch.fd, SHUT_WR);
 }

@@ -26,16 +26,6 @@ enum {
     LINGER_MAX = 64,         /* connections at once: a host must not take all descriptors so */
 };
 
-static void fail(struct vpc_stream *stream, int error)
-{
-    struct vpc_shell *shell = stream->shell;
-    uint32_t number = stream->number;
-
-    vpc_stream_end(stream, true);
-    shell->abi->stream_opened(shell->ep, number, error);
-    vpc_shell_exchange(shell);
-}
-
 /*
  * A connect to a port of the ephemeral range where nobody listens may by chance take that very port
  * as its own, and then TCP joins the socket with itself.  That is no server.
@@ -48,6 +38,12 @@ static bool joined_with_itself(int fd)
     return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
            getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
            own.sin_port == peer.sin_port && own.sin_addr.s_addr == peer.sin_addr.s_addr;
+}
+
+static void fail(struct vpc_stream *stream, int error)
+{
+    vpc_stream_fail(stream, error);
+    vpc_carry_out(stream->shell);
 }
 
 static void on_connected(struct vpc_watch *watch, uint32_t events)
@@ -65,7 +61,6 @@ static void on_connected(struct vpc_watch *watch, uint32_t events)
         return;
     }
     vpc_timer_clear(&stream->shell->loop, &stream->limit);
-    vpc_watch_remove(&stream->shell->loop, watch);
     watch->on_ready = stream->on_open_ready;
     vpc_stream_start(stream, fd);
 }
@@ -99,13 +94,12 @@ void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, ui
         shell->abi->stream_opened(shell->ep, number, ENOMEM);
         return;
     }
-    stream->phase = VPC_STREAM_CONNECTING;
     stream->on_open_ready = stream->watch.on_ready;
     stream->watch.on_ready = on_connected;
     stream->limit = (struct vpc_timer){.on_due = on_limit, .owner = stream};
     int error = begin(stream, port);
     if (error)
-        fail(stream, error);
+        vpc_stream_fail(stream, error);
     else
         vpc_timer_set(&shell->loop, &stream->limit, shell->loop.now + limit_ms);
 }
@@ -152,35 +146,29 @@ static void on_linger(struct vpc_timer *timer)
     } else if (stream->look_ms < LINGER_LOOK_MAX_MS) {
         stream->look_ms *= 2;
     }
-    if (broke || left == 0 || loop->now >= stream->lingers_until)
-        vpc_stream_end(stream, left != 0);
+    if (left == 0)
+        vpc_stream_received(stream);
+    else if (broke || loop->now >= stream->lingers_until)
+        vpc_stream_abort(stream);
     else
         vpc_timer_set(loop, timer, loop->now + stream->look_ms);
 }
 
-static unsigned lingering(const struct vpc_shell *shell)
+bool vpc_tcp_end(struct vpc_stream *stream)
 {
-    unsigned n = 0;
-
-    for (const struct vpc_stream *s = shell->streams; s != NULL; s = s->next)
-        n += s->phase == VPC_STREAM_LINGERING;
-    return n;
-}
-
-bool vpc_tcp_linger(struct vpc_stream *stream)
-{
-    struct vpc_loop *loop = &stream->shell->loop;
-
     shutdown(stream->watch.fd, SHUT_WR);
     bool broke = discard(stream);
     stream->lingers_for = unacknowledged(stream->watch.fd);
-    if (broke || stream->lingers_for == 0 || lingering(stream->shell) >= LINGER_MAX)
-        return false;
+    return !broke && stream->lingers_for > 0 && stream->shell->streams.lingering < LINGER_MAX;
+}
+
+void vpc_tcp_linger(struct vpc_stream *stream)
+{
+    struct vpc_loop *loop = &stream->shell->loop;
+
     vpc_watch_remove(loop, &stream->watch);
-    stream->phase = VPC_STREAM_LINGERING;
     stream->lingers_until = loop->now + LINGER_LIMIT_MS;
     stream->look_ms = LINGER_LOOK_MS;
     stream->limit = (struct vpc_timer){.on_due = on_linger, .owner = stream};
     vpc_timer_set(loop, &stream->limit, loop->now + LINGER_LOOK_MS);
-    return true;
 }

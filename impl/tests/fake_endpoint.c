@@ -157,7 +157,10 @@ static void fake_opened(vpc_endpoint *ep, uint32_t number, int error)
 
 static size_t fake_room(const vpc_endpoint *ep, uint32_t number)
 {
-    return stream_of(ep, number)->room;
+    struct fake_stream *s = stream_of(ep, number);
+
+    s->room_known = s->room > 0;
+    return s->room;
 }
 
 static size_t fake_stream_input(vpc_endpoint *ep, uint32_t number, const void *octets, size_t n)
@@ -170,6 +173,7 @@ static size_t fake_stream_input(vpc_endpoint *ep, uint32_t number, const void *o
     memcpy(s->input + s->input_size, octets, n);
     s->input_size += n;
     s->room -= n;
+    s->room_known &= s->room > 0;
     return n;
 }
 
@@ -197,6 +201,7 @@ static size_t fake_stream_output(vpc_endpoint *ep, uint32_t number, const void *
     struct fake_stream *s = stream_of(ep, number);
 
     *octets = pattern[number];
+    s->output_known = s->output_size > 0;
     return s->output_size < sizeof(pattern[0]) ? s->output_size : sizeof(pattern[0]);
 }
 
@@ -207,14 +212,32 @@ static void fake_stream_sent(vpc_endpoint *ep, uint32_t number, size_t n)
     cr_assert_leq(n, s->output_size);
     s->output_size -= n;
     s->output_sent += n;
+    s->output_known &= s->output_size > 0;
+}
+
+/* A stream that has output or room of which the shell does not know; 0: none. */
+static uint32_t next_awake(struct fake_endpoint *f)
+{
+    for (uint32_t i = 1; i <= FAKE_STREAMS; i++) {
+        struct fake_stream *s = &f->streams[i];
+        bool awake = (s->room > 0 && !s->room_known) || (s->output_size > 0 && !s->output_known);
+
+        s->room_known = s->room > 0;
+        s->output_known = s->output_size > 0;
+        if (awake)
+            return i;
+    }
+    return 0;
 }
 
 static int fake_next_action(vpc_endpoint *ep, vpc_action *action)
 {
     struct fake_endpoint *f = self(ep);
 
-    if (f->queue_head == f->queue_tail)
-        return 0;
+    if (f->queue_head == f->queue_tail) {
+        *action = (vpc_action){.kind = VPC_ACTION_WAKE, .stream = next_awake(f)};
+        return action->stream != 0;
+    }
     *action = f->queue[f->queue_head++ % 256];
     return 1;
 }

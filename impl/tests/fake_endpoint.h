@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An endpoint that makes no decision of its own: a test says what it wants (actions, room, output),
- * and reads what the shell told it.  It follows spec/vpc_endpoint.h, so what it checks of its
+ * and reads what the shell told it.  What a test gives a stream is told by WAKE.  It follows spec/vpc_endpoint.h, so what it checks of its
  * caller are the ABI's own rules.
  */
 #ifndef VPC_FAKE_ENDPOINT_H
@@ -27,6 +27,7 @@ struct fake_stream {
     size_t input_size;
     size_t output_size; /* octets of value `number` that still wait to be written */
     size_t output_sent;
+    bool room_known, output_known; /* the shell knows that there is some */
 };
 
 struct fake_endpoint {

@@ -471,6 +471,17 @@ Test(shell_tcp, an_abort_is_a_reset_and_a_close_is_not)
     close(fd);
 }
 
+/* Writes until the kernel takes no more. */
+static void fill_the_connection(void)
+{
+    size_t before;
+
+    do {
+        before = stream()->output_sent;
+        rig_turn_for(100);
+    } while (stream()->output_sent != before);
+}
+
 /* The host's client wrote, and closed without reading what the server wrote; the server is slow. */
 Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
 {
@@ -478,7 +489,7 @@ Test(shell_tcp, a_close_with_unread_input_loses_none_of_the_output)
 
     say(fd, "an answer that nobody reads");
     stream()->output_size = 5000000;
-    RIG_UNTIL(rig_turn_for(100) < 4); /* the kernel takes no more */
+    fill_the_connection();
     size_t sent = stream()->output_sent;
     cr_assert_gt(sent, 500000u, "more than the server's side can hold");
     fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
@@ -497,7 +508,7 @@ Test(shell_tcp, a_server_that_breaks_off_ends_the_lingering)
 
     stream()->room = 1000;
     stream()->output_size = 5000000;
-    RIG_UNTIL(rig_turn_for(100) < 4);
+    fill_the_connection();
     shutdown(fd, SHUT_WR);
     RIG_UNTIL(stream()->eofs == 1);
     fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);

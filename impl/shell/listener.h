@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets that listen; of a Unix socket the name is its owner's alone. */
+#ifndef VPC_LISTENER_H
+#define VPC_LISTENER_H
+
+#include "loop.h"
+#include "vpc.h"
+
+struct vpc_shell;
+
+/* A socket that listens; a Unix socket under a name that is locked over all processes. */
+struct vpc_listener {
+    struct vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
+    struct vpc_timer backoff; /* armed while accept() has no descriptors */
+    int lock;                 /* -1: nothing is held */
+    bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
+    char path[VPC_PATH_SIZE];
+    const char *refusal;     /* what a client of another user is told; NULL: nothing */
+    uint64_t refused;        /* such clients since the last entry in the log */
+    uint64_t refused_log_at; /* no entry before */
+    bool is_short;           /* the log knows that there are no descriptors */
+    struct vpc_shell *shell;
+    void (*on_client)(struct vpc_listener *listener, int fd);
+    void *owner;
+};
+
+void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
+                       void (*on_client)(struct vpc_listener *listener, int fd), void *owner);
+/*
+ * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when
+ * what stands there is no socket, which stays.
+ */
+int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
+/* The same with a socket that listens already, which it takes over; path is what the log calls it. */
+int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path);
+/* Stops listening and keeps the name. */
+void vpc_listener_mute(struct vpc_listener *listener);
+void vpc_listener_pause(struct vpc_listener *listener, bool pause);
+/* Stops listening and gives back the name. */
+void vpc_listener_close(struct vpc_listener *listener);
+/* Closes a client's socket after a last text (NULL: none), which it can read whatever it has written. */
+void vpc_listener_turn_away(int fd, const char *text);
+/*
+ * Before a Unix socket is closed: one that is closed with unread octets gives its peer ECONNRESET, where it
+ * shall read the end of the file.  After the shutdown no more can come, so this ends.
+ */
+void vpc_socket_read_off(int fd);
+
+#endif
