@@ -192,6 +192,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     char *options = json_dumps(s->options, 0);
     struct vpc_shell_config config = {
         .abi = abi,
+        .direct = s->daemon->direct,
         .program = s->daemon->program,
         .role = s->daemon->role,
         .vm = vm,

@@ -5,11 +5,14 @@
 
 #include "vpc_endpoint.h"
 
+struct vpc_shell_direct;
+
 struct vpc_daemon {
-    const char *program; /* "vpc-host" */
-    uint32_t role;       /* enum vpc_role */
-    const char *purpose; /* one line for --help */
-    const char *bus;     /* the default of --bus, NULL: it must be given */
+    const char *program;                   /* "vpc-host" */
+    uint32_t role;                         /* enum vpc_role */
+    const char *purpose;                   /* one line for --help */
+    const char *bus;                       /* the default of --bus, NULL: it must be given */
+    const struct vpc_shell_direct *direct; /* of the endpoint (shell.h); NULL: it has none */
 };
 
 /* Runs the endpoint `abi` as the command line says: the exit status (0 stopped, 1 failed, 2 wrong

@@ -12,28 +12,37 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "vpc_endpoint.h"
 
 struct vpc_shell;
 
+/* A stream's octets where they lie, beside the ABI; impl/core/direct.h says what each is. */
+struct vpc_shell_direct {
+    unsigned (*space)(vpc_endpoint *ep, uint32_t stream, struct iovec space[2]);
+    void (*filled)(vpc_endpoint *ep, uint32_t stream, size_t n);
+    unsigned (*pieces)(vpc_endpoint *ep, uint32_t stream, struct iovec pieces[2]);
+};
+
 struct vpc_shell_config {
     const vpc_endpoint_abi *abi;
-    const char *program;      /* for messages on stderr */
-    uint32_t role;            /* enum vpc_role */
-    const char *vm;           /* the virtual machine's name */
-    const char *tag;          /* the chassis asset tag, or "" */
-    const char *options;      /* a JSON object of settings */
-    const char *bus;          /* as bus_address.h says */
-    const char *runtime_dir;  /* with its folders made */
-    const char *control_path; /* of the control socket */
-    const char *log_path;     /* of the event log, NULL: none */
-    const char *journal;      /* the socket of the systemd journal, NULL: none */
-    bool verbose;             /* show log entries on stderr */
-    const char *no_sandbox;   /* why there is none, NULL: vpc_shell_run() enters it */
-    const char *config_path;  /* what reload() reads, NULL: nothing */
-    const char *trace_path;   /* of the trace (spec/TRACE.md), NULL or "": none */
-    uint64_t trace_limit;     /* octets after which its file is turned over; 0: never */
+    const struct vpc_shell_direct *direct; /* NULL: octets are copied */
+    const char *program;                   /* for messages on stderr */
+    uint32_t role;                         /* enum vpc_role */
+    const char *vm;                        /* the virtual machine's name */
+    const char *tag;                       /* the chassis asset tag, or "" */
+    const char *options;                   /* a JSON object of settings */
+    const char *bus;                       /* as bus_address.h says */
+    const char *runtime_dir;               /* with its folders made */
+    const char *control_path;              /* of the control socket */
+    const char *log_path;                  /* of the event log, NULL: none */
+    const char *journal;                   /* the socket of the systemd journal, NULL: none */
+    bool verbose;                          /* show log entries on stderr */
+    const char *no_sandbox;                /* why there is none, NULL: vpc_shell_run() enters it */
+    const char *config_path;               /* what reload() reads, NULL: nothing */
+    const char *trace_path;                /* of the trace (spec/TRACE.md), NULL or "": none */
+    uint64_t trace_limit; /* octets after which its file is turned over; 0: never */
     /*
      * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.
      * NULL: they stay.  The strings that they had may be freed after the next call.

@@ -12,11 +12,18 @@
  *
  * A read that gave less than it asked for took all that there was: the next is made when epoll says that there is more, or
  * the end.  A stream that has left epoll is read until the end.
+ *
+ * Copies: none here, where the endpoint has a table of its buffers (vpc_shell_config.direct): sockets are read straight
+ * into the buffer that the bus is fed from, and written from the one that the bus filled.  Without the table octets go by
+ * way of shell->chunk, since the ABI hands no space out.  The bus is read into the chunk, as nobody knows whose octets
+ * come before their frame is read, and the endpoint stages its frames, since a frame is octets of many places in a row
+ * that a virtio port must get at once.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "shell_internal.h"
@@ -237,6 +244,59 @@ static size_t share(struct vpc_stream *stream, const size_t *moved)
     return *moved < VPC_BUDGET ? VPC_BUDGET - *moved : 0;
 }
 
+/* Makes pieces have limit octets at most; how many they have. */
+static size_t cut(struct iovec pieces[2], unsigned *count, size_t limit)
+{
+    size_t total = 0;
+
+    for (unsigned i = 0; i < *count; i++) {
+        if (pieces[i].iov_len > limit - total)
+            pieces[i].iov_len = limit - total;
+        total += pieces[i].iov_len;
+    }
+    if (total == 0)
+        *count = 0;
+    return total;
+}
+
+/* Where octets of the program can go, and that n of them are there. */
+static unsigned space_for(const struct vpc_stream *stream, struct iovec space[2])
+{
+    struct vpc_shell *shell = stream->shell;
+    uint32_t number = stream->entry.number;
+
+    if (shell->config.direct != NULL)
+        return shell->config.direct->space(shell->ep, number, space);
+    size_t room = shell->abi->stream_room(shell->ep, number);
+    space[0] =
+        (struct iovec){.iov_base = shell->chunk, .iov_len = room < VPC_CHUNK ? room : VPC_CHUNK};
+    return room > 0;
+}
+
+static void filled(const struct vpc_stream *stream, size_t n)
+{
+    struct vpc_shell *shell = stream->shell;
+    uint32_t number = stream->entry.number;
+
+    if (shell->config.direct != NULL)
+        shell->config.direct->filled(shell->ep, number, n);
+    else
+        shell->abi->stream_input(shell->ep, number, shell->chunk, n);
+}
+
+/* The octets for the program. */
+static unsigned output_of(const struct vpc_stream *stream, struct iovec pieces[2])
+{
+    struct vpc_shell *shell = stream->shell;
+    const void *octets;
+
+    if (shell->config.direct != NULL)
+        return shell->config.direct->pieces(shell->ep, stream->entry.number, pieces);
+    pieces[0].iov_len = shell->abi->stream_output(shell->ep, stream->entry.number, &octets);
+    pieces[0].iov_base = (void *)(uintptr_t)octets;
+    return pieces[0].iov_len > 0;
+}
+
 /* read() failed: what that means stands in stream.rl. */
 static void read_failed(struct vpc_stream *stream, int error)
 {
@@ -251,18 +311,18 @@ static bool reads(const struct vpc_stream *stream)
     return stream->state[VPC_INPUT] == VPC_INPUT_READING || is_unread(stream->state[VPC_INPUT]);
 }
 
-/* Reads once; whether there may be more to read now. */
+/* Reads once, limit octets at most; whether there may be more to read now. */
 static bool read_some(struct vpc_stream *stream, size_t limit)
 {
-    struct vpc_shell *shell = stream->shell;
-    size_t room = shell->abi->stream_room(shell->ep, stream->entry.number);
-    size_t wanted = room < limit ? room : limit;
+    struct iovec space[2];
+    unsigned count = space_for(stream, space);
+    size_t wanted = cut(space, &count, limit);
 
-    if (room == 0) {
+    if (wanted == 0) {
         happens(stream, VPC_ON_FULL);
         return false;
     }
-    ssize_t n = read(stream->watch.fd, shell->chunk, wanted < VPC_CHUNK ? wanted : VPC_CHUNK);
+    ssize_t n = readv(stream->watch.fd, space, (int)count);
     if (n < 0)
         read_failed(stream, errno);
     if (n == 0)
@@ -270,9 +330,9 @@ static bool read_some(struct vpc_stream *stream, size_t limit)
     if (n <= 0)
         return false;
     stream->read += (size_t)n;
-    shell->abi->stream_input(shell->ep, stream->entry.number, shell->chunk, (size_t)n);
-    vpc_carry_out(shell);
-    return !is_watched(stream) || ((size_t)n == wanted || n == VPC_CHUNK);
+    filled(stream, (size_t)n);
+    vpc_carry_out(stream->shell);
+    return !is_watched(stream) || (size_t)n == wanted;
 }
 
 /* Reads as long as there is something, and room, and its share. */
@@ -287,53 +347,68 @@ static void read_input(struct vpc_stream *stream)
         vpc_link_append(&stream->shell->streams.later, &stream->look);
 }
 
-/* How much of the n octets went; 0: none now. */
-static size_t put(struct vpc_stream *stream, const void *octets, size_t n)
+static void write_failed(struct vpc_stream *stream, int error)
 {
-    if (stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING)
-        return n;
+    if (stream->local)
+        happens(stream, VPC_ON_NO_READER);
+    else
+        breaks(stream, error);
+}
+
+/* How much of the pieces, n octets, went; 0: none now. */
+static size_t put(struct vpc_stream *stream, struct iovec pieces[2], unsigned count, size_t n)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
     ssize_t w;
+
     do
-        w = send(stream->watch.fd, octets, n, MSG_NOSIGNAL);
+        w = sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
     while (w < 0 && errno == EINTR);
     stream->blocked = w < 0 ? errno == EAGAIN : (size_t)w < n;
-    if (w >= 0)
-        return (size_t)w;
-    if (errno != EAGAIN && stream->local)
-        happens(stream, VPC_ON_NO_READER);
-    else if (errno != EAGAIN)
-        breaks(stream, errno);
-    return stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING ? n : 0;
+    if (w < 0 && errno != EAGAIN)
+        write_failed(stream, errno);
+    return w > 0 ? (size_t)w : 0;
+}
+
+static bool discards(const struct vpc_stream *stream)
+{
+    return stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING;
+}
+
+/* Writes once, limit octets at most; how many. */
+static size_t write_some(struct vpc_stream *stream, size_t limit)
+{
+    struct vpc_shell *shell = stream->shell;
+    struct iovec pieces[2];
+    unsigned count = output_of(stream, pieces);
+    size_t n = cut(pieces, &count, limit), w = n;
+
+    if (n > 0 && !discards(stream))
+        w = put(stream, pieces, count, n);
+    if (w == 0)
+        return 0;
+    stream->written += w;
+    shell->abi->stream_sent(shell->ep, stream->entry.number, w);
+    vpc_carry_out(shell);
+    return w;
 }
 
 static bool writes(const struct vpc_stream *stream)
 {
-    return stream->state[VPC_OUTPUT] == VPC_OUTPUT_DISCARDING ||
+    return discards(stream) ||
            (stream->state[VPC_OUTPUT] == VPC_OUTPUT_WRITING && !stream->blocked);
 }
 
 /* Writes as long as there is something, and the socket takes it, and its share. */
 static void write_output(struct vpc_stream *stream)
 {
-    struct vpc_shell *shell = stream->shell;
-    uint32_t number = stream->entry.number;
-    const void *octets;
-    size_t n, w = 1;
+    size_t limit = 1;
 
-    while (w > 0 && writes(stream) &&
-           (n = shell->abi->stream_output(shell->ep, number, &octets)) > 0) {
-        if (share(stream, &stream->written) == 0) {
-            vpc_link_append(&shell->streams.later, &stream->look);
+    while (writes(stream) && (limit = share(stream, &stream->written)) > 0)
+        if (write_some(stream, limit) == 0)
             return;
-        }
-        w = put(stream, octets, n);
-        if (w == 0)
-            return;
-        if (stream->state[VPC_OUTPUT] != VPC_OUTPUT_DISCARDING)
-            stream->written += w;
-        shell->abi->stream_sent(shell->ep, number, w);
-        vpc_carry_out(shell);
-    }
+    if (limit == 0)
+        vpc_link_append(&stream->shell->streams.later, &stream->look);
 }
 
 static void on_ready(struct vpc_watch *watch, uint32_t events)
