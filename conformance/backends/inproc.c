@@ -233,6 +233,7 @@ void vpc_inproc_look_at_object(struct inproc *self)
 
 static bool take_actions(struct inproc *self)
 {
+    const char *no_action = "an action of an unknown kind, or next_action() gave neither 1 nor 0";
     bool moved = false;
     vpc_action action;
     int got;
@@ -245,7 +246,7 @@ static bool take_actions(struct inproc *self)
         if (action.kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[action.kind])
             handlers[action.kind](self, &action);
         else
-            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "an action of an unknown kind", 28);
+            vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, no_action, strlen(no_action));
     }
     never_rests(self, "its actions never end");
     return false;

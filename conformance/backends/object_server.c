@@ -163,9 +163,12 @@ static void add_action(struct server *server, const vpc_action *action)
 static bool take_action(struct server *server, struct held *held)
 {
     vpc_action action = {0};
+    int got = server->abi->next_action(held->endpoint, &action);
 
-    if (server->abi->next_action(held->endpoint, &action) == 0)
+    if (got == 0)
         return false;
+    if (got != 1)
+        action.kind = VPC_OBJECT_NO_KIND;
     add_action(server, &action);
     server->listens = action.kind == VPC_ACTION_LISTEN;
     if (action.kind == VPC_ACTION_UNLISTEN || action.kind == VPC_ACTION_CLOSE ||

@@ -83,6 +83,8 @@ struct vpc_object_hint {
     uint64_t room;
 };
 
+#define VPC_OBJECT_NO_KIND UINT32_MAX /* of an action that next_action() did not tell of by 1 */
+
 /* Its text stands behind it, with a NUL. */
 struct vpc_object_action {
     uint32_t kind, stream, client, value; /* as in vpc_action */

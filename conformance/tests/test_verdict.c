@@ -157,6 +157,11 @@ Test(verdict, a_crash_is_a_fail)
     expect("crash", HEAD MAIN_PART, VPC_FAIL, NULL);
 }
 
+Test(verdict, an_action_is_told_of_by_1_alone)
+{
+    expect("two-actions", HEAD MAIN_PART, VPC_FAIL, NULL);
+}
+
 Test(verdict, a_busy_loop_is_a_fail)
 {
     expect("spin", HEAD MAIN_PART, VPC_FAIL, NULL);
