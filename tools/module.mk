@@ -32,6 +32,8 @@ run-soak: all $(BUILD)/guest/soak-server
 	@tools/guest-image --dir $(GUEST)
 	@tools/soak/soak.py --build $(BUILD) --time $(SOAK_TIME) --seed $(SOAK_SEED) --keep $(BUILD)/soak
 
+include tools/bench/bench.mk
+
 # ---- traces ------------------------------------------------------------------------------------------------
 
 CHECKS += check-wireshark

@@ -14,9 +14,7 @@ $(PROTO_BENCH_DIR)/%.o: proto/bench/%.c | $(PROTO_BENCH_DIR)
 $(PROTO_BENCH_DIR)/bench-proto: $(PROTO_BENCH_OBJS) $(LIBVPCBUS)
 	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
 
-.PHONY: bench bench-proto
-bench: bench-proto ## measure what has goals of speed
-
+.PHONY: bench-proto
 bench-proto: $(PROTO_BENCH_DIR)/bench-proto ## measure the protocol library (BENCH_ARGS=--json for programs)
 	@$< $(BENCH_ARGS)
 

@@ -1,0 +1,30 @@
+# tools/bench/: what VPCBus costs beside other ways into a guest.  See README.md.
+
+BENCH          ?=
+BENCH_PROGRAMS := $(BUILD)/bench/bench-client $(BUILD)/guest/bench-server $(BUILD)/guest/bench-relay
+BENCH_NEEDS    := $(BENCH_PROGRAMS) $(addprefix $(BUILD)/,vpc-host vpc-guest vpcctl)
+BENCH_CFLAGS    = $(VPC_CFLAGS) -Iimpl/lib -MMD -MP -MF $(BUILD)/bench/$(@F).d
+
+$(BUILD)/bench/bench-client: tools/bench/client.c $(BUILD)/libvpc.a
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) $(VPC_LDFLAGS) -o $@ $(filter %.c %.a,$^) -ljansson
+
+# These run in the guest too.
+$(BUILD)/guest/bench-%: tools/bench/%.c
+	@mkdir -p $(@D) $(BUILD)/bench
+	$(CC) $(BENCH_CFLAGS) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $<
+
+.PHONY: bench run-bench
+bench: setup ## VPCBus beside other ways into a guest, in ten minutes (BENCH='--quick --only socket')
+	@$(MAKE) --no-print-directory run-bench
+
+run-bench: $(BENCH_NEEDS)
+	@tools/guest-image --dir $(GUEST)
+	@tools/bench/bench.py --build $(BUILD) $(BENCH)
+
+CHECKS += check-bench
+.PHONY: check-bench
+check-bench: $(BENCH_NEEDS) ## the tool that measures: its arithmetic, and a quick run without QEMU
+	@tools/bench/test_bench.py $(BUILD)
+
+-include $(wildcard $(BUILD)/bench/*.d)
