@@ -26,7 +26,7 @@ enum {
     /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
     CONNECT_LIMIT_MS = 800,
     PORT_RETRY_MS = 100,
-    READS_PER_EVENT = 16,
+    READS_PER_EVENT = VPC_BUDGET / VPC_CHUNK,
     PORT_READ = 4096,   /* what a virtio port gives per read at most: one buffer of its driver */
     PORT_WRITE = 32768, /* and takes per write */
 };
@@ -84,12 +84,29 @@ static void go_down(struct vpc_bus *bus)
     vpc_shell_exchange(bus->shell);
 }
 
-/* Reads once and gives it to the endpoint; whether there may be more.  A short read took all that there was: to read
+/*
+ * Reads to the size of the chunk, -1 or 0 as read() says.  A port gives one buffer of its driver at a time; what follows a whole
+ * one goes with it, so that 64 KiB are one turn of the endpoint's work and not sixteen.  An error or the end behind octets is
+ * met again by the next read.
+ */
+static ssize_t gather(struct vpc_bus *bus)
+{
+    unsigned char *chunk = bus->shell->chunk;
+    ssize_t n = read(bus->watch.fd, chunk, VPC_CHUNK), total = n;
+
+    while (is_port(bus) && n == PORT_READ && total < VPC_CHUNK) {
+        n = read(bus->watch.fd, chunk + total, (size_t)(VPC_CHUNK - total));
+        total += n > 0 ? n : 0;
+    }
+    return total;
+}
+
+/* Gives once to the endpoint what there is; whether there may be more.  A short read took all that there was: to read
  * again would only say EAGAIN, and if there is more by now, or the end, epoll says so. */
 static bool read_some(struct vpc_bus *bus)
 {
     struct vpc_shell *shell = bus->shell;
-    ssize_t n = read(bus->watch.fd, shell->chunk, sizeof(shell->chunk));
+    ssize_t n = gather(bus);
 
     if (n > 0) {
         vpc_trace_octets(shell, false, shell->chunk, (size_t)n);
@@ -98,7 +115,7 @@ static bool read_some(struct vpc_bus *bus)
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         go_down(bus);
     }
-    return bus->up && n >= (is_port(bus) ? PORT_READ : (ssize_t)sizeof(shell->chunk));
+    return bus->up && n == VPC_CHUNK;
 }
 
 /* A connection over AF_VSOCK is there, or is none. */

@@ -170,6 +170,42 @@ Test(shell_bus, a_port_without_a_host_costs_ten_looks_a_second)
     }
 }
 
+/* Puts octets of a pattern without a period of pages into the port, from at on: as many as it takes. */
+static size_t fill_port(int host, size_t at, size_t total)
+{
+    unsigned char piece[5000];
+    size_t n = total - at < sizeof(piece) ? total - at : sizeof(piece);
+
+    for (size_t i = 0; i < n; i++)
+        piece[i] = (unsigned char)((at + i) % 251);
+    ssize_t w = n > 0 ? write(host, piece, n) : 0;
+    return w > 0 ? (size_t)w : 0;
+}
+
+/* A port gives a page at a time: whole pages, a piece of one, and the end. */
+Test(shell_bus, all_pages_of_a_port_in_their_order)
+{
+    enum { TOTAL = 300000 };
+    size_t put = 0;
+
+    rig_begin_with("/dev/ptmx", &fake_abi);
+    rig_turn_for(20);
+    int host = host_of_port();
+    RIG_UNTIL(fake->ups == 1);
+    while (put < TOTAL) {
+        size_t n = fill_port(host, put, TOTAL);
+
+        put += n;
+        if (n == 0)
+            cr_assert_eq(vpc_shell_turn(rig, 20), 0);
+    }
+    RIG_UNTIL(fake->bus_input_size == TOTAL);
+    for (size_t i = 0; i < TOTAL; i++)
+        cr_assert_eq(fake->bus_input[i], i % 251, "octet %zu", i);
+    close(host);
+    RIG_UNTIL(fake->downs == 1);
+}
+
 Test(shell_bus, a_missing_port_is_waited_for)
 {
     rig_begin_with("/dev/no-such-port", &fake_abi);
