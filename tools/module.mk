@@ -70,6 +70,12 @@ check-launcher: all ## a VM by its name alone, before and after a reset
 	@tools/guest-image --dir $(GUEST)
 	@tools/check-launcher $(BUILD)
 
+.PHONY: check-vsock
+check-vm: check-vsock
+check-vsock: all $(BUILD)/test_impl_bus ## the bus over AF_VSOCK, in a guest whose kernel has its loopback
+	@tools/guest-image --dir $(GUEST)
+	@tools/check-vsock $(BUILD)
+
 # What conformance/RESULTS.md tells, measured anew: half an hour with the machine free.  RESULTS='--only fields' is a part.
 .PHONY: results check-results
 CHECKS += check-results

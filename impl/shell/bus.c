@@ -31,21 +31,32 @@ enum {
     PORT_WRITE = 32768, /* and takes per write */
 };
 
-static bool is_port(const struct vpc_bus *bus)
+/* What the kinds differ in. */
+struct kind {
+    int family;                         /* of its sockets; AF_UNSPEC: it is a port */
+    int (*listen)(struct vpc_bus *bus); /* once; NULL: it is tried, again and again */
+    /* 0, EINPROGRESS (there is more to come), ENOTCONN (nobody is told), or an errno. */
+    int (*try_once)(struct vpc_bus *bus);
+    unsigned retry_ms;
+};
+
+static const struct kind *kind_of(const struct vpc_bus *bus);
+
+int vpc_bus_family(const struct vpc_bus *bus)
 {
-    return bus->address.kind == VPC_BUS_PORT;
+    return kind_of(bus)->family;
 }
 
-static bool listens(const struct vpc_bus *bus)
+static bool is_port(const struct vpc_bus *bus)
 {
-    return bus->address.kind == VPC_BUS_LISTEN || bus->address.kind == VPC_BUS_VSOCK_LISTEN;
+    return kind_of(bus)->family == AF_UNSPEC;
 }
 
 static void retry_later(struct vpc_bus *bus)
 {
     struct vpc_loop *loop = &bus->shell->loop;
 
-    vpc_timer_set(loop, &bus->retry, loop->now + (is_port(bus) ? PORT_RETRY_MS : CONNECT_RETRY_MS));
+    vpc_timer_set(loop, &bus->retry, loop->now + kind_of(bus)->retry_ms);
 }
 
 /* Why there is no transport yet, told when it changes. */
@@ -75,7 +86,7 @@ static void go_down(struct vpc_bus *bus)
         vpc_watch_remove(&bus->shell->loop, &bus->watch);
     else
         vpc_watch_close(&bus->shell->loop, &bus->watch);
-    if (listens(bus))
+    if (kind_of(bus)->listen != NULL)
         vpc_listener_pause(&bus->listener, false);
     else
         retry_later(bus);
@@ -234,18 +245,6 @@ static int try_vsock(struct vpc_bus *bus)
     return error;
 }
 
-static int try_once(struct vpc_bus *bus)
-{
-    switch (bus->address.kind) {
-    case VPC_BUS_PORT:
-        return try_port(bus);
-    case VPC_BUS_VSOCK:
-        return try_vsock(bus);
-    default:
-        return try_connect(bus);
-    }
-}
-
 static void on_retry(struct vpc_timer *timer)
 {
     struct vpc_bus *bus = timer->owner;
@@ -255,7 +254,7 @@ static void on_retry(struct vpc_timer *timer)
         bus->connecting = false;
         vpc_watch_close(&bus->shell->loop, &bus->watch);
     } else {
-        error = try_once(bus);
+        error = kind_of(bus)->try_once(bus);
     }
     if (!error) {
         go_up(bus);
@@ -304,6 +303,24 @@ static int listen_vsock(struct vpc_bus *bus)
     return vpc_listener_adopt(&bus->listener, fd, bus->address.path);
 }
 
+static int listen_unix(struct vpc_bus *bus)
+{
+    return vpc_listener_open(&bus->listener, bus->address.path, 1);
+}
+
+static const struct kind kinds[] = {
+    [VPC_BUS_CONNECT] = {AF_UNIX, NULL, try_connect, CONNECT_RETRY_MS},
+    [VPC_BUS_LISTEN] = {AF_UNIX, listen_unix, NULL, 0},
+    [VPC_BUS_PORT] = {AF_UNSPEC, NULL, try_port, PORT_RETRY_MS},
+    [VPC_BUS_VSOCK] = {AF_VSOCK, NULL, try_vsock, CONNECT_RETRY_MS},
+    [VPC_BUS_VSOCK_LISTEN] = {AF_VSOCK, listen_vsock, NULL, 0},
+};
+
+static const struct kind *kind_of(const struct vpc_bus *bus)
+{
+    return &kinds[bus->address.kind];
+}
+
 int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text)
 {
     *bus = (struct vpc_bus){
@@ -316,10 +333,8 @@ int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text)
         return EINVAL;
     if (!is_port(bus) && strlen(bus->address.path) >= VPC_PATH_SIZE)
         return ENAMETOOLONG;
-    if (bus->address.kind == VPC_BUS_LISTEN)
-        return vpc_listener_open(&bus->listener, bus->address.path, 1);
-    if (bus->address.kind == VPC_BUS_VSOCK_LISTEN)
-        return listen_vsock(bus);
+    if (kind_of(bus)->listen != NULL)
+        return kind_of(bus)->listen(bus);
     vpc_timer_set(&shell->loop, &bus->retry, shell->loop.now);
     return 0;
 }

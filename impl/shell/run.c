@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox.h"
@@ -109,20 +108,6 @@ static const char *folder_of(const char *path, char folder[VPC_FILE_SIZE])
     return n ? folder : slash != NULL ? "/" : ".";
 }
 
-/* Of the sockets that the bus makes and looks at. */
-static int family_of(const struct vpc_bus *bus)
-{
-    switch (bus->address.kind) {
-    case VPC_BUS_PORT:
-        return AF_UNSPEC;
-    case VPC_BUS_VSOCK:
-    case VPC_BUS_VSOCK_LISTEN:
-        return AF_VSOCK;
-    default:
-        return AF_UNIX;
-    }
-}
-
 static int confine(struct vpc_shell *shell, const struct vpc_sandbox *sandbox)
 {
     const char *what;
@@ -159,7 +144,7 @@ static int enter_sandbox(struct vpc_shell *shell)
             .program = config->program,
             .vm = config->vm,
             .role = config->role,
-            .bus_family = family_of(bus),
+            .bus_family = vpc_bus_family(bus),
             .port = bus->address.kind == VPC_BUS_PORT ? bus->address.path : NULL,
             .traces = config->trace_path != NULL || config->config_path != NULL,
             .config = folder_of(config->config_path, settings),

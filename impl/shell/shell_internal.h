@@ -142,6 +142,8 @@ bool vpc_carry_out(struct vpc_shell *shell);
 
 /* bus.c: the text is one of bus_address.h */
 int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text);
+/* Of the sockets that it makes and takes; AF_UNSPEC: it is a port. */
+int vpc_bus_family(const struct vpc_bus *bus);
 void vpc_bus_flush(struct vpc_bus *bus);
 void vpc_bus_close(struct vpc_bus *bus);
 
