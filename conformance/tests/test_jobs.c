@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,37 @@ static void speak_at_length(void *user, int fd)
                 _exit(1);
             done += (size_t)n;
         }
+}
+
+static void wait_for_ever(void)
+{
+    for (;;)
+        pause();
+}
+
+/* The first child is the namespace's first process, which ends only when its other children were taken; these are ours. */
+static void leave_a_namespace(void *user, int fd)
+{
+    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
+        _exit(1);
+    for (int i = 0; i < 3; i++)
+        if (fork() == 0)
+            wait_for_ever();
+    speak(user, fd);
+}
+
+Test(jobs, what_is_left_of_a_namespace_is_taken)
+{
+    struct vpc_jobs *jobs = vpc_jobs_begin(1, 10000);
+    struct vpc_job_result result;
+
+    cr_assert(vpc_jobs_start(jobs, leave_a_namespace, NULL));
+    cr_assert(vpc_jobs_next(jobs, &result));
+    vpc_buffer_free(&result.text);
+    vpc_jobs_end(jobs);
+    if (!vpc_job_has_spoken(&result))
+        cr_skip_test("no namespaces of processes for this user");
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
 }
 
 Test(jobs, a_long_text_is_heard)

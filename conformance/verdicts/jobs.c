@@ -17,8 +17,9 @@
 #include "backends/load.h"
 #include "clock.h"
 
-#define LOOK_MS  10 /* where nothing tells when to look */
-#define TREE_MAX 64 /* processes of a late job that are looked at */
+#define LOOK_MS  10   /* where nothing tells when to look */
+#define SWEEP_MS 5000 /* for the end of what was killed: far more than a busy machine takes */
+#define TREE_MAX 64   /* processes of a late job that are looked at */
 
 struct job {
     pid_t pid; /* 0: a free place */
@@ -169,29 +170,42 @@ static bool is_job(const struct vpc_jobs *jobs, pid_t pid)
     return false;
 }
 
+/* Kills each child of ours that is no job, and takes those that have ended; how many it found. *left: that have not. */
+static unsigned take_strays(const struct vpc_jobs *jobs, unsigned *left)
+{
+    unsigned found = 0;
+    char path[64];
+    FILE *children;
+    int pid;
+
+    *left = 0;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    children = fopen(path, "re");
+    while (children && fscanf(children, "%d", &pid) == 1) {
+        if (is_job(jobs, pid))
+            continue;
+        found++;
+        kill(pid, SIGKILL);
+        *left += waitpid(pid, NULL, WNOHANG) == 0;
+    }
+    if (children)
+        fclose(children);
+    return found;
+}
+
 /*
  * Whoever left its group and lost its parent is a child of a job, which is a subreaper, and once that is gone a child of
- * ours: it is killed, and then its own children, which come to us in turn.
+ * ours: it is killed, and then its own children, which come to us in turn.  None of them is waited for alone: the first
+ * process of a namespace ends only when all others in it were taken, and they may be children of ours too.
  */
 static void sweep(const struct vpc_jobs *jobs)
 {
-    for (bool any = true; any;) {
-        char path[64];
-        FILE *children;
-        int pid;
+    const uint64_t by = vpc_real_ms() + SWEEP_MS;
+    unsigned left;
 
-        any = false;
-        snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-        children = fopen(path, "re");
-        while (children && fscanf(children, "%d", &pid) == 1) {
-            if (is_job(jobs, pid))
-                continue;
-            kill(pid, SIGKILL);
-            any = waitpid(pid, NULL, 0) == pid || any;
-        }
-        if (children)
-            fclose(children);
-    }
+    while (take_strays(jobs, &left) > 0 && vpc_real_ms() < by)
+        if (left > 0)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 /* Adds what a process and its descendants have had; most: so many of them are looked at. */
