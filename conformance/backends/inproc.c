@@ -25,7 +25,7 @@
 #define TAKE_MAX   65536 /* of a stream at once, as a socket would */
 #define FEW        64
 #define MAX_ACTIONS                                                                                \
-    4000 /* in a row: some for each pair and client, and what one call logs and answers */
+    100000 /* in a row: some for each pair and client, and what one call logs and answers */
 
 /* How many of n octets go at once: half of the time all, else some, or few. */
 static size_t part_of(struct inproc *self, size_t n)

@@ -64,7 +64,7 @@ enum vpc_object_call {
 #define VPC_OBJECT_ACTIONS     (64u << 10) /* octets of actions after which no other is taken */
 #define VPC_OBJECT_ACTIONS_MAX (VPC_OBJECT_ACTIONS + VPC_OBJECT_TEXT_MAX + 64) /* in one answer */
 #define VPC_OBJECT_OCTETS_MAX  (256u << 10) /* of output that is shown at once */
-#define VPC_OBJECT_HINTS_MAX   1024u        /* streams that are looked at */
+#define VPC_OBJECT_HINTS_MAX   16384u       /* streams that are looked at */
 #define VPC_OBJECT_AHEAD       (16u << 10)  /* octets that either side reads at once, or more */
 
 struct vpc_object_ask {

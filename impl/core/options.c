@@ -26,7 +26,7 @@ static const struct setting {
     SETTING(connect_ms, 10000, 10, 600000, false),
     SETTING(drain_ms, 10000, 10, 600000, false),
     SETTING(pipe_open_ms, 30000, 10, 600000, false),
-    SETTING(max_pairs, 16, 1, 1024, false),
+    SETTING(max_pairs, 16, 1, 16384, false),
     SETTING(window, 262144, 1, 16777216, false),
     SETTING(version_min, VPC_VERSION_1_0, 1, 65535, false),
     SETTING(version_max, VPC_VERSION_1_0, 1, 65535, false),

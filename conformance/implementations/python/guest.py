@@ -43,7 +43,7 @@ EVENTS = {
 OPTIONS = {     # default, lowest, highest
     "hello_interval_ms": (1000, 10, 60000), "heartbeat_ms": (1000, 10, 60000), "heartbeat_late_ms": (3000, 20, 600000),
     "peer_limit_ms": (30000, 50, 3600000), "backoff_max_ms": (5000, 0, 60000), "connect_ms": (10000, 10, 600000),
-    "drain_ms": (10000, 10, 600000), "pipe_open_ms": (30000, 10, 600000), "max_pairs": (16, 1, 1024),
+    "drain_ms": (10000, 10, 600000), "pipe_open_ms": (30000, 10, 600000), "max_pairs": (16, 1, 16384),
     "window": (262144, 1, 16777216), "version_min": (256, 1, 65535), "version_max": (256, 1, 65535),
 }
 OUTPUT_MAX = 65536      # octets that wait for the bus before more is made

@@ -324,7 +324,7 @@ static const struct {
     {"{\"peer_limit_ms\": 49}", "peer_limit_ms"},
     {"{\"window\": 0}", "window"},
     {"{\"window\": 16777217}", "window"},
-    {"{\"max_pairs\": 1025}", "max_pairs"},
+    {"{\"max_pairs\": 16385}", "max_pairs"},
     {"{\"max_pairs\": -1}", "max_pairs"},
     {"{\"max_pairs\": \"4\"}", "max_pairs"},
     {"{\"max_pairs\": 4.0}", "max_pairs"},

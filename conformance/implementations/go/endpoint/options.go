@@ -35,7 +35,7 @@ var options = []option{
 	{"connect_ms", func(o *Options) *int64 { return &o.Connect }, 10000, 10, 600000, false},
 	{"drain_ms", func(o *Options) *int64 { return &o.Drain }, 10000, 10, 600000, false},
 	{"pipe_open_ms", func(o *Options) *int64 { return &o.PipeOpen }, 30000, 10, 600000, false},
-	{"max_pairs", func(o *Options) *int64 { return &o.MaxPairs }, 16, 1, 1024, false},
+	{"max_pairs", func(o *Options) *int64 { return &o.MaxPairs }, 16, 1, 16384, false},
 	{"window", func(o *Options) *int64 { return &o.Window }, 262144, 1, 16777216, false},
 	{"version_min", func(o *Options) *int64 { return &o.VersionMin }, 256, 1, 65535, false},
 	{"version_max", func(o *Options) *int64 { return &o.VersionMax }, 256, 1, 65535, false},
