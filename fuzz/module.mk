@@ -20,7 +20,7 @@ FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
 FUZZ_JANSSON  ?= -ljansson
 FUZZ_ENGINE   ?= -fsanitize=fuzzer
 FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core
 
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 
@@ -38,7 +38,7 @@ FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c re
                       backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c backends/load.c backends/confine.c backends/filter.c backends/group.c backends/sandbox.c files.c memory.c clock.c chance.c verdict.c clean.c))
 FUZZ_HARNESS_RL    := script/script testers/monitor
 FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
-FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) \
+FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(IMPL_GEN)/machines.c \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
 
@@ -64,6 +64,7 @@ FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
 FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
+                  $(IMPL_GEN)/machines.c $(IMPL_GEN)/local_events.h \
                   $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
 

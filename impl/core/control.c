@@ -9,7 +9,29 @@
 void vpc_asker_forget(struct vpc_asker *asker)
 {
     json_decref(asker->id);
+    vpc_entry_remove(&asker->by_client);
     *asker = (struct vpc_asker){0};
+}
+
+void vpc_asker_keep(vpc_endpoint *ep, struct vpc_asker *place, struct vpc_asker asker)
+{
+    *place = asker;
+    vpc_index_add(&ep->askers, asker.client, &place->by_client);
+}
+
+/* Its answers have nowhere to go; what it started goes on. */
+void vpc_control_forget(vpc_endpoint *ep, uint32_t client)
+{
+    struct vpc_entry *entry, *next;
+
+    for (entry = vpc_index_first(&ep->askers, client); entry != NULL; entry = next) {
+        struct vpc_asker *asker = VPC_LINKED(entry, struct vpc_asker, by_client);
+
+        next = entry->next;
+        ep->visits++;
+        if (asker->client == client)
+            vpc_asker_forget(asker);
+    }
 }
 
 static void answer(vpc_endpoint *ep, struct vpc_asker *asker, json_t *object)
@@ -132,13 +154,13 @@ static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *c
 static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     json_t *devices = json_array();
+    struct vpc_relay *relay;
 
     (void)arguments;
-    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
-        const struct vpc_relay *relay = &ep->relays[i];
+    for (relay = vpc_relay_first(ep); relay != NULL; relay = vpc_relay_next(ep, relay)) {
         vpc_channel_status sending, receiving;
 
-        if (relay->stream == 0 || relay->pair == NULL)
+        if (relay->pair == NULL)
             continue;
         vpc_pair_channels(relay->pair, &sending, &receiving);
         json_array_append_new(devices,
@@ -149,22 +171,12 @@ static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t
     vpc_answer(ep, &asker, json_pack("{s:o}", "devices", devices));
 }
 
-/* Those that query_devices() lists. */
-static unsigned pairs_open(const vpc_endpoint *ep)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < ep->options.max_pairs; i++)
-        n += ep->relays[i].stream != 0 && ep->relays[i].pair != NULL;
-    return n;
-}
-
 static void query_stats(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     (void)arguments;
     vpc_answer(ep, &asker,
                json_pack("{s:I, s:I, s:I, s:I}", "sessions", (json_int_t)ep->sessions, "pairs_open",
-                         (json_int_t)pairs_open(ep), "pairs_opened", (json_int_t)ep->opened,
+                         (json_int_t)ep->pair_count, "pairs_opened", (json_int_t)ep->opened,
                          "pairs_failed", (json_int_t)ep->failed));
 }
 

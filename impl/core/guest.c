@@ -35,6 +35,7 @@ static void on_request(vpc_endpoint *ep, vpc_pair *pair)
     }
     vpc_relay_join(ep, relay, pair);
     relay->port = vpc_pair_port(pair);
+    vpc_relay_asked_for(ep, relay);
     vpc_act(ep,
             (vpc_action){.kind = VPC_ACTION_CONNECT,
                          .stream = relay->stream,
@@ -45,17 +46,17 @@ static void on_request(vpc_endpoint *ep, vpc_pair *pair)
 
 void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error)
 {
-    if (relay->open)
+    if (!vpc_relay_is(relay, VPC_OPENING_CONNECTING))
         return;
     if (error == 0) {
-        relay->connected = true;
+        vpc_relay_connected(ep, relay);
         vpc_pair_opened(relay->pair);
         vpc_relay_opened(ep, relay);
         return;
     }
     vpc_log(ep, VPC_LOG_CONNECT_FAILED, vpc_relay_fields(relay, strerror(error), (uint32_t)error));
     ep->failed++;
-    relay->aborted = true; /* there is no local stream */
+    vpc_relay_unconnected(ep, relay);
     vpc_pair_refused(relay->pair, (uint32_t)error);
 }
 

@@ -43,32 +43,22 @@ static vpc_hresult refused_result(uint32_t error)
     }
 }
 
-static void fail_relay_start(vpc_endpoint *ep, struct vpc_relay *relay, vpc_hresult result,
-                             const char *cause, uint32_t error)
+void vpc_host_answer_failure(vpc_endpoint *ep, struct vpc_relay *relay,
+                             const struct vpc_start_failure *why)
 {
-    relay->answered = true;
-    fail_start(ep, &relay->starter, result, vpc_relay_fields(relay, NULL, 0), cause, error);
+    fail_start(ep, &relay->starter, why->result, vpc_relay_fields(relay, NULL, 0), why->cause,
+               why->error);
 }
 
-void vpc_host_start_lost(vpc_endpoint *ep, struct vpc_relay *relay, const char *lost)
+struct vpc_start_failure vpc_host_failure_of_end(const struct vpc_relay *relay, const char *lost)
 {
-    if (relay->answered)
-        return;
     if (strcmp(lost, "transport down") == 0)
-        fail_relay_start(ep, relay, VPC_VM_E_VM_NOT_RUNNING, "the virtual machine stopped", 0);
-    else if (*lost != '\0')
-        fail_relay_start(ep, relay, VPC_ERROR_NOT_READY, lost, 0);
-    else
-        fail_relay_start(ep, relay, VPC_DISP_E_EXCEPTION,
-                         relay->cause != NULL ? relay->cause : "reset by guest", relay->error);
-}
-
-void vpc_host_start_unanswered(vpc_endpoint *ep, struct vpc_relay *relay)
-{
-    const char *cause = "the guest endpoint did not answer in time";
-
-    fail_relay_start(ep, relay, VPC_ERROR_TIMEOUT, cause, VPC_ETIMEDOUT);
-    vpc_relay_abort(ep, relay, cause, VPC_ETIMEDOUT);
+        return (struct vpc_start_failure){VPC_VM_E_VM_NOT_RUNNING, "the virtual machine stopped",
+                                          0};
+    if (*lost != '\0')
+        return (struct vpc_start_failure){VPC_ERROR_NOT_READY, lost, 0};
+    return (struct vpc_start_failure){
+        VPC_DISP_E_EXCEPTION, relay->cause != NULL ? relay->cause : "reset by guest", relay->error};
 }
 
 /* ---- the checks of a start ------------------------------------------------------------------- */
@@ -79,23 +69,6 @@ struct start {
     char key[VPC_FILE_SIZE];
     unsigned port;
 };
-
-static struct vpc_relay *find_pipe(const vpc_endpoint *ep, const char *key)
-{
-    for (unsigned i = 0; i < ep->options.max_pairs; i++)
-        if (ep->relays[i].stream != 0 && ep->relays[i].pipe_key != NULL &&
-            strcmp(ep->relays[i].pipe_key, key) == 0)
-            return &ep->relays[i];
-    return NULL;
-}
-
-static bool any_running_down(const vpc_endpoint *ep)
-{
-    for (unsigned i = 0; i < ep->options.max_pairs; i++)
-        if (ep->relays[i].stream != 0 && vpc_relay_running_down(&ep->relays[i]))
-            return true;
-    return false;
-}
 
 static const char *not_ready_cause(const vpc_endpoint *ep)
 {
@@ -124,7 +97,7 @@ static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
     return VPC_S_OK;
 }
 
-static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, const char **cause)
+static vpc_hresult check_start(vpc_endpoint *ep, struct start *start, const char **cause)
 {
     vpc_hresult result;
 
@@ -141,23 +114,20 @@ static vpc_hresult check_start(const vpc_endpoint *ep, struct start *start, cons
     if (result != VPC_S_OK)
         return result;
     *cause = "the pipe name is in use";
-    if (find_pipe(ep, start->key) != NULL)
+    if (vpc_relay_of_pipe(ep, start->key) != NULL)
         return VPC_ERROR_ALREADY_EXISTS;
-    if (vpc_relay_count(ep) < vpc_session_pair_limit(ep->session))
+    if (ep->relay_count < vpc_session_pair_limit(ep->session))
         return VPC_S_OK;
-    *cause = any_running_down(ep) ? "every channel is in use, and one or more are running down"
+    *cause = ep->running_down > 0 ? "every channel is in use, and one or more are running down"
                                   : "every channel is in use";
-    return any_running_down(ep) ? VPC_ERROR_PIPE_BUSY : VPC_ERROR_MAX_SESSIONS_REACHED;
+    return ep->running_down > 0 ? VPC_ERROR_PIPE_BUSY : VPC_ERROR_MAX_SESSIONS_REACHED;
 }
 
 /* Before there is a pair: answers, takes the pipe server away again if there is one. */
-static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t action, vpc_hresult result,
+static void give_up(vpc_endpoint *ep, struct vpc_relay *relay, bool listens, vpc_hresult result,
                     const char *cause, uint32_t error)
 {
-    fail_relay_start(ep, relay, result, cause, error);
-    if (action != VPC_ACTION_NONE)
-        vpc_act(ep, (vpc_action){.kind = action, .stream = relay->stream}, NULL);
-    vpc_relay_free(ep, relay);
+    vpc_relay_unmade(ep, relay, listens, &(struct vpc_start_failure){result, cause, error});
 }
 
 static json_int_t type_argument(const json_t *arguments, const char *name, json_int_t fallback)
@@ -201,7 +171,7 @@ static void pipe_failed(vpc_endpoint *ep, struct vpc_relay *relay, int error)
 
     if (error != EADDRINUSE)
         vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, cause, (uint32_t)error));
-    give_up(ep, relay, VPC_ACTION_NONE, result_of(error), cause, (uint32_t)error);
+    give_up(ep, relay, false, result_of(error), cause, (uint32_t)error);
 }
 
 /* The checks are passed: asks for the pipe server. */
@@ -209,26 +179,30 @@ static void make_pipe(vpc_endpoint *ep, struct vpc_asker asker, const struct sta
 {
     struct vpc_relay *relay = vpc_relay_take(ep);
 
-    relay->starter = asker;
-    relay->pipe = strdup(start->pipe);
-    relay->pipe_key = strdup(start->key);
+    if (relay == NULL) {
+        fail_start(ep, &asker, VPC_ERROR_OUTOFMEMORY, start_fields(start), "no memory", ENOMEM);
+        return;
+    }
+    vpc_asker_keep(ep, &relay->starter, asker);
     relay->port = (uint16_t)start->port;
-    if (relay->pipe != NULL && relay->pipe_key != NULL && ep->options.fault != 0)
+    vpc_relay_asked_for(ep, relay);
+    if (!vpc_relay_name(ep, relay, start->pipe, start->key))
+        give_up(ep, relay, false, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+    else if (ep->options.fault != 0)
         pipe_failed(ep, relay, (int)ep->options.fault);
-    else if (relay->pipe == NULL || relay->pipe_key == NULL ||
-             !vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream},
+    else if (!vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LISTEN, .stream = relay->stream},
                       relay->pipe))
-        give_up(ep, relay, VPC_ACTION_NONE, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+        give_up(ep, relay, false, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
 }
 
 void vpc_host_give_up_starts(vpc_endpoint *ep)
 {
-    for (unsigned i = 0; i < ep->options.max_pairs; i++) {
-        struct vpc_relay *relay = &ep->relays[i];
+    struct vpc_relay *relay, *next;
 
-        if (relay->stream != 0 && relay->pair == NULL)
-            give_up(ep, relay, VPC_ACTION_UNLISTEN, VPC_ERROR_NOT_READY,
-                    "the host endpoint is stopping", 0);
+    for (relay = vpc_relay_first(ep); relay != NULL; relay = next) {
+        next = vpc_relay_next(ep, relay);
+        if (vpc_relay_is(relay, VPC_OPENING_MAKING))
+            give_up(ep, relay, true, VPC_ERROR_NOT_READY, "the host endpoint is stopping", 0);
     }
 }
 
@@ -265,7 +239,7 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
     }
     relay->path = strdup(path);
     if (relay->path == NULL) {
-        give_up(ep, relay, VPC_ACTION_UNLISTEN, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
+        give_up(ep, relay, true, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
         return;
     }
     result = check_readiness(ep, &cause);
@@ -274,16 +248,16 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
         cause = "every channel of this session is in use";
         result = VPC_ERROR_MAX_SESSIONS_REACHED;
     }
-    if (pair == NULL)
-        give_up(ep, relay, VPC_ACTION_UNLISTEN, result, cause, 0);
-    else
-        vpc_relay_join(ep, relay, pair);
+    if (pair == NULL) {
+        give_up(ep, relay, true, result, cause, 0);
+        return;
+    }
+    vpc_relay_join(ep, relay, pair);
+    vpc_relay_listening(ep, relay);
 }
 
-static void on_opened(vpc_endpoint *ep, struct vpc_relay *relay)
+void vpc_host_answer_success(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    vpc_relay_opened(ep, relay);
-    relay->answered = true;
     vpc_answer(ep, &relay->starter,
                json_pack("{s:s, s:s, s:s, s:i, s:I, s:I}", "hresult", "0x00000000", "pipe",
                          relay->pipe, "path", relay->path, "port", relay->port, "h2g",
@@ -297,31 +271,24 @@ static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t error
                         : error == EACCES     ? "the guest endpoint does not allow this port"
                                               : "the guest endpoint refused";
 
-    if (!relay->answered)
-        fail_relay_start(ep, relay, refused_result(error), cause, error);
-    if (!relay->aborted)
-        vpc_act(ep, (vpc_action){.kind = VPC_ACTION_UNLISTEN, .stream = relay->stream}, NULL);
-    relay->aborted = true; /* no local stream is left */
+    vpc_relay_refused(ep, relay, &(struct vpc_start_failure){refused_result(error), cause, error});
 }
 
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
 {
     const char *pipe = vpc_control_text(arguments, "pipe");
     char key[VPC_FILE_SIZE];
-    struct vpc_relay *relay =
-        pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0 ? find_pipe(ep, key) : NULL;
+    struct vpc_relay *relay = pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0
+                                  ? vpc_relay_of_pipe(ep, key)
+                                  : NULL;
 
-    if (relay == NULL || relay->stopper.client != 0 || !relay->open) {
+    if (relay == NULL || relay->stopper.client != 0 || !vpc_relay_is(relay, VPC_OPENING_OPEN)) {
         vpc_answer_error(ep, &asker, VPC_E_POINTER,
                          "no channel that could be stopped has this pipe", 0);
         return;
     }
-    relay->stopper = asker;
-    relay->gone = relay->told_to_stop = true;
-    if (relay->connected && !relay->eof)
-        vpc_act(ep, (vpc_action){.kind = VPC_ACTION_HANGUP, .stream = relay->stream}, NULL);
-    else
-        relay->eof = true;
+    vpc_asker_keep(ep, &relay->stopper, asker);
+    vpc_relay_hang_up(ep, relay);
 }
 
 /* ---- the chassis asset tag -------------------------------------------------------------------- */
@@ -382,7 +349,7 @@ void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event)
         set_ready(ep, false, event->text);
         break;
     case VPC_EV_PAIR_OPENED:
-        on_opened(ep, relay);
+        vpc_relay_opened(ep, relay);
         break;
     case VPC_EV_PAIR_REFUSED:
         on_refused(ep, relay, (uint32_t)event->value);

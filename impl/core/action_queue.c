@@ -3,8 +3,8 @@
  * The queue of actions.  A text lives until the next action is taken.
  *
  * An entry of the log or an answer can be lost when there is no memory; a CLOSE can not, or a stream
- * would stay for ever.  So there are places put aside, more than one call can need: for each pair
- * CONNECT or HANGUP, SHUTDOWN and one end; READY, STOPPED.
+ * would stay for ever.  So there are places put aside, more than one call can need: for each relay,
+ * when it is taken, CONNECT or HANGUP, SHUTDOWN and one end; READY, STOPPED.
  */
 #include "endpoint.h"
 
@@ -22,9 +22,9 @@ struct action_node {
     char text[];
 };
 
-bool vpc_reserve_actions(vpc_endpoint *ep)
+bool vpc_reserve_actions(vpc_endpoint *ep, unsigned relays)
 {
-    for (unsigned i = 0; i < SPARE_PER_PAIR * ep->options.max_pairs + SPARE_OTHER; i++) {
+    for (; ep->spares < SPARE_PER_PAIR * relays + SPARE_OTHER; ep->spares++) {
         struct action_node *node = malloc(sizeof(*node) + SPARE_TEXT);
 
         if (node == NULL)
@@ -33,6 +33,16 @@ bool vpc_reserve_actions(vpc_endpoint *ep)
         ep->spare = node;
     }
     return true;
+}
+
+void vpc_unreserve_actions(vpc_endpoint *ep, unsigned relays)
+{
+    for (; ep->spares > SPARE_PER_PAIR * relays + SPARE_OTHER && ep->spare != NULL; ep->spares--) {
+        struct action_node *node = ep->spare;
+
+        ep->spare = node->next;
+        free(node);
+    }
 }
 
 static bool may_be_lost(uint32_t kind)
