@@ -25,6 +25,31 @@ $(BUILD)/impl/shell/stream_machines.o: $(BUILD)/gen/impl/stream_machines.c
 	@mkdir -p $(@D)
 	$(CC) $(IMPL_CFLAGS) -Iimpl/shell $(GEN_CFLAGS) -MMD -MP -c -o $@ $<
 
+# What ragel itself says of each machine: for the test, and for the document.  `ragel -x` wants every action defined.
+STREAM_MACHINES := vpc_stream_life vpc_pipe_input vpc_tcp_input vpc_stream_output
+STREAM_XML := $(STREAM_MACHINES:%=$(BUILD)/gen/impl/%.xml)
+
+$(STREAM_XML:.xml=.stub.rl): $(BUILD)/gen/impl/%.stub.rl: impl/shell/stream.rl
+	@mkdir -p $(@D)
+	{ echo '%%{'; echo 'machine $*_stub;'; \
+	  sed 's/#.*//' $< | grep -oE '[@~][a-z_]+' | sort -u | sed -E 's/.(.*)/action \1 {}/'; \
+	  echo 'include $* "stream.rl";'; echo 'write data;'; echo '}%%'; } > $@
+
+$(STREAM_XML): %.xml: %.stub.rl
+	$(RAGEL) -x -I impl/shell -o $@ $<
+
+$(BUILD)/gen/impl/stream_rules.h: $(STREAM_XML) tools/lifecycle.awk
+	{ for m in $(STREAM_MACHINES); do \
+	    awk -v form=c -v machine=$$m -f tools/lifecycle.awk impl/shell/stream.rl $(BUILD)/gen/impl/$$m.xml || exit 1; done; } > $@
+
+.PHONY: stream-doc check-stream-doc
+stream-doc: $(STREAM_XML) ## write impl/shell/STREAM.md anew
+	impl/shell/stream-doc $(BUILD)/gen/impl > impl/shell/STREAM.md
+
+CHECKS += check-stream-doc
+check-stream-doc: $(STREAM_XML) ## see that impl/shell/STREAM.md is what stream.rl says
+	@impl/shell/stream-doc $(BUILD)/gen/impl | cmp - impl/shell/STREAM.md || { echo 'run make stream-doc' >&2; exit 1; }
+
 # The trace asks the protocol's parser what a frame is.
 $(BUILD)/impl/shell/trace.o $(BUILD)/impl/shell/trace_cut.o: IMPL_CFLAGS += -Iproto
 
@@ -98,7 +123,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
+IMPL_TESTS := stream_machines many pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -113,6 +138,10 @@ $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms 
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
+$(BUILD)/test_impl_stream_machines: $(BUILD)/impl/shell/stream_machines.o
+$(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(SHELL_GEN)
+$(BUILD)/impl/tests/test_stream_machines.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/test_impl_many: $(BUILD)/impl/shell/loop.o $(BUILD)/impl/shell/index.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 
 # In this one system calls and memory fail on demand.

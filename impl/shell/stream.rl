@@ -1,10 +1,11 @@
 %%{
 # A local stream of the shell: a pipe's client (a Unix socket) at a host, a TCP connection in a guest.
 #
-# Goal: every octet that the local program wrote reaches the endpoint before the end of its writing does, and that before its
-# being gone.  stream.c classifies what the kernel shows, what the endpoint says and what the shell itself does as one event,
-# and steps the three machines of the stream with it: its life, its input (what the program writes) and its output (what the
-# program reads).  An event without a transition does not concern the machine in that state, and changes nothing.
+# Goal: every octet that the local program wrote reaches the endpoint before the end of its writing does, and that
+# before its being gone.  stream.c classifies what the kernel shows, what the endpoint says and what the shell itself
+# does as one event, and steps the three machines of the stream with it: its life, its input (what the program writes)
+# and its output (what the program reads).  An event without a transition does not concern the machine in that state,
+# and changes nothing.
 #
 # What the kernel shows, and what it means:
 #
@@ -17,8 +18,8 @@
 #   an error, TCP                     the connection broke                            broke
 #   EPOLLHUP without error, TCP       both directions ended in order                  both_ended
 #
-# EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for what is still to be read.
-# So a stream leaves epoll with the first EPOLLHUP or error; from then on it is read whenever there is room.
+# EPOLLHUP comes at once and for ever, whatever one is interested in, and there may be no room for what is still to be
+# read. So a stream leaves epoll with the first EPOLLHUP or error; from then on it is read whenever there is room.
 
 machine vpc_stream_events;
 alphtype unsigned char;
