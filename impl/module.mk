@@ -123,7 +123,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := stream_machines many pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
+IMPL_TESTS := stream_machines many open_files pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -137,6 +137,7 @@ $(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(B
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_open_files: $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host
 $(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
 $(BUILD)/test_impl_stream_machines: $(BUILD)/impl/shell/stream_machines.o
 $(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(SHELL_GEN)

@@ -17,7 +17,11 @@
 
 enum {
     EXIT_USAGE = 2,
-    VM_NAME_MAX = 40, /* longer ones would not fit into the path of a socket */
+    DEFAULT_MAX_PAIRS = 16, /* the endpoint's own (VPCBUS.md, section 10) */
+    HOST_PAIR_FILES = 3,    /* the lock, the listening socket, the client that has just come */
+    GUEST_PAIR_FILES = 1,
+    OTHER_FILES = 256, /* control clients, connections that linger, the log, the bus */
+    VM_NAME_MAX = 40,  /* longer ones would not fit into the path of a socket */
 };
 
 /* systemd sets JOURNAL_STREAM for the services whose output it takes. */
@@ -173,6 +177,17 @@ static const char *choose_tag(struct daemon_run *run)
     return run->first.daemon->role == VPC_ROLE_GUEST ? tag_of_machine(run->tag) : "";
 }
 
+static unsigned descriptors_for(const struct vpc_settings *s)
+{
+    const json_t *option = json_object_get(s->options, "max_pairs");
+    json_int_t pairs = json_is_integer(option) ? json_integer_value(option) : DEFAULT_MAX_PAIRS;
+
+    if (pairs < 0 || pairs > UINT16_MAX) /* the endpoint refuses it */
+        return 0;
+    return OTHER_FILES + (unsigned)pairs * (s->daemon->role == VPC_ROLE_HOST ? HOST_PAIR_FILES
+                                                                             : GUEST_PAIR_FILES);
+}
+
 static const char *no_sandbox(const struct vpc_settings *s)
 {
     if (s->no_sandbox)
@@ -198,6 +213,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .vm = vm,
         .tag = choose_tag(run),
         .options = options,
+        .descriptors = descriptors_for(s),
         .bus = bus,
         .runtime_dir = run->root,
         .control_path = s->control != NULL ? s->control : run->control,

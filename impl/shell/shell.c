@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "shell_internal.h"
 
@@ -61,6 +62,22 @@ void vpc_shell_exchange(struct vpc_shell *shell)
     } while (vpc_control_server_reap(&shell->control) || vpc_streams_wait(shell));
     vpc_streams_want(shell);
     shell->exchanging = false;
+}
+
+/* The soft limit of open files is a habit (1024); the hard one is what the system's owner means. */
+static void raise_file_limit(const struct vpc_shell *shell)
+{
+    rlim_t wanted = shell->config.descriptors;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        vpc_shell_note(shell,
+                       "max_pairs may need %llu open files, and the system allows %llu: clients "
+                       "may have to wait (raise the hard limit, ulimit -Hn)",
+                       (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
 }
 
 static void note_log(const struct vpc_shell *shell, int error)
@@ -153,6 +170,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
     vpc_control_server_init(&made->control);
     vpc_streams_open(&made->streams);
+    raise_file_limit(made);
     int error = vpc_loop_open(&made->loop);
     if (!error)
         error = make_endpoint(made);

@@ -33,16 +33,17 @@ struct vpc_shell_config {
     const char *vm;                        /* the virtual machine's name */
     const char *tag;                       /* the chassis asset tag, or "" */
     const char *options;                   /* a JSON object of settings */
-    const char *bus;                       /* as bus_address.h says */
-    const char *runtime_dir;               /* with its folders made */
-    const char *control_path;              /* of the control socket */
-    const char *log_path;                  /* of the event log, NULL: none */
-    const char *journal;                   /* the socket of the systemd journal, NULL: none */
-    bool verbose;                          /* show log entries on stderr */
-    const char *no_sandbox;                /* why there is none, NULL: vpc_shell_run() enters it */
-    const char *config_path;               /* what reload() reads, NULL: nothing */
-    const char *trace_path;                /* of the trace (spec/TRACE.md), NULL or "": none */
-    uint64_t trace_limit; /* octets after which its file is turned over; 0: never */
+    unsigned descriptors;     /* how many it may need at once; 0: the limit of open files stays */
+    const char *bus;          /* as bus_address.h says */
+    const char *runtime_dir;  /* with its folders made */
+    const char *control_path; /* of the control socket */
+    const char *log_path;     /* of the event log, NULL: none */
+    const char *journal;      /* the socket of the systemd journal, NULL: none */
+    bool verbose;             /* show log entries on stderr */
+    const char *no_sandbox;   /* why there is none, NULL: vpc_shell_run() enters it */
+    const char *config_path;  /* what reload() reads, NULL: nothing */
+    const char *trace_path;   /* of the trace (spec/TRACE.md), NULL or "": none */
+    uint64_t trace_limit;     /* octets after which its file is turned over; 0: never */
     /*
      * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.
      * NULL: they stay.  The strings that they had may be freed after the next call.
