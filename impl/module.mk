@@ -123,13 +123,15 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := stream_machines many open_files pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
+IMPL_TESTS := stream_machines many open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus $(BUILD)/test_impl_crowd: $(IMPL_RIG_OBJ)
+$(BUILD)/impl/tests/test_crowd.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/impl/tests/test_crowd.o: $(CORE_GEN) $(SHELL_GEN)
 $(BUILD)/impl/tests/test_listener.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_listener.o: $(CORE_GEN)
 $(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
