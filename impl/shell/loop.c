@@ -93,24 +93,29 @@ static void retry_waiting(struct vpc_loop *loop)
     }
 }
 
-void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch)
+/* What the kernel already handed out must not reach a watch that is gone. */
+static void forget(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     stop_waiting(watch);
-    if (!watch->registered)
-        return;
-    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
     watch->registered = false;
-    /* What the kernel already handed out must not reach a watch that is gone. */
     for (int i = loop->batch_at; i < loop->batch_size; i++)
         if (loop->batch[i].data.ptr == watch)
             loop->batch[i].data.ptr = NULL;
 }
 
+void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch)
+{
+    if (watch->registered)
+        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+    forget(loop, watch);
+}
+
+/* The kernel takes a descriptor that nobody else has out of epoll as it is closed. */
 void vpc_watch_close(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     if (watch->fd < 0)
         return;
-    vpc_watch_remove(loop, watch);
+    forget(loop, watch);
     close(watch->fd);
     watch->fd = -1;
 }

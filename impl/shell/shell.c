@@ -3,10 +3,10 @@
  * The shell's middle: it opens the parts, turns the loop, and after each call into the endpoint
  * takes what that gave.
  *
- * The exchange is a loop, since taking output is itself a call (bus_sent() may free credit,
- * stream_sent() may end a pair). It can't run for ever: each descriptor moves at most VPC_BUDGET
- * octets per exchange, and what an endpoint asks for without new octets is bounded (vpc_endpoint.h,
- * "Limits").
+ * The exchange is a loop, since taking output is itself a call (bus_sent() may free room, stream_sent() may end a pair).
+ * It can't run for ever: each stream moves at most VPC_BUDGET octets each way per turn, and what an endpoint asks for
+ * without new octets is bounded (vpc_endpoint.h, "Limits").  Nothing in it looks at all streams or all clients: lists
+ * hold those of which something is to be seen.
  */
 #include <errno.h>
 #include <stdarg.h>

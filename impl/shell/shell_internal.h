@@ -3,7 +3,8 @@
  * What the parts of the shell know of each other.
  *
  * Rules between the parts:
- *   - After each call that gives the endpoint something, vpc_shell_exchange() takes its actions and its output.
+ *   - After each call that gives the endpoint something, vpc_carry_out() takes its actions.  The turn ends with
+ *     vpc_shell_exchange(), which takes output too; who gives much (a read of the bus, a line of a client) calls it at once.
  *   - Actions only change state, queue text and close descriptors; they free nothing that a caller up the stack
  *     may hold: a closed stream and a doomed control client stay in their lists until later in the turn.
  *   - No part waits: every descriptor is non-blocking.
