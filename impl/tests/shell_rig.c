@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +15,15 @@ struct vpc_shell *rig;
 char rig_bus[96], rig_control[96], rig_log[96];
 const char *rig_trace_path;
 uint64_t rig_trace_limit;
+char rig_states[1024];
+
+static void note_state(uint32_t stream, const char *from, const char *to)
+{
+    size_t n = strlen(rig_states);
+
+    (void)stream;
+    snprintf(rig_states + n, sizeof(rig_states) - n, "%s%s>%s", n ? " " : "", from, to);
+}
 
 void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
 {
@@ -32,7 +42,9 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
         .log_path = rig_log,
         .trace_path = rig_trace_path,
         .trace_limit = rig_trace_limit,
+        .on_stream_state = note_state,
     };
+    rig_states[0] = '\0';
     cr_assert_eq(vpc_shell_open(&config, &rig), 0);
 }
 

@@ -13,6 +13,8 @@ extern char rig_control[96]; /* the control socket's path */
 extern char rig_log[96];     /* the event log's path */
 extern const char *rig_trace_path;
 extern uint64_t rig_trace_limit; /* both for rig_begin_with() */
+/* The changes of state of all streams, "from>to" with a blank between them. */
+extern char rig_states[1024];
 
 void rig_begin(void); /* .init: bus "listen:" */
 void rig_begin_with(

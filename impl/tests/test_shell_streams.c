@@ -63,6 +63,56 @@ Test(shell_pipe, a_client_that_writes_and_closes_loses_nothing)
     cr_assert_arr_eq(stream()->input, "the last words", 14);
 }
 
+/* Which events the kernel's signs are taken for shows in the states. */
+static void expect_states(const char *states)
+{
+    cr_assert_str_eq(rig_states, states, "%s", rig_states);
+}
+
+Test(shell_pipe, the_states_of_a_client_that_leaves)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    expect_states("waiting>open none>reading none>writing");
+    rig_states[0] = '\0';
+    close(fd);
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->gone == 0);
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    vpc_shell_turn(rig, 0);
+    expect_states("reading>left writing>discarding left>parting parting>over open>closed "
+                  "discarding>none");
+}
+
+Test(shell_pipe, the_states_of_a_client_that_finishes_and_waits_for_our_end)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    rig_states[0] = '\0';
+    stream()->room = 1000;
+    fake->auto_shutdown = true;
+    shutdown(fd, SHUT_WR);
+    RIG_UNTIL(strstr(rig_states, ">over") != NULL);
+    expect_states("reading>finished writing>finished finished>over");
+    cr_assert_eq(stream()->gone, -1);
+    close(fd);
+}
+
+Test(shell_pipe, the_states_of_a_client_that_leaves_octets_unread)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    rig_states[0] = '\0';
+    stream()->output_size = 100;
+    RIG_UNTIL(stream()->output_sent == 100);
+    close(fd);
+    RIG_UNTIL(stream()->gone == 0);
+    expect_states("reading>left writing>discarding left>known_gone");
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->eofs == 1);
+    expect_states("reading>left writing>discarding left>known_gone known_gone>over");
+}
+
 Test(shell_pipe, a_full_window_keeps_the_words_of_a_client_that_left)
 {
     int fd = rig_pipe(1, PIPE);
@@ -424,6 +474,37 @@ Test(shell_tcp, a_reset_is_told)
     cr_assert_eq(stream()->gone, ECONNRESET);
     cr_assert_eq(stream()->eofs, 0);
     cr_assert_leq(rig_turn_for(200), 8u, "the loop spins after a reset");
+}
+
+Test(shell_tcp, the_states_of_a_connection_that_breaks)
+{
+    int fd = tcp_pair();
+    struct linger reset = {.l_onoff = 1};
+
+    rig_states[0] = '\0';
+    stream()->room = 1000;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+    RIG_UNTIL(stream()->gone != -1);
+    fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
+    vpc_shell_turn(rig, 0);
+    expect_states("reading>broken writing>halted broken>over open>closed halted>none");
+}
+
+Test(shell_tcp, the_states_of_a_connection_that_lingers)
+{
+    int fd = tcp_pair();
+
+    rig_states[0] = '\0';
+    stream()->output_size = 1000;
+    RIG_UNTIL(stream()->output_size == 0);
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    RIG_UNTIL(strstr(rig_states, ">closed") != NULL);
+    cr_assert(strcmp(rig_states, "open>closed reading>over writing>none") == 0 ||
+                  strcmp(rig_states, "open>lingering reading>over writing>none lingering>closed") ==
+                      0,
+              "%s", rig_states);
+    close(fd);
 }
 
 Test(shell_tcp, a_reset_is_told_without_room_too)
