@@ -27,4 +27,13 @@ CHECKS += check-bench
 check-bench: $(BENCH_NEEDS) ## the tool that measures: its arithmetic, and a quick run without QEMU
 	@tools/bench/test_bench.py $(BUILD)
 
+# What the shells cost in instructions and system calls, against tools/bench/costs.json.
+CHECKS += check-costs
+.PHONY: check-costs costs-renew
+check-costs: $(BENCH_NEEDS) ## instructions and system calls of the endpoints, against what they were
+	@tools/bench/costs.py --build $(BUILD)
+
+costs-renew: $(BENCH_NEEDS) ## write that down anew, in tools/bench/costs.json
+	@tools/bench/costs.py --build $(BUILD) --renew
+
 -include $(wildcard $(BUILD)/bench/*.d)

@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 
+import costs
 import parts
 import report
 import stats
@@ -97,6 +98,27 @@ class Goals(unittest.TestCase):
 
     def test_the_heartbeat_is_no_wakeup_of_idle_channels(self):
         self.assertEqual(self.with_channels(10000, 10)["10000 idle channels do not wake the host"].word, "reached")
+
+
+class Costs(unittest.TestCase):
+    def test_more_is_bad_and_less_is_told(self):
+        for found, good, word in ((100, True, ""), (104, True, ""), (106, False, "MORE"), (94, True, "less")):
+            lines, is_good = costs.judge({"a": found}, {"a": 100})
+            self.assertEqual((is_good, word in lines[0]), (good, True), found)
+        self.assertFalse(costs.judge({"b": 1}, {"a": 1})[1])
+
+    def test_the_tools_tell_their_sums(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "out")
+            for read, text in ((costs.instructions, "==1== Events    : Ir\n==1== Collected : 1234\n"),
+                               (costs.calls, " 90.00      1200        10 write\n------ ---\n100.00      1234        12 total\n"),
+                               (costs.calls, "100.00      1234           total\n")):
+                with open(path, "w") as file:
+                    file.write(text)
+                self.assertEqual(read(path), 1234, text)
+            with open(path, "w") as file:
+                file.write("nothing\n")
+            self.assertIsNone(costs.instructions(path))
 
 
 class HostsLine(unittest.TestCase):
