@@ -18,7 +18,7 @@
  *   options.c        the settings of section 10
  *   eventlog.c       entries of the event log
  *   guestlog.c       the guest's entries on their way to the host's log
- *   list.h, index.h, limits.h   lists, hash tables, a heap of time limits, all without memory of their own for what is in them
+ *   list.h, index.h, time_limits.h   lists, hash tables, a heap of time limits, all without memory of their own for what is in them
  *
  * Within a call: what came is told to the relay that it is about, whose machines may queue actions.  A relay that something
  * happened to stands in the list `moving`.  When the call ends vpc_endpoint_finish() moves those on, and lets the session
@@ -31,8 +31,8 @@
 #include "lib/generic_error.h"
 #include "lib/port_list.h"
 #include "lib/vpc.h" /* the results, the levels, and the checks of names */
-#include "limits.h"
 #include "list.h"
+#include "time_limits.h"
 #include "vpc_endpoint.h"
 #include "vpcbus.h"
 

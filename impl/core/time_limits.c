@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "limits.h"
+#include "time_limits.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * Time limits: a heap that has the earliest at its top, so that it is known at once, and one is set, moved or cleared in as
  * many steps as the heap is deep.  A limit knows its place in the heap; nothing is allocated but the heap, once.
  */
-#ifndef VPC_CORE_LIMITS_H
-#define VPC_CORE_LIMITS_H
+#ifndef VPC_CORE_TIME_LIMITS_H
+#define VPC_CORE_TIME_LIMITS_H
 
 #include <stdbool.h>
 #include <stdint.h>
