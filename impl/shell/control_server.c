@@ -43,7 +43,7 @@ static void doom(struct vpc_client *client)
         return;
     client->doomed = true;
     set_output(client, 0);
-    vpc_index_take(&control->by_number, &client->entry);
+    vpc_entry_remove(&client->entry);
     vpc_link_remove(&client->flush);
     vpc_link_remove(&client->more);
     vpc_link_remove(&client->all);
@@ -175,7 +175,7 @@ static bool take_line(struct vpc_client *client)
         return false;
     }
     size_t n = (size_t)(end - client->in);
-    shell->abi->control_line(shell->ep, client->entry.number, client->in, n);
+    shell->abi->control_line(shell->ep, client->number, client->in, n);
     client->in_size -= n + 1;
     memmove(client->in, end + 1, client->in_size);
     vpc_shell_exchange(shell);
@@ -273,7 +273,8 @@ static void on_client(struct vpc_listener *listener, int fd)
     if (client == NULL)
         return;
     uint32_t number = ++control->last_number ? control->last_number : ++control->last_number;
-    vpc_index_put(&control->by_number, &client->entry, number);
+    client->number = number;
+    vpc_index_add(&control->by_number, number, &client->entry);
     vpc_link_append(&control->all, &client->all);
     offer(client);
     control->count++;
@@ -283,7 +284,6 @@ static void on_client(struct vpc_listener *listener, int fd)
 
 void vpc_control_server_init(struct vpc_control_server *control)
 {
-    vpc_index_init(&control->by_number);
     vpc_list_init(&control->all);
     vpc_list_init(&control->doomed);
     vpc_list_init(&control->told);
@@ -299,14 +299,18 @@ int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell
     vpc_listener_init(&control->listener, shell, on_client, control);
     control->listener.refusal =
         ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
+    if (!vpc_index_init(&control->by_number, CLIENTS_MAX))
+        return ENOMEM;
     return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
 }
 
 void vpc_control_server_reply(struct vpc_control_server *control, uint32_t number, const char *text,
                               size_t n)
 {
-    struct vpc_index_entry *entry = vpc_index_find(&control->by_number, number);
+    struct vpc_entry *entry = vpc_index_first(&control->by_number, number);
 
+    while (entry != NULL && VPC_LINKED(entry, struct vpc_client, entry)->number != number)
+        entry = entry->next;
     if (entry != NULL)
         queue_line(VPC_LINKED(entry, struct vpc_client, entry), text, n);
 }
@@ -341,7 +345,7 @@ bool vpc_control_server_reap(struct vpc_control_server *control)
     struct vpc_client *client = VPC_LINKED(control->doomed.next, struct vpc_client, all);
     vpc_link_remove(&client->all);
     vpc_link_append(&control->told, &client->all);
-    client->shell->abi->control_close(client->shell->ep, client->entry.number);
+    client->shell->abi->control_close(client->shell->ep, client->number);
     vpc_carry_out(client->shell);
     return true;
 }
@@ -359,6 +363,6 @@ void vpc_control_server_close(struct vpc_control_server *control)
     while (!vpc_list_empty(&control->doomed))
         free_client(VPC_LINKED(control->doomed.next, struct vpc_client, all));
     vpc_control_server_bury(control);
-    vpc_index_free(&control->by_number);
+    free(control->by_number.buckets);
     vpc_listener_close(&control->listener);
 }

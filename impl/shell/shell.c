@@ -18,6 +18,10 @@
 
 #include "shell_internal.h"
 
+enum {
+    STREAMS_MIN = 64, /* in the index, if nobody says how many there will be */
+};
+
 void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
 {
     char text[512];
@@ -156,6 +160,19 @@ static int make_endpoint(struct vpc_shell *shell)
     return error == EINVAL ? VPC_SHELL_BAD_SETTING : error;
 }
 
+static int open_all(struct vpc_shell *shell)
+{
+    unsigned room = shell->config.descriptors;
+
+    raise_file_limit(shell);
+    int error = vpc_streams_open(&shell->streams, room < STREAMS_MIN ? STREAMS_MIN : room);
+    if (!error)
+        error = vpc_loop_open(&shell->loop);
+    if (!error)
+        error = make_endpoint(shell);
+    return error ? error : open_parts(shell);
+}
+
 int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **shell)
 {
     struct vpc_shell *made = calloc(1, sizeof(*made));
@@ -165,17 +182,11 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->config = *config;
     made->abi = config->abi;
     made->log.fd = made->journal.fd = -1;
-    made->signals.fd = -1;
+    made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
     vpc_control_server_init(&made->control);
-    vpc_streams_open(&made->streams);
-    raise_file_limit(made);
-    int error = vpc_loop_open(&made->loop);
-    if (!error)
-        error = make_endpoint(made);
-    if (!error)
-        error = open_parts(made);
+    int error = open_all(made);
     if (error) {
         vpc_shell_close(made);
         return error;

@@ -60,12 +60,13 @@ struct vpc_streams {
 
 struct vpc_client {
     struct vpc_shell *shell;
-    struct vpc_index_entry entry; /* its number */
-    struct vpc_link all;   /* of the clients, then of the doomed, then of those to be freed */
-    struct vpc_link flush; /* while it has output that was not offered, or other interests */
-    struct vpc_link more;  /* while whole lines of it wait for their turn */
-    bool doomed;           /* disconnected */
-    bool in_eof;           /* it finished writing */
+    uint32_t number;
+    struct vpc_entry entry; /* of by_number, until it is doomed */
+    struct vpc_link all;    /* of the clients, then of the doomed, then of those to be freed */
+    struct vpc_link flush;  /* while it has output that was not offered, or other interests */
+    struct vpc_link more;   /* while whole lines of it wait for their turn */
+    bool doomed;            /* disconnected */
+    bool in_eof;            /* it finished writing */
     /* goes when its output is sent and it has finished writing; its input is not looked at */
     bool leaving;
     struct vpc_timer leave; /* armed while leaving: its end */
@@ -157,7 +158,8 @@ int vpc_vsock_listen(const struct vpc_bus_address *address, int *fd);
 bool vpc_vsock_is_welcome(const struct vpc_bus_address *address, int fd, uint32_t *cid);
 
 /* stream.c */
-void vpc_streams_open(struct vpc_streams *streams);
+/* With room for so many, or more in more time each.  0, or ENOMEM: to be closed all the same. */
+int vpc_streams_open(struct vpc_streams *streams, unsigned room);
 /* Aborts and frees them all. */
 void vpc_streams_close(struct vpc_shell *shell);
 /* Looks at each stream in the list of those to be looked at, and at those that come there meanwhile. */

@@ -32,14 +32,14 @@ static void on_ready(struct vpc_watch *watch, uint32_t events);
 
 /* ---- all of them ------------------------------------------------------------------------------- */
 
-void vpc_streams_open(struct vpc_streams *streams)
+int vpc_streams_open(struct vpc_streams *streams, unsigned room)
 {
-    vpc_index_init(&streams->by_number);
     vpc_list_init(&streams->all);
     vpc_list_init(&streams->closed);
     vpc_list_init(&streams->look);
     vpc_list_init(&streams->later);
     vpc_list_init(&streams->interest);
+    return vpc_index_init(&streams->by_number, room) ? 0 : ENOMEM;
 }
 
 struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool local)
@@ -53,15 +53,18 @@ struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool
     stream->watch = (struct vpc_watch){.fd = -1, .on_ready = on_ready, .owner = stream};
     vpc_listener_init(&stream->listener, shell, NULL, stream);
     vpc_stream_begin(stream);
-    vpc_index_put(&shell->streams.by_number, &stream->entry, number);
+    stream->number = number;
+    vpc_index_add(&shell->streams.by_number, number, &stream->entry);
     vpc_link_append(&shell->streams.all, &stream->all);
     return stream;
 }
 
 struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number)
 {
-    struct vpc_index_entry *entry = vpc_index_find(&shell->streams.by_number, number);
+    struct vpc_entry *entry = vpc_index_first(&shell->streams.by_number, number);
 
+    while (entry != NULL && VPC_LINKED(entry, struct vpc_stream, entry)->number != number)
+        entry = entry->next;
     return entry != NULL ? VPC_LINKED(entry, struct vpc_stream, entry) : NULL;
 }
 
@@ -77,7 +80,7 @@ void vpc_streams_close(struct vpc_shell *shell)
     while ((stream = first_of(&shell->streams.all, offsetof(struct vpc_stream, all))) != NULL)
         vpc_stream_abort(stream);
     vpc_streams_bury(shell);
-    vpc_index_free(&shell->streams.by_number);
+    free(shell->streams.by_number.buckets);
 }
 
 void vpc_streams_bury(struct vpc_shell *shell)
@@ -123,14 +126,14 @@ void vpc_stream_changed(struct vpc_stream *stream, enum vpc_stream_part part,
         streams->unread += (unsigned)is_unread(now) - (unsigned)is_unread(old);
     streams->lingering += (unsigned)(now == VPC_LIFE_LINGERING) - (old == VPC_LIFE_LINGERING);
     if (now == VPC_LIFE_CLOSED) {
-        vpc_index_take(&streams->by_number, &stream->entry);
+        vpc_entry_remove(&stream->entry);
         vpc_link_remove(&stream->look);
         vpc_link_remove(&stream->interest);
         vpc_link_remove(&stream->all);
         vpc_link_append(&streams->closed, &stream->all);
     }
     if (shell->config.on_stream_state != NULL)
-        shell->config.on_stream_state(stream->entry.number, vpc_stream_state_name(old),
+        shell->config.on_stream_state(stream->number, vpc_stream_state_name(old),
                                       vpc_stream_state_name(now));
 }
 
@@ -263,7 +266,7 @@ static size_t cut(struct iovec pieces[2], unsigned *count, size_t limit)
 static unsigned space_for(const struct vpc_stream *stream, struct iovec space[2])
 {
     struct vpc_shell *shell = stream->shell;
-    uint32_t number = stream->entry.number;
+    uint32_t number = stream->number;
 
     if (shell->config.direct != NULL)
         return shell->config.direct->space(shell->ep, number, space);
@@ -276,7 +279,7 @@ static unsigned space_for(const struct vpc_stream *stream, struct iovec space[2]
 static void filled(const struct vpc_stream *stream, size_t n)
 {
     struct vpc_shell *shell = stream->shell;
-    uint32_t number = stream->entry.number;
+    uint32_t number = stream->number;
 
     if (shell->config.direct != NULL)
         shell->config.direct->filled(shell->ep, number, n);
@@ -291,8 +294,8 @@ static unsigned output_of(const struct vpc_stream *stream, struct iovec pieces[2
     const void *octets;
 
     if (shell->config.direct != NULL)
-        return shell->config.direct->pieces(shell->ep, stream->entry.number, pieces);
-    pieces[0].iov_len = shell->abi->stream_output(shell->ep, stream->entry.number, &octets);
+        return shell->config.direct->pieces(shell->ep, stream->number, pieces);
+    pieces[0].iov_len = shell->abi->stream_output(shell->ep, stream->number, &octets);
     pieces[0].iov_base = (void *)(uintptr_t)octets;
     return pieces[0].iov_len > 0;
 }
@@ -388,7 +391,7 @@ static size_t write_some(struct vpc_stream *stream, size_t limit)
     if (w == 0)
         return 0;
     stream->written += w;
-    shell->abi->stream_sent(shell->ep, stream->entry.number, w);
+    shell->abi->stream_sent(shell->ep, stream->number, w);
     vpc_carry_out(shell);
     return w;
 }
@@ -452,7 +455,7 @@ static void want(struct vpc_stream *stream)
 
     if (!is_watched(stream))
         return;
-    if (reads(stream) && shell->abi->stream_room(shell->ep, stream->entry.number) > 0)
+    if (reads(stream) && shell->abi->stream_room(shell->ep, stream->number) > 0)
         interest |= EPOLLIN;
     if (stream->blocked && stream->state[VPC_OUTPUT] == VPC_OUTPUT_WRITING)
         interest |= EPOLLOUT;
@@ -489,7 +492,7 @@ void vpc_streams_next_turn(struct vpc_shell *shell)
 
 void vpc_stream_tell_opened(struct vpc_stream *stream)
 {
-    stream->shell->abi->stream_opened(stream->shell->ep, stream->entry.number, 0);
+    stream->shell->abi->stream_opened(stream->shell->ep, stream->number, 0);
 }
 
 void vpc_stream_tell_failed(struct vpc_stream *stream)
@@ -497,19 +500,19 @@ void vpc_stream_tell_failed(struct vpc_stream *stream)
     const vpc_endpoint_abi *abi = stream->shell->abi;
 
     if (stream->local)
-        abi->stream_listening(stream->shell->ep, stream->entry.number, stream->error, "");
+        abi->stream_listening(stream->shell->ep, stream->number, stream->error, "");
     else
-        abi->stream_opened(stream->shell->ep, stream->entry.number, stream->error);
+        abi->stream_opened(stream->shell->ep, stream->number, stream->error);
 }
 
 void vpc_stream_tell_eof(struct vpc_stream *stream)
 {
-    stream->shell->abi->stream_eof(stream->shell->ep, stream->entry.number);
+    stream->shell->abi->stream_eof(stream->shell->ep, stream->number);
 }
 
 void vpc_stream_tell_gone(struct vpc_stream *stream)
 {
-    stream->shell->abi->stream_gone(stream->shell->ep, stream->entry.number, stream->error);
+    stream->shell->abi->stream_gone(stream->shell->ep, stream->number, stream->error);
 }
 
 static void close_descriptors(struct vpc_stream *stream)

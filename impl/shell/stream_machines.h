@@ -7,8 +7,8 @@
 #ifndef VPC_STREAM_MACHINES_H
 #define VPC_STREAM_MACHINES_H
 
+#include "core/index.h"
 #include "core/list.h"
-#include "index.h"
 #include "listener.h"
 #include "loop.h"
 #include "stream_events.h" /* generated: enum vpc_stream_event */
@@ -48,14 +48,15 @@ struct vpc_stream {
     bool local; /* a pipe client, not a TCP connection */
     int cs[VPC_STREAM_PARTS];
     enum vpc_stream_state state[VPC_STREAM_PARTS];
-    struct vpc_index_entry entry; /* its number */
-    struct vpc_link all;          /* of the open ones, or of the closed ones */
-    struct vpc_link look;         /* while there is something to look at */
-    struct vpc_link interest;     /* while its interest may change */
-    int error;                    /* why it failed or broke; the first of several */
-    bool blocked;                 /* the socket takes no more output; epoll tells when it does */
-    uint64_t turn;                /* the last in which it moved octets */
-    size_t read, written;         /* octets of that turn */
+    uint32_t number;
+    struct vpc_entry entry;   /* of by_number, until it is closed */
+    struct vpc_link all;      /* of the open ones, or of the closed ones */
+    struct vpc_link look;     /* while there is something to look at */
+    struct vpc_link interest; /* while its interest may change */
+    int error;                /* why it failed or broke; the first of several */
+    bool blocked;             /* the socket takes no more output; epoll tells when it does */
+    uint64_t turn;            /* the last in which it moved octets */
+    size_t read, written;     /* octets of that turn */
     struct vpc_watch watch;
     void (*on_open_ready)(struct vpc_watch *watch,
                           uint32_t events); /* its handler once it is connected */

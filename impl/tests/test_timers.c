@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What costs the same however many there are: timers and the index. */
-#include "index.h"
+/* Timers, of which there may be many. */
 #include "loop.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
 TestSuite(timers, .timeout = 20);
-TestSuite(index, .timeout = 20);
 
 enum { MANY = 10000 };
 
@@ -101,27 +99,4 @@ Test(timers, one_that_sets_itself_for_now_runs_once_a_turn)
     run_until(loop.now);
     cr_assert_eq(run_count, 4u);
     vpc_loop_close(&loop);
-}
-
-Test(index, many_numbers_are_found_until_they_are_taken)
-{
-    static struct vpc_index_entry entries[MANY];
-    struct vpc_index index;
-
-    vpc_index_init(&index);
-    for (uint32_t i = 0; i < MANY; i++)
-        vpc_index_put(&index, &entries[i], i * 3 + 1);
-    for (uint32_t i = 0; i < MANY; i++) {
-        cr_assert_eq(vpc_index_find(&index, i * 3 + 1), &entries[i]);
-        cr_assert_null(vpc_index_find(&index, i * 3 + 2));
-    }
-    cr_assert_geq(index.size, (size_t)MANY / 2, "the table grows with what is in it");
-    for (uint32_t i = 0; i < MANY; i += 2) {
-        vpc_index_take(&index, &entries[i]);
-        vpc_index_take(&index, &entries[i]);
-    }
-    for (uint32_t i = 0; i < MANY; i++)
-        cr_assert_eq(vpc_index_find(&index, i * 3 + 1), i % 2 ? &entries[i] : NULL);
-    cr_assert_eq(index.used, (size_t)MANY / 2);
-    vpc_index_free(&index);
 }
