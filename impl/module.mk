@@ -50,6 +50,13 @@ CHECKS += check-stream-doc
 check-stream-doc: $(STREAM_XML) ## see that impl/shell/STREAM.md is what stream.rl says
 	@impl/shell/stream-doc $(BUILD)/gen/impl | cmp - impl/shell/STREAM.md || { echo 'run make stream-doc' >&2; exit 1; }
 
+# The functions that impl/README.md leads through are there.
+.PHONY: check-map
+CHECKS += check-map
+check-map: ## see that impl/README.md names functions that there are
+	@for f in $$(grep -oE '`[a-z_]+\(\)`' impl/README.md | tr -d '`()' | sort -u); do \
+	    grep -rqwF --include=*.[chl] --include=*.rl "$$f" impl proto spec || { echo "impl/README.md: there is no $$f()"; exit 1; }; done
+
 # The trace asks the protocol's parser what a frame is.
 $(BUILD)/impl/shell/trace.o $(BUILD)/impl/shell/trace_cut.o: IMPL_CFLAGS += -Iproto
 
