@@ -45,6 +45,10 @@ struct vpc_bus {
     uint64_t stranger_note_at; /* no note about a machine that was turned away before */
 };
 
+/* NULL for an empty list. */
+#define VPC_FIRST(list, type, member)                                                              \
+    (vpc_list_empty(list) ? NULL : VPC_LINKED((list)->next, type, member))
+
 /* All local streams.  Each is in one of the first two lists. */
 struct vpc_streams {
     struct vpc_index by_number; /* those that are not closed */
@@ -162,14 +166,6 @@ bool vpc_vsock_is_welcome(const struct vpc_bus_address *address, int fd, uint32_
 int vpc_streams_open(struct vpc_streams *streams, unsigned room);
 /* Aborts and frees them all. */
 void vpc_streams_close(struct vpc_shell *shell);
-/* Looks at each stream in the list of those to be looked at, and at those that come there meanwhile. */
-void vpc_streams_look(struct vpc_shell *shell);
-/* Tells the kernel what those want that were looked at. */
-void vpc_streams_want(struct vpc_shell *shell);
-/* Whether there is one to be looked at, in this turn. */
-bool vpc_streams_wait(const struct vpc_shell *shell);
-/* A turn begins: all have their shares anew. */
-void vpc_streams_next_turn(struct vpc_shell *shell);
 /* No program can write any more; what they have written is still read. */
 void vpc_streams_take_no_more(struct vpc_shell *shell);
 void vpc_streams_bury(struct vpc_shell *shell); /* frees what ended */
@@ -185,6 +181,26 @@ void vpc_stream_shutdown(struct vpc_stream *stream);
 void vpc_stream_close(struct vpc_stream *stream);
 void vpc_stream_abort(struct vpc_stream *stream);
 void vpc_stream_hang_up(struct vpc_stream *stream);
+
+/* What stream_io.c sees. */
+/* Steps the machines and carries out what the endpoint wants by what it was told. */
+void vpc_stream_happens(struct vpc_stream *stream, enum vpc_stream_event event);
+void vpc_stream_end_is_read(struct vpc_stream *stream);
+/* A TCP connection has an error. */
+void vpc_stream_breaks(struct vpc_stream *stream, int error);
+/* EPOLLHUP or EPOLLERR, or what read() says instead. */
+void vpc_stream_ends(struct vpc_stream *stream, int error);
+
+/* stream_io.c */
+void vpc_stream_on_ready(struct vpc_watch *watch, uint32_t events);
+/* Looks at each stream in the list of those to be looked at, and at those that come there meanwhile. */
+void vpc_streams_look(struct vpc_shell *shell);
+/* Tells the kernel what those want that were looked at. */
+void vpc_streams_want(struct vpc_shell *shell);
+/* Whether there is one to be looked at, in this turn. */
+bool vpc_streams_wait(const struct vpc_shell *shell);
+/* A turn begins: all have their shares anew. */
+void vpc_streams_next_turn(struct vpc_shell *shell);
 
 /* pipe_server.c, tcp_client.c */
 void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name);

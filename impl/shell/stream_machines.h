@@ -67,6 +67,26 @@ struct vpc_stream {
     struct vpc_listener listener;           /* of a pipe */
 };
 
+static inline bool vpc_stream_is_open(const struct vpc_stream *stream)
+{
+    return stream->state[VPC_LIFE] == VPC_LIFE_OPEN;
+}
+
+/* The program can write no more, and what it wrote is still to be read. */
+static inline bool vpc_input_is_unread(enum vpc_stream_state state)
+{
+    return state == VPC_INPUT_ENDING || state == VPC_INPUT_LEFT || state == VPC_INPUT_ENDED ||
+           state == VPC_INPUT_KNOWN_GONE || state == VPC_INPUT_BROKEN;
+}
+
+/* It is in epoll, which says when there is something. */
+static inline bool vpc_stream_is_watched(const struct vpc_stream *stream)
+{
+    enum vpc_stream_state input = stream->state[VPC_INPUT];
+
+    return input == VPC_INPUT_READING || input == VPC_INPUT_ENDING || input == VPC_INPUT_FINISHED;
+}
+
 /* In the first states; to be called once. */
 void vpc_stream_begin(struct vpc_stream *stream);
 /* Steps the machines; false when the event concerns none of them in its state. */
