@@ -18,8 +18,9 @@ DESCRIPTORS_OF_CHANNEL = 2  # of the host endpoint: the client, and the lock of 
 SENDER_BLOCK, SENDER_BLOCK_LEAST = 16384, 1024
 TRIAL = 1 << 20    # octets that tell how many are sent in the time there is
 FILL_MS = 60000    # that many milliseconds for the channels of a level
-SAMPLES_MS = 3000
+SAMPLE_TURNS, SAMPLES_MS = 3, 1000   # in so many turns of so many milliseconds at most
 SENDERS_MOST = 1000
+QUIET_S = 15
 P999_LEAST = 1000   # round trips without which a p99.9 says nothing
 
 
@@ -47,6 +48,7 @@ class Rounds:
 
     def __init__(self, scene, table, pace, say):
         self.scene, self.table, self.pace, self.say = scene, table, pace, say
+        self.kept = {}   # round trips of all rounds: how many, and the longest
 
     def each(self, number, what, rows, measure):
         """rows: (quantity, size, unit) of what measure gives for a peer, in the same order."""
@@ -82,9 +84,25 @@ class Rounds:
         return [rate(answer), of_gigabyte[0] if peer.host else None, of_gigabyte[1] if peer.guest else None,
                 of_gigabyte[2] if self.scene.qemu else None]
 
-    def turn(self, peer, ask):
+    def turn(self, peer, ask, what=None):
+        """p50 and p99; what is too rare for one round is kept for all of them."""
         found = peer.client.ask(ask)["turn"]
-        return [us(found["p50"]), us(found["p99"]), us(found["p999"]) if found["count"] >= P999_LEAST else None]
+        if what:
+            kept = self.kept.setdefault((what, peer.name), [0, []])
+            kept[0] += found["count"]
+            kept[1] += found["longest"]
+        return [us(found["p50"]), us(found["p99"])]
+
+    def rare(self):
+        """The p99.9 of all rounds together."""
+        for what in ("turn", "beside"):
+            for peer in self.scene.peers.values():
+                row = (self.scene.name, what + " p99.9", 64, peer.name, "us")
+                count, longest = self.kept.get((what, peer.name), (0, []))
+                if count < P999_LEAST:
+                    self.table.note(*row, peer.why or "%d round trips only" % count)
+                else:
+                    self.table.add(*row, us(stats.quantile_of_longest(count, longest, 0.999)))
 
     def beside(self, peer):
         if not peer.many:
@@ -93,7 +111,7 @@ class Rounds:
         bulk.begin("both %d %d" % (BULK, self.pace.beside + 300))
         time.sleep(0.15)
         try:
-            return self.turn(peer, "turns 64 64 %d" % self.pace.beside)
+            return self.turn(peer, "turns 64 64 %d" % self.pace.beside, "beside")
         finally:
             bulk.result()
 
@@ -114,12 +132,12 @@ class Rounds:
         for size in SIZES:
             self.each(number, "up by %d" % size, [("up", size, "MB/s")],
                       lambda peer, size=size: [rate(peer.client.ask("up %d %d" % (size, pace.size)))])
-        self.each(number, "round trips", [("turn " + share, 64, "us") for share in ("p50", "p99", "p99.9")],
-                  lambda peer: self.turn(peer, "turns 64 64 %d" % pace.turn))
+        self.each(number, "round trips", [("turn " + share, 64, "us") for share in ("p50", "p99")],
+                  lambda peer: self.turn(peer, "turns 64 64 %d" % pace.turn, "turn"))
         for size in TURN_SIZES:
             self.each(number, "round trips of %d" % size, [("turn p50", size, "us")],
                       lambda peer, size=size: self.turn(peer, "turns %d %d %d" % (size, size, pace.size))[:1])
-        self.each(number, "round trips beside a stream", [("beside " + share, 64, "us") for share in ("p50", "p99", "p99.9")],
+        self.each(number, "round trips beside a stream", [("beside " + share, 64, "us") for share in ("p50", "p99")],
                   self.beside)
         self.each(number, "starts", [("first octet p50", 1, "us"), ("starts and ends", 1, "1/s")], self.starts)
 
@@ -142,6 +160,7 @@ def compare(scene, table, pace, rounds, say):
     for number in range(rounds):
         say("%s: round %d of %d" % (scene.name, number + 1, rounds), True)
         by_turns.round(number)
+    by_turns.rare()
     if scene.name == "qemu":
         channels(scene, table, pace, say, "channels in QEMU", pace.guest_levels, 1)
 
@@ -171,6 +190,7 @@ class Channels:
             self.lone_peer = scene.endpoints(Peer("vpcbus"), "alone")
             self.lone = Client(scene.processes, scene.program, "alone")
             self.lone.ask("fill %s 1 %d" % (self.lone_peer.many, FILL_MS))
+            self.direct = Client(scene.processes, scene.program, "direct")
 
     def add(self, quantity, size, unit, value):
         self.table.add(self.name, quantity, size, "vpcbus", unit, value)
@@ -184,16 +204,16 @@ class Channels:
         if count > 1:
             self.add("starts at once", count, "1/s", count * 1e9 / took["ns"])
         ways = [(self.client, self.peer, "")] + ([(self.lone, self.lone_peer, " beside one alone")] if self.lone else [])
-        for _ in range(self.rounds):
+        for _ in range(SAMPLE_TURNS * self.rounds):
             for client, peer, where in ways:
-                found = client.ask("sample %s %d %d" % (peer.many, self.pace.samples, SAMPLES_MS), 120)
+                found = client.ask("sample %s %d %d" % (peer.many, max(self.pace.samples // SAMPLE_TURNS, 1), SAMPLES_MS), 120)
                 for what in ("start", "event", "end"):
                     self.add(what + where, count, "us", us(found[what]["p50"]))
         return self.idle(count, memory)
 
     def idle(self, count, before_these):
         """Memory is told as what the channels since the last level have added to it."""
-        time.sleep(self.pace.idle / 4000)   # what was started and ended is done with
+        self.wait_until_quiet()
         before = self.samples()
         time.sleep(self.pace.idle / 1000)
         after = self.samples()
@@ -208,6 +228,17 @@ class Channels:
         self.count = count
         return after
 
+    def wait_until_quiet(self):
+        """What starts and ends leave behind, such as events that are told at their own pace, is done with."""
+        end = time.monotonic() + QUIET_S
+        before = self.samples()
+        while time.monotonic() < end:
+            time.sleep(self.pace.idle / 4000)
+            now = self.samples()
+            if all(now[side].woken - before[side].woken <= 3 * self.pace.idle / 4000 + 1 for side in now):
+                return
+            before = now
+
     def send(self, client, count, octets):
         """Each sends its share, at least one block."""
         share = max(octets / count, SENDER_BLOCK_LEAST)
@@ -219,11 +250,14 @@ class Channels:
         """One sender and many by turns, since only their ratio counts."""
         for count in counts:
             self.say("%s: %d senders" % (self.name, count), True)
+            if self.lone:
+                self.direct.ask("fill tcp:%d %d %d" % (self.scene.port, count, FILL_MS))
             trial, _ = self.send(self.client, count, TRIAL)
             octets = min(trial * 1000 * self.pace.senders, 1 << 30)
             for _ in range(self.rounds):
                 if self.lone:
                     self.add("one sender alone", count, "MB/s", self.send(self.lone, 1, octets)[0])
+                    self.add("senders by TCP", count, "MB/s", self.send(self.direct, count, octets)[0])
                 sum_of_all, evenness = self.send(self.client, count, octets)
                 self.add("senders", count, "MB/s", sum_of_all)
                 self.add("slowest/fastest", count, "", evenness)
@@ -268,6 +302,7 @@ def channels(scene, table, pace, say, name, levels, rounds):
         measured.client.stop()
         if measured.lone:
             measured.lone.stop()
+            measured.direct.stop()
 
 
 # ---- many hosts -------------------------------------------------------------------------------------------------

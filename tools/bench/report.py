@@ -11,14 +11,18 @@ ROWS = (  # quantity, size, what it is called
     ("up", 65536, "to the server"), ("down", 65536, "from the server"), ("both", 65536, "both at once"),
     ("up", 64, "to the server, 64 B"), ("up", 1024, "to the server, 1 KiB"), ("up", 16384, "to the server, 16 KiB"),
     ("up", 1048576, "to the server, 1 MiB"),
-    ("turn p50", 64, "round trip, 64 B, p50"), ("turn p99", 64, "p99"), ("turn p99.9", 64, "p99.9"),
-    ("beside p50", 64, "beside a stream, 64 B, p50"), ("beside p99", 64, "p99"), ("beside p99.9", 64, "p99.9"),
-    ("turn p50", 1024, "round trip, 1 KiB, p50"), ("turn p50", 65536, "64 KiB, p50"), ("turn p50", 1048576, "1 MiB, p50"),
+    ("turn p50", 64, "round trip, 64 B, p50"), ("turn p99", 64, "round trip, 64 B, p99"), ("turn p99.9", 64, "round trip, 64 B, p99.9"),
+    ("beside p50", 64, "beside a stream, 64 B, p50"), ("beside p99", 64, "beside a stream, 64 B, p99"),
+    ("beside p99.9", 64, "beside a stream, 64 B, p99.9"),
+    ("turn p50", 1024, "round trip, 1 KiB, p50"), ("turn p50", 65536, "round trip, 64 KiB, p50"),
+    ("turn p50", 1048576, "round trip, 1 MiB, p50"),
     ("first octet p50", 1, "start to first octet, p50"), ("starts and ends", 1, "starts and ends"),
-    ("up, processor of the host", 65536, "processor to the server, host"), ("up, processor of the guest", 65536, "guest"),
-    ("up, processor of the QEMU", 65536, "QEMU"),
+    ("up, processor of the host", 65536, "processor to the server, host"),
+    ("up, processor of the guest", 65536, "processor to the server, guest"),
+    ("up, processor of the QEMU", 65536, "processor to the server, QEMU"),
     ("down, processor of the host", 65536, "processor from the server, host"),
-    ("down, processor of the guest", 65536, "guest"), ("down, processor of the QEMU", 65536, "QEMU"),
+    ("down, processor of the guest", 65536, "processor from the server, guest"),
+    ("down, processor of the QEMU", 65536, "processor from the server, QEMU"),
     ("resident, host", 1, "memory, host"), ("resident, guest", 1, "memory, guest"),
 )
 PICTURES = (
@@ -194,15 +198,15 @@ def curve(title, unit, points):
     """points: (number of channels, value); both the numbers and the picture's width grow tenfold by tenfold."""
     most = max(value for _, value in points) or 1
     step = (WIDTH - 60) / max(len(points) - 1, 1)
-    places = [(24 + i * step, 110 - 80 * value / most) for i, (_, value) in enumerate(points)]
-    lines = ['<svg viewBox="0 0 %d 140" role="img" aria-label="%s">' % (WIDTH, html.escape(title)),
+    places = [(24 + i * step, 120 - 76 * value / most) for i, (_, value) in enumerate(points)]
+    lines = ['<svg viewBox="0 0 %d 146" role="img" aria-label="%s">' % (WIDTH, html.escape(title)),
              '<text class="title" x="0" y="14">%s%s</text>' % (html.escape(title), ", " + unit if unit else ""),
-             '<path class="axis" d="M16 112H%d"/>' % (WIDTH - 16),
+             '<path class="axis" d="M16 122H%d"/>' % (WIDTH - 16),
              '<path class="many" d="M%s"/>' % "L".join("%.1f %.1f" % place for place in places)]
     for (x, y), (count, value) in zip(places, points):
         lines += ['<circle cx="%.1f" cy="%.1f" r="3"/>' % (x, y),
                   '<text class="value" x="%.1f" y="%.1f" text-anchor="middle">%s</text>' % (x, y - 7, number(value)),
-                  '<text x="%.1f" y="128" text-anchor="middle">%d</text>' % (x, count)]
+                  '<text x="%.1f" y="138" text-anchor="middle">%d</text>' % (x, count)]
     return "\n".join([*lines, "</svg>"])
 
 

@@ -34,6 +34,12 @@ class Arithmetic(unittest.TestCase):
         with self.assertRaises(ValueError):
             stats.quantile([], 0.5)
 
+    def test_quantiles_of_which_only_the_longest_values_are_known(self):
+        for count in (1000, 1500, 3000):
+            self.assertEqual(stats.quantile_of_longest(count, range(count - 20, count + 1), 0.999),
+                             stats.quantile(range(1, count + 1), 0.999), count)
+        self.assertIsNone(stats.quantile_of_longest(100000, [1, 2, 3], 0.999))
+
     def test_median(self):
         self.assertEqual(stats.median([5, 1, 3]), 3)
         self.assertEqual(stats.median([4, 1, 3, 2]), 2.5)
