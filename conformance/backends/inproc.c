@@ -100,6 +100,8 @@ static void on_listen(struct inproc *self, const vpc_action *action)
     char *name = vpc_copy_n(action->text ? action->text : "", action->text_len);
     bool taken = self->taken && strcasecmp(self->taken, name) == 0;
 
+    if (*name == '\0')
+        vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, "a LISTEN without a name", 23);
     if (self->pipes_denied || taken) {
         SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream,
                                                   taken ? EADDRINUSE : EACCES, ""));
