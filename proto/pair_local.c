@@ -87,6 +87,8 @@ void vpc_pair_refused(vpc_pair *pair, uint32_t error)
     if (!can_answer(pair))
         return;
     vpc_pair_step(pair, VPC_LC_SND_REFUSED);
+    /* A RELEASED that waits is dropped: REFUSED has released both channels (CHN-9). */
+    *vpc_pending(&pair->sending) = 0;
     pair->receiving.error = error;
     vpc_channel_pend(&pair->receiving, PENDING_REFUSED);
     vpc_pair_schedule(pair);
