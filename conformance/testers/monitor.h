@@ -20,6 +20,9 @@ struct vpc_breach {
 
 struct vpc_monitor_channel;
 
+/* Of channels, by their ids: a scenario may open thousands. */
+#define VPC_CHANNEL_LISTS 1024u
+
 struct vpc_monitor {
     const struct vpc_table *table;
     enum vpc_role_bit subject;
@@ -41,7 +44,7 @@ struct vpc_monitor {
     int ready;        /* the last READY, -1: none */
     uint64_t max_pairs[2]; /* subject's, tester's */
     uint32_t highest_id;
-    struct vpc_monitor_channel *channels;
+    struct vpc_monitor_channel *channels[VPC_CHANNEL_LISTS];
 };
 
 /* Nothing was seen yet of the subject, in that role; the table is the caller's.  The end frees what it

@@ -40,17 +40,19 @@ struct vpc_monitor_channel {
 
 void vpc_monitor_forget_channels(struct vpc_monitor *monitor)
 {
-    while (monitor->channels) {
-        struct vpc_monitor_channel *next = monitor->channels->next;
+    for (size_t i = 0; i < VPC_CHANNEL_LISTS; i++) {
+        while (monitor->channels[i]) {
+            struct vpc_monitor_channel *next = monitor->channels[i]->next;
 
-        free(monitor->channels);
-        monitor->channels = next;
+            free(monitor->channels[i]);
+            monitor->channels[i] = next;
+        }
     }
 }
 
 static struct vpc_monitor_channel *find(const struct vpc_monitor *monitor, uint64_t id)
 {
-    struct vpc_monitor_channel *channel = monitor->channels;
+    struct vpc_monitor_channel *channel = monitor->channels[id % VPC_CHANNEL_LISTS];
 
     while (channel && channel->id != id)
         channel = channel->next;
@@ -59,10 +61,11 @@ static struct vpc_monitor_channel *find(const struct vpc_monitor *monitor, uint6
 
 static struct vpc_monitor_channel *add(struct vpc_monitor *monitor, uint64_t id, bool subject_sends)
 {
+    struct vpc_monitor_channel **list = &monitor->channels[id % VPC_CHANNEL_LISTS];
     struct vpc_monitor_channel *channel = vpc_alloc(sizeof(*channel));
 
-    channel->next = monitor->channels;
-    monitor->channels = channel;
+    channel->next = *list;
+    *list = channel;
     channel->id = (uint32_t)id;
     channel->subject_sends = subject_sends;
     channel->count = 1;

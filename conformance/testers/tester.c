@@ -52,21 +52,22 @@ void vpc_tester_begin(struct vpc_tester *tester, const struct vpc_table *table,
     vpc_tester_new_epoch(tester);
 }
 
-void vpc_channels_free(struct vpc_channel *channels)
+void vpc_channels_free(struct vpc_channel **lists)
 {
-    while (channels) {
-        struct vpc_channel *next = channels->next;
+    for (size_t i = 0; i < VPC_CHANNEL_LISTS; i++) {
+        while (lists[i]) {
+            struct vpc_channel *next = lists[i]->next;
 
-        vpc_buffer_free(&channels->waiting);
-        free(channels);
-        channels = next;
+            vpc_buffer_free(&lists[i]->waiting);
+            free(lists[i]);
+            lists[i] = next;
+        }
     }
 }
 
 static void forget_channels(struct vpc_tester *tester)
 {
     vpc_channels_free(tester->channels);
-    tester->channels = NULL;
 }
 
 void vpc_tester_end(struct vpc_tester *tester)
@@ -101,7 +102,7 @@ void vpc_tester_new_epoch(struct vpc_tester *tester)
 
 struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id)
 {
-    struct vpc_channel *channel = tester->channels;
+    struct vpc_channel *channel = tester->channels[id % VPC_CHANNEL_LISTS];
 
     while (channel && channel->id != id)
         channel = channel->next;
@@ -110,13 +111,14 @@ struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t
 
 static struct vpc_channel *add_channel(struct vpc_tester *tester, uint32_t id, bool tester_sends)
 {
+    struct vpc_channel **list = &tester->channels[id % VPC_CHANNEL_LISTS];
     struct vpc_channel *channel = vpc_tester_channel(tester, id);
 
     if (channel)
         return channel;
     channel = vpc_alloc(sizeof(*channel));
-    channel->next = tester->channels;
-    tester->channels = channel;
+    channel->next = *list;
+    *list = channel;
     channel->id = id;
     channel->tester_sends = tester_sends;
     channel->frame_max = PAYLOAD_MAX;

@@ -61,7 +61,7 @@ struct vpc_tester {
     struct vpc_buffer out;
     struct vpc_received *first, **last;
     size_t held; /* octets of memory in those */
-    struct vpc_channel *channels;
+    struct vpc_channel *channels[VPC_CHANNEL_LISTS];
     struct vpc_peer peer;
     uint64_t last_sent_ms;
     uint64_t last_heard_ms;
@@ -104,7 +104,8 @@ void vpc_tester_push(struct vpc_tester *tester, struct vpc_channel *channel);
 
 /* The channel of that id in this session, the tester's; NULL: there is none. */
 struct vpc_channel *vpc_tester_channel(const struct vpc_tester *tester, uint32_t id);
-void vpc_channels_free(struct vpc_channel *channels); /* the whole list */
+/* All VPC_CHANNEL_LISTS of them are empty then. */
+void vpc_channels_free(struct vpc_channel **lists);
 /* A step is about to send: what has come is no answer to that. */
 void vpc_tester_note_old(struct vpc_tester *tester);
 /* Takes one out of the queue of received frames. */

@@ -11,10 +11,10 @@
 
 struct vpc_tester_kept {
     struct vpc_peer peer;
-    struct vpc_channel *channels;
+    struct vpc_channel *channels[VPC_CHANNEL_LISTS];
 };
 
-static struct vpc_channel *copy_channels(const struct vpc_channel *from)
+static struct vpc_channel *copy_list(const struct vpc_channel *from)
 {
     struct vpc_channel *first = NULL, **last = &first;
 
@@ -32,19 +32,25 @@ static struct vpc_channel *copy_channels(const struct vpc_channel *from)
     return first;
 }
 
+static void copy_channels(struct vpc_channel **to, struct vpc_channel *const *from)
+{
+    for (size_t i = 0; i < VPC_CHANNEL_LISTS; i++)
+        to[i] = copy_list(from[i]);
+}
+
 struct vpc_tester_kept *vpc_tester_keep(const struct vpc_tester *tester)
 {
     struct vpc_tester_kept *kept = vpc_alloc(sizeof(*kept));
 
     kept->peer = tester->peer;
-    kept->channels = copy_channels(tester->channels);
+    copy_channels(kept->channels, tester->channels);
     return kept;
 }
 
 void vpc_tester_go_back(struct vpc_tester *tester, const struct vpc_tester_kept *kept)
 {
     vpc_channels_free(tester->channels);
-    tester->channels = copy_channels(kept->channels);
+    copy_channels(tester->channels, kept->channels);
     tester->peer = kept->peer;
 }
 
