@@ -84,12 +84,13 @@ class Scene:
 
     name = ""
     order = ()
+    most_pairs = 1 << 20
 
     def __init__(self, options, processes, folder):
         self.options, self.processes, self.folder = options, processes, folder
         self.build = options.build
         self.program = os.path.join(options.build, "bench/bench-client")
-        self.pairs = max_pairs(self.host_program)
+        self.pairs = min(max_pairs(self.host_program), self.most_pairs)
         self.peers = {}
         self.qemu = None
 
@@ -114,9 +115,16 @@ class Scene:
             raise Failure("VPCBus is not ready: %s %s" % (done.stderr.strip(), self.processes.said(host)))
         return host, "vpc:%s:%s:" % (runtime, name)
 
-    def connect(self):
-        for peer in self.peers.values():
-            peer.connect(self.processes, self.program)
+    def begin_all(self):
+        """A way that can not be begun does not keep the others from being measured."""
+        for name in self.order:
+            self.peers[name] = Peer(name)
+            try:
+                getattr(self, name)(self.peers[name])
+            except Failure as failure:
+                self.alive()
+                self.peers[name].missing("failed: %s" % failure)
+            self.peers[name].connect(self.processes, self.program)
 
     def second(self, peer):
         """Another client beside the one that is measured."""
@@ -146,8 +154,7 @@ class Socket(Scene):
         self.port = int(server.stdout.readline() or 0)
         if not self.port:
             raise Failure("bench-server: " + self.processes.said(server))
-        self.peers = {name: getattr(self, name)(Peer(name)) for name in self.order}
-        self.connect()
+        self.begin_all()
 
     def guest_program(self, name):
         return os.path.join(self.build, "guest", name)
@@ -263,6 +270,7 @@ class Qemu(Scene):
     """One guest; the ports of all ways are on one virtio-serial device."""
 
     name = "qemu"
+    most_pairs = 1024   # the endpoint reserves the windows of all of them, and the guest has little memory
     order = ("raw", "relay", "socat", "hostfwd", "ssh", "vsock", "vpcbus")
 
     def start(self):
@@ -272,8 +280,7 @@ class Qemu(Scene):
             self.keys = Keys(self.folder, "root")
         self.make_image()
         self.start_machine()
-        self.peers = {name: getattr(self, name)(Peer(name)) for name in self.order}
-        self.connect()
+        self.begin_all()
 
     def overlays(self):
         there = {os.path.join(self.build, "vpc-guest"): "/usr/bin/vpc-guest:755",

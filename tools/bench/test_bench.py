@@ -4,6 +4,7 @@
 
     tools/bench/test_bench.py [BUILD]
 """
+import argparse
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ import unittest
 
 import costs
 import parts
+import peers
+import processes
 import report
 import stats
 
@@ -125,6 +128,31 @@ class Costs(unittest.TestCase):
             with open(path, "w") as file:
                 file.write("nothing\n")
             self.assertIsNone(costs.instructions(path))
+
+
+class OneWayFails(peers.Socket):
+    order = ("relay", "socat", "vpcbus")
+
+    def socat(self, peer):
+        raise processes.Failure("no reason")
+
+
+class Failing(unittest.TestCase):
+    def test_a_way_that_can_not_be_begun_leaves_the_others(self):
+        with tempfile.TemporaryDirectory() as folder:
+            started = processes.Processes(folder)
+            try:
+                scene = OneWayFails(argparse.Namespace(build=BUILD), started, folder)
+                scene.start()
+                table = stats.Table()
+                parts.Rounds(scene, table, parts.Pace(True), lambda *said: None).each(
+                    0, "up", [("up", 64, "MB/s")], lambda peer: [peer.client.ask("up 64 10")["octets"]])
+            finally:
+                started.end()
+        self.assertEqual({name: peer.why for name, peer in scene.peers.items()},
+                         {"relay": "", "socat": "failed: no reason", "vpcbus": ""})
+        self.assertGreater(table.median("socket", "up", 64, "vpcbus"), 0)
+        self.assertEqual(table.why_not(("socket", "up", 64, "socat")), "socat: failed: no reason")
 
 
 class HostsLine(unittest.TestCase):
