@@ -41,7 +41,7 @@ enum {
     LIMIT_S = 30, /* for anything that does not go on */
     EVENTS = 64,
     SAMPLES_MAX = 1 << 20,
-    TURN_BLOCKS = 8, /* of one of many senders before the others have their turn */
+    TURN_BLOCKS = 1, /* of one of many senders before the others have their turn */
     LINE_MAX_SIZE = 512,
     LONGEST = 100, /* samples that are told one by one, for percentiles of several runs together */
 };

@@ -252,7 +252,8 @@ class Channels:
             self.say("%s: %d senders" % (self.name, count), True)
             if self.lone:
                 self.direct.ask("fill tcp:%d %d %d" % (self.scene.port, count, FILL_MS))
-            trial, _ = self.send(self.client, count, TRIAL)
+            # A share that fits into the buffers would tell how they are filled, not how evenly they are emptied.
+            trial, _ = self.send(self.client, count, TRIAL if not self.lone else max(TRIAL * 16, count * TRIAL // 16))
             octets = min(trial * 1000 * self.pace.senders, 1 << 30)
             for _ in range(self.rounds):
                 if self.lone:
