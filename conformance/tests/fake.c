@@ -392,6 +392,10 @@ static int next_action(vpc_endpoint *ep, vpc_action *action)
 
     if (lies("log-flood"))
         note(ep, 1016, "HEARTBEAT_RESUMED", ORIGIN);
+    if (lies("wakes")) {
+        *action = (vpc_action){.kind = VPC_ACTION_WAKE, .stream = 1};
+        return 1;
+    }
     if (ep->event_waits) {
         *action = (vpc_action){
             .kind = VPC_ACTION_BROADCAST, .text = ep->event, .text_len = strlen(ep->event)};
