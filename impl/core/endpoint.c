@@ -194,8 +194,8 @@ static bool check_config(struct vpc_options *options, const vpc_endpoint_config 
     return true;
 }
 
-/* False: there is no memory for all of it; vpc_endpoint_destroy() frees what there is. */
-static bool make_parts(vpc_endpoint *ep, const vpc_endpoint_config *config)
+/* The session's memory is all that the pairs will ever take (FLW-5): what to do where it is too much. */
+static bool make_session(vpc_endpoint *ep, char *error, size_t size)
 {
     vpc_session_config session;
     void *memory;
@@ -204,9 +204,21 @@ static bool make_parts(vpc_endpoint *ep, const vpc_endpoint_config *config)
     memory = malloc(vpc_session_size(&session));
     if (memory != NULL)
         ep->session = vpc_session_init(memory, &session, ep->now);
+    else
+        snprintf(error, size, "no memory for %u pairs, %zu MiB: lower max_pairs or window",
+                 ep->options.max_pairs, vpc_session_size(&session) >> 20);
+    return memory != NULL;
+}
+
+/* False: there is no memory for all of it; vpc_endpoint_destroy() frees what there is. */
+static bool make_parts(vpc_endpoint *ep, const vpc_endpoint_config *config, char *error,
+                       size_t size)
+{
+    if (!make_session(ep, error, size))
+        return false;
     ep->vm = strdup(config->vm);
     ep->outbox = vpc_outbox_create();
-    return vpc_relays_init(ep) && memory != NULL && ep->vm != NULL && ep->outbox != NULL &&
+    return vpc_relays_init(ep) && ep->vm != NULL && ep->outbox != NULL &&
            vpc_reserve_actions(ep, 0);
 }
 
@@ -225,7 +237,7 @@ vpc_endpoint *vpc_endpoint_create(const vpc_endpoint_config *config, uint64_t no
     ep->random = config->random;
     ep->random_user = config->user;
     snprintf(ep->tag, sizeof(ep->tag), "%s", config->tag);
-    if (!make_parts(ep, config))
+    if (!make_parts(ep, config, error, sizeof(error)))
         return refuse(ep, config, error, ENOMEM);
     vpc_log(ep, VPC_LOG_ENDPOINT_STARTED,
             json_pack("{s:s, s:s}", "implementation", VPC_IMPLEMENTATION, "version", "1.0"));

@@ -201,3 +201,28 @@ Test(memory, all_requests_from_one_on_fail)
     all_lives(VPC_ROLE_HOST, 1);
     all_lives(VPC_ROLE_GUEST, 1);
 }
+
+/* Whoever is told that there is no memory for the pairs is told what takes less. */
+Test(memory, too_many_pairs_are_told_with_what_to_do)
+{
+    const char *told = "no memory for 16384 pairs, ";
+    bool found = false;
+    char error[128];
+    vpc_endpoint_config config = {.role = VPC_ROLE_HOST,
+                                  .vm = "vm",
+                                  .tag = "T",
+                                  .options = "{\"max_pairs\": 16384, \"window\": 256}",
+                                  .random = draw,
+                                  .error = error,
+                                  .error_size = sizeof(error)};
+
+    heap_begin();
+    for (unsigned n = 1; n < 100 && !found; n++) {
+        heap_fail_at(n, 0);
+        vpc_endpoint_abi_v1.destroy(vpc_endpoint_abi_v1.create(&config, 0));
+        found = strncmp(error, told, strlen(told)) == 0;
+    }
+    heap_fail_at(0, 0);
+    cr_assert(found, "%s", error);
+    cr_assert_not_null(strstr(error, " MiB: lower max_pairs or window"), "%s", error);
+}
