@@ -9,11 +9,6 @@
 
 #define STOP_FLUSH_MS 1000u /* for octets that wait for the bus when the endpoint stops */
 
-/* Of a channel, octets.  A buffer that is full makes one frame of DATA, 64 KiB with its header and seal: one write to a
- * socket, two to a virtio port, which takes 32 KiB at once.  With a few octets more each of them had a frame of a few
- * octets behind it. */
-#define SEND_BUFFER 65500u
-
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 /* When a GOODBYE that the bus does not take is given up. */
@@ -134,7 +129,7 @@ static void session_config(vpc_endpoint *ep, vpc_session_config *config)
         .version_max = (uint16_t)o->version_max,
         .max_pairs = (uint16_t)o->max_pairs,
         .window = o->window,
-        .send_buffer = o->window < SEND_BUFFER ? o->window : SEND_BUFFER,
+        .send_buffer = o->window < 65536 ? o->window : 65536,
         .hello_interval_ms = o->hello_interval_ms,
         .heartbeat_ms = o->heartbeat_ms,
         .heartbeat_late_ms = o->heartbeat_late_ms,
