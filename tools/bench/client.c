@@ -643,15 +643,7 @@ static bool obey(const char *line)
 
 static void prepare(void)
 {
-    struct rlimit limit;
-
-    signal(SIGPIPE, SIG_IGN);
-    memset(blocks, BENCH_FILL, sizeof(blocks));
-    blocks[BENCH_MORE][0] = BENCH_MORE;
-    blocks[BENCH_LAST][0] = BENCH_LAST;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    bench_prepare(blocks);
     samples = calloc(SAMPLES_MAX, sizeof(*samples));
     if (samples == NULL)
         abort();

@@ -249,15 +249,7 @@ static void greet(int listener)
 
 static void prepare(void)
 {
-    struct rlimit limit;
-
-    signal(SIGPIPE, SIG_IGN);
-    memset(blocks, BENCH_FILL, sizeof(blocks));
-    blocks[BENCH_MORE][0] = BENCH_MORE;
-    blocks[BENCH_LAST][0] = BENCH_LAST;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    bench_prepare(blocks);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         fail("epoll");

@@ -14,6 +14,10 @@
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
 enum {
     BENCH_HEAD = 32,
     BENCH_BLOCK_MAX = 1 << 20,
@@ -21,5 +25,20 @@ enum {
     BENCH_LAST = 1,
     BENCH_FILL = 0xa5, /* the others */
 };
+
+/* A block of each kind, in blocks[BENCH_MORE] and blocks[BENCH_LAST]; as many descriptors as may be; no SIGPIPE. */
+static inline void bench_prepare(unsigned char blocks[2][BENCH_BLOCK_MAX])
+{
+    struct rlimit limit;
+
+    signal(SIGPIPE, SIG_IGN);
+    memset(blocks[BENCH_MORE], BENCH_FILL, BENCH_BLOCK_MAX);
+    memset(blocks[BENCH_LAST], BENCH_FILL, BENCH_BLOCK_MAX);
+    blocks[BENCH_MORE][0] = BENCH_MORE;
+    blocks[BENCH_LAST][0] = BENCH_LAST;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 #endif
