@@ -1,7 +1,7 @@
 # impl: the two endpoints' programs, the client library and the command line.
 
 IMPL_GEN     := $(BUILD)/gen/impl
-IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iimpl/lib -Iimpl
+IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iproto -Iimpl/lib -Iimpl
 IMPL_LIB_SRC := control file_name hresult local_socket log_entry log_line named_event readiness runtime_dir virtual_machine
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
@@ -58,7 +58,6 @@ check-map: ## see that impl/README.md names functions that there are
 	    grep -rqwF --include=*.[chl] --include=*.rl "$$f" impl proto spec || { echo "impl/README.md: there is no $$f()"; exit 1; }; done
 
 # The trace asks the protocol's parser what a frame is.
-$(BUILD)/impl/shell/trace.o $(BUILD)/impl/shell/trace_cut.o: IMPL_CFLAGS += -Iproto
 
 MANPAGES := $(wildcard impl/*.[1-8])
 

@@ -8,6 +8,7 @@
 #ifndef VPC_INTERNAL_H
 #define VPC_INTERNAL_H
 
+#include "list.h"
 #include "vpcbus.h"
 
 #define VPC_LINE         64u /* octets of a line of the processor's cache */
@@ -47,19 +48,15 @@ struct channel {
     uint32_t error; /* of the RESET or REFUSED that waits */
 };
 
-struct list_node {
-    struct list_node *next, *prev; /* both NULL: in no list */
-};
-
 /* With many pairs a frame costs what its lines cost to fetch.  A direction of bytes wants two: its channel's,
  * and the one that lies between the two channels. */
 struct vpc_pair {
     _Alignas(VPC_LINE) struct channel receiving;
     vpc_session *session;
     void *user;
-    struct list_node control; /* waits to send something pending */
-    struct list_node data;    /* has bytes to send and credit for them */
-    uint8_t pending[2];       /* of the receiving, the sending channel */
+    struct vpc_link control; /* waits to send something pending */
+    struct vpc_link data;    /* has bytes to send and credit for them */
+    uint8_t pending[2];      /* of the receiving, the sending channel */
     bool used;
     bool writable_wanted; /* the last write found no room */
     bool discarding;      /* nobody reads any more: what arrives is given credit and dropped */
@@ -67,8 +64,8 @@ struct vpc_pair {
     _Alignas(VPC_LINE) struct channel sending;
     uint16_t port;
     uint32_t connect_ms;
-    uint64_t moved_at;      /* when a byte or a message last moved it on (CLS-8) */
-    struct list_node place; /* in the list of the free ones, or of those in use */
+    uint64_t moved_at;     /* when a byte or a message last moved it on (CLS-8) */
+    struct vpc_link place; /* in the list of the free ones, or of those in use */
 };
 
 struct refusal {
@@ -122,7 +119,7 @@ struct vpc_session {
     unsigned bucket_count; /* a power of two */
     struct channel **buckets;
     vpc_pair *pairs;
-    struct list_node free, in_use, control, data; /* heads */
+    struct vpc_link free, in_use, control, data; /* heads */
 
     vpc_parser parser;
     uint8_t staging[VPC_STAGING_SIZE];
@@ -182,39 +179,6 @@ void vpc_heartbeat_heard(vpc_session *session);
 
 /* output.c */
 void vpc_output_goodbye(vpc_session *session, uint32_t cause);
-
-/* lists */
-static inline void vpc_list_init(struct list_node *head)
-{
-    head->next = head->prev = head;
-}
-
-static inline bool vpc_list_empty(const struct list_node *head)
-{
-    return head->next == head;
-}
-
-static inline void vpc_list_append(struct list_node *head, struct list_node *node)
-{
-    if (node->next != NULL)
-        return;
-    node->next = head;
-    node->prev = head->prev;
-    head->prev->next = node;
-    head->prev = node;
-}
-
-static inline void vpc_list_remove(struct list_node *node)
-{
-    if (node->next == NULL)
-        return;
-    node->next->prev = node->prev;
-    node->prev->next = node->next;
-    node->next = node->prev = NULL;
-}
-
-#define VPC_LIST_ENTRY(node, type, member)                                                         \
-    ((type *)(void *)((uint8_t *)(node)-offsetof(type, member)))
 
 static inline vpc_pair *vpc_pair_of(struct channel *channel)
 {

@@ -322,7 +322,7 @@ void vpc_pair_step(vpc_pair *pair, enum vpc_lifecycle_event event)
 void vpc_pairs_lose_session(vpc_session *session, const char *cause)
 {
     session->losing = cause;
-    for (struct list_node *at = session->in_use.next, *next; at != &session->in_use; at = next) {
+    for (struct vpc_link *at = session->in_use.next, *next; at != &session->in_use; at = next) {
         vpc_pair *pair = VPC_LIST_ENTRY(at, vpc_pair, place);
 
         next = at->next;

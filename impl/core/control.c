@@ -25,7 +25,7 @@ void vpc_control_forget(vpc_endpoint *ep, uint32_t client)
     struct vpc_entry *entry, *next;
 
     for (entry = vpc_index_first(&ep->askers, client); entry != NULL; entry = next) {
-        struct vpc_asker *asker = VPC_LINKED(entry, struct vpc_asker, by_client);
+        struct vpc_asker *asker = VPC_LIST_ENTRY(entry, struct vpc_asker, by_client);
 
         next = entry->next;
         ep->visits++;

@@ -212,16 +212,16 @@ void vpc_relay_look(vpc_endpoint *ep, struct vpc_relay *relay)
     relay->untold = (relay->untold | ~relay->had) & has;
     relay->had = has;
     if (relay->untold != 0)
-        vpc_link_append(&ep->awake, &relay->awake);
+        vpc_list_append(&ep->awake, &relay->awake);
     else
-        vpc_link_remove(&relay->awake);
+        vpc_list_remove(&relay->awake);
 }
 
 void vpc_relay_asked(struct vpc_relay *relay, unsigned what)
 {
     relay->untold &= ~what;
     if (relay->untold == 0)
-        vpc_link_remove(&relay->awake);
+        vpc_list_remove(&relay->awake);
 }
 
 /* What the pair has come to by now; the machines know whether it matters. */

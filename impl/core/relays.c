@@ -48,7 +48,7 @@ static struct vpc_relay *at_place(vpc_endpoint *ep, struct vpc_link *link)
     if (link == NULL || link == &ep->in_use)
         return NULL;
     ep->visits++;
-    return VPC_LINKED(link, struct vpc_relay, place);
+    return VPC_LIST_ENTRY(link, struct vpc_relay, place);
 }
 
 struct vpc_relay *vpc_relay_first(vpc_endpoint *ep)
@@ -69,8 +69,8 @@ static struct vpc_relay *free_place(vpc_endpoint *ep)
         return NULL;
     if (vpc_list_empty(&ep->free))
         return ep->fresh < ep->options.max_pairs ? &ep->relays[ep->fresh++] : NULL;
-    relay = VPC_LINKED(ep->free.next, struct vpc_relay, place);
-    vpc_link_remove(&relay->place);
+    relay = VPC_LIST_ENTRY(ep->free.next, struct vpc_relay, place);
+    vpc_list_remove(&relay->place);
     return relay;
 }
 
@@ -92,7 +92,7 @@ struct vpc_relay *vpc_relay_take(vpc_endpoint *ep)
     ep->visits++;
     *relay = (struct vpc_relay){.stream = next_stream(ep), .good_cause = "closed"};
     vpc_index_add(&ep->streams, relay->stream, &relay->by_stream);
-    vpc_link_append(&ep->in_use, &relay->place);
+    vpc_list_append(&ep->in_use, &relay->place);
     ep->relay_count++;
     vpc_relay_begin(relay);
     return relay;
@@ -106,9 +106,9 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
     vpc_asker_forget(&relay->starter);
     vpc_entry_remove(&relay->by_stream);
     vpc_entry_remove(&relay->by_pipe);
-    vpc_link_remove(&relay->place);
-    vpc_link_remove(&relay->moving);
-    vpc_link_remove(&relay->awake);
+    vpc_list_remove(&relay->place);
+    vpc_list_remove(&relay->moving);
+    vpc_list_remove(&relay->awake);
     vpc_time_limit_set(&ep->limits, &relay->limit, VPC_NEVER);
     ep->relay_count--;
     ep->pair_count -= relay->pair != NULL;
@@ -117,7 +117,7 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
     free(relay->pipe_key);
     free(relay->path);
     *relay = (struct vpc_relay){0};
-    vpc_link_append(&ep->free, &relay->place);
+    vpc_list_append(&ep->free, &relay->place);
     vpc_unreserve_actions(ep, ep->relay_count);
 }
 
@@ -128,7 +128,7 @@ struct vpc_relay *vpc_relay_find(vpc_endpoint *ep, uint32_t stream)
     struct vpc_entry *entry = vpc_index_first(&ep->streams, stream);
 
     for (; entry != NULL; entry = entry->next) {
-        struct vpc_relay *relay = VPC_LINKED(entry, struct vpc_relay, by_stream);
+        struct vpc_relay *relay = VPC_LIST_ENTRY(entry, struct vpc_relay, by_stream);
 
         ep->visits++;
         if (relay->stream == stream)
@@ -166,7 +166,7 @@ struct vpc_relay *vpc_relay_of_pipe(vpc_endpoint *ep, const char *key)
     struct vpc_entry *entry = vpc_index_first(&ep->pipes, hash_of(key));
 
     for (; entry != NULL; entry = entry->next) {
-        struct vpc_relay *relay = VPC_LINKED(entry, struct vpc_relay, by_pipe);
+        struct vpc_relay *relay = VPC_LIST_ENTRY(entry, struct vpc_relay, by_pipe);
 
         ep->visits++;
         if (strcmp(relay->pipe_key, key) == 0)
@@ -189,7 +189,7 @@ bool vpc_relay_name(vpc_endpoint *ep, struct vpc_relay *relay, const char *pipe,
 
 void vpc_relay_touch(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    vpc_link_append(&ep->moving, &relay->moving);
+    vpc_list_append(&ep->moving, &relay->moving);
 }
 
 bool vpc_relays_advance(vpc_endpoint *ep)
@@ -197,9 +197,9 @@ bool vpc_relays_advance(vpc_endpoint *ep)
     bool any = !vpc_list_empty(&ep->moving);
 
     while (!vpc_list_empty(&ep->moving)) {
-        struct vpc_relay *relay = VPC_LINKED(ep->moving.next, struct vpc_relay, moving);
+        struct vpc_relay *relay = VPC_LIST_ENTRY(ep->moving.next, struct vpc_relay, moving);
 
-        vpc_link_remove(&relay->moving);
+        vpc_list_remove(&relay->moving);
         ep->visits++;
         vpc_relay_advance(ep, relay);
     }
@@ -209,7 +209,7 @@ bool vpc_relays_advance(vpc_endpoint *ep)
 struct vpc_relay *vpc_relay_next_awake(vpc_endpoint *ep)
 {
     while (!vpc_list_empty(&ep->awake)) {
-        struct vpc_relay *relay = VPC_LINKED(ep->awake.next, struct vpc_relay, awake);
+        struct vpc_relay *relay = VPC_LIST_ENTRY(ep->awake.next, struct vpc_relay, awake);
 
         ep->visits++;
         vpc_relay_look(ep, relay); /* it may have lost what it had */
@@ -227,7 +227,7 @@ void vpc_relays_clock(vpc_endpoint *ep)
 
     while ((limit = vpc_time_limits_first(&ep->limits)) != NULL && limit->due <= ep->now) {
         ep->visits++;
-        vpc_relay_limit(ep, VPC_LINKED(limit, struct vpc_relay, limit));
+        vpc_relay_limit(ep, VPC_LIST_ENTRY(limit, struct vpc_relay, limit));
     }
 }
 

@@ -44,10 +44,10 @@ static void doom(struct vpc_client *client)
     client->doomed = true;
     set_output(client, 0);
     vpc_entry_remove(&client->entry);
-    vpc_link_remove(&client->flush);
-    vpc_link_remove(&client->more);
-    vpc_link_remove(&client->all);
-    vpc_link_append(&control->doomed, &client->all);
+    vpc_list_remove(&client->flush);
+    vpc_list_remove(&client->more);
+    vpc_list_remove(&client->all);
+    vpc_list_append(&control->doomed, &client->all);
     vpc_timer_clear(&client->shell->loop, &client->leave);
     vpc_socket_read_off(client->watch.fd);
     vpc_watch_close(&client->shell->loop, &client->watch);
@@ -57,7 +57,7 @@ static void doom(struct vpc_client *client)
 static void offer(struct vpc_client *client)
 {
     if (!client->doomed)
-        vpc_link_append(&client->shell->control.flush, &client->flush);
+        vpc_list_append(&client->shell->control.flush, &client->flush);
 }
 
 static bool reserve(struct vpc_client *client, size_t n)
@@ -127,7 +127,7 @@ static size_t send_output(struct vpc_client *client)
 
 static void flush_client(struct vpc_client *client)
 {
-    vpc_link_remove(&client->flush);
+    vpc_list_remove(&client->flush);
     size_t sent = send_output(client);
     if (client->doomed)
         return;
@@ -192,7 +192,7 @@ static void take_lines(struct vpc_client *client)
         lines++;
     if (lines < LINES_PER_TURN || client->doomed)
         return;
-    vpc_link_append(&control->more, &client->more);
+    vpc_list_append(&control->more, &client->more);
     vpc_timer_set(loop, &control->more_lines, loop->now);
 }
 
@@ -234,9 +234,9 @@ static void on_more(struct vpc_timer *timer)
     now.next->prev = now.prev->next = &now;
     vpc_list_init(more);
     while (!vpc_list_empty(&now)) {
-        struct vpc_client *client = VPC_LINKED(now.next, struct vpc_client, more);
+        struct vpc_client *client = VPC_LIST_ENTRY(now.next, struct vpc_client, more);
 
-        vpc_link_remove(&client->more);
+        vpc_list_remove(&client->more);
         take_lines(client);
         offer(client);
     }
@@ -275,7 +275,7 @@ static void on_client(struct vpc_listener *listener, int fd)
     uint32_t number = ++control->last_number ? control->last_number : ++control->last_number;
     client->number = number;
     vpc_index_add(&control->by_number, number, &client->entry);
-    vpc_link_append(&control->all, &client->all);
+    vpc_list_append(&control->all, &client->all);
     offer(client);
     control->count++;
     shell->abi->control_open(shell->ep, number);
@@ -309,30 +309,30 @@ void vpc_control_server_reply(struct vpc_control_server *control, uint32_t numbe
 {
     struct vpc_entry *entry = vpc_index_first(&control->by_number, number);
 
-    while (entry != NULL && VPC_LINKED(entry, struct vpc_client, entry)->number != number)
+    while (entry != NULL && VPC_LIST_ENTRY(entry, struct vpc_client, entry)->number != number)
         entry = entry->next;
     if (entry != NULL)
-        queue_line(VPC_LINKED(entry, struct vpc_client, entry), text, n);
+        queue_line(VPC_LIST_ENTRY(entry, struct vpc_client, entry), text, n);
 }
 
 void vpc_control_server_broadcast(struct vpc_control_server *control, const char *text, size_t n)
 {
     for (struct vpc_link *l = control->all.next, *next; l != &control->all; l = next) {
         next = l->next; /* who does not read is doomed by it */
-        queue_line(VPC_LINKED(l, struct vpc_client, all), text, n);
+        queue_line(VPC_LIST_ENTRY(l, struct vpc_client, all), text, n);
     }
 }
 
 void vpc_control_server_flush(struct vpc_control_server *control)
 {
     while (!vpc_list_empty(&control->flush))
-        flush_client(VPC_LINKED(control->flush.next, struct vpc_client, flush));
+        flush_client(VPC_LIST_ENTRY(control->flush.next, struct vpc_client, flush));
 }
 
 static void free_client(struct vpc_client *client)
 {
     client->shell->control.count--;
-    vpc_link_remove(&client->all);
+    vpc_list_remove(&client->all);
     free(client->in);
     free(client->out);
     free(client);
@@ -342,9 +342,9 @@ bool vpc_control_server_reap(struct vpc_control_server *control)
 {
     if (vpc_list_empty(&control->doomed))
         return false;
-    struct vpc_client *client = VPC_LINKED(control->doomed.next, struct vpc_client, all);
-    vpc_link_remove(&client->all);
-    vpc_link_append(&control->told, &client->all);
+    struct vpc_client *client = VPC_LIST_ENTRY(control->doomed.next, struct vpc_client, all);
+    vpc_list_remove(&client->all);
+    vpc_list_append(&control->told, &client->all);
     client->shell->abi->control_close(client->shell->ep, client->number);
     vpc_carry_out(client->shell);
     return true;
@@ -353,15 +353,15 @@ bool vpc_control_server_reap(struct vpc_control_server *control)
 void vpc_control_server_bury(struct vpc_control_server *control)
 {
     while (!vpc_list_empty(&control->told))
-        free_client(VPC_LINKED(control->told.next, struct vpc_client, all));
+        free_client(VPC_LIST_ENTRY(control->told.next, struct vpc_client, all));
 }
 
 void vpc_control_server_close(struct vpc_control_server *control)
 {
     while (!vpc_list_empty(&control->all))
-        doom(VPC_LINKED(control->all.next, struct vpc_client, all));
+        doom(VPC_LIST_ENTRY(control->all.next, struct vpc_client, all));
     while (!vpc_list_empty(&control->doomed))
-        free_client(VPC_LINKED(control->doomed.next, struct vpc_client, all));
+        free_client(VPC_LIST_ENTRY(control->doomed.next, struct vpc_client, all));
     vpc_control_server_bury(control);
     free(control->by_number.buckets);
     vpc_listener_close(&control->listener);

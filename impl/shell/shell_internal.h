@@ -47,7 +47,7 @@ struct vpc_bus {
 
 /* NULL for an empty list. */
 #define VPC_FIRST(list, type, member)                                                              \
-    (vpc_list_empty(list) ? NULL : VPC_LINKED((list)->next, type, member))
+    (vpc_list_empty(list) ? NULL : VPC_LIST_ENTRY((list)->next, type, member))
 
 /* All local streams.  Each is in one of the first two lists. */
 struct vpc_streams {

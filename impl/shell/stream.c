@@ -37,7 +37,7 @@ struct vpc_stream *vpc_stream_new(struct vpc_shell *shell, uint32_t number, bool
     vpc_stream_begin(stream);
     stream->number = number;
     vpc_index_add(&shell->streams.by_number, number, &stream->entry);
-    vpc_link_append(&shell->streams.all, &stream->all);
+    vpc_list_append(&shell->streams.all, &stream->all);
     return stream;
 }
 
@@ -45,9 +45,9 @@ struct vpc_stream *vpc_stream_find(struct vpc_shell *shell, uint32_t number)
 {
     struct vpc_entry *entry = vpc_index_first(&shell->streams.by_number, number);
 
-    while (entry != NULL && VPC_LINKED(entry, struct vpc_stream, entry)->number != number)
+    while (entry != NULL && VPC_LIST_ENTRY(entry, struct vpc_stream, entry)->number != number)
         entry = entry->next;
-    return entry != NULL ? VPC_LINKED(entry, struct vpc_stream, entry) : NULL;
+    return entry != NULL ? VPC_LIST_ENTRY(entry, struct vpc_stream, entry) : NULL;
 }
 
 void vpc_streams_close(struct vpc_shell *shell)
@@ -65,7 +65,7 @@ void vpc_streams_bury(struct vpc_shell *shell)
     struct vpc_stream *stream;
 
     while ((stream = VPC_FIRST(&shell->streams.closed, struct vpc_stream, all)) != NULL) {
-        vpc_link_remove(&stream->all);
+        vpc_list_remove(&stream->all);
         free(stream);
     }
 }
@@ -84,10 +84,10 @@ void vpc_stream_changed(struct vpc_stream *stream, enum vpc_stream_part part,
     streams->lingering += (unsigned)(now == VPC_LIFE_LINGERING) - (old == VPC_LIFE_LINGERING);
     if (now == VPC_LIFE_CLOSED) {
         vpc_entry_remove(&stream->entry);
-        vpc_link_remove(&stream->look);
-        vpc_link_remove(&stream->interest);
-        vpc_link_remove(&stream->all);
-        vpc_link_append(&streams->closed, &stream->all);
+        vpc_list_remove(&stream->look);
+        vpc_list_remove(&stream->interest);
+        vpc_list_remove(&stream->all);
+        vpc_list_append(&streams->closed, &stream->all);
     }
     if (shell->config.on_stream_state != NULL)
         shell->config.on_stream_state(stream->number, vpc_stream_state_name(old),
@@ -97,7 +97,7 @@ void vpc_stream_changed(struct vpc_stream *stream, enum vpc_stream_part part,
 void vpc_stream_wake(struct vpc_stream *stream)
 {
     if (vpc_stream_is_open(stream))
-        vpc_link_append(&stream->shell->streams.look, &stream->look);
+        vpc_list_append(&stream->shell->streams.look, &stream->look);
 }
 
 void vpc_stream_happens(struct vpc_stream *stream, enum vpc_stream_event event)
@@ -176,7 +176,7 @@ void vpc_stream_received(struct vpc_stream *stream)
 void vpc_streams_take_no_more(struct vpc_shell *shell)
 {
     for (struct vpc_link *l = shell->streams.all.next; l != &shell->streams.all; l = l->next)
-        vpc_stream_step(VPC_LINKED(l, struct vpc_stream, all), VPC_ON_TAKE_NO_MORE);
+        vpc_stream_step(VPC_LIST_ENTRY(l, struct vpc_stream, all), VPC_ON_TAKE_NO_MORE);
 }
 
 /* ---- the machines' actions --------------------------------------------------------------------- */

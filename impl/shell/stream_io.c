@@ -138,7 +138,7 @@ static void read_input(struct vpc_stream *stream)
     while (more && reads(stream) && (limit = share(stream, &stream->read)) > 0)
         more = read_some(stream, limit);
     if (more && limit == 0 && reads(stream) && !vpc_stream_is_watched(stream))
-        vpc_link_append(&stream->shell->streams.later, &stream->look);
+        vpc_list_append(&stream->shell->streams.later, &stream->look);
 }
 
 static void write_failed(struct vpc_stream *stream, int error)
@@ -202,7 +202,7 @@ static void write_output(struct vpc_stream *stream)
         if (write_some(stream, limit) == 0)
             return;
     if (limit == 0)
-        vpc_link_append(&stream->shell->streams.later, &stream->look);
+        vpc_list_append(&stream->shell->streams.later, &stream->look);
 }
 
 static int pending_error(const struct vpc_stream *stream)
@@ -235,7 +235,7 @@ static void look(struct vpc_stream *stream)
     if (vpc_stream_is_open(stream) && !vpc_stream_is_watched(stream))
         read_input(stream);
     if (vpc_stream_is_open(stream))
-        vpc_link_append(&stream->shell->streams.interest, &stream->interest);
+        vpc_list_append(&stream->shell->streams.interest, &stream->interest);
 }
 
 void vpc_streams_look(struct vpc_shell *shell)
@@ -243,7 +243,7 @@ void vpc_streams_look(struct vpc_shell *shell)
     struct vpc_stream *stream;
 
     while ((stream = VPC_FIRST(&shell->streams.look, struct vpc_stream, look)) != NULL) {
-        vpc_link_remove(&stream->look);
+        vpc_list_remove(&stream->look);
         look(stream);
     }
 }
@@ -268,7 +268,7 @@ void vpc_streams_want(struct vpc_shell *shell)
     struct vpc_stream *stream;
 
     while ((stream = VPC_FIRST(&streams->interest, struct vpc_stream, interest)) != NULL) {
-        vpc_link_remove(&stream->interest);
+        vpc_list_remove(&stream->interest);
         want(stream);
     }
 }
@@ -283,7 +283,7 @@ void vpc_streams_next_turn(struct vpc_shell *shell)
     struct vpc_stream *stream;
 
     while ((stream = VPC_FIRST(&shell->streams.later, struct vpc_stream, look)) != NULL) {
-        vpc_link_remove(&stream->look);
-        vpc_link_append(&shell->streams.look, &stream->look);
+        vpc_list_remove(&stream->look);
+        vpc_list_append(&shell->streams.look, &stream->look);
     }
 }

@@ -8,7 +8,7 @@
 #define VPC_STREAM_MACHINES_H
 
 #include "core/index.h"
-#include "core/list.h"
+#include "list.h"
 #include "listener.h"
 #include "loop.h"
 #include "stream_events.h" /* generated: enum vpc_stream_event */

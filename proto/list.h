@@ -5,8 +5,8 @@
  * A head is a link of its own, that vpc_list_init() joins to itself.  A link is in at most one list; one that is in none
  * is all zero.
  */
-#ifndef VPC_CORE_LIST_H
-#define VPC_CORE_LIST_H
+#ifndef VPC_LIST_H
+#define VPC_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,15 +25,15 @@ static inline bool vpc_list_empty(const struct vpc_link *head)
     return head->next == head;
 }
 
-static inline bool vpc_link_listed(const struct vpc_link *link)
+static inline bool vpc_list_has(const struct vpc_link *link)
 {
     return link->next != NULL;
 }
 
 /* At the end of the list, unless it is in one already. */
-static inline void vpc_link_append(struct vpc_link *head, struct vpc_link *link)
+static inline void vpc_list_append(struct vpc_link *head, struct vpc_link *link)
 {
-    if (vpc_link_listed(link))
+    if (vpc_list_has(link))
         return;
     link->next = head;
     link->prev = head->prev;
@@ -41,9 +41,9 @@ static inline void vpc_link_append(struct vpc_link *head, struct vpc_link *link)
     head->prev = link;
 }
 
-static inline void vpc_link_remove(struct vpc_link *link)
+static inline void vpc_list_remove(struct vpc_link *link)
 {
-    if (!vpc_link_listed(link))
+    if (!vpc_list_has(link))
         return;
     link->next->prev = link->prev;
     link->prev->next = link->next;
@@ -51,6 +51,6 @@ static inline void vpc_link_remove(struct vpc_link *link)
 }
 
 /* What the link lies in. */
-#define VPC_LINKED(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define VPC_LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 #endif
