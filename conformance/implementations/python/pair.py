@@ -205,7 +205,8 @@ class Pair:
         end = "r" if channel == self.h2g else "s"
         state = getattr(self, end)
         value = struct.unpack("<Q", body[:8])[0] if len(body) >= 8 else IDS.unpack(body)[0]
-        self.progress = self.guest.now
+        if kind != wire.CREDIT or value > self.limit:
+            self.progress = self.guest.now          # CLS-8: a limit that stays as it is tells of no reading
         if kind == wire.RESET:
             self.take_reset(end, state, value)
         elif kind == wire.RELEASED and state in ("aborting", "closing"):

@@ -139,8 +139,11 @@ func NewSender(id uint32, limit uint64) *Sender {
 	return &Sender{end: end{ID: id}, limit: limit}
 }
 
-// Sent is how many bytes went onto the bus; Limit is the peer's credit.
+// Sent is how many bytes went onto the bus.
 func (s *Sender) Sent() uint64 { return s.sent }
+
+// Limit is the peer's credit.
+func (s *Sender) Limit() uint64 { return s.limit }
 
 // Left is how many bytes the peer's credit still allows.
 func (s *Sender) Left() uint64 { return s.limit - s.sent }

@@ -418,7 +418,9 @@ func (o *owner) Receive(m *wire.Message) *session.Violation {
 	if p == nil {
 		return e.strayed(m)
 	}
-	p.progress = e.now
+	if m.Type != wire.Credit || m.Channel != p.send.ID || m.Limit > p.send.Limit() { // CLS-8
+		p.progress = e.now
+	}
 	switch verdict := e.toEnd(p, m); verdict {
 	case channel.Illegal:
 		return illegal(p, m)
