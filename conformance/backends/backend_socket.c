@@ -25,7 +25,9 @@
 #define FOLDER_MS    250  /* the folder is looked at so often */
 #define REFUSE_MS    2000 /* until which a second instance must have refused, */
 #define REFUSE_TIMES 5    /* and so often on a machine that holds it up */
-#define SLICE_MS     10   /* the log file and the process are looked at so often */
+
+#define REFUSE_SLICE_MS 100 /* it is looked at in between */
+#define SLICE_MS        10  /* the log file and the process are looked at so often */
 
 static struct vpc_socket_backend *self_of(struct vpc_backend *backend)
 {
@@ -112,8 +114,11 @@ static bool refuses_in_time(struct vpc_process *second, int *status, char **erro
         struct conform_load load;
 
         conform_load_begin_process(&load, second);
-        if (vpc_process_wait(second, status, REFUSE_MS))
-            return true;
+        for (int waited = 0; waited < REFUSE_MS; waited += REFUSE_SLICE_MS) {
+            if (vpc_process_wait(second, status, REFUSE_SLICE_MS))
+                return true;
+            conform_load_look(&load);
+        }
         held_up = conform_load_excuse(&load);
     }
     if (held_up)

@@ -108,7 +108,7 @@ static bool share_of_subject(void *watched, struct vpc_share *share)
     uint64_t pid = vpc_machine_number(path, NULL);
 
     free(path);
-    return pid != UINT64_MAX && vpc_process_share((pid_t)pid, share);
+    return pid != UINT64_MAX && vpc_process_tree_share((pid_t)pid, share);
 }
 
 static void fail_by_time(struct vpc_object *object, uint16_t call, uint64_t since)

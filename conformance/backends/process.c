@@ -28,6 +28,8 @@
 #define OUTPUT_KEPT (1 << 20)
 #define LAST_WORDS  200 /* octets of a program's output that are shown */
 
+#define TREE_MAX 64 /* processes of a tree that are looked at */
+
 /*
  * What root mounts in the folder of a run is not there for us, who will remove that folder with all that is in it.  Who may
  * not do this can not mount either.
@@ -245,6 +247,75 @@ bool vpc_process_share(pid_t pid, struct vpc_share *share)
         closedir(threads);
     free(folder);
     return any;
+}
+
+/* What its children have used that have ended: a script is a chain of them. */
+static uint64_t used_by_the_dead(pid_t pid)
+{
+    char *path = vpc_format("/proc/%d/stat", (int)pid), text[512] = "", *at;
+    unsigned long long user, system, ticks = (unsigned long long)sysconf(_SC_CLK_TCK);
+    FILE *file = fopen(path, "re");
+    uint64_t us = 0;
+
+    at = file && fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+    if (at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu",
+                     &user, &system) == 2)
+        us = (user + system) * 1000000 / ticks;
+    if (file)
+        fclose(file);
+    free(path);
+    return us;
+}
+
+static void add_tree(pid_t pid, struct vpc_share *sum, int *most);
+
+static void add_children(const char *folder, struct vpc_share *sum, int *most)
+{
+    char *path = vpc_format("%s/children", folder);
+    FILE *children = fopen(path, "re");
+    int child;
+
+    while (children && fscanf(children, "%d", &child) == 1)
+        add_tree(child, sum, most);
+    if (children)
+        fclose(children);
+    free(path);
+}
+
+/* most: so many processes are looked at. */
+static void add_tree(pid_t pid, struct vpc_share *sum, int *most)
+{
+    struct vpc_share one;
+    char *folder = vpc_format("/proc/%d/task", (int)pid);
+    DIR *threads = *most > 0 && vpc_process_share(pid, &one) ? opendir(folder) : NULL;
+    const struct dirent *thread;
+
+    if (threads) {
+        --*most;
+        sum->used += one.used + used_by_the_dead(pid);
+        sum->waited += one.waited;
+        sum->waits |= one.waits;
+    }
+    while (threads && (thread = readdir(threads)) != NULL) {
+        char *path = vpc_format("%s/%s", folder, thread->d_name);
+
+        if (*thread->d_name != '.')
+            add_children(path, sum, most);
+        free(path);
+    }
+    if (threads)
+        closedir(threads);
+    free(folder);
+}
+
+bool vpc_process_tree_share(pid_t pid, struct vpc_share *share)
+{
+    int most = TREE_MAX;
+
+    *share = (struct vpc_share){0};
+    if (pid > 0)
+        add_tree(pid, share, &most);
+    return most < TREE_MAX;
 }
 
 /* The name is in parentheses and may hold any character; utime and stime are the 12th and 13th words after it. */

@@ -56,6 +56,12 @@ struct vpc_share {
 
 /* False when there is no such process, or the kernel does not tell. */
 bool vpc_process_share(pid_t pid, struct vpc_share *share);
+/*
+ * The same of a process with all that it has started: the program behind a name may be a script, which sleeps
+ * while its children do the work.  They wait for each other: what each waited is added.  What a child waited
+ * that has ended since, the kernel tells nobody: see conform_load_look().
+ */
+bool vpc_process_tree_share(pid_t pid, struct vpc_share *share);
 
 /* The processor time in a text of /proc/PID/stat, in microseconds; false: that is none. */
 bool vpc_process_busy(const char *stat, uint64_t *us);

@@ -23,6 +23,7 @@
 enum {
     ANSWER_MS = 10000, /* for the first line of an adapter, */
     ANSWER_TIMES = 3,  /* and so often on a machine that holds it up */
+    SLICE_MS = 100,    /* of the wait: it is looked at in between */
     LINE_MAX_OCTETS = 4096,
 };
 
@@ -61,7 +62,7 @@ static bool readable(struct answer *answer)
 
     for (;;) {
         int64_t left = answer->end - (int64_t)vpc_real_ms();
-        int ready = poll(&look, 1, left > 0 ? (int)left : 0);
+        int ready = poll(&look, 1, left <= 0 ? 0 : left < SLICE_MS ? (int)left : SLICE_MS);
 
         if (ready > 0)
             return true;
@@ -69,6 +70,7 @@ static bool readable(struct answer *answer)
             answer->error = errno;
             return false;
         }
+        conform_load_look(&answer->load);
         if (ready < 0 || (int64_t)vpc_real_ms() < answer->end)
             continue;
         answer->held_up = conform_load_excuse(&answer->load);

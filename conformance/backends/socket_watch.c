@@ -34,7 +34,7 @@ static bool add_share(const struct vpc_process *process, struct vpc_share *sum)
 {
     struct vpc_share one;
 
-    if (process->pid == 0 || !vpc_process_share(process->pid, &one))
+    if (!vpc_process_tree_share(process->pid, &one))
         return false;
     sum->used += one.used;
     sum->waited += one.waited;

@@ -229,6 +229,7 @@ static void turn(struct vpc_pairing *pairing)
 
         pairing->trace->now = now_of(pairing);
         backend->ops->step(backend, pairing->trace->now + (idle ? IDLE_MS : 0));
+        conform_load_look(&pairing->ends[side].load);
     }
     took = now_of(pairing) - started;
     pairing->stalled = took > pairing->stalled ? took : pairing->stalled;

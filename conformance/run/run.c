@@ -112,6 +112,7 @@ void vpc_run_pump(struct vpc_run *run, uint64_t until)
     if (run->ops->real_time && due > vpc_now(run) + SLICE_MS)
         due = vpc_now(run) + SLICE_MS;
     run->ops->step(run->backend, due);
+    conform_load_look(&run->load);
     took = vpc_real_ms() - started;
     if (run->ops->real_time && took > STALL_MS && vpc_now(run) > due + STALL_MS)
         run->longest_stall = took;

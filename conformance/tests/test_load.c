@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who was held up, who spins: told from what a process has had of the processors. */
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/load.h"
@@ -55,6 +57,73 @@ Test(load, who_had_two_seconds_is_late_by_himself)
 
     cr_expect(conform_load_spins(&load));
     cr_expect_eq(conform_load_excuse(&load), 0);
+}
+
+/* The looks are a second apart. */
+static void look_after(struct conform_load *load, struct vpc_share *share, struct vpc_share now)
+{
+    *share = now;
+    load->looked = vpc_real_ms() - 1000;
+    conform_load_look(load);
+}
+
+Test(load, who_was_seen_to_wait_is_excused_when_he_is_gone)
+{
+    struct vpc_share share;
+    struct conform_load load = of(&share, 0, 0);
+
+    for (int i = 0; i < 6; i++)
+        look_after(&load, &share, (struct vpc_share){.used = 1000, .waits = true});
+    look_after(&load, &share, (struct vpc_share){0});
+    cr_expect_geq(load.seen, 5000000);
+    cr_expect_gt(conform_load_excuse(&load), 4000);
+}
+
+Test(load, who_runs_or_sleeps_is_not_seen_to_wait)
+{
+    struct vpc_share share;
+    struct conform_load load = of(&share, 0, 0);
+
+    for (uint64_t i = 0; i < 5; i++)
+        look_after(&load, &share, (struct vpc_share){.used = i * 2000000, .waits = true});
+    look_after(&load, &share, (struct vpc_share){.used = 9000000});
+    for (int i = 0; i < 5; i++)
+        look_after(&load, &share, (struct vpc_share){.used = 9000000, .waits = i % 2 == 1});
+    cr_expect_lt(load.seen, 100000);
+    load.looked = vpc_real_ms();
+    share.waits = true;
+    conform_load_look(&load);
+    cr_expect_not(load.last.waits, "it looks ten times in a second, not more");
+}
+
+/* A script that waits for its child. */
+static void spin_behind_a_sleeper(void)
+{
+    if (fork() == 0)
+        while (true)
+            ;
+    while (true)
+        pause();
+}
+
+Test(load, a_share_is_that_of_all_that_was_started)
+{
+    struct vpc_share alone, tree;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        setpgid(0, 0);
+        spin_behind_a_sleeper();
+    }
+    do
+        cr_assert(vpc_process_tree_share(pid, &tree));
+    while (tree.used + tree.waited < 500000);
+    cr_expect(vpc_process_share(pid, &alone));
+    cr_expect_lt(alone.used, 400000);
+    kill(-pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    cr_expect_not(vpc_process_tree_share(pid, &tree));
+    cr_expect_not(vpc_process_tree_share(0, &tree));
 }
 
 Test(load, nobody_is_watched)

@@ -19,7 +19,6 @@
 
 #define LOOK_MS  10   /* where nothing tells when to look */
 #define SWEEP_MS 5000 /* for the end of what was killed: far more than a busy machine takes */
-#define TREE_MAX 64   /* processes of a late job that are looked at */
 
 struct job {
     pid_t pid; /* 0: a free place */
@@ -208,34 +207,9 @@ static void sweep(const struct vpc_jobs *jobs)
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* Adds what a process and its descendants have had; most: so many of them are looked at. */
-static void add_tree(pid_t pid, struct vpc_share *sum, int *most)
-{
-    struct vpc_share one;
-    char path[64];
-    FILE *children;
-    int child;
-
-    if (--*most < 0 || !vpc_process_share(pid, &one))
-        return;
-    sum->used += one.used;
-    sum->waited = one.waited > sum->waited ? one.waited : sum->waited;
-    sum->waits |= one.waits;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    children = fopen(path, "re");
-    while (children && fscanf(children, "%d", &child) == 1)
-        add_tree(child, sum, most);
-    if (children)
-        fclose(children);
-}
-
 static bool share_of_tree(void *watched, struct vpc_share *share)
 {
-    int most = TREE_MAX;
-
-    *share = (struct vpc_share){0};
-    add_tree(*(const pid_t *)watched, share, &most);
-    return most < TREE_MAX;
+    return vpc_process_tree_share(*(const pid_t *)watched, share);
 }
 
 static void finish(struct job *job, struct vpc_job_result *result)
