@@ -26,18 +26,24 @@ class Pair:
         self.finished = self.peer_finished = self.shut = self.opened = self.deaf = False
         self.cause, self.errno = "closed", 0
         self.progress = guest.now
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.socket = None
 
     # ---- the program ----
 
     def connect(self, limit_ms):
         self.deadline = self.guest.now + limit_ms
+        try:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self.refuse(error.errno)
+            return
         failed = self.socket.connect_ex(("127.0.0.1", self.port))
         if failed not in (0, errno.EINPROGRESS):
             self.refuse(failed)
 
     def refuse(self, number, log=True):
-        self.socket.close()
+        if self.socket is not None:
+            self.socket.close()
         self.guest.drop(wire.RELEASED, self.g2h)
         self.guest.send(wire.REFUSED, self.h2g, IDS.pack(number))
         if log:
