@@ -497,6 +497,23 @@ Test(pairs, credit_to_the_byte, .timeout = 20)
     bench_free(&b);
 }
 
+/* CLS-4: behind a RESET, also one with 0 of a peer that reads no more, nothing is taken for the channel. */
+Test(pairs, nothing_is_taken_behind_a_reset, .timeout = 20)
+{
+    struct bench b;
+
+    begin(&b);
+    bench_open(&b, 1);
+    vpc_pair_stop_reading(GUEST_OF(&b)->pair);
+    bench_run(&b);
+    cr_expect_eq(vpc_pair_sending_state(HOST_OF(&b)->pair), VPC_CHANNEL_RELEASED);
+    cr_expect_eq(vpc_pair_write_room(HOST_OF(&b)->pair), 0);
+    cr_expect_eq(vpc_pair_write(HOST_OF(&b)->pair, "more", 4), 0);
+    cr_expect_gt(vpc_pair_write_room(GUEST_OF(&b)->pair), 0, "the other direction goes on");
+    expect_no_fault(&b);
+    bench_free(&b);
+}
+
 /* Without a copy: what is free, and what is held, goes on at the begin of the ring (window 256, send buffer 128). */
 Test(pairs, pieces_of_rings_that_wrap, .timeout = 20)
 {
