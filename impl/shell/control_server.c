@@ -129,6 +129,7 @@ static void flush_client(struct vpc_client *client)
 {
     vpc_list_remove(&client->flush);
     size_t sent = send_output(client);
+    client->shell->control.sent += sent;
     if (client->doomed)
         return;
     set_output(client, client->out_size - sent);

@@ -16,9 +16,11 @@
 #include "shell_internal.h"
 
 enum {
-    STOP_LIMIT_MS = 5000, /* how long open pairs may drain after the first signal */
-    FLUSH_LIMIT_MS = 500, /* how long the last octets may take after STOPPED */
-    STOP_GRACE_MS = 2000, /* an endpoint that does not say STOPPED in time is left alone */
+    STOP_LIMIT_MS = 5000,  /* how long open pairs may drain after the first signal */
+    FLUSH_LIMIT_MS = 2000, /* how long after STOPPED a control client may read nothing (CTL-8), */
+    FLUSH_END_MS = 5000,   /* and how long the last octets may take in all */
+    LOOK_MS = 500,         /* while it is stopped: whether that takes too long */
+    STOP_GRACE_MS = 2000,  /* an endpoint that does not say STOPPED in time is left alone */
 };
 
 /* ---- the stop ---------------------------------------------------------------------------------- */
@@ -159,11 +161,18 @@ static int enter_sandbox(struct vpc_shell *shell)
 
 static void flush_last_octets(struct vpc_shell *shell)
 {
-    uint64_t flushed_by = shell->loop.now + FLUSH_LIMIT_MS;
+    const uint64_t end = shell->loop.now + FLUSH_END_MS;
+    uint64_t flushed_by = shell->loop.now + FLUSH_LIMIT_MS, sent = shell->control.sent;
 
-    while (vpc_shell_has_output(shell) && shell->loop.now < flushed_by)
+    while (vpc_shell_has_output(shell) && shell->loop.now < flushed_by) {
         if (vpc_shell_turn(shell, (int)(flushed_by - shell->loop.now)) != 0)
             return;
+        if (shell->control.sent == sent)
+            continue;
+        sent = shell->control.sent;
+        flushed_by = shell->loop.now + FLUSH_LIMIT_MS;
+        flushed_by = flushed_by < end ? flushed_by : end;
+    }
 }
 
 int vpc_shell_run(struct vpc_shell *shell)
@@ -176,7 +185,7 @@ int vpc_shell_run(struct vpc_shell *shell)
     while (!error && !shell->stopped && shell->loop.now < give_up) {
         if (shell->signals_seen && give_up == UINT64_MAX)
             give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;
-        error = vpc_shell_turn(shell, shell->signals_seen ? FLUSH_LIMIT_MS : -1);
+        error = vpc_shell_turn(shell, shell->signals_seen ? LOOK_MS : -1);
     }
     if (error || !shell->stopped) {
         vpc_shell_note(shell, "stopped without ceremony: %s",

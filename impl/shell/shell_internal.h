@@ -91,6 +91,7 @@ struct vpc_control_server {
     struct vpc_link more;
     unsigned count;       /* of all three */
     unsigned with_output; /* how many have some */
+    uint64_t sent;        /* octets, to all of them so far */
     uint32_t last_number;
     struct vpc_timer more_lines; /* armed while there are clients in `more` */
 };
