@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "output.h"
 
 enum {
     OPT_JSON = 1 << 0,
@@ -206,7 +207,9 @@ static int run_command(struct ctl *c, int given, int count, char **args)
     const struct command_row *command = find_command(args[0]);
 
     if (command == NULL) {
-        fprintf(stderr, "vpcctl: there is no command %s (see vpcctl --help)\n", args[0]);
+        fputs("vpcctl: there is no command ", stderr);
+        vpc_print_visible(stderr, args[0], strlen(args[0]));
+        fputs(" (see vpcctl --help)\n", stderr);
         return CTL_USAGE;
     }
     if (given & OPT_HELP)
@@ -214,12 +217,7 @@ static int run_command(struct ctl *c, int given, int count, char **args)
     c->command = command->name;
     if (!take_arguments(c, command, count - 1, args + 1, pipe) || (given & ~command->flags))
         return command_usage(stderr, command);
-    int status = command->run(c);
-    if (fflush(stdout) != 0 && status == CTL_OK && command->run != ctl_connect) {
-        ctl_complain(c, "the output can not be written: %s", strerror(errno));
-        status = CTL_FAILED;
-    }
-    return status;
+    return command->run(c);
 }
 
 /* Reads the options into c; which were given, or -1. */
@@ -236,7 +234,9 @@ static int take_options(struct ctl *c, int argc, char **argv)
         if (at < 1 || at > OPTIONS) /* getopt has said what is wrong */
             return -1;
         if (!take_value(c, &option_rows[at - 1])) {
-            fprintf(stderr, "vpcctl: --timeout needs seconds: %s\n", optarg);
+            fputs("vpcctl: --timeout needs seconds: ", stderr);
+            vpc_print_visible(stderr, optarg, strlen(optarg));
+            fputc('\n', stderr);
             return -1;
         }
         given |= option_rows[at - 1].flag;
@@ -244,15 +244,31 @@ static int take_options(struct ctl *c, int argc, char **argv)
     return given;
 }
 
-/* A descriptor that was closed before the start would become the number of the first socket. */
+/* A descriptor that was closed before the start would become the number of the first socket.  What is printed into it
+ * must fail: nobody sees it. */
 static void fill_standard_descriptors(void)
 {
-    int fd = open("/dev/null", O_RDWR);
+    int fd = open("/dev/null", O_RDONLY);
 
     while (fd >= 0 && fd <= STDERR_FILENO)
-        fd = open("/dev/null", O_RDWR);
+        fd = open("/dev/null", O_RDONLY);
     if (fd > STDERR_FILENO)
         close(fd);
+}
+
+static int run(struct ctl *c, int argc, char **argv)
+{
+    int given = take_options(c, argc, argv);
+
+    if (given < 0)
+        return CTL_USAGE;
+    if (given & OPT_VERSION) {
+        puts("vpcctl, VPCBus 1.0");
+        return CTL_OK;
+    }
+    if (optind < argc)
+        return run_command(c, given, argc - optind, argv + optind);
+    return usage(given & OPT_HELP ? stdout : stderr);
 }
 
 int main(int argc, char **argv)
@@ -261,12 +277,5 @@ int main(int argc, char **argv)
     struct ctl c = {.timeout_ms = VPC_FOREVER,
                     .colour = isatty(STDOUT_FILENO),
                     .progress = isatty(STDERR_FILENO)};
-    int given = take_options(&c, argc, argv);
-    if (given < 0)
-        return CTL_USAGE;
-    if (given & OPT_VERSION)
-        return puts("vpcctl, VPCBus 1.0") < 0;
-    if (optind < argc)
-        return run_command(&c, given, argc - optind, argv + optind);
-    return usage(given & OPT_HELP ? stdout : stderr);
+    return vpc_output_end("vpcctl", run(&c, argc, argv));
 }

@@ -33,7 +33,7 @@ int ctl_start(const struct ctl *c)
     else if (c->json)
         ctl_print_json(answer);
     else
-        puts(path != NULL ? path : "");
+        ctl_print_path(c, path != NULL ? path : "");
     json_decref(answer);
     vpc_release_virtual_machine(vm);
     return status;
@@ -82,7 +82,7 @@ int ctl_pipe_path(const struct ctl *c)
         ctl_print_json(answer);
         json_decref(answer);
     } else {
-        puts(path);
+        ctl_print_path(c, path);
     }
     return CTL_OK;
 }

@@ -90,6 +90,17 @@ static bool over(const struct flow *f)
     return f->ended && f->size == 0;
 }
 
+/* Whoever reads standard output sees its end; the descriptor stays taken. */
+static void end_output(int fd)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, fd) < 0)
+        close(fd);
+    if (null >= 0)
+        close(null);
+}
+
 /* What reads `to` sees the end. */
 static void tell_end(struct bridge *b, struct flow *f)
 {
@@ -99,7 +110,7 @@ static void tell_end(struct bridge *b, struct flow *f)
     if (f->to == b->pipe)
         shutdown(b->pipe, SHUT_WR);
     else
-        close(f->to);
+        end_output(f->to);
 }
 
 static void pull(struct flow *f)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output.h"
+
 void ctl_complain(const struct ctl *c, const char *format, ...)
 {
     char text[512];
@@ -15,16 +17,29 @@ void ctl_complain(const struct ctl *c, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    fprintf(stderr, "vpcctl: %s: %s\n", c->command, text);
+    fprintf(stderr, "vpcctl: %s: ", c->command);
+    vpc_print_visible(stderr, text, strlen(text));
+    fputc('\n', stderr);
 }
 
 void ctl_print_json(const json_t *value)
 {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
 
-    if (text != NULL)
-        puts(text);
+    if (text != NULL) {
+        vpc_print_visible(stdout, text, strlen(text));
+        putchar('\n');
+    }
     free(text);
+}
+
+void ctl_print_path(const struct ctl *c, const char *path)
+{
+    if (c->colour)
+        vpc_print_visible(stdout, path, strlen(path));
+    else
+        fputs(path, stdout);
+    putchar('\n');
 }
 
 static const struct {

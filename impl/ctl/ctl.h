@@ -47,9 +47,11 @@ int ctl_open(const struct ctl *c, vpc_virtual_machine **vm);
  * for it. */
 int ctl_failed(const struct ctl *c, const vpc_virtual_machine *vm, vpc_hresult result,
                const json_t *error);
-/* Prints a value as JSON in one line. */
+/* Prints a value as JSON in one line; what a terminal would obey is escaped in it. */
 void ctl_print_json(const json_t *value);
-/* "vpcctl: COMMAND: text" on standard error. */
+/* Prints a path: as it is for a script, visible (output.h) for a terminal. */
+void ctl_print_path(const struct ctl *c, const char *path);
+/* "vpcctl: COMMAND: text" on standard error, the text visible (output.h). */
 void ctl_complain(const struct ctl *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

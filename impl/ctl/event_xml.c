@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "log_line.h"
+#include "output.h"
 
 #define SCHEMA   "http://schemas.microsoft.com/win/2004/08/events/event"
 #define CLASSIC  "0x80000000000000" /* the keyword of the classic event log */
@@ -65,16 +66,21 @@ static void put_character(FILE *out, char c)
     }
 }
 
-/* UTF-8 as JSON has it; the two code points that XML lacks besides are replaced. */
+/* UTF-8 as JSON has it; the two code points that XML lacks besides are replaced, and what a terminal would obey is written
+ * as a reference. */
 static void put_text(FILE *out, const char *text)
 {
-    for (; *text; text++) {
-        if (strncmp(text, "\xEF\xBF\xBE", 3) == 0 || strncmp(text, "\xEF\xBF\xBF", 3) == 0) {
-            fputs("\xEF\xBF\xBD", out);
-            text += 2;
-        } else {
+    for (size_t size, n = strlen(text); n > 0; text += size, n -= size) {
+        uint32_t code = vpc_character(text, n, &size);
+
+        if (code < 0x7f)
             put_character(out, *text);
-        }
+        else if (code == UINT32_MAX || code == 0xfffe || code == 0xffff)
+            fputs("\xEF\xBF\xBD", out);
+        else if (vpc_is_hidden(code))
+            fprintf(out, "&#%" PRIu32 ";", code);
+        else
+            fwrite(text, 1, size, out);
     }
 }
 

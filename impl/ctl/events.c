@@ -2,6 +2,7 @@
 /* events: the event log for people and for programs, followed if wanted, and the catalogue's explanations. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "ctl.h"
 #include "event_xml.h"
 #include "log_line.h"
+#include "output.h"
 
 extern const char vpc_events_json[]; /* spec/events.json, as it is */
 
@@ -83,13 +85,19 @@ struct reader {
     uint64_t record;
 };
 
+static void print_line(const char *line, size_t n)
+{
+    vpc_print_visible(stdout, line, n);
+    putchar('\n');
+}
+
 static void print_entry(struct reader *reader, const char *line, size_t n)
 {
     reader->record++;
     if (reader->c->xml)
         vpc_event_xml_entry(stdout, line, n, reader->record);
     else if (reader->c->json)
-        printf("%.*s\n", (int)n, line);
+        print_line(line, n);
     else
         vpc_log_line_print(stdout, line, n, reader->c->colour);
 }
@@ -127,14 +135,18 @@ static void open_log(struct reader *reader)
 
 /* ---- --follow --------------------------------------------------------------------------------------- */
 
-/* Sleeps until the log may have changed; without inotify or a log, for a moment. */
-static void wait_for_change(int watch)
+/* Sleeps until the log may have changed; without inotify or a log, for a moment.  False: nobody reads what we print. */
+static bool wait_for_change(int watch)
 {
     char events[4096];
-    struct pollfd p = {.fd = watch, .events = POLLIN};
+    struct pollfd p[2] = {{.fd = watch, .events = POLLIN}, {.fd = STDOUT_FILENO}};
 
-    if (poll(&p, 1, LOOK_AGAIN_MS) > 0 && read(watch, events, sizeof(events)) < 0)
+    poll(p, 2, LOOK_AGAIN_MS);
+    if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+        return false;
+    if (p[0].revents && read(watch, events, sizeof(events)) < 0)
         poll(NULL, 0, LOOK_AGAIN_MS);
+    return true;
 }
 
 /* Another file has the log's name, or the log was cut: log rotation. */
@@ -155,7 +167,10 @@ static int follow(struct reader *reader)
     if (reader->log != NULL)
         inotify_add_watch(watch, reader->path, IN_MODIFY);
     while (!ferror(stdout)) {
-        wait_for_change(watch);
+        if (!wait_for_change(watch)) {
+            raise(SIGPIPE);
+            break;
+        }
         if (reader->log != NULL && was_replaced(reader)) {
             print_new_lines(reader);
             fclose(reader->log);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "output.h"
 
 enum {
     LOOK_MS = 1000, /* a stopped endpoint must not hold up the list of all */
@@ -41,6 +42,15 @@ static const char *text_of(const json_t *row, const char *key, const char *other
     return text != NULL && *text ? text : otherwise;
 }
 
+/* What others have said, filled up to a width. */
+static void print_padded(const char *text, int width, const char *end)
+{
+    char *shown = vpc_visible(text);
+
+    printf("%-*s%s", width, shown != NULL ? shown : "?", end);
+    free(shown);
+}
+
 static void print_rows(const json_t *rows)
 {
     json_t *row;
@@ -50,8 +60,9 @@ static void print_rows(const json_t *rows)
     {
         if (i == 0)
             printf("%-24s %-11s %s\n", "NAME", "LEVEL", "TAG");
-        printf("%-24s %-11s %s\n", text_of(row, "vm", "-"), text_of(row, "level", "silent"),
-               text_of(row, "tag", "-"));
+        print_padded(text_of(row, "vm", "-"), 24, " ");
+        print_padded(text_of(row, "level", "silent"), 11, " ");
+        print_padded(text_of(row, "tag", "-"), 0, "\n");
     }
 }
 
@@ -74,7 +85,10 @@ static void print_value(const json_t *value)
 {
     char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
-    fputs(text != NULL ? text : json_is_string(value) ? json_string_value(value) : "-", stdout);
+    print_padded(text != NULL            ? text
+                 : json_is_string(value) ? json_string_value(value)
+                                         : "-",
+                 0, "");
     free(text);
 }
 
@@ -108,7 +122,7 @@ static void print_fields(const struct ctl *c, json_t *answer)
     (void)c;
     json_object_foreach(answer, key, value)
     {
-        printf("%-14s ", key);
+        print_padded(key, 14, " ");
         print_value(value);
         puts(strcmp(key, "heartbeat") == 0 ? " %" : "");
     }
@@ -140,9 +154,13 @@ static char *cell(json_t *device, size_t column)
 {
     json_t *value = json_object_get(device, columns[column].key);
 
-    if (json_is_string(value))
-        return strdup(json_string_value(value));
-    return value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : strdup("-");
+    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+    char *shown = vpc_visible(text != NULL            ? text
+                              : json_is_string(value) ? json_string_value(value)
+                                                      : "-");
+
+    free(text);
+    return shown;
 }
 
 static int width_of(json_t *devices, size_t column)

@@ -30,7 +30,7 @@ static void show_progress(const vpc_progress *progress, void *user)
     const struct ctl *c = user;
 
     if (c->progress && progress->level != VPC_LEVEL_READY)
-        fprintf(stderr, "vpcctl: %s: waiting: %s\n", ctl_where(c), progress->missing);
+        ctl_complain(c, "%s: waiting: %s", ctl_where(c), progress->missing);
 }
 
 /* ---- by the event alone: no host endpoint needs to run ---------------------------------------- */
@@ -82,7 +82,7 @@ static int wait_for_tag(const struct ctl *c)
         return CTL_FAILED;
     }
     if (c->progress && !vpc_event_is_set(event))
-        fprintf(stderr, "vpcctl: waiting for the event %s\n", name);
+        ctl_complain(c, "waiting for the event %s", name);
     error = vpc_event_wait(event, c->timeout_ms);
     vpc_event_close(event);
     if (error)

@@ -53,6 +53,10 @@ static int talk(int fd)
         fwrite(answer, 1, (size_t)n, stdout);
     if (n < 0)
         perror("hello_channel: the answer was not read");
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("hello_channel: the answer was not printed");
+        return 1;
+    }
     return n < 0;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "output.h"
+
 /* What stands before the fields, or says nothing here. */
 static const char *const shown[] = {"time", "id", "name", "level", "source", "message"};
 
@@ -68,6 +70,19 @@ static void print_field(void *out, const char *key, const char *text)
     fprintf(out, " %s=%s", key, text);
 }
 
+static void print_text(FILE *out, const char *text)
+{
+    vpc_print_visible(out, text, strlen(text));
+}
+
+static void print_visible_field(void *out, const char *key, const char *text)
+{
+    fputc(' ', out);
+    print_text(out, key);
+    fputc('=', out);
+    print_text(out, text);
+}
+
 void vpc_log_line_text(json_t *entry, char *out, size_t size)
 {
     FILE *text = fmemopen(out, size, "w");
@@ -84,22 +99,34 @@ void vpc_log_line_text(json_t *entry, char *out, size_t size)
     out[size - 1] = '\0';
 }
 
+static void print_head(FILE *out, const json_t *entry, bool colour)
+{
+    const char *level = vpc_log_line_member(entry, "level");
+    size_t n = strlen(level);
+
+    print_time(out, json_integer_value(json_object_get(entry, "time")));
+    fprintf(out, " %s", colour ? colour_of(level) : "");
+    print_text(out, level);
+    fprintf(out, "%*s%s ", n < 7 ? (int)(7 - n) : 0, "", colour ? "\033[0m" : "");
+    print_text(out, vpc_log_line_member(entry, "source"));
+    fprintf(out, " %" JSON_INTEGER_FORMAT " ", json_integer_value(json_object_get(entry, "id")));
+    print_text(out, vpc_log_line_member(entry, "name"));
+    fputs(": ", out);
+    print_text(out, vpc_log_line_member(entry, "message"));
+}
+
 void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour)
 {
     json_t *entry = json_loadb(text, n, 0, NULL);
 
     if (!json_is_object(entry)) {
-        fprintf(out, "%.*s\n", (int)n, text);
+        vpc_print_visible(out, text, n);
+        fputc('\n', out);
         json_decref(entry);
         return;
     }
-    const char *level = vpc_log_line_member(entry, "level");
-    print_time(out, json_integer_value(json_object_get(entry, "time")));
-    fprintf(out, " %s%-7s%s %s %" JSON_INTEGER_FORMAT " %s: %s", colour ? colour_of(level) : "",
-            level, colour ? "\033[0m" : "", vpc_log_line_member(entry, "source"),
-            json_integer_value(json_object_get(entry, "id")), vpc_log_line_member(entry, "name"),
-            vpc_log_line_member(entry, "message"));
-    vpc_log_line_fields(entry, print_field, out);
+    print_head(out, entry, colour);
+    vpc_log_line_fields(entry, print_visible_field, out);
     fputc('\n', out);
     json_decref(entry);
 }

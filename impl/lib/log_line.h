@@ -10,7 +10,8 @@
 
 /*
  * Prints the log entry `text` (a JSON object, n octets) in one line: time of day, level, id and
- * name, message, and the entry's other fields.  What is no JSON object is printed as it is.
+ * name, message, and the entry's other fields.  What is no JSON object is printed as it is, but all of it as
+ * vpc_print_visible() does: entries hold what strangers have said.
  */
 void vpc_log_line_print(FILE *out, const char *text, size_t n, bool colour);
 

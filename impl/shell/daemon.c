@@ -10,6 +10,7 @@
 #include "bus_address.h"
 #include "file_name.h"
 #include "journal.h"
+#include "output.h"
 #include "sandbox.h"
 #include "settings.h"
 #include "shell.h"
@@ -243,6 +244,7 @@ int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi
         status = EXIT_USAGE;
         break;
     case VPC_SETTINGS_TOLD:
+        status = vpc_output_end(daemon->program, EXIT_SUCCESS);
         break;
     }
     vpc_settings_free(&run.first);

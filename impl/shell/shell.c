@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "output.h"
 #include "shell_internal.h"
 
 enum {
@@ -30,7 +31,9 @@ void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    fprintf(stderr, "%s: VM %s: %s\n", shell->config.program, shell->config.vm, text);
+    fprintf(stderr, "%s: VM %s: ", shell->config.program, shell->config.vm);
+    vpc_print_visible(stderr, text, strlen(text));
+    fputc('\n', stderr);
 }
 
 static uint64_t random_bits(void *user)

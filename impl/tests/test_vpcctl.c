@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,8 +179,121 @@ Test(vpcctl, without_standard_descriptors)
     cr_assert_eq(VPCCTL_OUT("show vm <&- 2>&-"), 0);
     EXPECT_TEXT("ready");
     cr_assert_eq(VPCCTL_OUT("stop vm x <&- >&- 2>&-"), ctl_status(VPC_E_POINTER));
-    cr_assert_eq(VPCCTL("list >/dev/full"), CTL_FAILED);
-    EXPECT_TEXT("the output can not be written");
+}
+
+/* ---- what is printed ---------------------------------------------------------------------------------- */
+
+/* A line of the shell in which BUILD is the folder of the programs. */
+#define LINE(text) end_line(begin_line("exec 2>&1; BUILD=" VPC_BUILD "; " text))
+
+Test(vpcctl, what_could_not_be_written_was_not_said)
+{
+    char log[256];
+    snprintf(log, sizeof(log), "%s/log.jsonl", scratch);
+    FILE *file = fopen(log, "we");
+    for (int i = 0; i < 1000; i++) /* more than a buffer */
+        fputs("{\"id\": 1, \"name\": \"X\", \"message\": \"m\"}\n", file);
+    fclose(file);
+    const char *const commands[] = {"list --json",     "pipe-path x", "events --explain all",
+                                    "connect --help",  "--help",      "--version",
+                                    "events --follow", "events",      "events --xml"};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        bool reads = strncmp(commands[i], "events", 6) == 0 && i != 2;
+        cr_assert_eq(
+            VPCCTL("%s %s %s >/dev/full", commands[i], reads ? "--file" : "", reads ? log : ""),
+            CTL_FAILED, "%s", commands[i]);
+        EXPECT_TEXT("vpcctl: standard output can not be written");
+    }
+    cr_assert_eq(VPCCTL("--version >&-"), CTL_FAILED);
+    cr_assert_eq(VPCCTL("no-such-command >/dev/full"), CTL_USAGE);
+}
+
+Test(vpcctl, every_program_checks_its_output)
+{
+    cr_assert_eq(
+        LINE("for p in vpc-host vpc-guest vpcctl vpc-conform; do for o in --help --version; do "
+             "$BUILD/$p $o >/dev/full && echo $p $o said nothing; done; done; exit 0"),
+        0);
+    cr_assert_null(strstr(text, "said nothing"), "%s", text);
+    EXPECT_TEXT("vpc-host: standard output can not be written: No space left on device");
+    EXPECT_TEXT("vpc-guest: standard output can not be written: No space left on device");
+}
+
+Test(vpcctl, who_follows_the_log_ends_when_nobody_reads)
+{
+    char log[256];
+    snprintf(log, sizeof(log), "%s/log.jsonl", scratch);
+    FILE *file = fopen(log, "we");
+    fputs("{\"id\": 1, \"name\": \"X\", \"message\": \"m\"}\n", file);
+    fclose(file);
+    /* By the signal, or with 1 where that is ignored; 124 is the limit of `timeout`. */
+    int status = LINE("bash -c \"set -o pipefail; $VPCCTL events --follow --file "
+                      "$VPC_RUNTIME_DIR/log.jsonl | head -n 1\"");
+    cr_assert(status == 128 + SIGPIPE || status == CTL_FAILED, "%d: %s", status, text);
+    EXPECT_TEXT("X: m");
+}
+
+#define EVIL       "\033[2J\a\xc2\x9b\x31m\xe2\x80\xae\xf3\xa0\x81\x81\xff\n"
+#define EVIL_JSON  "\\u001b[2J\\u0007\xc2\x9b\x31m\xe2\x80\xae\xf3\xa0\x81\x81\\n"
+#define EVIL_SHOWN "\\u001B[2J\\u0007\\u009B1m\\u202E\\uDB40\\uDC41"
+
+static void expect_no_evil(void)
+{
+    cr_assert_null(strpbrk(text, "\033\a\xff"), "%s", text);
+    cr_assert_null(strstr(text, "\xc2\x9b"));
+    cr_assert_null(strstr(text, "\xe2\x80\xae"));
+}
+
+Test(vpcctl, what_strangers_wrote_is_shown_escaped)
+{
+    char log[256], path[512];
+    snprintf(log, sizeof(log), "%s/log.jsonl", scratch);
+    FILE *file = fopen(log, "we");
+    fputs("{\"id\": 1, \"level\": \"" EVIL_JSON "\", \"source\": \"" EVIL_JSON
+          "\", \"name\": \"" EVIL_JSON "\", \"message\": \"" EVIL_JSON "\", \"" EVIL_JSON
+          "\": \"" EVIL_JSON "\"}\n" EVIL,
+          file);
+    fclose(file);
+    cr_assert_eq(VPCCTL("events --file %s", log), 0);
+    expect_no_evil();
+    unsigned times = 0, lines = 0;
+    for (const char *at = text; (at = strstr(at, EVIL_SHOWN)) != NULL; at++)
+        times++;
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    cr_expect_eq(times, 7, "%s", text);
+    cr_expect_eq(lines, 2, "%s", text);
+    cr_assert_eq(VPCCTL("--json events --file %s | head -n 1 | jq -j .message", log), 0);
+    EXPECT_TEXT("\033[2J\a\xc2\x9b\x31m\xe2\x80\xae\xf3\xa0\x81\x81\n");
+    cr_assert_eq(VPCCTL("--json events --file %s", log), 0);
+    expect_no_evil();
+    EXPECT_TEXT("\\xFF");
+    cr_assert_eq(VPCCTL("events --xml --file %s", log), 0);
+    expect_no_evil();
+    EXPECT_TEXT("&#155;1m&#8238;");
+    snprintf(path, sizeof(path), "show --socket '%s/\033[2J'", scratch);
+    cr_assert_neq(VPCCTL("%s", path), 0);
+    expect_no_evil();
+    EXPECT_TEXT("\\u001B[2J");
+    cr_assert_neq(VPCCTL("'\033[2J'"), 0);
+    expect_no_evil();
+}
+
+Test(vpcctl, the_list_shows_a_name_escaped)
+{
+    int fd;
+    char path[256];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    cr_assert_eq(vpc_runtime_dir_make(scratch), 0);
+    snprintf(path, sizeof(path), "%.64s/vms/a\033[2J.sock", scratch);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    cr_assert_eq(listen(fd, 4), 0);
+    cr_assert_eq(VPCCTL("list"), 0);
+    expect_no_evil();
+    EXPECT_TEXT("a\\u001B[2J");
+    close(fd);
 }
 
 /* ---- exit status -------------------------------------------------------------------------------------- */

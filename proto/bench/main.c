@@ -112,5 +112,8 @@ int main(int argc, char **argv)
     if (options.instructions && json_array_size(json_object_get(results, "instructions")) == 0)
         fprintf(stderr, "bench-proto: no instructions were counted: is valgrind installed?\n");
     json_decref(results);
-    return 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    fputs("bench-proto: standard output can not be written\n", stderr);
+    return 1;
 }

@@ -662,5 +662,5 @@ int main(void)
         vpc_release_virtual_machine(machine);
         machine = NULL;
     }
-    return 0;
+    return ferror(stdout) != 0;
 }

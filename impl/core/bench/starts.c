@@ -50,5 +50,5 @@ int main(int argc, char **argv)
            "end\n",
            pairs, at_rest - began, (seconds() - at_rest) * 1e6 / times);
     crowd_end(&crowd);
-    return 0;
+    return fflush(stdout) != 0;
 }
