@@ -16,8 +16,21 @@ SAN      ?=
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
-VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -I$(BUILD)/gen
-VPC_LDFLAGS = $(SANFLAGS) $(LDFLAGS)
+
+# What makes an overrun hard to use; tools/check-hardening looks for it in what was built.  FORTIFY wants an optimizing
+# compiler and no sanitizer; control-flow protection is asked for where the compiler has it.  HARDENED= builds without.
+HARDENED ?= 1
+taken     = $(shell $(CC) $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
+ifneq ($(HARDENED),)
+FORTIFY        = $(if $(SAN),,$(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+STACK_CLASH   := $(call taken,-fstack-clash-protection)
+CONTROL_FLOW  := $(firstword $(call taken,-fcf-protection=full) $(call taken,-mbranch-protection=standard))
+HARDEN_CFLAGS  = -fPIE -fstack-protector-strong $(STACK_CLASH) $(CONTROL_FLOW) $(FORTIFY)
+HARDEN_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+
+VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(HARDEN_CFLAGS) $(CFLAGS) -I$(BUILD)/gen
+VPC_LDFLAGS = $(SANFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
 
 # One short line for each file that is made; `make V=1` shows the commands.
 ifndef V

@@ -20,7 +20,7 @@ PROGRAMS += $(BUILD)/vpc-conform
 # VM_LIB_OBJ (vm.mk): what boots a virtual machine and talks to the puppet in it.  Symbols are bound at once (-z now): each
 # run is three copies of the process, which would bind them again.
 $(BUILD)/vpc-conform: $(CONFORM_OBJ)/main.o $(CONFORM_OBJS) $(VM_LIB_OBJ)
-	$(CC) $(VPC_LDFLAGS) -Wl,-z,now -o $@ $^ $(CONFORM_LIBS)
+	$(CC) $(VPC_LDFLAGS) -pie -Wl,-z,now -o $@ $^ $(CONFORM_LIBS)
 
 $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)

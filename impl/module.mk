@@ -72,7 +72,7 @@ IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_re
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
-IMPL_STATIC := $(if $(SAN),,-static)
+IMPL_STATIC := $(if $(SAN),-pie,$(if $(HARDENED),-static-pie,-static))
 
 PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so $(BUILD)/vpcctl $(BUILD)/guest/vpcctl $(BUILD)/hello_channel
 PROGRAMS += $(BUILD)/vpc-host $(BUILD)/vpc-guest
@@ -112,7 +112,7 @@ $(BUILD)/impl/ctl/events_json.o: $(IMPL_GEN)/events_json.c
 	$(CC) $(IMPL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson
+	$(CC) $(VPC_LDFLAGS) -pie -o $@ $^ -ljansson
 
 $(BUILD)/guest/vpcctl: $(IMPL_CTL_OBJ) $(BUILD)/libvpc.a
 	@mkdir -p $(@D)
@@ -122,7 +122,7 @@ $(BUILD)/hello_channel: $(BUILD)/impl/examples/hello_channel.o $(BUILD)/libvpc.s
 	$(CC) $(VPC_LDFLAGS) -o $@ $< -L$(BUILD) -lvpc -Wl,-rpath,'$$ORIGIN'
 
 $(BUILD)/vpc-host: $(BUILD)/impl/vpc-host.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
-	$(CC) $(VPC_LDFLAGS) -o $@ $^ -ljansson -lseccomp
+	$(CC) $(VPC_LDFLAGS) -pie -o $@ $^ -ljansson -lseccomp
 
 $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^ -ljansson -lseccomp

@@ -94,3 +94,10 @@ check-format:
 	@tools/check-format
 
 CHECKS += check-format
+
+# ---- how it was built --------------------------------------------------------------------------------------
+
+CHECKS += check-hardening
+.PHONY: check-hardening
+check-hardening: all ## see that what is delivered was built to make an overrun hard to use (readelf)
+	@CC='$(CC)' tools/check-hardening $(BUILD)

@@ -15,7 +15,7 @@ PROGRAMS   += $(PUPPET)
 
 # Static, and without the sanitizers, which cannot be: it runs where there is no library at all.
 $(PUPPET): $(PUPPET_OBJ)
-	$(CC) -static $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(CC) $(if $(HARDENED),-static-pie,-static) $(HARDEN_LDFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(PUPPET_OBJ): $(BUILD)/conformance/static/%.o: conformance/%.c
 	@mkdir -p $(@D)
