@@ -38,3 +38,8 @@ void vpc_file_name(const char *text, char name[VPC_FILE_NAME_SIZE])
     if (n > NAME_MAX_PLAIN)
         snprintf(name + NAME_KEPT, VPC_FILE_NAME_SIZE - NAME_KEPT, "~%016" PRIx64, fnv1a(text));
 }
+
+void vpc_brief_file_name(const char *text, char name[VPC_FILE_NAME_SIZE])
+{
+    snprintf(name, VPC_FILE_NAME_SIZE, "~%016" PRIx64, fnv1a(text));
+}

@@ -11,5 +11,7 @@
  * Different texts have different names.
  */
 void vpc_file_name(const char *text, char name[VPC_FILE_NAME_SIZE]);
+/* '~' and the hash of text alone, 17 octets. */
+void vpc_brief_file_name(const char *text, char name[VPC_FILE_NAME_SIZE]);
 
 #endif

@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "vpc.h"
 
 enum {
     TRY_AGAIN_MS = 10,
@@ -42,22 +46,63 @@ static int try_to_connect(int fd, const struct sockaddr_un *address, int64_t lim
     return 0;
 }
 
-int vpc_connect(const char *path, int64_t limit_ms, int *fd)
+static int below_folder(struct vpc_address *address, const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *slash = strrchr(path, '/');
+    size_t size = sizeof(address->un.sun_path);
+    char folder[VPC_FILE_SIZE];
 
-    if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
-        (int)sizeof(address.sun_path))
+    if (slash == NULL || slash - path >= (ptrdiff_t)sizeof(folder))
         return ENAMETOOLONG;
+    snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    address->folder = open(folder, VPC_FOLDER_FLAGS);
+    if (address->folder < 0)
+        return errno;
+    if (snprintf(address->un.sun_path, size, "/proc/self/fd/%d%s", address->folder, slash) <
+        (int)size)
+        return 0;
+    vpc_address_close(address);
+    return ENAMETOOLONG;
+}
+
+int vpc_address_open(struct vpc_address *address, const char *path)
+{
+    *address = (struct vpc_address){.un.sun_family = AF_UNIX, .folder = -1};
+    if (strlen(path) >= sizeof(address->un.sun_path))
+        return below_folder(address, path);
+    memcpy(address->un.sun_path, path, strlen(path) + 1);
+    return 0;
+}
+
+void vpc_address_close(struct vpc_address *address)
+{
+    if (address->folder >= 0)
+        close(address->folder);
+    address->folder = -1;
+}
+
+static int connect_to(const struct sockaddr_un *address, int64_t limit_ms, int *fd)
+{
     int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s < 0)
         return errno;
-    int error = try_to_connect(s, &address, limit_ms);
+    int error = try_to_connect(s, address, limit_ms);
     if (!error && fcntl(s, F_SETFL, 0) != 0)
         error = errno;
     if (error)
         close(s);
     else
         *fd = s;
+    return error;
+}
+
+int vpc_connect(const char *path, int64_t limit_ms, int *fd)
+{
+    struct vpc_address address;
+    int error = vpc_address_open(&address, path);
+
+    if (!error)
+        error = connect_to(&address.un, limit_ms, fd);
+    vpc_address_close(&address);
     return error;
 }

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_name.h"
 #include "local_socket.h"
+#include "runtime_dir.h"
 #include "vpc.h"
 
 static const char *environment(const char *name)
@@ -67,25 +69,48 @@ int vpc_runtime_dir_make(const char *dir)
     return error;
 }
 
-int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
+/* A path that an address holds, or that can be longer. */
+static int put_path(char *buf, size_t size, const char *root, const char *file, const char *end)
 {
-    char root[VPC_FILE_SIZE], file[VPC_FILE_SIZE];
+    return snprintf(buf, size, "%s/pipes/%s%s", root, file, end) < (int)size ? 0 : ENAMETOOLONG;
+}
+
+int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths)
+{
+    char root[VPC_FILE_SIZE], file[VPC_FILE_SIZE], brief[VPC_FILE_NAME_SIZE];
     int error = vpc_pipe_file(pipe, file, sizeof(file));
 
     if (!error)
         error = vpc_runtime_dir(dir, root, sizeof(root));
     if (error)
         return error;
-    int n = snprintf(buf, size, "%s/pipes/%s", root, file);
+    vpc_brief_file_name(file, brief);
+    error = put_path(paths->plain, sizeof(paths->plain), root, file, "");
+    if (!error)
+        error = put_path(paths->brief, sizeof(paths->brief), root, brief, ".sock");
+    paths->is_brief = strlen(paths->plain) >= VPC_PATH_SIZE && strlen(paths->brief) < VPC_PATH_SIZE;
+    return error;
+}
+
+int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
+{
+    struct vpc_pipe_paths paths;
+    int error = vpc_pipe_paths(dir, pipe, &paths);
+
+    if (error)
+        return error;
+    int n = snprintf(buf, size, "%s", paths.is_brief ? paths.brief : paths.plain);
     return n < (int)size && n < (int)VPC_PATH_SIZE ? 0 : ENAMETOOLONG;
 }
 
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd)
 {
-    char path[VPC_PATH_SIZE];
-    int error = vpc_pipe_path(dir, pipe, path, sizeof(path));
+    struct vpc_pipe_paths paths;
+    int error = vpc_pipe_paths(dir, pipe, &paths);
 
-    if (!error)
-        error = vpc_connect(path, 0, fd);
+    if (!error) /* the endpoint may know the folder by a longer name, or a shorter one */
+        error = vpc_connect(paths.is_brief ? paths.brief : paths.plain, 0, fd);
+    if (error == ENOENT)
+        error = vpc_connect(paths.is_brief ? paths.plain : paths.brief, 0, fd);
     return error == EAGAIN ? EBUSY : error;
 }

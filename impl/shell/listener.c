@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -17,12 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "local_socket.h"
 #include "shell_internal.h"
-
-static void lock_path(const struct vpc_listener *listener, char path[VPC_PATH_SIZE + 8])
-{
-    snprintf(path, VPC_PATH_SIZE + 8, "%s.lock", listener->path);
-}
 
 static bool same_file(int fd, const char *path)
 {
@@ -34,9 +31,8 @@ static bool same_file(int fd, const char *path)
 
 static int take_name(struct vpc_listener *listener)
 {
-    char path[VPC_PATH_SIZE + 8];
+    const char *path = listener->lock_path;
 
-    lock_path(listener, path);
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -70,30 +66,24 @@ static int clear_path(const char *path)
 
 static void give_name(struct vpc_listener *listener)
 {
-    char path[VPC_PATH_SIZE + 8];
-
     if (listener->lock < 0)
         return;
-    lock_path(listener, path);
     clear_path(listener->path);
-    unlink(path);
+    unlink(listener->lock_path);
     close(listener->lock);
     listener->lock = -1;
 }
 
 /* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
-static int listen_at(struct vpc_listener *listener, int backlog)
+static int listen_at(struct vpc_listener *listener, const struct sockaddr_un *address, int backlog)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-    memcpy(addr.sun_path, listener->path, sizeof(addr.sun_path) - 1);
     int error = clear_path(listener->path);
     if (error)
         return error;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
         chmod(listener->path, 0600) != 0 || listen(fd, backlog) != 0) {
         error = errno;
         close(fd);
@@ -101,6 +91,17 @@ static int listen_at(struct vpc_listener *listener, int backlog)
     }
     listener->watch.fd = fd;
     return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
+}
+
+static int open_address(struct vpc_listener *listener, int backlog)
+{
+    struct vpc_address address;
+    int error = vpc_address_open(&address, listener->path);
+
+    if (!error)
+        error = listen_at(listener, &address.un, backlog);
+    vpc_address_close(&address);
+    return error;
 }
 
 static bool out_of_resources(int error)
@@ -217,11 +218,31 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
 
 int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog)
 {
-    if (snprintf(listener->path, sizeof(listener->path), "%s", path) >= (int)sizeof(listener->path))
-        return ENAMETOOLONG;
-    int error = take_name(listener);
+    return vpc_listener_open_as(listener, path, path, backlog);
+}
+
+static bool name_it(struct vpc_listener *listener, const char *name, const char *path)
+{
+    size_t size = strlen(name) + sizeof(".lock");
+
+    listener->path = strdup(path);
+    listener->lock_path = malloc(size);
+    if (listener->lock_path != NULL)
+        snprintf(listener->lock_path, size, "%s.lock", name);
+    return listener->path != NULL && listener->lock_path != NULL;
+}
+
+int vpc_listener_open_as(struct vpc_listener *listener, const char *name, const char *path,
+                         int backlog)
+{
+    int error = 0;
+
+    if (!name_it(listener, name, path))
+        error = ENOMEM;
     if (!error)
-        error = listen_at(listener, backlog);
+        error = take_name(listener);
+    if (!error)
+        error = open_address(listener, backlog);
     if (error)
         vpc_listener_close(listener);
     return error;
@@ -229,7 +250,9 @@ int vpc_listener_open(struct vpc_listener *listener, const char *path, int backl
 
 int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path)
 {
-    snprintf(listener->path, sizeof(listener->path), "%s", path);
+    listener->path = strdup(path);
+    if (listener->path == NULL)
+        return ENOMEM;
     listener->watch.fd = fd;
     return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
 }
@@ -272,4 +295,7 @@ void vpc_listener_close(struct vpc_listener *listener)
     turn_away_waiting(listener);
     vpc_listener_mute(listener);
     give_name(listener);
+    free(listener->path);
+    free(listener->lock_path);
+    listener->path = listener->lock_path = NULL;
 }

@@ -14,7 +14,7 @@ struct vpc_listener {
     struct vpc_timer backoff; /* armed while accept() has no descriptors */
     int lock;                 /* -1: nothing is held */
     bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
-    char path[VPC_PATH_SIZE];
+    char *path, *lock_path;  /* of any length; NULL: it is not open */
     const char *refusal;     /* what a client of another user is told; NULL: nothing */
     uint64_t refused;        /* such clients since the last entry in the log */
     uint64_t refused_log_at; /* no entry before */
@@ -31,6 +31,9 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
  * what stands there is no socket, which stays.
  */
 int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
+/* The same under another name: who listens at either has the lock on `name`. */
+int vpc_listener_open_as(struct vpc_listener *listener, const char *name, const char *path,
+                         int backlog);
 /* The same with a socket that listens already, which it takes over; path is what the log calls it. */
 int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path);
 /* Stops listening and keeps the name. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime_dir.h"
 #include "shell_internal.h"
 
 /* A second client must be refused: nobody listens any more, and who sits in the backlog is reset.
@@ -16,14 +17,14 @@ static void on_client(struct vpc_listener *listener, int fd)
 
 void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name)
 {
-    char path[VPC_PATH_SIZE] = "";
+    struct vpc_pipe_paths paths = {.is_brief = false};
     struct vpc_stream *stream = vpc_stream_new(shell, number, true);
-    int error = stream != NULL ? vpc_pipe_path(shell->config.runtime_dir, name, path, sizeof(path))
-                               : ENOMEM;
+    int error = stream != NULL ? vpc_pipe_paths(shell->config.runtime_dir, name, &paths) : ENOMEM;
+    const char *path = paths.is_brief ? paths.brief : paths.plain;
 
     if (!error) {
         stream->listener.on_client = on_client;
-        error = vpc_listener_open(&stream->listener, path, 1);
+        error = vpc_listener_open_as(&stream->listener, paths.plain, path, 1);
     }
     if (error && stream != NULL)
         vpc_stream_fail(stream, error);

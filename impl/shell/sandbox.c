@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "file_flags.h"
+#include "local_socket.h"
 #include "vpc_endpoint.h"
 
 enum {
@@ -277,8 +278,9 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(socket), sandbox->bus_family == AF_UNIX ? BOTH : HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
         {SCMP_SYS(openat), GUEST, 2, all, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY},
-        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
-        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
+        {SCMP_SYS(openat), HOST, 2, all, VPC_FOLDER_FLAGS}, /* of a pipe with a long path */
+        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS},    /* SIGHUP */
+        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},    /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
     int error = 0;

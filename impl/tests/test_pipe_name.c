@@ -139,7 +139,13 @@ Test(runtime_dir, a_socket_path_has_a_limit)
     cr_assert_str_eq(path, want);
     char deep[128];
     memset(deep, 'd', 120);
-    deep[0] = '/', deep[120] = '\0';
+    deep[0] = '/', deep[78] = '\0';
+    cr_assert_eq(vpc_pipe_path(deep, "\\\\.\\pipe\\X", path, sizeof(path)), 0);
+    cr_assert_eq(strlen(path), 78 + strlen("/pipes/x.sock"));
+    cr_assert_eq(vpc_pipe_path(deep, "\\\\.\\pipe\\a long name, and more", path, sizeof(path)), 0);
+    cr_assert_eq(strlen(path), 107, "a brief name");
+    cr_assert_eq(strncmp(path + 78, "/pipes/~", 8), 0);
+    deep[78] = 'd', deep[120] = '\0';
     cr_assert_eq(vpc_pipe_path(deep, "\\\\.\\pipe\\X", path, sizeof(path)), ENAMETOOLONG);
 }
 

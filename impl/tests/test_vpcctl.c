@@ -296,6 +296,52 @@ Test(vpcctl, the_list_shows_a_name_escaped)
     close(fd);
 }
 
+/* ---- long paths --------------------------------------------------------------------------------------- */
+
+#define SIXTY "123456789-123456789-123456789-123456789-123456789-123456789-"
+
+/* Starts the host with a runtime directory of about so many octets, and uses a long pipe name there. */
+static void use_long_names(int size)
+{
+    char dir[256], bus[128], answer[64] = "";
+
+    snprintf(dir, sizeof(dir), "%s/", scratch);
+    memset(dir + strlen(dir), 'd', sizeof(dir) - strlen(dir));
+    dir[size] = '\0';
+    snprintf(bus, sizeof(bus), "%s/bus", scratch);
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", dir, "--vm",
+                                        "a-long-name-of-a-virtual-machine", NULL});
+    cr_assert_eq(
+        VPCCTL("wait-ready a-long-name-of-a-virtual-machine --timeout 20 --runtime-dir %s", dir), 0,
+        "%s", text);
+    cr_assert_eq(VPCCTL("list --runtime-dir %s", dir), 0);
+    EXPECT_TEXT("a-long-name-of-a-virtual-machine");
+    FILE *out =
+        begin_line("exec 2>&1; echo hello | $VPCCTL connect a-long-name-of-a-virtual-machine " SIXTY
+                   " %u --runtime-dir %s",
+                   port, dir);
+    int fd = accepted();
+    cr_assert_eq(read(fd, answer, sizeof(answer)), 6);
+    cr_assert_eq(
+        VPCCTL("start a-long-name-of-a-virtual-machine " SIXTY " %u --runtime-dir %s", port, dir),
+        ctl_status(VPC_ERROR_ALREADY_EXISTS));
+    cr_assert_eq(write(fd, "back", 4), 4);
+    close(fd);
+    cr_assert_eq(end_line(out), 0, "%s", text);
+    EXPECT_TEXT("back");
+    stop(&host);
+}
+
+Test(vpcctl, names_work_whatever_the_folder)
+{
+    start_guest("max_pairs=2", "drain_ms=10000");
+    use_long_names(38);
+    use_long_names(79);
+    use_long_names(90);
+    use_long_names(200);
+}
+
 /* ---- exit status -------------------------------------------------------------------------------------- */
 
 /* vpcctl(1) has a row "status<TAB>NAME" for each result, and no two results but the general ones share one. */

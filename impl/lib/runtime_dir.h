@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the socket of a pipe is; the conventions are those of vpc.h. */
+#ifndef VPC_RUNTIME_DIR_H
+#define VPC_RUNTIME_DIR_H
+
+#include "vpc.h"
+
+/*
+ * A pipe's socket has a name that people can read.  Where that makes its path longer than an address holds, it has
+ * a brief one, so that any program can connect to it; and where that is too long as well, the plain one, for those
+ * that come through its folder (vpc_address_open()).  Who owns the pipe is said by a lock on the plain name.
+ */
+struct vpc_pipe_paths {
+    char plain[VPC_FILE_SIZE], brief[VPC_FILE_SIZE];
+    bool is_brief; /* which of them it has */
+};
+
+/* Errors are those of vpc_pipe_path(), but the paths may be longer than an address. */
+int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths);
+
+#endif
