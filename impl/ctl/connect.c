@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "trust.h"
 
 enum {
     CHUNK = 65536,
@@ -300,10 +301,13 @@ static int open_pipe(struct bridge *b)
 
     if (status)
         return status;
-    int error = vpc_pipe_connect(b->c->runtime_dir, b->c->pipe, &b->pipe);
+    struct vpc_trust trust = {0};
+    int error = vpc_pipe_trusted(b->c->runtime_dir, b->c->pipe, &b->pipe, &trust);
     if (error) {
         if (b->c->count)
             vpc_stop_communication_channel(b->vm, b->c->pipe);
+        if (*trust.why)
+            return failed(b, trust.why, 0);
         return failed(b,
                       error == ECONNREFUSED ? "the pipe has its one client already"
                                             : "the pipe can not be opened",

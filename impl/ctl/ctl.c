@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "output.h"
+#include "trust.h"
 
 void ctl_complain(const struct ctl *c, const char *format, ...)
 {
@@ -94,9 +95,12 @@ int ctl_failed(const struct ctl *c, const vpc_virtual_machine *vm, vpc_hresult r
     json_t *number = json_object_get(error, "errno");
     const char *why = vm != NULL ? vpc_last_error(vm) : "";
 
+    const char *more = number != NULL ? strerror((int)json_integer_value(number)) : "";
+
+    if (strstr(why, more) != NULL) /* it is said already */
+        more = "";
     ctl_complain(c, "%s: %s (0x%08X)%s%s%s%s", ctl_where(c), vpc_hresult_name(result), result,
-                 *why ? ": " : "", why, number != NULL ? ": " : "",
-                 number != NULL ? strerror((int)json_integer_value(number)) : "");
+                 *why ? ": " : "", why, *more ? ": " : "", more);
     if (c->json)
         print_error(result, why, number);
     return ctl_status(result);
@@ -117,15 +121,16 @@ static const char *advice(vpc_hresult result)
 
 int ctl_open(const struct ctl *c, vpc_virtual_machine **vm)
 {
-    vpc_hresult result = c->socket != NULL ? vpc_open_control_socket(c->socket, vm)
-                                           : vpc_find_virtual_machine(c->runtime_dir, c->vm, vm);
+    struct vpc_trust trust = {0};
+    vpc_hresult result = c->socket != NULL ? vpc_open_trusted(c->socket, vm, &trust)
+                                           : vpc_find_trusted(c->runtime_dir, c->vm, vm, &trust);
 
     if (result == VPC_S_OK) {
         if (c->timeout_ms != VPC_FOREVER)
             vpc_set_time_limit(*vm, c->timeout_ms);
         return CTL_OK;
     }
-    const char *why = strerror(errno);
+    const char *why = *trust.why ? trust.why : strerror(errno);
     ctl_complain(c, "%s: %s (0x%08X): %s%s", ctl_where(c), vpc_hresult_name(result), result, why,
                  advice(result));
     if (c->json)

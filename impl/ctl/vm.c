@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* list, show, stat, devices: what there is and how far it has come. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,13 +67,22 @@ static void print_rows(const json_t *rows)
     }
 }
 
+static void complain_of_folder(const struct ctl *c, int error)
+{
+    char why[VPC_MISSING_SIZE] = "";
+
+    if (error == EPERM)
+        vpc_distrust(c->runtime_dir, "-", why, sizeof(why));
+    ctl_complain(c, "the runtime directory can not be read: %s", *why ? why : strerror(error));
+}
+
 int ctl_list(const struct ctl *c)
 {
     struct listing listing = {.c = c, .rows = json_array()};
     int error = vpc_list_virtual_machines(c->runtime_dir, add_row, &listing);
 
     if (error)
-        ctl_complain(c, "the runtime directory can not be read: %s", strerror(error));
+        complain_of_folder(c, error);
     else if (c->json)
         ctl_print_json(listing.rows);
     else

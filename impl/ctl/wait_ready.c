@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* wait-ready: waits, says on a terminal what it waits for, and when its time is over what was missing. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,8 +78,12 @@ static int wait_for_tag(const struct ctl *c)
     if (!error)
         error = vpc_event_open(c->runtime_dir, name, &event);
     if (error) {
+        char why[VPC_MISSING_SIZE] = "";
+
+        if (error == EPERM)
+            vpc_distrust(c->runtime_dir, NULL, why, sizeof(why));
         ctl_complain(c, "the ready event of the tag %s can not be opened: %s", c->tag,
-                     strerror(error));
+                     *why ? why : strerror(error));
         return CTL_FAILED;
     }
     if (c->progress && !vpc_event_is_set(event))

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "trust.h"
 #include "virtual_machine.h"
 
 enum {
@@ -276,11 +277,13 @@ static vpc_hresult result_of_connect(int error)
     }
 }
 
-vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
+vpc_hresult vpc_connect_control(const char *path, vpc_virtual_machine **vm, struct vpc_trust *trust)
 {
     int fd = -1;
     int error = vpc_connect(path, CONNECT_LIMIT_MS, &fd);
 
+    if (!error && (error = vpc_trust_peer(trust, fd)) != 0)
+        close(fd);
     if (error)
         return result_of_connect(error);
     vpc_virtual_machine *made = calloc(1, sizeof(*made));
@@ -294,6 +297,53 @@ vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
     made->limit_ms = TIME_LIMIT_MS;
     *vm = made;
     return VPC_S_OK;
+}
+
+vpc_hresult vpc_open_trusted(const char *path, vpc_virtual_machine **vm, struct vpc_trust *trust)
+{
+    vpc_trust_path(trust, path);
+    return vpc_connect_control(path, vm, trust);
+}
+
+vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm)
+{
+    struct vpc_trust trust;
+
+    return vpc_open_trusted(path, vm, &trust);
+}
+
+vpc_hresult vpc_find_trusted(const char *dir, const char *name, vpc_virtual_machine **vm,
+                             struct vpc_trust *trust)
+{
+    char root[VPC_FILE_SIZE], path[VPC_CONTROL_PATH_SIZE];
+    vpc_hresult result = vpc_control_path(dir, name, path);
+
+    if (result != VPC_S_OK)
+        return result;
+    int error = vpc_runtime_dir(dir, root, sizeof(root));
+    if (!error)
+        error = vpc_trust_folder(trust, root, "vms");
+    return error ? result_of_connect(error) : vpc_connect_control(path, vm, trust);
+}
+
+vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm)
+{
+    struct vpc_trust trust;
+
+    return vpc_find_trusted(dir, name, vm, &trust);
+}
+
+void vpc_distrust(const char *dir, const char *name, char *text, size_t size)
+{
+    char root[VPC_FILE_SIZE];
+    struct vpc_trust trust = {0};
+    vpc_virtual_machine *vm;
+
+    if (name == NULL && vpc_runtime_dir(dir, root, sizeof(root)) == 0)
+        vpc_trust_folder(&trust, root, NULL);
+    else if (name != NULL && vpc_find_trusted(dir, name, &vm, &trust) == VPC_S_OK)
+        vpc_release_virtual_machine(vm);
+    snprintf(text, size, "%s", trust.why);
 }
 
 void vpc_release_virtual_machine(vpc_virtual_machine *vm)

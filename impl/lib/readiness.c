@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trust.h"
 #include "virtual_machine.h"
 
 enum {
@@ -90,7 +91,7 @@ vpc_hresult vpc_readiness(vpc_virtual_machine *vm, vpc_progress *progress)
 
 /* One wait: the connection to the endpoint, made as often as need be, and what was seen last. */
 struct wait {
-    const char *dir, *path;
+    const char *dir, *name;
     vpc_virtual_machine *vm;
     char tag[VPC_TAG_SIZE]; /* "" until it is known */
     vpc_progress progress;
@@ -98,8 +99,10 @@ struct wait {
 
 static vpc_progress look_again(struct wait *w)
 {
+    struct vpc_trust trust = {0};
     vpc_progress progress;
-    vpc_hresult result = w->vm != NULL ? VPC_S_OK : vpc_open_control_socket(w->path, &w->vm);
+    vpc_hresult result =
+        w->vm != NULL ? VPC_S_OK : vpc_find_trusted(w->dir, w->name, &w->vm, &trust);
 
     if (result == VPC_S_OK) {
         vpc_set_time_limit(w->vm, LOOK_MS);
@@ -111,7 +114,8 @@ static vpc_progress look_again(struct wait *w)
         return progress_of(VPC_LEVEL_ABSENT, "the host endpoint is there, but does not answer");
     vpc_release_virtual_machine(w->vm);
     w->vm = NULL;
-    return progress_of(VPC_LEVEL_ABSENT, vpc_level_missing(VPC_LEVEL_ABSENT));
+    return progress_of(VPC_LEVEL_ABSENT,
+                       *trust.why ? trust.why : vpc_level_missing(VPC_LEVEL_ABSENT));
 }
 
 static bool same(const vpc_progress *a, const vpc_progress *b)
@@ -144,7 +148,7 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
                                    void *user)
 {
     char path[VPC_CONTROL_PATH_SIZE];
-    struct wait w = {.dir = dir, .path = path};
+    struct wait w = {.dir = dir, .name = name};
     int64_t end = vpc_end_of(limit_ms), left;
     bool first = true;
     vpc_hresult result = vpc_control_path(dir, name, path);

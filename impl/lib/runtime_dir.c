@@ -10,6 +10,7 @@
 #include "file_name.h"
 #include "local_socket.h"
 #include "runtime_dir.h"
+#include "trust.h"
 #include "vpc.h"
 
 static const char *environment(const char *name)
@@ -103,14 +104,31 @@ int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
     return n < (int)size && n < (int)VPC_PATH_SIZE ? 0 : ENAMETOOLONG;
 }
 
-int vpc_pipe_connect(const char *dir, const char *pipe, int *fd)
+int vpc_pipe_trusted(const char *dir, const char *pipe, int *fd, struct vpc_trust *trust)
 {
+    char root[VPC_FILE_SIZE];
     struct vpc_pipe_paths paths;
     int error = vpc_pipe_paths(dir, pipe, &paths);
 
+    if (!error)
+        error = vpc_runtime_dir(dir, root, sizeof(root));
+    if (!error)
+        error = vpc_trust_folder(trust, root, "pipes");
     if (!error) /* the endpoint may know the folder by a longer name, or a shorter one */
         error = vpc_connect(paths.is_brief ? paths.brief : paths.plain, 0, fd);
     if (error == ENOENT)
         error = vpc_connect(paths.is_brief ? paths.plain : paths.brief, 0, fd);
-    return error == EAGAIN ? EBUSY : error;
+    if (error)
+        return error == EAGAIN ? EBUSY : error;
+    error = vpc_trust_peer(trust, *fd);
+    if (error)
+        close(*fd);
+    return error;
+}
+
+int vpc_pipe_connect(const char *dir, const char *pipe, int *fd)
+{
+    struct vpc_trust trust;
+
+    return vpc_pipe_trusted(dir, pipe, fd, &trust);
 }

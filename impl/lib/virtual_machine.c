@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trust.h"
+
 vpc_hresult vpc_control_path(const char *dir, const char *name, char path[VPC_CONTROL_PATH_SIZE])
 {
     char root[VPC_FILE_SIZE];
@@ -18,14 +20,6 @@ vpc_hresult vpc_control_path(const char *dir, const char *name, char path[VPC_CO
         return VPC_E_POINTER;
     snprintf(path, VPC_CONTROL_PATH_SIZE, "%s/vms/%s.sock", root, name);
     return VPC_S_OK;
-}
-
-vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm)
-{
-    char path[VPC_CONTROL_PATH_SIZE];
-    vpc_hresult result = vpc_control_path(dir, name, path);
-
-    return result == VPC_S_OK ? vpc_open_control_socket(path, vm) : result;
 }
 
 static int is_socket(const struct dirent *entry)
@@ -40,10 +34,13 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
 {
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 8];
     struct dirent **entries = NULL;
+    struct vpc_trust trust;
     int error = vpc_runtime_dir(dir, root, sizeof(root));
 
+    if (!error)
+        error = vpc_trust_folder(&trust, root, "vms");
     if (error)
-        return error;
+        return error == ENOENT ? 0 : error;
     snprintf(path, sizeof(path), "%s/vms", root);
     int n = scandir(path, &entries, is_socket, alphasort);
     if (n < 0)
@@ -94,7 +91,8 @@ static void fill(vpc_channel_info *info, const json_t *answer)
         .g2h = (uint32_t)json_integer_value(json_object_get(answer, "g2h")),
         .error = (int)json_integer_value(json_object_get(answer, "errno")),
     };
-    snprintf(info->path, sizeof(info->path), "%s", path != NULL ? path : "");
+    bool fits = path != NULL && strlen(path) < sizeof(info->path);
+    snprintf(info->path, sizeof(info->path), "%s", fits ? path : "");
 }
 
 vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,

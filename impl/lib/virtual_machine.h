@@ -18,6 +18,11 @@ struct vpc_virtual_machine {
     char error[256];
 };
 
+struct vpc_trust;
+
+/* To a control socket whose folder was looked at. */
+vpc_hresult vpc_connect_control(const char *path, vpc_virtual_machine **vm,
+                                struct vpc_trust *trust);
 /* The control socket of a name; E_POINTER for names that a path could misread. */
 vpc_hresult vpc_control_path(const char *dir, const char *name, char path[VPC_CONTROL_PATH_SIZE]);
 /* Sets vpc_last_error() and answers result. */

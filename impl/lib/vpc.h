@@ -110,7 +110,8 @@ int vpc_runtime_dir_make(const char *dir);
 
 /*
  * The Unix socket of the pipe `pipe` (\\.\pipe\NAME) to buf, of VPC_PATH_SIZE octets (API-1).
- * EINVAL: no valid pipe name; ENAMETOOLONG: the runtime directory's path is too long for a socket.
+ * EINVAL: no valid pipe name; ENAMETOOLONG: the runtime directory's path is too long for a socket that
+ * other programs could connect to.  vpc_pipe_connect() can.
  */
 int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size);
 /* The file name of the pipe alone, without its folder ("mynamedpipe.sock"); errors as above. */
@@ -119,7 +120,8 @@ int vpc_pipe_file(const char *pipe, char *buf, size_t size);
 unsigned vpc_port(const char *text);
 /*
  * Opens the pipe as its one client (API-12): a connected blocking socket to *fd, the caller's to
- * close.  ENOENT: no channel has it; ECONNREFUSED: it has its client; EBUSY: others wait to be that.
+ * close.  ENOENT: no channel has it; ECONNREFUSED: it has its client; EBUSY: others wait to be that;
+ * EPERM: a stranger's program may serve there.
  */
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd);
 
@@ -151,7 +153,7 @@ typedef struct vpc_virtual_machine vpc_virtual_machine;
 
 /* What a started communication channel is. */
 typedef struct vpc_channel_info {
-    char path[VPC_PATH_SIZE]; /* the pipe's Unix socket */
+    char path[VPC_PATH_SIZE]; /* the pipe's Unix socket; "" if it is longer: vpc_pipe_connect() */
     unsigned port;            /* in the guest */
     uint32_t h2g, g2h;        /* ids of the two channels */
     int error;                /* the guest's errno for a refused or timed-out connect, else 0 */
@@ -159,7 +161,8 @@ typedef struct vpc_channel_info {
 
 /*
  * Calls seen(name, user) for the name of each virtual machine of which a host endpoint runs, in
- * alphabetical order.  Answers 0 or an error number; a missing directory lists nothing.
+ * alphabetical order.  Answers 0 or an error number; a missing directory lists nothing.  EPERM: the
+ * directory is not to be trusted (vpc_distrust()).
  */
 int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, void *user),
                               void *user);
@@ -168,11 +171,17 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
  * Connects to the host endpoint of the virtual machine `name`; vpc_release_virtual_machine() gives
  * *vm back.  ERROR_FILE_NOT_FOUND: none runs; E_POINTER: no name of a virtual machine, or its path
  * is too long; ERROR_TIMEOUT: the endpoint takes no more clients; DISP_E_EXCEPTION: another error.
- * errno tells more.
+ * errno tells more; EPERM: it may be a stranger's (vpc_distrust()).
  */
 vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm);
 /* The same through the path of a control socket; it may be a guest endpoint's. */
 vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm);
+/*
+ * Why this user's programs do not trust the runtime directory, or who serves the virtual machine `name`
+ * there (NULL: the directory alone): who owns what, as text to buf; "" when nothing speaks against them.
+ * vpcctl(1) has the rules; nothing is sent before they are kept.
+ */
+void vpc_distrust(const char *dir, const char *name, char *text, size_t size);
 /* NULL is ignored. */
 void vpc_release_virtual_machine(vpc_virtual_machine *vm);
 /*

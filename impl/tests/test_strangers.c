@@ -4,12 +4,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shell_rig.h"
+#include "trust.h"
 #include "vpc.h"
 
 enum {
@@ -147,4 +151,192 @@ Test(strangers, a_folder_that_lets_others_in_is_refused)
     snprintf(path, sizeof(path), "%s/pipes", scratch);
     cr_assert_eq(chmod(path, 0700), 0);
     cr_assert_eq(vpc_runtime_dir_make(scratch), 0);
+}
+
+/* ---- a stranger who serves ------------------------------------------------------------------- */
+
+enum {
+    PERSON = 65533,
+};
+
+TestSuite(trust, .timeout = 30, .init = scratch_begin, .fini = scratch_end);
+
+static int bound_at(const char *dir)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/vms/vm.sock", dir);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    cr_assert_eq(chmod(address.sun_path, 0666), 0);
+    return fd;
+}
+
+/* A runtime directory of `owner`, in which a program of user `server` listens. */
+static int serve(const char *dir, uid_t owner, uid_t server, mode_t mode)
+{
+    char path[128];
+    int status;
+
+    snprintf(path, sizeof(path), "%s/vms", dir);
+    cr_assert(mkdir(dir, 0755) == 0 || errno == EEXIST);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    int fd = bound_at(dir);
+    cr_assert(chown(path, owner, owner) == 0 && chown(dir, owner, owner) == 0);
+    cr_assert(chmod(path, mode) == 0 && chmod(dir, mode) == 0);
+    pid_t pid = fork();
+    if (pid == 0) /* the system notes who says listen() */
+        _exit(setuid(server) != 0 || listen(fd, 4) != 0);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0);
+    return fd;
+}
+
+/* What a client of this user gets: 0 or the errno; why (if it is EPERM). */
+static int find_as(uid_t uid, const char *dir, char why[VPC_MISSING_SIZE])
+{
+    int out[2], error = -1;
+
+    cr_assert_eq(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct vpc_trust trust = {0};
+        vpc_virtual_machine *vm;
+        int got = setuid(uid) != 0                                       ? -2
+                  : vpc_find_trusted(dir, "vm", &vm, &trust) == VPC_S_OK ? 0
+                                                                         : errno;
+
+        _exit(write(out[1], &got, sizeof(got)) < 0 ||
+              write(out[1], trust.why, sizeof(trust.why)) < 0);
+    }
+    waitpid(pid, NULL, 0);
+    cr_assert_eq(read(out[0], &error, sizeof(error)), (ssize_t)sizeof(error));
+    cr_assert_eq(read(out[0], why, VPC_MISSING_SIZE), VPC_MISSING_SIZE);
+    close(out[0]);
+    close(out[1]);
+    return error;
+}
+
+static void expect_refused(uid_t uid, const char *dir, const char *words)
+{
+    char why[VPC_MISSING_SIZE];
+
+    cr_expect_eq(find_as(uid, dir, why), EPERM, "%s", dir);
+    cr_expect_not_null(strstr(why, words), "\"%s\" is not in: %s", words, why);
+}
+
+static void expect_welcome(uid_t uid, const char *dir)
+{
+    char why[VPC_MISSING_SIZE];
+
+    cr_expect_eq(find_as(uid, dir, why), 0, "%s: %s", dir, why);
+}
+
+#define NEEDS_ROOT()                                                                               \
+    do {                                                                                           \
+        if (geteuid() != 0)                                                                        \
+            cr_skip_test("needs root to be another user");                                         \
+        cr_assert_eq(chmod(scratch, 01777), 0); /* as /tmp is */                                   \
+    } while (0)
+
+Test(trust, a_folder_of_a_stranger_is_refused)
+{
+    char dir[96];
+
+    NEEDS_ROOT();
+    snprintf(dir, sizeof(dir), "%s/x", scratch);
+    close(serve(dir, STRANGER, STRANGER, 0755));
+    expect_refused(PERSON, dir, "/x belongs to user 65534, not to you (65533) or root");
+    expect_refused(0, dir, "/x belongs to user 65534, not to you (0) or root");
+    vpc_virtual_machine *vm;
+    cr_expect_eq(vpc_find_virtual_machine(dir, "vm", &vm), VPC_DISP_E_EXCEPTION);
+    cr_expect_eq(errno, EPERM);
+    cr_expect_eq(vpc_list_virtual_machines(dir, NULL, NULL), EPERM);
+    char text[VPC_MISSING_SIZE];
+    vpc_distrust(dir, NULL, text, sizeof(text));
+    cr_expect_not_null(strstr(text, "/x belongs to user 65534"), "%s", text);
+    vpc_distrust(scratch, NULL, text, sizeof(text));
+    cr_expect_not_null(strstr(text, "others may write to it"), "%s", text);
+    vpc_distrust("/", NULL, text, sizeof(text));
+    cr_expect_str_eq(text, "");
+    int fd;
+    cr_expect_eq(vpc_pipe_connect(dir, "\\\\.\\pipe\\x", &fd), EPERM);
+}
+
+Test(trust, a_stranger_who_serves_in_our_folder_is_refused)
+{
+    char dir[96];
+
+    NEEDS_ROOT();
+    snprintf(dir, sizeof(dir), "%s/x", scratch);
+    int fd = serve(dir, PERSON, STRANGER, 0755);
+    expect_refused(PERSON, dir, "the program that listens there belongs to user 65534");
+    close(fd);
+}
+
+Test(trust, a_folder_that_others_may_write_to_is_refused)
+{
+    char dir[96];
+
+    NEEDS_ROOT();
+    snprintf(dir, sizeof(dir), "%s/x", scratch);
+    int fd = serve(dir, PERSON, PERSON, 0775);
+    expect_refused(PERSON, dir, "others may write to it (mode 0775)");
+    close(fd);
+}
+
+Test(trust, our_own_server_and_roots_are_welcome)
+{
+    char dir[96];
+
+    NEEDS_ROOT();
+    snprintf(dir, sizeof(dir), "%s/x", scratch);
+    int ours = serve(dir, PERSON, PERSON, 0755);
+    expect_welcome(PERSON, dir);
+    snprintf(dir, sizeof(dir), "%s/y", scratch);
+    int roots = serve(dir, 0, 0, 0755);
+    expect_welcome(PERSON, dir);
+    expect_welcome(0, dir);
+    close(ours);
+    close(roots);
+}
+
+Test(trust, the_owner_of_a_folder_that_only_root_could_make_is_welcome)
+{
+    char dir[] = "/run/vpctrust.XXXXXX", link[96];
+
+    NEEDS_ROOT();
+    if (mkdtemp(dir) == NULL)
+        cr_skip_test("needs a /run to write to");
+    int fd = serve(dir, STRANGER, STRANGER, 0755);
+    expect_welcome(PERSON, dir);
+    expect_welcome(0, dir);
+    snprintf(link, sizeof(link), "%s/l", scratch);
+    cr_assert_eq(symlink(dir, link), 0);
+    expect_refused(PERSON, link, "/l belongs to user 65534");
+    close(fd);
+    snprintf(link, sizeof(link), "%s/vms/vm.sock", dir);
+    unlink(link);
+    snprintf(link, sizeof(link), "%s/vms", dir);
+    cr_expect(rmdir(link) == 0 && rmdir(dir) == 0);
+}
+
+Test(trust, a_socket_named_by_its_path_may_be_anywhere_but_not_anybodys)
+{
+    char dir[96], path[128];
+    vpc_virtual_machine *vm;
+
+    NEEDS_ROOT();
+    snprintf(dir, sizeof(dir), "%s/x", scratch);
+    snprintf(path, sizeof(path), "%s/vms/vm.sock", dir);
+    int fd = serve(dir, PERSON, 0, 01777);
+    cr_assert_eq(vpc_open_control_socket(path, &vm), VPC_S_OK);
+    vpc_release_virtual_machine(vm);
+    close(fd);
+    snprintf(dir, sizeof(dir), "%s/y", scratch);
+    snprintf(path, sizeof(path), "%s/vms/vm.sock", dir);
+    fd = serve(dir, PERSON, PERSON, 0755);
+    cr_expect_eq(vpc_open_control_socket(path, &vm), VPC_DISP_E_EXCEPTION);
+    cr_expect_eq(errno, EPERM);
+    close(fd);
 }
