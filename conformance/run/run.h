@@ -114,8 +114,9 @@ struct conform_client {
     struct vpc_request *waiting;
     struct vpc_buffer part; /* of a line that is not whole yet */
     bool eof;
-    bool reset; /* and not ended in order */
-    bool over;  /* the script knows of its end, so that nothing more is asked of it */
+    bool reset;      /* and not ended in order */
+    bool over;       /* the script knows of its end, so that nothing more is asked of it */
+    bool told_to_go; /* by an error before its end */
 };
 
 /* What a variable of the script has: a number, a JSON value, both or nothing yet. */

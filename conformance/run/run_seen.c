@@ -149,6 +149,14 @@ static void judge_answer(struct vpc_run *run, const struct vpc_request *request,
     free(place);
 }
 
+/* The error that comes before the end of a connection which must go (CTL-9). */
+static bool is_farewell(const json_t *json)
+{
+    const char *class = json_string_value(json_object_get(json_object_get(json, "error"), "class"));
+
+    return json_object_get(json, "id") == NULL && class && strcmp(class, "GenericError") == 0;
+}
+
 static void on_answer(struct vpc_run *run, int id, json_t *json)
 {
     struct vpc_item *item = append(&run->answers, id, false, json);
@@ -159,11 +167,16 @@ static void on_answer(struct vpc_run *run, int id, json_t *json)
         judge_line(run, "CTL-1", "greeting", json);
         return;
     }
+    if (client && client->told_to_go)
+        vpc_run_breach(run, "CTL-9", "a line after the error that ends the connection");
     request = client ? answered(client, json_object_get(json, "id")) : NULL;
     if (request && *request) {
         item->request = (*request)->number;
         judge_answer(run, *request, json);
         forget_request(request);
+    } else if (client && client->waiting == NULL && is_farewell(json)) {
+        judge_line(run, "CTL-9", "failure", json);
+        client->told_to_go = true;
     } else if (client) {
         vpc_run_breach(run, "CTL-2", "an answer with an id that no request waits with");
     }

@@ -202,6 +202,18 @@ static vpc_hresult hresult_of(vpc_virtual_machine *vm, const json_t *error)
                     desc != NULL ? desc : "no description");
 }
 
+/* Who ended the connection may have said why, before it could hear the request. */
+static vpc_hresult last_words(vpc_virtual_machine *vm, json_int_t id, int64_t end, json_t **answer)
+{
+    char why[sizeof(vm->error)];
+
+    memcpy(why, vm->error, sizeof(why));
+    vpc_hresult result = await_answer(vm, id, end, answer);
+    if (result == VPC_S_OK)
+        return result;
+    return vpc_fail(vm, VPC_ERROR_INVALID_HANDLE, "%s", why);
+}
+
 static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **answer)
 {
     int64_t end = vpc_end_of(vm->limit_ms);
@@ -214,6 +226,8 @@ static vpc_hresult exchange(vpc_virtual_machine *vm, json_t *request, json_t **a
     text[n] = '\n'; /* in the place of its NUL */
     vpc_hresult result = send_text(vm, text, n + 1, end);
     free(text);
+    if (result == VPC_ERROR_INVALID_HANDLE)
+        return last_words(vm, id, end, answer);
     return result == VPC_S_OK ? await_answer(vm, id, end, answer) : result;
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket (CTL-1 to CTL-5): lines from clients to the endpoint, lines from the endpoint
+ * The control socket (CTL-1 to CTL-5, CTL-9): lines from clients to the endpoint, lines from the endpoint
  * to clients.
  *
- * Nothing a client does may hold up the endpoint or cost unbounded memory: there are at most
- * CLIENTS_MAX clients, each holds at most one line of input and OUTPUT_MAX octets of output (who
- * lets more wait is disconnected), and after LINES_PER_TURN lines the other descriptors have their
- * turn.
+ * Nothing a client does may hold up the endpoint or cost unbounded memory: there are at most so many
+ * clients as the configuration says, each holds at most one line of input and OUTPUT_MAX octets of
+ * output (who lets more wait is disconnected), and after LINES_PER_TURN lines the other descriptors
+ * have their turn.  When there is no place for a newcomer the one that has asked nothing for the
+ * longest time makes way.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@
 #include "shell_internal.h"
 
 enum {
-    CLIENTS_MAX = 64,
+    CLIENTS_MAX = 64, /* where the configuration does not say it */
+    BACKLOG = 64,
+    LINE_LIMIT_MS = 10000, /* in which a line that has begun must be finished */
     OUTPUT_MAX = 1 << 20,
     LINES_PER_TURN = 64,
     LEAVE_MS = 2000, /* who was sent away may so long finish writing and read its last line */
@@ -48,7 +51,9 @@ static void doom(struct vpc_client *client)
     vpc_list_remove(&client->more);
     vpc_list_remove(&client->all);
     vpc_list_append(&control->doomed, &client->all);
+    control->here--;
     vpc_timer_clear(&client->shell->loop, &client->leave);
+    vpc_timer_clear(&client->shell->loop, &client->unfinished);
     vpc_socket_read_off(client->watch.fd);
     vpc_watch_close(&client->shell->loop, &client->watch);
 }
@@ -179,8 +184,31 @@ static bool take_line(struct vpc_client *client)
     shell->abi->control_line(shell->ep, client->number, client->in, n);
     client->in_size -= n + 1;
     memmove(client->in, end + 1, client->in_size);
+    client->asked_at = shell->loop.now;
+    client->has_asked = true;
     vpc_shell_exchange(shell);
     return true;
+}
+
+static void on_unfinished(struct vpc_timer *timer)
+{
+    struct vpc_client *client = timer->owner;
+
+    client->in_line = false;
+    send_away(client, ERROR_LINE("a line was not finished within 10 seconds"));
+}
+
+/* A line that has begun has so long to its end. */
+static void time_line(struct vpc_client *client, bool anew)
+{
+    struct vpc_loop *loop = &client->shell->loop;
+    bool in_line = !client->doomed && !client->leaving && client->in_size > 0;
+
+    if (!in_line)
+        vpc_timer_clear(loop, &client->unfinished);
+    else if (anew || !client->in_line)
+        vpc_timer_set(loop, &client->unfinished, loop->now + LINE_LIMIT_MS);
+    client->in_line = in_line;
 }
 
 static void take_lines(struct vpc_client *client)
@@ -191,6 +219,7 @@ static void take_lines(struct vpc_client *client)
 
     while (lines < LINES_PER_TURN && take_line(client))
         lines++;
+    time_line(client, lines > 0);
     if (lines < LINES_PER_TURN || client->doomed)
         return;
     vpc_list_append(&control->more, &client->more);
@@ -257,19 +286,51 @@ static struct vpc_client *new_client(struct vpc_shell *shell, int fd)
     client->shell = shell;
     client->in = in;
     client->watch = (struct vpc_watch){.fd = fd, .on_ready = on_ready, .owner = client};
+    client->unfinished = (struct vpc_timer){.on_due = on_unfinished, .owner = client};
+    client->asked_at = shell->loop.now;
     return client;
+}
+
+/* Whether a is the one to go: who is on his way out or never asked before all others, then who asked last. */
+static bool goes_before(const struct vpc_client *a, const struct vpc_client *b)
+{
+    bool a_stays = a->has_asked && !a->leaving, b_stays = b->has_asked && !b->leaving;
+
+    return a_stays != b_stays ? b_stays : a->asked_at < b->asked_at;
+}
+
+/* Nobody needs to be polite for long to one that holds a place and asks nothing. */
+static void make_way(struct vpc_control_server *control)
+{
+    static const char why[] = ERROR_LINE(
+        "another client has the place of this one, which asked nothing for the longest time") "\n";
+    struct vpc_client *idlest = NULL;
+
+    for (struct vpc_link *l = control->all.next; l != &control->all; l = l->next) {
+        struct vpc_client *client = VPC_LIST_ENTRY(l, struct vpc_client, all);
+
+        if (idlest == NULL || goes_before(client, idlest))
+            idlest = client;
+    }
+    if (idlest == NULL)
+        return;
+    if (!idlest->leaving)
+        send(idlest->watch.fd, why, sizeof(why) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    doom(idlest);
+}
+
+static unsigned clients_max(const struct vpc_shell *shell)
+{
+    return shell->config.clients ? shell->config.clients : CLIENTS_MAX;
 }
 
 static void on_client(struct vpc_listener *listener, int fd)
 {
     struct vpc_shell *shell = listener->shell;
     struct vpc_control_server *control = &shell->control;
-    static const char full[] = ERROR_LINE("too many control clients") "\n";
 
-    if (control->count >= CLIENTS_MAX) {
-        vpc_listener_turn_away(fd, full);
-        return;
-    }
+    if (control->here >= clients_max(shell))
+        make_way(control);
     struct vpc_client *client = new_client(shell, fd);
     if (client == NULL)
         return;
@@ -279,6 +340,7 @@ static void on_client(struct vpc_listener *listener, int fd)
     vpc_list_append(&control->all, &client->all);
     offer(client);
     control->count++;
+    control->here++;
     shell->abi->control_open(shell->ep, number);
     vpc_shell_exchange(shell);
 }
@@ -300,9 +362,9 @@ int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell
     vpc_listener_init(&control->listener, shell, on_client, control);
     control->listener.refusal =
         ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
-    if (!vpc_index_init(&control->by_number, CLIENTS_MAX))
+    if (!vpc_index_init(&control->by_number, clients_max(shell)))
         return ENOMEM;
-    return vpc_listener_open(&control->listener, path, CLIENTS_MAX);
+    return vpc_listener_open(&control->listener, path, BACKLOG);
 }
 
 void vpc_control_server_reply(struct vpc_control_server *control, uint32_t number, const char *text,

@@ -19,10 +19,12 @@
 enum {
     EXIT_USAGE = 2,
     DEFAULT_MAX_PAIRS = 16, /* the endpoint's own (VPCBUS.md, section 10) */
-    HOST_PAIR_FILES = 3,    /* the lock, the listening socket, the client that has just come */
+    HOST_PAIR_FILES =
+        4, /* the lock, the listening socket, the client that has just come; who started it */
     GUEST_PAIR_FILES = 1,
     OTHER_FILES = 256, /* control clients, connections that linger, the log, the bus */
-    VM_NAME_MAX = 40,  /* longer ones would not fit into the path of a socket */
+    CLIENTS = 64, /* of the control socket, beside those that wait for the end of a pair (CTL-9) */
+    VM_NAME_MAX = 40, /* longer ones would not fit into the path of a socket */
 };
 
 /* systemd sets JOURNAL_STREAM for the services whose output it takes. */
@@ -178,15 +180,24 @@ static const char *choose_tag(struct daemon_run *run)
     return run->first.daemon->role == VPC_ROLE_GUEST ? tag_of_machine(run->tag) : "";
 }
 
-static unsigned descriptors_for(const struct vpc_settings *s)
+static unsigned max_pairs(const struct vpc_settings *s)
 {
     const json_t *option = json_object_get(s->options, "max_pairs");
     json_int_t pairs = json_is_integer(option) ? json_integer_value(option) : DEFAULT_MAX_PAIRS;
 
-    if (pairs < 0 || pairs > UINT16_MAX) /* the endpoint refuses it */
-        return 0;
-    return OTHER_FILES + (unsigned)pairs * (s->daemon->role == VPC_ROLE_HOST ? HOST_PAIR_FILES
-                                                                             : GUEST_PAIR_FILES);
+    return pairs < 0 || pairs > UINT16_MAX ? 0 : (unsigned)pairs; /* the endpoint refuses it */
+}
+
+static unsigned descriptors_for(const struct vpc_settings *s)
+{
+    bool host = s->daemon->role == VPC_ROLE_HOST;
+
+    return OTHER_FILES + max_pairs(s) * (host ? HOST_PAIR_FILES : GUEST_PAIR_FILES);
+}
+
+static unsigned clients_for(const struct vpc_settings *s)
+{
+    return CLIENTS + (s->daemon->role == VPC_ROLE_HOST ? max_pairs(s) : 0);
 }
 
 static const char *no_sandbox(const struct vpc_settings *s)
@@ -215,6 +226,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .tag = choose_tag(run),
         .options = options,
         .descriptors = descriptors_for(s),
+        .clients = clients_for(s),
         .bus = bus,
         .runtime_dir = run->root,
         .control_path = s->control != NULL ? s->control : run->control,

@@ -34,6 +34,7 @@ struct vpc_shell_config {
     const char *tag;                       /* the chassis asset tag, or "" */
     const char *options;                   /* a JSON object of settings */
     unsigned descriptors;     /* how many it may need at once; 0: the limit of open files stays */
+    unsigned clients;         /* of the control socket at once; 0: 64 */
     const char *bus;          /* as bus_address.h says */
     const char *runtime_dir;  /* with its folders made */
     const char *control_path; /* of the control socket */

@@ -73,7 +73,11 @@ struct vpc_client {
     bool in_eof;            /* it finished writing */
     /* goes when its output is sent and it has finished writing; its input is not looked at */
     bool leaving;
-    struct vpc_timer leave; /* armed while leaving: its end */
+    struct vpc_timer leave;      /* armed while leaving: its end */
+    struct vpc_timer unfinished; /* armed while in_line: the end of its patience */
+    bool in_line;                /* a line has begun */
+    bool has_asked;              /* sent a whole line */
+    uint64_t asked_at;           /* when it did last; before, when it came */
     struct vpc_watch watch;
     char *in; /* VPC_CONTROL_LINE_MAX + 1 octets */
     size_t in_size;
@@ -90,6 +94,7 @@ struct vpc_control_server {
     struct vpc_link flush;
     struct vpc_link more;
     unsigned count;       /* of all three */
+    unsigned here;        /* of the first */
     unsigned with_output; /* how many have some */
     uint64_t sent;        /* octets, to all of them so far */
     uint32_t last_number;

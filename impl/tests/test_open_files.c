@@ -37,7 +37,7 @@ static unsigned long limit_of_a_host(rlim_t soft, rlim_t hard)
 
 Test(open_files, the_soft_limit_is_raised_to_what_the_pairs_need)
 {
-    cr_assert_eq(limit_of_a_host(128, 8000), 256u + 3 * 1000);
+    cr_assert_eq(limit_of_a_host(128, 8000), 256u + 4 * 1000);
 }
 
 Test(open_files, the_hard_limit_is_as_far_as_it_goes)

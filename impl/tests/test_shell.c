@@ -395,13 +395,41 @@ Test(shell, a_flood_of_control_clients_is_bounded)
         RIG_UNTIL((fds[i] = rig_connect(rig_control)) >= 0);
         vpc_shell_turn(rig, 0);
     }
-    RIG_UNTIL(rig_read(fds[79], octets, sizeof(octets)) > 0);
-    cr_assert_not_null(strstr(octets, "too many control clients"));
-    cr_assert_eq(fake->clients_opened, 64);
+    RIG_UNTIL(fake->clients_opened == 80);
+    cr_assert_eq(fake->clients_closed, 16, "those that came first");
+    RIG_UNTIL(rig_read(fds[15], octets, sizeof(octets)) > 0);
+    cr_assert_not_null(strstr(octets, "another client has the place of this one"));
+    cr_assert_eq(rig_read(fds[15], octets, sizeof(octets)), 0);
     for (int i = 0; i < 80; i++)
         close(fds[i]);
-    RIG_UNTIL(fake->clients_closed == 64);
+    RIG_UNTIL(fake->clients_closed == 80);
     close(control_client());
+}
+
+/* Who asks stays before who does not; of those who asked the one stays who did so last. */
+Test(shell, the_idlest_client_makes_way)
+{
+    int fds[64], late;
+
+    for (int i = 0; i < 64; i++) {
+        fds[i] = control_client();
+        cr_assert_eq(write(fds[i], i == 40 ? "half" : "x\n", i == 40 ? 4 : 2), i == 40 ? 4 : 2);
+        RIG_UNTIL(fake->lines == (i < 40 ? i + 1 : i));
+        scratch_sleep_ms(2);
+    }
+    late = control_client();
+    RIG_UNTIL(rig_read(fds[40], octets, sizeof(octets)) > 0);
+    cr_assert_not_null(strstr(octets, "another client has the place"));
+    cr_assert_eq(write(fds[0], "x\n", 2), 2);
+    RIG_UNTIL(fake->lines == 64);
+    scratch_sleep_ms(2);
+    close(control_client()); /* late asked nothing yet */
+    RIG_UNTIL(rig_read(late, octets, sizeof(octets)) > 0);
+    RIG_UNTIL(fake->clients_closed == 3);
+    cr_assert_eq(fake->clients_opened, 66);
+    for (int i = 0; i < 64; i++)
+        close(fds[i]);
+    close(late);
 }
 
 /* ---- log, ready event, stopping
