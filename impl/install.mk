@@ -13,6 +13,7 @@ LIBDIR       ?= $(PREFIX)/lib
 INCLUDEDIR   ?= $(PREFIX)/include
 MANDIR       ?= $(PREFIX)/share/man
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+DOCDIR       ?= $(PREFIX)/share/doc/vpcbus
 BASHCOMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR   ?= $(PREFIX)/share/zsh/site-functions
 INSTALL      ?= install
@@ -30,11 +31,14 @@ $(BUILD)/libvpc.pc: impl/lib/libvpc.pc.in
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(LIBVPC_VERSION)|' $< > $@
 
+# The specification, and what it is made of.
+SPEC_INSTALLED := $(wildcard spec/*.md spec/*.rl spec/*.json)
+
 INSTALLED := $(BUILD)/vpcctl $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/$(LIBVPC_SONAME) $(BUILD)/libvpc.a
 
 # Every path of the installation is quoted: DESTDIR may have spaces.
 .PHONY: install uninstall
-install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers, manual pages, completions (DESTDIR, PREFIX)
+install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers, manual pages, completions, specification (DESTDIR, PREFIX)
 	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(INCLUDEDIR)/vpcbus" \
 	    "$(DESTDIR)$(PKGCONFIGDIR)" "$(DESTDIR)$(BASHCOMPDIR)" "$(DESTDIR)$(ZSHCOMPDIR)"
 	$(INSTALL) $(BUILD)/vpcctl "$(DESTDIR)$(BINDIR)"
@@ -47,13 +51,15 @@ install: $(INSTALLED) $(BUILD)/libvpc.pc ## install programs, library, headers, 
 	$(INSTALL) -m 644 $(BUILD)/libvpc.pc "$(DESTDIR)$(PKGCONFIGDIR)"
 	$(INSTALL) -m 644 impl/completion/vpcctl.bash "$(DESTDIR)$(BASHCOMPDIR)/vpcctl"
 	$(INSTALL) -m 644 impl/completion/_vpcctl "$(DESTDIR)$(ZSHCOMPDIR)"
+	$(INSTALL) -d "$(DESTDIR)$(DOCDIR)/spec"
+	$(INSTALL) -m 644 $(SPEC_INSTALLED) "$(DESTDIR)$(DOCDIR)/spec"
 	for page in $(MANPAGES); do \
 	    $(INSTALL) -D -m 644 $$page "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
 
 uninstall: ## remove what install has laid (DESTDIR, PREFIX); folders that others share stay
 	rm -f "$(DESTDIR)$(BINDIR)/vpcctl" "$(DESTDIR)$(SBINDIR)/vpc-host" "$(DESTDIR)$(SBINDIR)/vpc-guest"
 	rm -f "$(DESTDIR)$(LIBDIR)"/libvpc.so "$(DESTDIR)$(LIBDIR)"/libvpc.so.* "$(DESTDIR)$(LIBDIR)/libvpc.a"
-	rm -rf "$(DESTDIR)$(INCLUDEDIR)/vpcbus"
+	rm -rf "$(DESTDIR)$(INCLUDEDIR)/vpcbus" "$(DESTDIR)$(DOCDIR)/spec"
 	rm -f "$(DESTDIR)$(PKGCONFIGDIR)/libvpc.pc" "$(DESTDIR)$(BASHCOMPDIR)/vpcctl" "$(DESTDIR)$(ZSHCOMPDIR)/_vpcctl"
 	for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
 

@@ -45,19 +45,24 @@ check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wir
 
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 
 .PHONY: install-services uninstall-services
 install: install-services
-install-services: ## install the systemd units and the udev rule (DESTDIR, PREFIX)
-	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(UDEVDIR)"
+install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev rule, the folders, the journal's texts (DESTDIR, PREFIX)
+	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(UDEVDIR)" "$(DESTDIR)$(TMPFILESDIR)" "$(DESTDIR)$(CATALOGDIR)"
 	for unit in vpc-host@ vpc-guest; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >"$(DESTDIR)$(UNITDIR)/$$unit.service" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit.service" || exit 1; done
 	$(INSTALL) -m 644 tools/service/60-vpcbus.rules "$(DESTDIR)$(UDEVDIR)"
+	$(INSTALL) -m 644 tools/service/vpcbus.conf "$(DESTDIR)$(TMPFILESDIR)"
+	$(INSTALL) -m 644 $(BUILD)/vpcbus.catalog "$(DESTDIR)$(CATALOGDIR)"
 
 uninstall: uninstall-services
 uninstall-services:
 	rm -f "$(DESTDIR)$(UNITDIR)/vpc-host@.service" "$(DESTDIR)$(UNITDIR)/vpc-guest.service" "$(DESTDIR)$(UDEVDIR)/60-vpcbus.rules"
+	rm -f "$(DESTDIR)$(TMPFILESDIR)/vpcbus.conf" "$(DESTDIR)$(CATALOGDIR)/vpcbus.catalog"
 
 CHECKS += check-service
 .PHONY: check-service

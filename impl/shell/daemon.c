@@ -111,7 +111,6 @@ static int run_shell(const struct vpc_shell_config *config)
 {
     struct vpc_shell *shell = NULL;
 
-    vpc_shell_hold_signals();
     int error = vpc_shell_open(config, &shell);
     if (error)
         return error == VPC_SHELL_BAD_SETTING ? EXIT_USAGE : EXIT_FAILURE;
@@ -232,6 +231,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .control_path = s->control != NULL ? s->control : run->control,
         .config_path = s->config,
         .journal = journal_socket(s),
+        .manager = getenv("NOTIFY_SOCKET"),
         .no_sandbox = no_sandbox(s),
         .reload = reload,
         .reload_user = run,
@@ -248,6 +248,7 @@ int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi
     struct daemon_run run = {.argc = argc, .argv = argv};
     int status = EXIT_SUCCESS;
 
+    vpc_shell_hold_signals(); /* first of all: SIGHUP may come as soon as there is a process */
     switch (vpc_settings_read(&run.first, daemon, argc, argv)) {
     case VPC_SETTINGS_RUN:
         status = run_with_defaults(&run, abi);

@@ -36,8 +36,18 @@ void vpc_stop_advance(struct vpc_shell *shell)
     vpc_shell_exchange(shell);
 }
 
+static void tell_manager(const struct vpc_shell *shell, const char *state)
+{
+    int error = vpc_service_manager_tell(&shell->manager, state);
+
+    if (error)
+        vpc_shell_note(shell, "the service manager at %s does not take %s: %s",
+                       shell->config.manager, state, strerror(error));
+}
+
 void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms)
 {
+    tell_manager(shell, "STOPPING=1");
     vpc_streams_take_no_more(shell);
     shell->stop_at = shell->loop.now + limit_ms;
     vpc_stop_advance(shell);
@@ -182,6 +192,8 @@ int vpc_shell_run(struct vpc_shell *shell)
 
     if (!error)
         error = enter_sandbox(shell);
+    if (!error)
+        tell_manager(shell, "READY=1");
     while (!error && !shell->stopped && shell->loop.now < give_up) {
         if (shell->signals_seen && give_up == UINT64_MAX)
             give_up = shell->loop.now + STOP_LIMIT_MS + STOP_GRACE_MS;

@@ -127,6 +127,12 @@ static int open_parts(struct vpc_shell *shell)
                        strerror(error));
         return error;
     }
+    error = vpc_service_manager_open(&shell->manager, config->manager);
+    if (error) {
+        vpc_shell_note(shell, "the service manager's socket %s (NOTIFY_SOCKET) can not be used: %s",
+                       config->manager, strerror(error));
+        return error;
+    }
     error = vpc_control_server_open(&shell->control, shell, config->control_path);
     if (error) {
         vpc_shell_note(shell, "the control socket %s can not be made: %s%s", config->control_path,
@@ -184,7 +190,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
         return ENOMEM;
     made->config = *config;
     made->abi = config->abi;
-    made->log.fd = made->journal.fd = -1;
+    made->log.fd = made->journal.fd = made->manager.fd = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
@@ -208,6 +214,7 @@ void vpc_shell_close(struct vpc_shell *shell)
     vpc_control_server_close(&shell->control);
     vpc_ready_close(shell);
     vpc_journal_close(&shell->journal);
+    vpc_service_manager_close(&shell->manager);
     vpc_trace_close(shell);
     vpc_log_close(&shell->log);
     vpc_watch_close(&shell->loop, &shell->signals);

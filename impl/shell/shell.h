@@ -40,11 +40,12 @@ struct vpc_shell_config {
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */
     const char *journal;      /* the socket of the systemd journal, NULL: none */
-    bool verbose;             /* show log entries on stderr */
-    const char *no_sandbox;   /* why there is none, NULL: vpc_shell_run() enters it */
-    const char *config_path;  /* what reload() reads, NULL: nothing */
-    const char *trace_path;   /* of the trace (spec/TRACE.md), NULL or "": none */
-    uint64_t trace_limit;     /* octets after which its file is turned over; 0: never */
+    const char *manager;     /* the socket of the service manager (service_manager.h), NULL: none */
+    bool verbose;            /* show log entries on stderr */
+    const char *no_sandbox;  /* why there is none, NULL: vpc_shell_run() enters it */
+    const char *config_path; /* what reload() reads, NULL: nothing */
+    const char *trace_path;  /* of the trace (spec/TRACE.md), NULL or "": none */
+    uint64_t trace_limit;    /* octets after which its file is turned over; 0: never */
     /*
      * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.
      * NULL: they stay.  The strings that they had may be freed after the next call.

@@ -22,6 +22,7 @@
 #include "listener.h"
 #include "log_entry.h"
 #include "loop.h"
+#include "service_manager.h"
 #include "shell.h"
 #include "stream_machines.h"
 #include "vpc.h"
@@ -119,6 +120,7 @@ struct vpc_shell {
     struct vpc_control_server control;
     struct vpc_log log;
     struct vpc_journal journal;
+    struct vpc_service_manager manager;
     struct vpc_trace *trace; /* NULL: there is none */
     vpc_event *ready;
     char ready_name[96];
