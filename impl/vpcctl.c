@@ -25,6 +25,7 @@ enum {
     OPT_HELP = 1 << 8,
     OPT_VERSION = 1 << 9,
     OPT_XML = 1 << 10,
+    OPT_LINGER = 1 << 13,
     NEEDS_VM = 1 << 11,   /* the first argument is VM, unless an option takes its place */
     NEEDS_PIPE = 1 << 12, /* the next one is PIPE */
     ALWAYS = OPT_JSON | OPT_RUNTIME_DIR,
@@ -57,6 +58,14 @@ static bool take_seconds(void *place, const char *value)
     return ms >= 0;
 }
 
+static bool take_linger(void *place, const char *value)
+{
+    if (strcmp(value, "forever") != 0)
+        return take_seconds(place, value);
+    *(int64_t *)place = VPC_FOREVER;
+    return true;
+}
+
 static bool take_mark(void *place, const char *value)
 {
     (void)value;
@@ -80,6 +89,8 @@ static const struct option_row {
      TO(socket)},
     {"timeout", "SECONDS", "how long to wait; fractions are allowed", OPT_TIMEOUT, take_seconds,
      TO(timeout_ms)},
+    {"linger", "SECONDS", "how long to wait for more input when the guest has finished, or forever",
+     OPT_LINGER, take_linger, TO(linger_ms)},
     {"tag", "TAG", "wait for the ready event of this chassis asset tag, instead of VM", OPT_TAG,
      take_text, TO(tag)},
     {"follow", NULL, "go on with what comes", OPT_FOLLOW, take_mark, TO(follow)},
@@ -114,7 +125,7 @@ static const struct command_row commands[] = {
     {"stop", "VM PIPE", "end a communication channel", TALKS | NEEDS_PIPE, 0, 0, ctl_stop},
     {"connect", "VM PIPE [PORT]",
      "join a pipe with standard input and output; PORT: start it first",
-     OPT_RUNTIME_DIR | OPT_TIMEOUT | NEEDS_VM | NEEDS_PIPE, 0, 1, ctl_connect},
+     OPT_RUNTIME_DIR | OPT_TIMEOUT | OPT_LINGER | NEEDS_VM | NEEDS_PIPE, 0, 1, ctl_connect},
     {"stat", "VM", "counters", TALKS, 0, 0, ctl_stat},
     {"devices", "VM", "the channels, as devices", TALKS, 0, 0, ctl_devices},
     {"events", "VM", "the event log",
@@ -234,7 +245,7 @@ static int take_options(struct ctl *c, int argc, char **argv)
         if (at < 1 || at > OPTIONS) /* getopt has said what is wrong */
             return -1;
         if (!take_value(c, &option_rows[at - 1])) {
-            fputs("vpcctl: --timeout needs seconds: ", stderr);
+            fprintf(stderr, "vpcctl: --%s needs seconds: ", option_rows[at - 1].name);
             vpc_print_visible(stderr, optarg, strlen(optarg));
             fputc('\n', stderr);
             return -1;
@@ -275,6 +286,7 @@ int main(int argc, char **argv)
 {
     fill_standard_descriptors();
     struct ctl c = {.timeout_ms = VPC_FOREVER,
+                    .linger_ms = CTL_LINGER_MS,
                     .colour = isatty(STDOUT_FILENO),
                     .progress = isatty(STDERR_FILENO)};
     return vpc_output_end("vpcctl", run(&c, argc, argv));

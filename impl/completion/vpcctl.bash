@@ -19,7 +19,7 @@ _vpcctl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --runtime-dir) call+=(--runtime-dir "${COMP_WORDS[++i]}") ;;
-        --socket | --file | --tag | --timeout | --explain) ((++i)) ;;
+        --socket | --file | --tag | --timeout | --linger | --explain) ((++i)) ;;
         -*) ;;
         *)
             ((++place == 2)) && vm=${COMP_WORDS[i]}
@@ -33,7 +33,7 @@ _vpcctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --tag | --timeout) return ;;
+    --tag | --timeout | --linger) return ;;
     --explain) words=$(_vpcctl_names ID '' "${call[@]}") ;;
     *)
         if [[ -z $command ]]; then

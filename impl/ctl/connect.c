@@ -14,6 +14,9 @@
  *   3. open the pipe and copy, watching for the event all the time
  *   4. when both directions ended, close the pipe and wait for the event
  *
+ * Whoever types does not know that the guest's program has finished, so nothing may be waited for that will not
+ * come: when standard input gives nothing for a while then (--linger), the command ends as if it had ended.
+ *
  * A pair that broke ends the command at once, even while standard input is still open; what the
  * guest sent before is written first.
  */
@@ -30,6 +33,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "local_socket.h"
 #include "trust.h"
 
 enum {
@@ -57,6 +61,7 @@ struct bridge {
     uint32_t h2g;
     json_t *closed;      /* the data of CHANNEL_CLOSED */
     bool lost;           /* the control socket ended */
+    int64_t linger_end;  /* of the wait for more input; 0: it is not waited for */
     struct flow out, in; /* to the guest, from the guest */
 };
 
@@ -218,6 +223,21 @@ static bool ended_well(const struct bridge *b)
     return cause != NULL && strcmp(cause, "closed") == 0;
 }
 
+/* How long the next octet may take; -1: as long as it takes.  An event on the control socket is none. */
+static int patience(struct bridge *b, bool dead)
+{
+    if (dead)
+        return GONE_LIMIT_MS;
+    if (!over(&b->in) || b->out.size > 0 || b->c->linger_ms == VPC_FOREVER) {
+        b->linger_end = 0;
+        return -1;
+    }
+    if (b->linger_end == 0)
+        b->linger_end = vpc_end_of(b->c->linger_ms);
+    int64_t left = b->linger_end - vpc_now_ms();
+    return left < 0 ? 0 : left < INT_MAX ? (int)left : INT_MAX;
+}
+
 /* Copies until both directions ended, or the pair did and nothing more comes from it, or nobody takes
  * what comes. */
 static void copy(struct bridge *b)
@@ -228,7 +248,7 @@ static void copy(struct bridge *b)
 
         if (dead && over(&b->in))
             break;
-        if (!turn(b, dead ? GONE_LIMIT_MS : -1))
+        if (!turn(b, patience(b, dead)))
             break;
     }
     close(b->pipe);

@@ -18,6 +18,10 @@ enum {
     CTL_USAGE = 2,
 };
 
+enum {
+    CTL_LINGER_MS = 500,
+};
+
 struct ctl {
     const char *command;
     const char *runtime_dir; /* NULL: the default */
@@ -26,6 +30,7 @@ struct ctl {
     const char *explain;     /* --explain */
     const char *file;        /* --file */
     int64_t timeout_ms;      /* --timeout; VPC_FOREVER without it */
+    int64_t linger_ms;       /* --linger */
     bool json, follow;
     bool xml;          /* --xml */
     bool colour;       /* standard output is a terminal */

@@ -160,6 +160,7 @@ Test(vpcctl, wrong_usage)
         "connect vm x 80 more",
         "wait-ready vm --timeout soon",
         "wait-ready vm --timeout -1",
+        "connect vm x --linger ever",
         "show vm --no-such-option",
         "pipe-path",
         "list vm",
@@ -625,6 +626,38 @@ Test(vpcctl, connect_with_a_port_starts_the_channel)
     cr_assert_str_eq(text, "answer");
     cr_assert_eq(VPCCTL_OUT("stat vm --json"), 0);
     EXPECT_TEXT("\"pairs_open\": 0");
+}
+
+/* Standard input that never ends, as a terminal's. */
+#define TYPING "mkfifo $VPC_RUNTIME_DIR/f; exec 3<>$VPC_RUNTIME_DIR/f; "
+
+Test(vpcctl, connect_does_not_wait_for_a_key_when_the_guest_has_finished)
+{
+    char question[8];
+
+    start_both();
+    FILE *out = begin_line(TYPING "printf question >&3; $VPCCTL connect vm x %u <&3", port);
+    int far = accepted();
+    cr_assert_eq(recv(far, question, sizeof(question), MSG_WAITALL), (ssize_t)sizeof(question));
+    cr_assert_eq(write(far, "answer", 6), 6);
+    close(far);
+    cr_assert_eq(end_line(out), 0, "124: it has come to the limit of `timeout`");
+    cr_assert_str_eq(text, "answer");
+}
+
+Test(vpcctl, connect_lingers_for_input_as_long_as_it_is_told)
+{
+    static const char *const spans[] = {"15", "forever"};
+    start_both();
+    for (size_t i = 0; i < 2; i++) {
+        FILE *out = begin_line("(sleep 1; printf late) | $VPCCTL connect vm x%zu %u --linger %s", i,
+                               port, spans[i]);
+        int far = accepted();
+        cr_assert_eq(shutdown(far, SHUT_WR), 0);
+        expect_read(far, "late");
+        close(far);
+        cr_assert_eq(end_line(out), 0);
+    }
 }
 
 Test(vpcctl, connect_refuses_a_second_client)
