@@ -555,6 +555,8 @@ Test(relay, an_endpoint_stops_without_a_bus, .fini = end)
     rig_begin(&rig, NULL, NULL);
     stop(&rig.host, 1000);
     cr_assert_eq(rig.host.stopped, 1);
+    stop(&rig.guest, 1000);
+    cr_assert_eq(rig.guest.stopped, 1, "no host has a use for its entries");
     rig_bus(&rig, true);
     rig_bus(&rig, false);
     cr_assert_eq(rig_logged(&rig.host, "TRANSPORT_UP") + rig_logged(&rig.host, "TRANSPORT_DOWN"),
