@@ -5,6 +5,9 @@
  *
  * Frames are drawn up when there is room for them, not when their cause arises: so a limit or a heartbeat is never stale,
  * and what waits is bits in the pairs, bounded whatever the peer does.  Numbers are given here and nowhere else.
+ *
+ * A DATA has 64 KiB at most, with its header and seal.  The protocol allows 28 octets more, but a virtio port takes 32 KiB
+ * at once, so they would cost a write of their own; and who reads 64 KiB at once finds whole frames.
  */
 #include "internal.h"
 
@@ -140,9 +143,12 @@ static void fill_limit(struct channel *channel, vpc_frame *frame)
     frame->limit = channel->limit;
 }
 
+/* A large window ends where a whole frame does: a sender that uses it up would have a frame of a few octets there. */
 static void fill_credit(struct channel *channel, vpc_frame *frame)
 {
     channel->limit = channel->delivered + channel->ring.size;
+    if (channel->state == VPC_CHANNEL_OPEN && channel->ring.size >= 4 * VPC_DATA_MAX)
+        channel->limit -= channel->limit % VPC_DATA_MAX;
     frame->limit = channel->limit;
 }
 
@@ -203,8 +209,8 @@ static void stage_bytes(vpc_session *session, struct channel *channel)
 
     if (n > credit)
         n = (uint32_t)credit;
-    if (n > VPC_PAYLOAD_MAX)
-        n = VPC_PAYLOAD_MAX;
+    if (n > VPC_DATA_MAX)
+        n = VPC_DATA_MAX;
     /* The payload goes straight to where the frame will have it. */
     frame.payload_len = vpc_ring_read(&channel->ring, body + 8, n);
     frame.payload = body + 8;

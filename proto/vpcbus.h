@@ -34,6 +34,7 @@
 #define VPC_BODY_MAX        65536u
 #define VPC_PAYLOAD_MAX     (VPC_BODY_MAX - 8u)
 #define VPC_FRAME_MAX       (VPC_HEADER_SIZE + VPC_BODY_MAX + VPC_SEAL_SIZE)
+#define VPC_DATA_MAX        (65536u - VPC_HEADER_SIZE - 8u - VPC_SEAL_SIZE) /* sent: see output.c */
 #define VPC_SMALL_FRAME_MAX 160u    /* the longest frame but DATA: HELLO's 156 octets */
 #define VPC_PREAMBLE        131136u /* octets of padding before a HELLO; at least 131129 (FRM-8) */
 #define VPC_TEXT_MAX        32u

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define STOP_FLUSH_MS 1000u /* for octets that wait for the bus when the endpoint stops */
+#define SEND_BUFFER   (2 * VPC_DATA_MAX) /* of a channel, octets: one frame goes, one comes */
 
 /* ---- stopping -------------------------------------------------------------------------------- */
 
@@ -129,7 +130,7 @@ static void session_config(vpc_endpoint *ep, vpc_session_config *config)
         .version_max = (uint16_t)o->version_max,
         .max_pairs = (uint16_t)o->max_pairs,
         .window = o->window,
-        .send_buffer = o->window < 65536 ? o->window : 65536,
+        .send_buffer = o->window < SEND_BUFFER ? o->window : SEND_BUFFER,
         .hello_interval_ms = o->hello_interval_ms,
         .heartbeat_ms = o->heartbeat_ms,
         .heartbeat_late_ms = o->heartbeat_late_ms,

@@ -116,7 +116,7 @@ Test(footprint, of_the_guest_endpoint)
                 (long)st.st_size / 1024, idle_rss, PAIRS, open_rss, full_rss, IDLE_MS, cpu,
                 full_cpu);
     cr_assert_leq(idle_rss, BOUND(4 << 10));
-    cr_assert_leq(full_rss - idle_rss, BOUND(PAIRS * (256 + 64) + 1024),
+    cr_assert_leq(full_rss - idle_rss, BOUND(PAIRS * (256 + 128) + 1024),
                   "windows and send buffers, and little else");
     cr_assert_leq(cpu, IDLE_MS / 50, "%ld ms", cpu);
     cr_assert_leq(full_cpu, IDLE_MS / 50, "%ld ms", full_cpu);

@@ -290,7 +290,7 @@ Test(rare, names_of_messages, .timeout = 20)
 
 Test(rare, the_longest_payload_is_sent, .timeout = 20)
 {
-    static const uint8_t bytes[VPC_PAYLOAD_MAX + 2];
+    static const uint8_t bytes[VPC_DATA_MAX + 2];
     struct bench b;
     struct bench_end *host = &b.end[HOST];
     vpc_frame frames[3];
@@ -302,8 +302,54 @@ Test(rare, the_longest_payload_is_sent, .timeout = 20)
     cr_assert_eq(vpc_pair_write(host->pair, bytes, sizeof(bytes)), sizeof(bytes));
     bench_collect(host);
     cr_assert_eq(bench_frames(host, frames, 3), 2);
-    cr_expect_eq(frames[0].payload_len, VPC_PAYLOAD_MAX);
+    cr_expect_eq(frames[0].payload_len, VPC_DATA_MAX);
     cr_expect_eq(frames[1].payload_len, 2);
+    bench_free(&b);
+}
+
+static void read_everything(vpc_pair *pair)
+{
+    const void *octets;
+    size_t n;
+
+    while ((n = vpc_pair_read(pair, &octets)) > 0)
+        vpc_pair_delivered(pair, n);
+}
+
+/* The host writes as much as goes, and the guest reads it all; how many frames were not whole ones. */
+static unsigned short_frames_of_a_stream(struct bench *b, unsigned turns)
+{
+    static const uint8_t bytes[VPC_DATA_MAX];
+    struct bench_end *host = &b->end[HOST], *guest = &b->end[GUEST];
+    vpc_frame frames[8];
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < turns; i++) {
+        do
+            bench_collect(host);
+        while (vpc_pair_write(host->pair, bytes, sizeof(bytes)) > 0);
+        for (unsigned at = 0, count = bench_frames(host, frames, 8); at < count; at++)
+            found += frames[at].type != VPC_DATA || frames[at].payload_len < VPC_DATA_MAX;
+        bench_deliver(host, SIZE_MAX);
+        read_everything(guest->pair);
+        bench_collect(guest);
+        bench_deliver(guest, SIZE_MAX);
+    }
+    return found;
+}
+
+/* The first window is as large as it is; each one behind it ends with a whole frame. */
+Test(rare, a_large_window_ends_with_a_whole_frame, .timeout = 20)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.end[GUEST].config.window = 262144;
+    b.end[HOST].config.send_buffer = 2 * VPC_DATA_MAX;
+    bench_greet(&b);
+    bench_open(&b, 1);
+    short_frames_of_a_stream(&b, 4);
+    cr_expect_eq(short_frames_of_a_stream(&b, 20), 0);
     bench_free(&b);
 }
 
