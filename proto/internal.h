@@ -109,6 +109,7 @@ struct vpc_session {
     bool ready_waits, heartbeat_waits;
     uint64_t heartbeats;
     uint32_t staged, staged_sent;
+    const vpc_pair *lent; /* for the octets of this one there is a place in the staging memory */
     struct refusal *refusals;
     unsigned refusal_count, refusal_room;
 
@@ -179,6 +180,11 @@ void vpc_heartbeat_heard(vpc_session *session);
 
 /* output.c */
 void vpc_output_goodbye(vpc_session *session, uint32_t cause);
+/* Where n octets for the channel are to stand so that they need no copy; NULL where something else goes before them, or
+ * there is no credit for all of them. */
+uint8_t *vpc_output_lend(struct channel *channel, uint32_t n);
+/* n octets stand there, and are a DATA now; false: nothing was lent to the channel. */
+bool vpc_output_take(struct channel *channel, uint32_t n);
 
 static inline vpc_pair *vpc_pair_of(struct channel *channel)
 {

@@ -200,24 +200,36 @@ static void stage_control(vpc_session *session)
     }
 }
 
+/* Where the payload of the next DATA will stand. */
+static uint8_t *payload_place(vpc_session *session)
+{
+    return session->staging + session->staged + VPC_HEADER_SIZE + 8;
+}
+
+/* The payload, n octets, is in its place. */
+static void stage_payload(vpc_session *session, struct channel *channel, uint32_t n)
+{
+    vpc_lifecycle_channel(channel, VPC_LC_SND_DATA);
+    stage(session, &(vpc_frame){.type = VPC_DATA,
+                                .channel = channel->id,
+                                .offset = channel->offset,
+                                .payload = payload_place(session),
+                                .payload_len = n});
+    channel->offset += n;
+    vpc_pair_moved(vpc_pair_of(channel));
+}
+
 static void stage_bytes(vpc_session *session, struct channel *channel)
 {
-    uint8_t *body = session->staging + session->staged + VPC_HEADER_SIZE;
     uint64_t credit = channel->limit - channel->offset;
     uint32_t n = channel->ring.used;
-    vpc_frame frame = {.type = VPC_DATA, .channel = channel->id, .offset = channel->offset};
 
     if (n > credit)
         n = (uint32_t)credit;
     if (n > VPC_DATA_MAX)
         n = VPC_DATA_MAX;
-    /* The payload goes straight to where the frame will have it. */
-    frame.payload_len = vpc_ring_read(&channel->ring, body + 8, n);
-    frame.payload = body + 8;
-    vpc_lifecycle_channel(channel, VPC_LC_SND_DATA);
-    stage(session, &frame);
-    channel->offset += n;
-    vpc_pair_moved(vpc_pair_of(channel));
+    vpc_ring_read(&channel->ring, payload_place(session), n);
+    stage_payload(session, channel, n);
 }
 
 static void stage_fin(vpc_session *session, struct channel *channel)
@@ -269,6 +281,33 @@ size_t vpc_session_output(vpc_session *session, const void **octets)
     }
     *octets = session->staging + session->staged_sent;
     return session->staged - session->staged_sent;
+}
+
+uint8_t *vpc_output_lend(struct channel *channel, uint32_t n)
+{
+    vpc_pair *pair = vpc_pair_of(channel);
+    vpc_session *session = pair->session;
+    const void *octets;
+
+    session->lent = NULL;
+    if (channel->ring.used > 0 || channel->limit - channel->offset < n ||
+        vpc_session_output(session, &octets) > 0)
+        return NULL;
+    session->lent = pair;
+    return payload_place(session);
+}
+
+bool vpc_output_take(struct channel *channel, uint32_t n)
+{
+    vpc_pair *pair = vpc_pair_of(channel);
+    vpc_session *session = pair->session;
+
+    if (session->lent != pair)
+        return false;
+    session->lent = NULL;
+    if (n > 0)
+        stage_payload(session, channel, n);
+    return true;
 }
 
 void vpc_session_sent(vpc_session *session, size_t n)

@@ -285,7 +285,7 @@ size_t vpc_pair_write_room(const vpc_pair *pair);
 size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n);
 /* The same without a copy: what is free, as 0, 1 or 2 pieces that the caller fills in their order; then n octets, at
    most what was free, stand in them.  Nothing of the session is called in between. */
-unsigned vpc_pair_write_space(const vpc_pair *pair, vpc_piece space[2]);
+unsigned vpc_pair_write_space(vpc_pair *pair, vpc_piece space[2]);
 void vpc_pair_written(vpc_pair *pair, size_t n);
 /* The local program finished writing: FIN follows its last byte (CLS-1). */
 void vpc_pair_finish(vpc_pair *pair);

@@ -126,7 +126,7 @@ static bool read_some(struct vpc_stream *stream, size_t limit)
     stream->read += (size_t)n;
     filled(stream, (size_t)n);
     vpc_carry_out(stream->shell);
-    return !vpc_stream_is_watched(stream) || (size_t)n == wanted;
+    return !vpc_stream_is_watched(stream);
 }
 
 /* Reads as long as there is something, and room, and its share. */
