@@ -21,30 +21,34 @@ static uint64_t current_slot(const vpc_session *session)
 }
 
 /* The bits with the current slot at bit 0: those that passed since the last frame are not heard. */
-static uint32_t heard_slots(const vpc_session *session)
+static uint32_t heard_slots(const vpc_session *session, uint64_t slot)
 {
-    uint64_t passed = current_slot(session) - session->slot;
+    uint64_t passed = slot - session->slot;
 
     return passed > SLOTS ? 0 : session->slots_heard << passed;
 }
 
 void vpc_heartbeat_heard(vpc_session *session)
 {
-    session->slots_heard = heard_slots(session) | 1;
-    session->slot = current_slot(session);
+    uint64_t slot = current_slot(session);
+
+    session->slots_heard = heard_slots(session, slot) | 1;
+    session->slot = slot;
 }
 
 unsigned vpc_session_heartbeat(const vpc_session *session)
 {
     unsigned whole = SLOTS, heard = 0;
+    uint64_t slot = current_slot(session);
+    uint32_t slots = heard_slots(session, slot);
 
     if (!vpc_in_session(session))
         return 0;
-    if (current_slot(session) < SLOTS)
-        whole = (unsigned)current_slot(session);
+    if (slot < SLOTS)
+        whole = (unsigned)slot;
     if (whole == 0)
         return 100;
     for (unsigned i = 1; i <= whole; i++)
-        heard += heard_slots(session) >> i & 1;
+        heard += slots >> i & 1;
     return heard * 100 / whole;
 }

@@ -49,9 +49,12 @@ static void advance_stop(vpc_endpoint *ep)
 /* The event HEARTBEAT, when the percentage is another than before (RDY-5). */
 static void tell_heartbeat(vpc_endpoint *ep)
 {
-    unsigned heartbeat = vpc_session_heartbeat(ep->session);
+    unsigned heartbeat;
 
-    if (ep->role != VPC_ROLE_HOST || heartbeat == ep->heartbeat)
+    if (ep->role != VPC_ROLE_HOST)
+        return;
+    heartbeat = vpc_session_heartbeat(ep->session);
+    if (heartbeat == ep->heartbeat)
         return;
     ep->heartbeat = heartbeat;
     vpc_broadcast(ep, "HEARTBEAT", json_pack("{s:i}", "heartbeat", (int)heartbeat));

@@ -174,6 +174,7 @@ struct vpc_endpoint {
     uint32_t last_stream;
     uint64_t sessions, opened, failed;
     struct vpc_flood floods[VPC_LOG_KIND_COUNT]; /* of each id (LOG-9) */
+    uint64_t left_out;                           /* of all of them together */
     struct vpc_flood events;                     /* host: of EVENT (LOG-8) */
     struct vpc_outbox *outbox;                   /* guest: entries for the host's log (LOG-6) */
     unsigned heartbeat;                          /* the percentage last told (RDY-5) */

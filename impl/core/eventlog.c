@@ -52,6 +52,7 @@ static void end_window(vpc_endpoint *ep, size_t i)
 {
     uint64_t left_out = ep->floods[i].left_out;
 
+    ep->left_out -= left_out;
     ep->floods[i] = (struct vpc_flood){0};
     if (left_out > 0)
         write_own(ep, vpc_log_kind_of(VPC_LOG_EVENTS_SUPPRESSED), NULL,
@@ -76,11 +77,14 @@ static bool too_many(vpc_endpoint *ep, const struct vpc_log_kind *kind)
         return false;
     }
     flood->left_out++;
+    ep->left_out++;
     return true;
 }
 
 void vpc_log_clock(vpc_endpoint *ep, bool at_once)
 {
+    if (ep->left_out == 0)
+        return;
     for (size_t i = 0; i < VPC_LOG_KIND_COUNT; i++)
         if (ep->floods[i].left_out > 0 &&
             (at_once || ep->now - ep->floods[i].since >= SUPPRESS_WINDOW_MS))
@@ -91,6 +95,8 @@ uint64_t vpc_log_deadline(const vpc_endpoint *ep)
 {
     uint64_t at = VPC_NEVER;
 
+    if (ep->left_out == 0)
+        return at;
     for (size_t i = 0; i < VPC_LOG_KIND_COUNT; i++)
         if (ep->floods[i].left_out > 0 && ep->floods[i].since + SUPPRESS_WINDOW_MS < at)
             at = ep->floods[i].since + SUPPRESS_WINDOW_MS;
