@@ -180,10 +180,10 @@ void vpc_heartbeat_heard(vpc_session *session);
 
 /* output.c */
 void vpc_output_goodbye(vpc_session *session, uint32_t cause);
-/* Where n octets for the channel are to stand so that they need no copy; NULL where something else goes before them, or
- * there is no credit for all of them. */
-uint8_t *vpc_output_lend(struct channel *channel, uint32_t n);
-/* n octets stand there, and are a DATA now; false: nothing was lent to the channel. */
+/* Where octets for the channel, as many as `room` at most, are to stand so that they need no copy: 1 or 2 pieces; 0 where
+ * something else goes before them, or there is no credit. */
+unsigned vpc_output_lend(struct channel *channel, size_t room, vpc_piece pieces[2]);
+/* n octets stand there, and are one DATA now or two; false: nothing was lent to the channel. */
 bool vpc_output_take(struct channel *channel, uint32_t n);
 
 static inline vpc_pair *vpc_pair_of(struct channel *channel)

@@ -15,6 +15,9 @@
 
 /* Always kept free, so that a GOODBYE can be staged at any time. */
 #define GOODBYE_SIZE (VPC_HEADER_SIZE + 4u + VPC_SEAL_SIZE)
+/* The longest frame that is sent; two of them have room beside a GOODBYE. */
+#define WHOLE_FRAME (VPC_HEADER_SIZE + 8u + VPC_DATA_MAX + VPC_SEAL_SIZE)
+_Static_assert(2 * WHOLE_FRAME + GOODBYE_SIZE <= VPC_STAGING_SIZE, "room for two frames");
 
 static uint32_t staging_room(const vpc_session *session)
 {
@@ -283,30 +286,41 @@ size_t vpc_session_output(vpc_session *session, const void **octets)
     return session->staged - session->staged_sent;
 }
 
-uint8_t *vpc_output_lend(struct channel *channel, uint32_t n)
+/* The second piece is where the payload of a frame behind a whole one will stand. */
+unsigned vpc_output_lend(struct channel *channel, size_t room, vpc_piece pieces[2])
 {
     vpc_pair *pair = vpc_pair_of(channel);
     vpc_session *session = pair->session;
+    uint64_t left = channel->limit - channel->offset; /* of the credit */
+    size_t first = room < VPC_DATA_MAX ? room : VPC_DATA_MAX, second = room - first;
     const void *octets;
 
     session->lent = NULL;
-    if (channel->ring.used > 0 || channel->limit - channel->offset < n ||
-        vpc_session_output(session, &octets) > 0)
-        return NULL;
+    if (left < first || vpc_session_output(session, &octets) > 0)
+        return 0; /* so the ring is empty, too: what is in it would go now */
+    if (second > VPC_DATA_MAX)
+        second = VPC_DATA_MAX;
+    if (second > left - first)
+        second = 0;
     session->lent = pair;
-    return payload_place(session);
+    pieces[0] = (vpc_piece){payload_place(session), first};
+    pieces[1] = (vpc_piece){payload_place(session) + WHOLE_FRAME, second};
+    return 1 + (second > 0);
 }
 
 bool vpc_output_take(struct channel *channel, uint32_t n)
 {
     vpc_pair *pair = vpc_pair_of(channel);
     vpc_session *session = pair->session;
+    uint32_t first = n < VPC_DATA_MAX ? n : VPC_DATA_MAX;
 
     if (session->lent != pair)
         return false;
     session->lent = NULL;
-    if (n > 0)
-        stage_payload(session, channel, n);
+    if (first > 0)
+        stage_payload(session, channel, first);
+    if (n > first)
+        stage_payload(session, channel, n - first);
     return true;
 }
 

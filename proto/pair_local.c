@@ -121,17 +121,13 @@ size_t vpc_pair_write(vpc_pair *pair, const void *octets, size_t n)
     return taken;
 }
 
-/* In the frame that will carry them, where that can be the next thing that is sent; else in the ring. */
+/* In the frames that will carry them, where that can be the next thing that is sent; else in the ring. */
 unsigned vpc_pair_write_space(vpc_pair *pair, vpc_piece space[2])
 {
     size_t room = vpc_pair_write_room(pair);
+    unsigned lent = room > 0 ? vpc_output_lend(&pair->sending, room, space) : 0;
 
-    if (room == 0)
-        return 0;
-    if (room > VPC_DATA_MAX)
-        room = VPC_DATA_MAX;
-    space[0] = (vpc_piece){vpc_output_lend(&pair->sending, (uint32_t)room), room};
-    return space[0].octets != NULL ? 1 : vpc_ring_free(&pair->sending.ring, space);
+    return lent > 0 || room == 0 ? lent : vpc_ring_free(&pair->sending.ring, space);
 }
 
 void vpc_pair_written(vpc_pair *pair, size_t n)

@@ -647,6 +647,42 @@ Test(pairs, a_place_that_was_not_used, .timeout = 20)
     bench_free(&b);
 }
 
+/* As many octets as two whole frames have, and then as there is credit for. */
+Test(pairs, two_frames_are_lent_at_once, .timeout = 20)
+{
+    struct bench b;
+    struct bench_end *host = HOST_OF(&b);
+    vpc_piece piece[2];
+    vpc_frame frames[3];
+
+    bench_init(&b);
+    b.end[GUEST].config.window = 4 * VPC_DATA_MAX;
+    host->config.send_buffer = 3 * VPC_DATA_MAX;
+    bench_greet(&b);
+    bench_open(&b, 1);
+    cr_assert_eq(vpc_pair_write_space(host->pair, piece), 2);
+    cr_expect_eq(piece[0].size, VPC_DATA_MAX);
+    cr_expect_eq(piece[1].size, VPC_DATA_MAX);
+    memset(piece[0].octets, 'a', VPC_DATA_MAX);
+    memset(piece[1].octets, 'b', 36);
+    vpc_pair_written(host->pair, VPC_DATA_MAX + 36);
+    bench_collect(host);
+    cr_assert_eq(bench_frames(host, frames, 3), 2);
+    cr_expect_eq(frames[0].payload_len, VPC_DATA_MAX);
+    cr_expect_eq(frames[1].payload_len, 36);
+    bench_deliver(host, SIZE_MAX);
+    expect_octets(&b, 0, VPC_DATA_MAX, 'a');
+    expect_octets(&b, VPC_DATA_MAX, 36, 'b');
+    cr_assert_eq(vpc_pair_write_space(host->pair, piece), 2);
+    vpc_pair_written(host->pair, 2 * VPC_DATA_MAX);
+    bench_collect(host);
+    cr_assert_eq(vpc_pair_write_space(host->pair, piece), 1,
+                 "credit for less than a whole frame: the ring");
+    cr_expect_eq(piece[0].size, 3 * VPC_DATA_MAX);
+    expect_no_fault(&b);
+    bench_free(&b);
+}
+
 Test(pairs, windows_of_one_byte, .timeout = 60)
 {
     struct bench b;
