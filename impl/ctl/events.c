@@ -14,6 +14,7 @@
 #include "event_xml.h"
 #include "log_line.h"
 #include "output.h"
+#include "trust.h"
 
 extern const char vpc_events_json[]; /* spec/events.json, as it is */
 
@@ -209,6 +210,7 @@ static int print_log(struct reader *reader)
 int ctl_events(const struct ctl *c)
 {
     char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 300];
+    struct vpc_trust trust;
 
     if (c->explain != NULL)
         return explain(c);
@@ -220,6 +222,10 @@ int ctl_events(const struct ctl *c)
     if (error || (c->file == NULL && (c->vm == NULL || strchr(c->vm, '/') != NULL))) {
         ctl_complain(c, "%s", error ? strerror(error) : "VM, --file or --explain is missing");
         return CTL_USAGE;
+    }
+    if (c->file == NULL && vpc_trust_folder(&trust, root, "log") == EPERM) {
+        ctl_complain(c, "%s", trust.why);
+        return CTL_FAILED;
     }
     snprintf(path, sizeof(path), "%s/log/%s.jsonl", root, c->vm != NULL ? c->vm : "");
     return print_log(&(struct reader){.c = c, .path = c->file != NULL ? c->file : path});

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -295,6 +296,25 @@ Test(vpcctl, the_list_shows_a_name_escaped)
     expect_no_evil();
     EXPECT_TEXT("a\\u001B[2J");
     close(fd);
+}
+
+/* ---- folders of others -------------------------------------------------------------------------------- */
+
+Test(vpcctl, a_folder_that_others_may_write_to_is_refused_by_every_command)
+{
+    static const char *const asked[] = {"list",          "show vm",
+                                        "start vm x 80", "connect vm x",
+                                        "events vm",     "wait-ready --tag T --timeout 0"};
+    start_both();
+    cr_assert_eq(chmod(scratch, 0777), 0);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        cr_expect_eq(VPCCTL("%s </dev/null", asked[i]), CTL_FAILED, "%s", asked[i]);
+        EXPECT_TEXT("but others may write to it (mode 0777)");
+    }
+    cr_expect_eq(VPCCTL("wait-ready vm --timeout 0"), ctl_status(VPC_ERROR_TIMEOUT));
+    EXPECT_TEXT("but others may write to it (mode 0777)");
+    cr_assert_eq(chmod(scratch, 0700), 0);
+    cr_expect_eq(VPCCTL("show vm"), 0);
 }
 
 /* ---- long paths --------------------------------------------------------------------------------------- */
