@@ -6,7 +6,7 @@ IMPL_LIB_SRC := control file_name hresult local_socket log_entry log_line named_
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := bus bus_address bus_vsock carry_out control_server daemon entry journal listener log_file loop pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
+IMPL_SHELL_SRC := bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal listener log_file loop opener pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The machines of a stream: the names of the events stand once, in the grammar.
@@ -129,7 +129,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal service_manager
+IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal service_manager opener
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -151,6 +151,7 @@ $(BUILD)/test_impl_service_manager: $(BUILD)/impl/shell/service_manager.o $(BUIL
 $(BUILD)/test_impl_stream_machines: $(BUILD)/impl/shell/stream_machines.o
 $(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(SHELL_GEN)
 $(BUILD)/impl/tests/test_stream_machines.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/test_impl_opener: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_timers: $(BUILD)/impl/shell/loop.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl
 

@@ -11,14 +11,12 @@
  * There is one transport at a time.  It ends with end of file, a hang-up or an error.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "bus_dial.h"
 #include "shell_internal.h"
 
 enum {
@@ -41,11 +39,6 @@ struct kind {
 };
 
 static const struct kind *kind_of(const struct vpc_bus *bus);
-
-int vpc_bus_family(const struct vpc_bus *bus)
-{
-    return kind_of(bus)->family;
-}
 
 static bool is_port(const struct vpc_bus *bus)
 {
@@ -202,31 +195,23 @@ void vpc_bus_flush(struct vpc_bus *bus)
     vpc_watch_set(&shell->loop, &bus->watch, EPOLLIN | (waits ? EPOLLOUT : 0));
 }
 
-static int try_connect(struct vpc_bus *bus)
+/* By the opener, where there is one. */
+static int dial(struct vpc_bus *bus)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const struct vpc_opener *opener = bus->shell->config.opener;
 
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", bus->address.path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return errno;
-    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
-        int error = errno;
-
-        close(fd);
-        return error;
-    }
-    bus->watch.fd = fd;
-    return 0;
+    return opener != NULL ? vpc_opener_dial(opener, &bus->watch.fd)
+                          : vpc_bus_dial(&bus->address, &bus->watch.fd);
 }
 
-/* ENOTCONN while the port is there and no host is. */
+/* ENOTCONN while the port is there and no host is.  One that was taken out of the machine is looked for anew (TRN-4). */
 static int try_port(struct vpc_bus *bus)
 {
-    if (bus->watch.fd < 0)
-        bus->watch.fd = open(bus->address.path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (bus->watch.fd < 0)
-        return errno;
+    if (bus->watch.fd >= 0 && vpc_port_is_gone(bus->watch.fd))
+        vpc_watch_close(&bus->shell->loop, &bus->watch);
+    int error = bus->watch.fd < 0 ? dial(bus) : 0;
+    if (error)
+        return error;
     struct pollfd look = {.fd = bus->watch.fd};
     if (poll(&look, 1, 0) < 0)
         return errno;
@@ -235,7 +220,7 @@ static int try_port(struct vpc_bus *bus)
 
 static int try_vsock(struct vpc_bus *bus)
 {
-    int error = vpc_vsock_connect(&bus->address, &bus->watch.fd);
+    int error = dial(bus);
 
     if (error != EINPROGRESS)
         return error;
@@ -309,7 +294,7 @@ static int listen_unix(struct vpc_bus *bus)
 }
 
 static const struct kind kinds[] = {
-    [VPC_BUS_CONNECT] = {AF_UNIX, NULL, try_connect, CONNECT_RETRY_MS},
+    [VPC_BUS_CONNECT] = {AF_UNIX, NULL, dial, CONNECT_RETRY_MS},
     [VPC_BUS_LISTEN] = {AF_UNIX, listen_unix, NULL, 0},
     [VPC_BUS_PORT] = {AF_UNSPEC, NULL, try_port, PORT_RETRY_MS},
     [VPC_BUS_VSOCK] = {AF_VSOCK, NULL, try_vsock, CONNECT_RETRY_MS},

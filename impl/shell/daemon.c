@@ -10,6 +10,7 @@
 #include "bus_address.h"
 #include "file_name.h"
 #include "journal.h"
+#include "opener.h"
 #include "output.h"
 #include "sandbox.h"
 #include "settings.h"
@@ -77,6 +78,8 @@ struct daemon_run {
     int argc;
     char **argv;
     struct utsname host;
+    struct vpc_bus_address bus;
+    struct vpc_opener opener;
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
         control[VPC_FILE_SIZE + 96];
 };
@@ -154,17 +157,16 @@ static const char *choose_vm(struct daemon_run *run)
     return NULL;
 }
 
-static const char *choose_bus(const struct vpc_settings *s)
+static const char *choose_bus(const struct vpc_settings *s, struct vpc_bus_address *address)
 {
     const char *bus = s->bus != NULL ? s->bus : s->daemon->bus;
-    struct vpc_bus_address address;
     char what[160] = "--bus is missing";
 
     if (bus == NULL || !*bus) {
         vpc_usage_error(s->daemon, what, "the path of QEMU's socket");
         return NULL;
     }
-    const char *wrong = vpc_bus_address_parse(bus, &address);
+    const char *wrong = vpc_bus_address_parse(bus, address);
     if (wrong == NULL)
         return bus;
     snprintf(what, sizeof(what), "--bus is wrong, %s", wrong);
@@ -206,18 +208,38 @@ static const char *no_sandbox(const struct vpc_settings *s)
     return vpc_sandbox_possible() ? NULL : "this build watches its memory instead";
 }
 
+/* Before anything else is open; an endpoint that listens for its bus needs none. */
+static int start_opener(struct daemon_run *run, const char *vm)
+{
+    const struct vpc_opener_config config = {
+        .program = run->first.daemon->program,
+        .vm = vm,
+        .bus = &run->bus,
+        .sandboxed = no_sandbox(&run->first) == NULL,
+    };
+
+    if (run->bus.kind == VPC_BUS_LISTEN || run->bus.kind == VPC_BUS_VSOCK_LISTEN)
+        return 0;
+    int error = vpc_opener_start(&run->opener, &config);
+    if (error)
+        fprintf(stderr, "%s: VM %s: the process that opens the bus can not be started: %s\n",
+                config.program, vm, strerror(error));
+    return error;
+}
+
 static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi)
 {
     const struct vpc_settings *s = &run->first;
-    const char *vm = choose_vm(run), *bus = vm != NULL ? choose_bus(s) : NULL;
+    const char *vm = choose_vm(run), *bus = vm != NULL ? choose_bus(s, &run->bus) : NULL;
 
     if (vm == NULL || bus == NULL)
         return EXIT_USAGE;
-    if (make_places(run, vm) != 0)
+    if (make_places(run, vm) != 0 || start_opener(run, vm) != 0)
         return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);
     struct vpc_shell_config config = {
         .abi = abi,
+        .opener = run->opener.fd >= 0 ? &run->opener : NULL,
         .direct = s->daemon->direct,
         .program = s->daemon->program,
         .role = s->daemon->role,
@@ -238,6 +260,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     };
     set_changing(run, s, &config);
     int status = run_shell(&config);
+    vpc_opener_end(&run->opener);
     free(options);
     return status;
 }
@@ -245,7 +268,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
 int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc,
                     char **argv)
 {
-    struct daemon_run run = {.argc = argc, .argv = argv};
+    struct daemon_run run = {.argc = argc, .argv = argv, .opener = {.fd = -1}};
     int status = EXIT_SUCCESS;
 
     vpc_shell_hold_signals(); /* first of all: SIGHUP may come as soon as there is a process */

@@ -107,6 +107,30 @@ static int watch_signals(struct vpc_shell *shell)
     return shell->signals.fd < 0 ? errno : vpc_watch_set(&shell->loop, &shell->signals, EPOLLIN);
 }
 
+/* Without it nothing can be opened any more, so the endpoint ends, in order, to be started again. */
+static void on_opener_end(struct vpc_watch *watch, uint32_t events)
+{
+    struct vpc_shell *shell = watch->owner;
+
+    (void)events;
+    vpc_watch_remove(&shell->loop, watch);
+    vpc_shell_note(shell,
+                   "the process that opens the bus (the opener) has ended: the endpoint stops");
+    shell->without_opener = true;
+    shell->signals_seen++;
+    vpc_shell_stop(shell, STOP_LIMIT_MS);
+}
+
+static int watch_opener(struct vpc_shell *shell)
+{
+    const struct vpc_opener *opener = shell->config.opener;
+
+    if (opener == NULL)
+        return 0;
+    shell->opener = (struct vpc_watch){.fd = opener->fd, .on_ready = on_opener_end, .owner = shell};
+    return vpc_watch_set(&shell->loop, &shell->opener, EPOLLRDHUP);
+}
+
 /* ---- the sandbox ------------------------------------------------------------------------------- */
 
 /* The folder of a path, to folder; NULL for a path that there is not. */
@@ -156,8 +180,6 @@ static int enter_sandbox(struct vpc_shell *shell)
             .program = config->program,
             .vm = config->vm,
             .role = config->role,
-            .bus_family = vpc_bus_family(bus),
-            .port = bus->address.kind == VPC_BUS_PORT ? bus->address.path : NULL,
             .traces = config->trace_path != NULL || config->config_path != NULL,
             .config = folder_of(config->config_path, settings),
             .folders = {config->runtime_dir, folder_of(config->control_path, control),
@@ -191,6 +213,8 @@ int vpc_shell_run(struct vpc_shell *shell)
     int error = watch_signals(shell);
 
     if (!error)
+        error = watch_opener(shell);
+    if (!error)
         error = enter_sandbox(shell);
     if (!error)
         tell_manager(shell, "READY=1");
@@ -205,5 +229,5 @@ int vpc_shell_run(struct vpc_shell *shell)
         return 1;
     }
     flush_last_octets(shell);
-    return 0;
+    return shell->without_opener ? 1 : 0;
 }

@@ -4,7 +4,8 @@
  *
  * Goal     A peer that finds a fault in the parsers gets a process that can do what the endpoint did
  *          anyway, and nothing else: it starts no program, looks into no other process, opens no
- *          file of the user, and speaks to no network (the guest endpoint: to TCP servers).
+ *          file of the user and no device, and speaks to no network (the guest endpoint: to TCP
+ *          servers).  The bus is opened by the opener, which reads nothing of a peer (opener.h).
  * Means    Capabilities are dropped, with no_new_privs they can't come back; Landlock confines files
  *          to a few folders, where the kernel has it; a seccomp filter leaves the system calls of
  *          the tables below, some with fixed arguments.
@@ -93,16 +94,15 @@ static int prepare_last_words(const struct vpc_sandbox *sandbox)
 
 /* ---- capabilities ---------------------------------------------------------------------------- */
 
-/* A host endpoint that root started may have to reach the socket of another user's QEMU. */
-static int drop_capabilities(const struct vpc_sandbox *sandbox)
+/* All but those in `kept`. */
+static int drop_capabilities(uint32_t kept)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct have[2], keep[2] = {{0}};
 
     if (syscall(SYS_capget, &header, have) != 0)
         return errno;
-    if (sandbox->role == VPC_ROLE_HOST)
-        keep[0].permitted = keep[0].effective = have[0].permitted & (1u << CAP_DAC_OVERRIDE);
+    keep[0].permitted = keep[0].effective = have[0].permitted & kept;
     return syscall(SYS_capset, &header, keep) == 0 ? 0 : errno;
 }
 
@@ -110,6 +110,7 @@ static int drop_capabilities(const struct vpc_sandbox *sandbox)
 
 enum {
     PORT_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE,
+    PORT_CLASS_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
     FOLDER_RIGHTS = PORT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
                     LANDLOCK_ACCESS_FS_REMOVE_FILE,
     /* All of the first version of Landlock, that every kernel with it has. */
@@ -130,28 +131,27 @@ static int allow_path(int rules, const char *path, uint64_t rights)
     return error;
 }
 
-/* A port that is not there yet may come with any name of its own. */
-static int allow_port(int rules, const char *port)
-{
-    struct stat st;
-
-    return allow_path(rules, stat(port, &st) == 0 ? port : "/dev", PORT_RIGHTS);
-}
-
 static int allow_paths(int rules, const struct vpc_sandbox *sandbox)
 {
-    int error = sandbox->port != NULL ? allow_port(rules, sandbox->port) : 0;
+    int error = 0;
 
-    if (!error && sandbox->config != NULL)
+    if (sandbox->config != NULL)
         error = allow_path(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
     for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
         if (sandbox->folders[i] != NULL)
             error = allow_path(rules, sandbox->folders[i], FOLDER_RIGHTS);
-    if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
-        error = errno;
     return error;
 }
 
+/* A port may come with any name of its own; /sys tells which has the name that is wanted. */
+static int allow_port(int rules)
+{
+    int error = allow_path(rules, "/dev", PORT_RIGHTS);
+
+    return error ? error : allow_path(rules, "/sys", PORT_CLASS_RIGHTS);
+}
+
+/* To the folders of `sandbox`, or, without one, to the port; *confined: whether the kernel can do it. */
 static int confine_files(const struct vpc_sandbox *sandbox, bool *confined)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = ALL_RIGHTS};
@@ -160,7 +160,9 @@ static int confine_files(const struct vpc_sandbox *sandbox, bool *confined)
     *confined = rules >= 0;
     if (rules < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
-    int error = allow_paths(rules, sandbox);
+    int error = sandbox != NULL ? allow_paths(rules, sandbox) : allow_port(rules);
+    if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
+        error = errno;
     close(rules);
     return error;
 }
@@ -181,6 +183,7 @@ static const struct call {
     {SCMP_SYS(readv), BOTH},
     {SCMP_SYS(writev), BOTH},
     {SCMP_SYS(sendmsg), BOTH},
+    {SCMP_SYS(recvmsg), BOTH}, /* the opener's answers */
     {SCMP_SYS(sendto), BOTH},
     {SCMP_SYS(close), BOTH},
     {SCMP_SYS(poll), GUEST},
@@ -194,7 +197,7 @@ static const struct call {
     {SCMP_SYS(getsockopt), BOTH},
     {SCMP_SYS(setsockopt), GUEST},
     {SCMP_SYS(getsockname), GUEST},
-    {SCMP_SYS(getpeername), GUEST},
+    {SCMP_SYS(getpeername), BOTH}, /* of the host: which machine connects over AF_VSOCK */
     /* pipes come and go; sockets are removed at the end */
     {SCMP_SYS(bind), HOST},
     {SCMP_SYS(listen), HOST},
@@ -275,9 +278,8 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
-        {SCMP_SYS(socket), sandbox->bus_family == AF_UNIX ? BOTH : HOST, 0, all, AF_UNIX},
+        {SCMP_SYS(socket), HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
-        {SCMP_SYS(openat), GUEST, 2, all, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY},
         {SCMP_SYS(openat), HOST, 2, all, VPC_FOLDER_FLAGS}, /* of a pipe with a long path */
         {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS},    /* SIGHUP */
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},    /* abort() */
@@ -291,17 +293,6 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
     return error;
 }
 
-/* A bus over AF_VSOCK makes its sockets anew, and asks who is at the other end. */
-static int allow_vsock(scmp_filter_ctx filter)
-{
-    const struct fixed_call make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_VSOCK};
-    int error = allow_fixed(filter, &make);
-
-    if (!error)
-        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getpeername), 0);
-    return error == EEXIST ? 0 : error; /* a guest's connections need it too */
-}
-
 static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
 {
     int error = 0;
@@ -311,8 +302,6 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
-    if (!error && sandbox->bus_family == AF_VSOCK)
-        error = allow_vsock(filter);
     if (!error && sandbox->traces)
         error = allow_trace(filter);
     if (!error && sandbox->config != NULL)
@@ -333,6 +322,47 @@ static int filter_calls(const struct vpc_sandbox *sandbox)
     return error;
 }
 
+/* ---- the opener's ------------------------------------------------------------------------------ */
+
+/* It reads nothing that comes from a stranger, so it has what the C library may want for a few calls. */
+static const int opener_calls[] = {
+    SCMP_SYS(recvfrom),   SCMP_SYS(sendmsg),         SCMP_SYS(read),
+    SCMP_SYS(write),      SCMP_SYS(close),           SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat), SCMP_SYS(getdents64),      SCMP_SYS(brk),
+    SCMP_SYS(mmap),       SCMP_SYS(munmap),          SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(futex),      SCMP_SYS(exit_group),      SCMP_SYS(fcntl),
+    SCMP_SYS(lseek),      SCMP_SYS(restart_syscall),
+};
+
+/* What opens the bus of each kind. */
+static int allow_dial(scmp_filter_ctx filter, enum vpc_bus_kind bus)
+{
+    if (bus == VPC_BUS_PORT)
+        return -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 0);
+    const struct fixed_call make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX,
+                                    bus == VPC_BUS_VSOCK ? AF_VSOCK : AF_UNIX};
+    const struct fixed_call folder = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_FOLDER_FLAGS};
+    int error = allow_fixed(filter, &make);
+
+    if (!error && bus == VPC_BUS_CONNECT) /* of a socket with a long path */
+        error = allow_fixed(filter, &folder);
+    return error ? error : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+}
+
+static int filter_opener_calls(enum vpc_bus_kind bus)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    int error = filter != NULL ? allow_dial(filter, bus) : ENOMEM;
+
+    for (size_t i = 0; !error && i < sizeof(opener_calls) / sizeof(opener_calls[0]); i++)
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i], 0);
+    if (!error)
+        error = -seccomp_load(filter);
+    if (filter != NULL)
+        seccomp_release(filter);
+    return error;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 bool vpc_sandbox_possible(void)
@@ -344,17 +374,24 @@ bool vpc_sandbox_possible(void)
 #endif
 }
 
+/* What every filter wants before it.  *what names the step that failed. */
+static int give_up_rights(uint32_t kept, const char **what)
+{
+    *what = "capabilities";
+    int error = drop_capabilities(kept);
+    if (error)
+        return error;
+    *what = "no_new_privs";
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
+}
+
 int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths)
 {
     *paths = false;
     tzset(); /* reads a file */
-    *what = "capabilities";
-    int error = drop_capabilities(sandbox);
+    int error = give_up_rights(0, what);
     if (error)
         return error;
-    *what = "no_new_privs";
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return errno;
     *what = "Landlock";
     error = confine_files(sandbox, paths);
     if (error)
@@ -362,4 +399,20 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
     *what = "seccomp";
     error = prepare_last_words(sandbox);
     return error ? error : filter_calls(sandbox);
+}
+
+/* One that root started may have to reach the socket of another user's QEMU. */
+int vpc_sandbox_enter_opener(enum vpc_bus_kind bus, const char **what)
+{
+    bool confined;
+    int error = give_up_rights(bus == VPC_BUS_CONNECT ? 1u << CAP_DAC_OVERRIDE : 0, what);
+
+    if (!error && bus == VPC_BUS_PORT) {
+        *what = "Landlock";
+        error = confine_files(NULL, &confined);
+    }
+    if (error)
+        return error;
+    *what = "seccomp";
+    return filter_opener_calls(bus);
 }

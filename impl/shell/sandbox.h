@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus_address.h"
+
 struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
-    int bus_family;           /* of the bus's sockets: AF_UNIX or AF_VSOCK; 0: it has none */
-    const char *port;         /* the device that may be opened; NULL: none */
     bool traces;              /* a trace is made, or may be */
     const char *config;       /* the folder of a file that may be read; NULL: none */
     const char *folders[5];   /* in which files may be made, opened and removed; NULL: fewer */
@@ -24,5 +24,8 @@ bool vpc_sandbox_possible(void);
  * *paths is set to whether the kernel confines the files too.
  */
 int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths);
+
+/* The same for the opener (opener.h) of a bus that is dialled: it can do that, again and again, and nothing else. */
+int vpc_sandbox_enter_opener(enum vpc_bus_kind bus, const char **what);
 
 #endif

@@ -27,6 +27,7 @@ struct vpc_shell_direct {
 
 struct vpc_shell_config {
     const vpc_endpoint_abi *abi;
+    const struct vpc_opener *opener; /* who opens the bus (opener.h); NULL: the shell itself */
     const struct vpc_shell_direct *direct; /* NULL: octets are copied */
     const char *program;                   /* for messages on stderr */
     uint32_t role;                         /* enum vpc_role */

@@ -22,6 +22,7 @@
 #include "listener.h"
 #include "log_entry.h"
 #include "loop.h"
+#include "opener.h"
 #include "service_manager.h"
 #include "shell.h"
 #include "stream_machines.h"
@@ -129,6 +130,8 @@ struct vpc_shell {
     struct vpc_timer ready_retry;
     struct vpc_streams streams;
     struct vpc_watch signals;
+    struct vpc_watch opener; /* its end; fd -1: there is none */
+    bool without_opener;     /* it has ended, and so must we */
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
     bool exchanging;
@@ -156,8 +159,6 @@ bool vpc_carry_out(struct vpc_shell *shell);
 
 /* bus.c: the text is one of bus_address.h */
 int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text);
-/* Of the sockets that it makes and takes; AF_UNSPEC: it is a port. */
-int vpc_bus_family(const struct vpc_bus *bus);
 void vpc_bus_flush(struct vpc_bus *bus);
 void vpc_bus_close(struct vpc_bus *bus);
 

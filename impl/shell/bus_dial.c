@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "bus_dial.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "local_socket.h"
+#include "shell_internal.h"
+
+#define PORT_LINKS "/dev/virtio-ports/"
+#define PORT_CLASS "/sys/class/virtio-ports"
+
+enum {
+    PORT_NAME_SIZE = 128,
+};
+
+static int dial_unix(const char *path, int *fd)
+{
+    struct vpc_address address;
+    int error = vpc_address_open(&address, path);
+
+    if (error)
+        return error;
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made < 0 || connect(made, (struct sockaddr *)&address.un, sizeof(address.un)) != 0)
+        error = errno;
+    vpc_address_close(&address);
+    if (error && made >= 0)
+        close(made);
+    else if (!error)
+        *fd = made;
+    return error;
+}
+
+static int open_device(const char *path, int *fd)
+{
+    *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    return *fd < 0 ? errno : 0;
+}
+
+/* Whether the port that the kernel calls `device` has the name. */
+static bool has_name(const char *device, const char *name)
+{
+    char path[sizeof(PORT_CLASS) + NAME_MAX + 8], line[PORT_NAME_SIZE] = "";
+
+    snprintf(path, sizeof(path), PORT_CLASS "/%s/name", device);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fgets(line, sizeof(line), file) == NULL)
+        line[0] = '\0';
+    fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    return strcmp(line, name) == 0;
+}
+
+static int open_named(const char *name, int *fd)
+{
+    int error = ENOENT;
+    DIR *class = opendir(PORT_CLASS);
+
+    for (struct dirent *entry; class != NULL && error == ENOENT && (entry = readdir(class));) {
+        char path[sizeof("/dev/") + NAME_MAX];
+
+        if (entry->d_name[0] == '.' || !has_name(entry->d_name, name))
+            continue;
+        snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+        error = open_device(path, fd);
+    }
+    if (class != NULL)
+        closedir(class);
+    return error;
+}
+
+/* A link may be missing, or, where nobody removes it, lead to a device that is no longer there. */
+static int dial_port(const char *path, int *fd)
+{
+    const size_t links = sizeof(PORT_LINKS) - 1;
+    int error = open_device(path, fd);
+
+    if (!error && vpc_port_is_gone(*fd)) {
+        close(*fd);
+        *fd = -1;
+        error = ENODEV;
+    }
+    if ((error == ENOENT || error == ENXIO || error == ENODEV) &&
+        strncmp(path, PORT_LINKS, links) == 0)
+        error = open_named(path + links, fd);
+    return error;
+}
+
+bool vpc_port_is_gone(int fd)
+{
+    return read(fd, NULL, 0) < 0 && errno == ENODEV;
+}
+
+int vpc_bus_dial(const struct vpc_bus_address *address, int *fd)
+{
+    *fd = -1;
+    switch (address->kind) {
+    case VPC_BUS_CONNECT:
+        return dial_unix(address->path, fd);
+    case VPC_BUS_PORT:
+        return dial_port(address->path, fd);
+    case VPC_BUS_VSOCK:
+        return vpc_vsock_connect(address, fd);
+    case VPC_BUS_LISTEN:
+    case VPC_BUS_VSOCK_LISTEN:
+        break;
+    }
+    return EINVAL;
+}

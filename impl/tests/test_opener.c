@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* The endpoint's second process: what it opens, what it must not be asked, and what the end of either means. */
+#include "opener.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bus_dial.h"
+#include "programs.h"
+#include "sandbox.h"
+#include "scratch.h"
+
+TestSuite(opener, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
+
+static struct vpc_bus_address address;
+static char path[108];
+
+static struct vpc_opener started(enum vpc_bus_kind kind)
+{
+    const struct vpc_opener_config config = {
+        .program = "test", .vm = "vm", .bus = &address, .sandboxed = vpc_sandbox_possible()};
+    struct vpc_opener opener;
+
+    address = (struct vpc_bus_address){.kind = kind, .path = path};
+    cr_assert_eq(vpc_opener_start(&opener, &config), 0);
+    return opener;
+}
+
+static int serve(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    cr_assert_eq(listen(fd, 8), 0);
+    return fd;
+}
+
+Test(opener, connects_to_a_socket_whenever_it_is_asked)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/bus", scratch);
+    struct vpc_opener opener = started(VPC_BUS_CONNECT);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), ENOENT);
+    cr_assert_eq(fd, -1);
+    int served = serve();
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(vpc_opener_dial(&opener, &fd), 0);
+        cr_assert_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        cr_assert_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+        close(fd);
+    }
+    close(served);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), ECONNREFUSED);
+    vpc_opener_end(&opener);
+}
+
+Test(opener, opens_a_device)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/null");
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), 0);
+    cr_assert_eq(write(fd, "x", 1), 1);
+    close(fd);
+    vpc_opener_end(&opener);
+}
+
+Test(opener, a_port_that_is_not_there_is_said_to_be_so)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/virtio-ports/org.vpcbus.no-such-port");
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), ENOENT);
+    vpc_opener_end(&opener);
+}
+
+/* Each length, and each octet that is not as it must be. */
+Test(opener, what_it_must_not_be_asked_ends_it)
+{
+    char octets[64] = {VPC_OPENER_BUS};
+    int status, fd, shown = dup(STDERR_FILENO), hidden = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    snprintf(path, sizeof(path), "/dev/null");
+    dup2(hidden, STDERR_FILENO); /* it says why, each time */
+    for (size_t n = 1; n <= sizeof(octets); n++) {
+        for (size_t odd = 0; odd < sizeof(struct vpc_opener_request); odd++) {
+            struct vpc_opener opener = started(VPC_BUS_PORT);
+            char asked[sizeof(octets)];
+
+            memcpy(asked, octets, sizeof(asked));
+            asked[odd] ^= n == sizeof(struct vpc_opener_request) ? 0x40 : 0;
+            cr_assert_eq(send(opener.fd, asked, n, MSG_NOSIGNAL), (ssize_t)n);
+            cr_assert_eq(waitpid(opener.pid, &status, 0), opener.pid);
+            cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE, "length %zu", n);
+            cr_assert_eq(vpc_opener_dial(&opener, &fd), EPIPE);
+            vpc_opener_end(&opener);
+            if (n != sizeof(struct vpc_opener_request))
+                break;
+        }
+    }
+    dup2(shown, STDERR_FILENO);
+    close(shown);
+    close(hidden);
+}
+
+Test(opener, its_end_is_seen)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/null");
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    cr_assert_eq(kill(opener.pid, SIGKILL), 0);
+    struct pollfd poller = {.fd = opener.fd, .events = POLLIN};
+    cr_assert_eq(poll(&poller, 1, 10000), 1);
+    cr_assert(poller.revents & POLLHUP);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), EPIPE);
+    vpc_opener_end(&opener);
+}
+
+/* What comes late would be the answer to the next question. */
+Test(opener, one_that_hangs_is_asked_once)
+{
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/null");
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    cr_assert_eq(kill(opener.pid, SIGSTOP), 0);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), ETIMEDOUT);
+    cr_assert_eq(kill(opener.pid, SIGCONT), 0);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), EPIPE);
+    vpc_opener_end(&opener);
+}
+
+/* An opener that was taken over has no more to say than an errno and one descriptor. */
+static int answered(const void *octets, size_t n, int with)
+{
+    struct iovec piece = {(void *)(uintptr_t)octets, n};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    union {
+        struct cmsghdr align;
+        char octets[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct vpc_opener opener = {.fd = -1};
+    int ends[2], fd;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    if (with >= 0) {
+        message.msg_control = control.octets;
+        message.msg_controllen = sizeof(control.octets);
+        *CMSG_FIRSTHDR(&message) = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &with, sizeof(with));
+    }
+    cr_assert_eq(sendmsg(ends[1], &message, 0), (ssize_t)n);
+    opener.fd = ends[0];
+    int error = vpc_opener_dial(&opener, &fd);
+    cr_assert_eq(fd >= 0, error == 0 || error == EINPROGRESS, "error %d comes with descriptor %d",
+                 error, fd);
+    if (fd >= 0)
+        close(fd);
+    close(ends[0]);
+    close(ends[1]);
+    return error;
+}
+
+Test(opener, an_answer_that_is_none_is_taken_for_none)
+{
+    const struct vpc_opener_answer good = {0}, going = {EINPROGRESS}, bad = {ENOENT};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    cr_assert_eq(answered(&good, sizeof(good), null), 0);
+    cr_assert_eq(answered(&going, sizeof(going), null), EINPROGRESS);
+    cr_assert_eq(answered(&bad, sizeof(bad), -1), ENOENT);
+    cr_assert_eq(answered(&good, sizeof(good), -1), EPROTO);
+    cr_assert_eq(answered(&going, sizeof(going), -1), EPROTO);
+    cr_assert_eq(answered(&bad, sizeof(bad), null), EPROTO);
+    for (size_t n = 1; n < sizeof(bad); n++)
+        cr_assert_eq(answered(&bad, n, -1), EPROTO, "%zu octets", n);
+    close(null);
+}
+
+static pid_t child_of(pid_t pid)
+{
+    char name[64];
+    int child = 0;
+
+    snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    for (int i = 0; child == 0; i++) {
+        FILE *file = fopen(name, "re");
+
+        cr_assert_lt(i, PROGRAM_LIMIT_MS, "there is no opener");
+        if (file != NULL) {
+            if (fscanf(file, "%d", &child) != 1)
+                child = 0;
+            fclose(file);
+        }
+        scratch_sleep_ms(1);
+    }
+    return child;
+}
+
+static pid_t start(const char *program)
+{
+    const char *const argv[] = {program, "--bus",         path,    "--vm",
+                                "vm",    "--runtime-dir", scratch, NULL};
+
+    snprintf(path, sizeof(path), "%s/bus", scratch);
+    return program_run(-1, -1, argv);
+}
+
+Test(opener, an_endpoint_whose_opener_ended_ends)
+{
+    static const char *const programs[] = {"vpc-host", "vpc-guest"};
+
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = start(programs[i]);
+
+        cr_assert_eq(kill(child_of(pid), SIGKILL), 0);
+        cr_assert_eq(program_ended(pid), 1);
+    }
+}
+
+Test(opener, no_opener_outlives_its_endpoint)
+{
+    pid_t pid = start("vpc-host"), opener = child_of(pid);
+
+    cr_assert_eq(kill(opener, SIGTERM),
+                 0); /* a service manager's, and the terminal's, reach both */
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_assert_eq(program_ended(pid), -SIGKILL);
+    for (int i = 0; kill(opener, 0) == 0; i++) {
+        cr_assert_lt(i, PROGRAM_LIMIT_MS, "the opener is still there");
+        scratch_sleep_ms(1);
+    }
+}
