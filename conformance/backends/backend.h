@@ -92,6 +92,8 @@ enum vpc_vm_action {
     VPC_KILL_VM, /* without a word; of a guest endpoint the next start begins another */
     VPC_SAVE_VM,
     VPC_RESTORE_VM, /* as it was when it was saved; of a guest endpoint the bus is down then */
+    VPC_UNPLUG_VM,  /* takes the port of the bus out of a guest endpoint's machine */
+    VPC_PLUG_VM,    /* puts another one of its name into it */
 };
 
 enum vpc_tcp_mode { VPC_TCP_CLOSED, VPC_TCP_LISTENING, VPC_TCP_DEAF };

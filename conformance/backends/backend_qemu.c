@@ -191,15 +191,13 @@ void vpc_qemu_sync(struct vpc_qemu *self)
 
 bool vpc_qemu_act(struct vpc_qemu *self, enum vpc_vm_action action, char **error)
 {
-    int failed;
+    static int (*const acts[])(struct vpc_vm *, int) = {
+        [VPC_PAUSE_VM] = vpc_vm_pause, [VPC_RESUME_VM] = vpc_vm_resume,
+        [VPC_RESET_VM] = vpc_vm_reset, [VPC_UNPLUG_VM] = vpc_vm_unplug,
+        [VPC_PLUG_VM] = vpc_vm_plug,
+    };
 
-    if (action == VPC_PAUSE_VM)
-        failed = vpc_vm_pause(self->vm, VPC_QEMU_ANSWER_MS);
-    else if (action == VPC_RESUME_VM)
-        failed = vpc_vm_resume(self->vm, VPC_QEMU_ANSWER_MS);
-    else
-        failed = vpc_vm_reset(self->vm, VPC_QEMU_ANSWER_MS);
-    if (failed) {
+    if (acts[action](self->vm, VPC_QEMU_ANSWER_MS) != 0) {
         *error = vpc_copy(vpc_vm_error(self->vm));
         return false;
     }

@@ -54,7 +54,7 @@ void vpc_qemu_take(struct vpc_qemu *self);
 bool vpc_qemu_await(struct vpc_qemu *self, const bool *flag, const bool *other, int ms);
 /* Returns when the puppet has done all that it was asked before. */
 void vpc_qemu_sync(struct vpc_qemu *self);
-/* Pauses, resumes or resets the VM; false: *error.  What the puppet held before a reset is no more. */
+/* Pauses, resumes or resets the VM, or changes its port; false: *error.  What the puppet held before a reset is no more. */
 bool vpc_qemu_act(struct vpc_qemu *self, enum vpc_vm_action action, char **error);
 uint64_t vpc_qemu_now(struct vpc_backend *backend);
 

@@ -247,6 +247,8 @@ static enum vpc_outcome act_as_peer(struct vpc_run *run, enum vpc_vm_action acti
 {
     if ((action == VPC_SAVE_VM || action == VPC_RESTORE_VM) && !run->bus_up)
         return vpc_say(run, VPC_BROKEN, "there is no virtual machine: write \"session\" before");
+    if (action == VPC_UNPLUG_VM || action == VPC_PLUG_VM)
+        return vpc_say(run, VPC_BROKEN, "a host endpoint has no port: subject guest");
     if (action == VPC_RESTORE_VM && run->kept == NULL)
         return vpc_say(run, VPC_BROKEN, "it was not saved: write \"vm save\" before");
     if (action == VPC_PAUSE_VM || action == VPC_RESUME_VM)

@@ -14,7 +14,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const char *const vpc_vm_words[] = {"pause", "resume", "reset", "kill", "save", "restore", NULL};
+const char *const vpc_vm_words[] = {"pause",   "resume", "reset", "kill", "save",
+                                    "restore", "unplug", "plug",  NULL};
 
 static bool wrong(struct loader *loader, int column, const char *expected)
 {

@@ -178,7 +178,7 @@ static const struct {
     {HEAD "api pause now\n", "4:11", "nothing more"},
     {HEAD "bus > open behind=1\n", "4:12", "field of OPEN"},
     {HEAD "pipe deny one\n", "4:11", "nothing more"},
-    {HEAD "vm stop\n", "4:4", "pause, resume, reset, kill, save or restore"},
+    {HEAD "vm stop\n", "4:4", "pause, resume, reset, kill, save, restore, unplug or plug"},
     {HEAD "stop subject SIGHUP\n", "4:14", "subject, then SIGINT or nothing"},
     {HEAD "stop SIGINT\n", "4:6", "subject, then SIGINT or nothing"},
     {HEAD "stop subject SIGINT now\n", "4:21", "subject, then SIGINT or nothing"},

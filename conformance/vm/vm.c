@@ -21,6 +21,10 @@
 #include "vm/vm_internal.h"
 
 /* Of what QEMU says: a guest that makes it complain without end fills no disk. */
+/* As tools/vm calls them. */
+#define BUS_DEVICE  "bus-port"
+#define BUS_CHARDEV "bus"
+
 #define LOG_MAX  (1 << 20)
 #define LOG_KEPT 4096
 /* Events of QEMU that nobody wants, until the caller looks at something else. */
@@ -636,4 +640,23 @@ int vpc_vm_reset(struct vpc_vm *vm, int timeout)
     /* The old puppet's bytes may be cut anywhere: a new line has none of them. */
     close_puppet(vm);
     return open_puppet(vm, deadline);
+}
+
+int vpc_vm_unplug(struct vpc_vm *vm, int timeout)
+{
+    int64_t deadline = vpc_qmp_now() + timeout;
+
+    if (command(vm, "device_del", json_pack("{s:s}", "id", BUS_DEVICE), deadline) != 0)
+        return -1;
+    if (vpc_qmp_await(vm->qmp, "DEVICE_DELETED", deadline) != 0)
+        return vm_fail(vm, "%s", vpc_qmp_error(vm->qmp));
+    return 0;
+}
+
+int vpc_vm_plug(struct vpc_vm *vm, int timeout)
+{
+    json_t *device = json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtserialport", "id", BUS_DEVICE,
+                               "chardev", BUS_CHARDEV, "name", VPC_VM_BUS_NAME);
+
+    return command(vm, "device_add", device, vpc_qmp_now() + timeout);
 }

@@ -12,7 +12,8 @@
 
 #include "puppet/puppet_client.h"
 
-#define VPC_VM_BUS_PORT "/dev/virtio-ports/org.vpcbus.0" /* in the guest: for vpc_puppet_open */
+#define VPC_VM_BUS_NAME "org.vpcbus.0"
+#define VPC_VM_BUS_PORT "/dev/virtio-ports/" VPC_VM_BUS_NAME /* in the guest: for vpc_puppet_open */
 
 struct vpc_vm;
 
@@ -105,5 +106,8 @@ struct vpc_puppet *vpc_vm_take_puppet(struct vpc_vm *vm);
  * says when the guest is up again.
  */
 int vpc_vm_reset(struct vpc_vm *vm, int timeout);
+/* Takes the port of the bus out of the running machine; puts another one of its name into it. Its socket stays. */
+int vpc_vm_unplug(struct vpc_vm *vm, int timeout);
+int vpc_vm_plug(struct vpc_vm *vm, int timeout);
 
 #endif

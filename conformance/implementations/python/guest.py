@@ -8,6 +8,7 @@ A guest endpoint of VPCBus, from VPCBUS.md alone, to show how an implementation 
 It has a bus, an event log and no control socket. One poll() waits for all; nothing blocks.
 """
 import collections
+import errno
 import json
 import os
 import select
@@ -75,13 +76,33 @@ class Bus:
                 self.socket.setblocking(False)
                 self.stream = self.socket.fileno()
             else:
-                self.stream = os.open(self.port, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+                self.stream = os.open(self.device(), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self.stream = None
         return self.stream is not None
 
+    def device(self):
+        """The port's device: by the link, or by its name, where that is missing or leads nowhere (TRN-6)."""
+        folder = "/sys/class/virtio-ports"
+        for device in [] if os.path.exists(self.port) else os.listdir(folder):
+            with open(folder + "/" + device + "/name", encoding="utf-8") as name:
+                if "/dev/virtio-ports/" + name.read().strip() == self.port:
+                    return "/dev/" + device
+        return self.port
+
+    def unplugged(self):
+        """Whether the port was taken out of the machine: reading nothing from it tells."""
+        try:
+            os.read(self.stream, 0)
+        except OSError as error:
+            return error.errno == errno.ENODEV
+        return False
+
     def look(self):
         """Whether a host is there now: a port says POLLHUP while there is none."""
+        if self.stream is not None and not self.path and self.unplugged():
+            os.close(self.stream)
+            self.stream = None
         if self.stream is None and not self.open():
             return False
         poll = select.poll()

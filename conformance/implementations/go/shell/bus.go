@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -148,11 +149,19 @@ func (b *bus) close() {
 // openPort opens a virtio-serial port once a host is connected to it.  The port is closed and opened anew for each host, so
 // that whoever waits for it wakes up when the host goes.
 func openPort(path string, done chan struct{}) (io.ReadWriteCloser, error) {
-	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	const how = syscall.O_RDWR | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+	fd, err := syscall.Open(path, how, 0)
+	if device := portNamed(path); err != nil && device != "" {
+		fd, err = syscall.Open(device, how, 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for hungUp(fd) {
+		if unplugged(fd) {
+			syscall.Close(fd)
+			return nil, fmt.Errorf("%s: %w", path, syscall.ENODEV)
+		}
 		select {
 		case <-done:
 			syscall.Close(fd)
@@ -161,6 +170,24 @@ func openPort(path string, done chan struct{}) (io.ReadWriteCloser, error) {
 		}
 	}
 	return os.NewFile(uintptr(fd), path), nil
+}
+
+// portNamed finds the device of a port by its name, where the link below /dev/virtio-ports is missing or stale (TRN-6).
+func portNamed(path string) string {
+	name := strings.TrimPrefix(path, "/dev/virtio-ports/")
+	files, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); name != path && err == nil && strings.TrimSpace(string(text)) == name {
+			return "/dev/" + filepath.Base(filepath.Dir(file))
+		}
+	}
+	return ""
+}
+
+// unplugged tells whether the port was taken out of the machine.
+func unplugged(fd int) bool {
+	_, _, errno := syscall.Syscall(syscall.SYS_READ, uintptr(fd), 0, 0)
+	return errno == syscall.ENODEV
 }
 
 // hungUp tells whether no host is connected to the port.
