@@ -64,6 +64,12 @@ uninstall-services:
 	rm -f "$(DESTDIR)$(UNITDIR)/vpc-host@.service" "$(DESTDIR)$(UNITDIR)/vpc-guest.service" "$(DESTDIR)$(UDEVDIR)/60-vpcbus.rules"
 	rm -f "$(DESTDIR)$(TMPFILESDIR)/vpcbus.conf" "$(DESTDIR)$(CATALOGDIR)/vpcbus.catalog"
 
+# Two minutes; with QEMU.
+.PHONY: check-units
+check-units: all ## the guest's unit in a machine that systemd runs: killed in a loop, reloaded, its port unplugged
+	@tools/guest-image --dir $(GUEST)
+	@tools/service/check-systemd $(MAKE) BUILD=$(BUILD)
+
 CHECKS += check-service
 .PHONY: check-service
 check-service: $(BUILD)/vpc-host $(BUILD)/vpc-guest ## units, udev rule, libvirt domain, init snippet: as far as there are tools for it
