@@ -35,6 +35,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--build", default="build")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part (may be repeated)")
+    parser.add_argument("--way", action="append", metavar="WAY",
+                        help="of the ways that are compared this one (may be repeated): relay, vpcbus, hostfwd, ...")
     parser.add_argument("--rounds", type=int, help="how often each thing is measured (5, quick 1)")
     parser.add_argument("--quick", action="store_true", help="a short look: figures for nobody, but every row")
     parser.add_argument("--no-qemu", action="store_true", help="everything but the part qemu")
@@ -48,6 +50,9 @@ def arguments():
         options.rounds = 1 if options.quick else 5
     if options.rounds < 1 or options.hosts < 2:
         parser.error("--rounds is at least 1, --hosts at least 2")
+    unknown = set(options.way or ()) - {way for scene in parts.SCENES.values() for way in scene.order}
+    if unknown:
+        parser.error("--way: there is no %s" % ", ".join(sorted(unknown)))
     options.parts = [part for part in PARTS if part in (options.only or PARTS) and not (part == "qemu" and options.no_qemu)]
     return options
 
@@ -110,7 +115,7 @@ def fill_rows(options, table, failures):
     """A row for all that could have been measured, also where a part failed as a whole."""
     for name, scene in parts.SCENES.items():
         if name in options.parts:
-            for row in parts.expected(scene):
+            for row in parts.expected(scene, options.way):
                 if row[:4] not in table.rows:
                     table.note(*row, failures.get(name, "not measured"))
 

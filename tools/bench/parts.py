@@ -52,7 +52,7 @@ class Rounds:
 
     def each(self, number, what, rows, measure):
         """rows: (quantity, size, unit) of what measure gives for a peer, in the same order."""
-        peers = list(self.scene.peers.values())
+        peers = self.scene.measured()
         peers = peers[number % len(peers):] + peers[:number % len(peers)]
         for peer in peers:
             self.say("%s: %s, %s" % (self.scene.name, what, peer.name))
@@ -96,7 +96,7 @@ class Rounds:
     def rare(self):
         """The p99.9 of all rounds together."""
         for what in ("turn", "beside"):
-            for peer in self.scene.peers.values():
+            for peer in self.scene.measured():
                 row = (self.scene.name, what + " p99.9", 64, peer.name, "us")
                 count, longest = self.kept.get((what, peer.name), (0, []))
                 if count < P999_LEAST:
@@ -142,7 +142,7 @@ class Rounds:
         self.each(number, "starts", [("first octet p50", 1, "us"), ("starts and ends", 1, "1/s")], self.starts)
 
     def resident(self):
-        for peer in self.scene.peers.values():
+        for peer in self.scene.measured():
             for side, there, sample in (("host", peer.host, self.scene.host_sample), ("guest", peer.guest, self.scene.guest_sample)):
                 row = (self.scene.name, "resident, " + side, 1, peer.name, "KiB")
                 if peer.why or not there:
@@ -356,8 +356,8 @@ def predict(table, number, quantity):
     return first + (last - first) * (number - sizes[0]) / (sizes[-1] - sizes[0])
 
 
-def expected(scene):
-    """The quantities that a scene has, with their sizes and units: each peer has a row of each."""
+def expected(scene, ways=None):
+    """The quantities that a scene has, with their sizes and units: each peer, or those of `ways`, has a row of each."""
     rows = []
     for what in ("up", "down"):
         rows += [(what, BULK, "MB/s"), *(("%s, processor of the %s" % (what, side), BULK, "s/GB")
@@ -367,7 +367,7 @@ def expected(scene):
     rows += [("turn p50", size, "us") for size in TURN_SIZES]
     rows += [("first octet p50", 1, "us"), ("starts and ends", 1, "1/s")]
     rows += [("resident, " + side, 1, "KiB") for side in ("host", "guest")]
-    return [(scene.name, what, size, peer, unit) for what, size, unit in rows for peer in scene.order]
+    return [(scene.name, what, size, peer, unit) for what, size, unit in rows for peer in scene.order if peer in (ways or scene.order)]
 
 
 SCENES = {"qemu": Qemu, "socket": Socket}

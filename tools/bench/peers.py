@@ -126,6 +126,10 @@ class Scene:
                 self.peers[name].missing("failed: %s" % failure)
             self.peers[name].connect(self.processes, self.program)
 
+    def measured(self):
+        """All are begun, as a port without a host keeps the guest busy; some may be left out of what is measured."""
+        return [peer for name, peer in self.peers.items() if name in (self.options.way or self.peers)]
+
     def second(self, peer):
         """Another client beside the one that is measured."""
         if peer.second is None:

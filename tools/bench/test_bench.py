@@ -142,7 +142,7 @@ class Failing(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             started = processes.Processes(folder)
             try:
-                scene = OneWayFails(argparse.Namespace(build=BUILD), started, folder)
+                scene = OneWayFails(argparse.Namespace(build=BUILD, way=None), started, folder)
                 scene.start()
                 table = stats.Table()
                 parts.Rounds(scene, table, parts.Pace(True), lambda *said: None).each(
