@@ -17,6 +17,9 @@
 #define PORT_CLASS "/sys/class/virtio-ports"
 
 enum {
+    /* Of octets that QEMU has not read yet: what one channel filled this with lies before every other's.  A quarter of what
+     * the kernel gives by itself; a stream is as fast with it, and with half of it no longer. */
+    SEND_BUFFER = 32768,
     PORT_NAME_SIZE = 128,
 };
 
@@ -28,7 +31,8 @@ static int dial_unix(const char *path, int *fd)
     if (error)
         return error;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (made < 0 || connect(made, (struct sockaddr *)&address.un, sizeof(address.un)) != 0)
+    if (made < 0 || connect(made, (struct sockaddr *)&address.un, sizeof(address.un)) != 0 ||
+        setsockopt(made, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int)) != 0)
         error = errno;
     vpc_address_close(&address);
     if (error && made >= 0)

@@ -326,12 +326,12 @@ static int filter_calls(const struct vpc_sandbox *sandbox)
 
 /* It reads nothing that comes from a stranger, so it has what the C library may want for a few calls. */
 static const int opener_calls[] = {
-    SCMP_SYS(recvfrom),   SCMP_SYS(sendmsg),         SCMP_SYS(read),
-    SCMP_SYS(write),      SCMP_SYS(close),           SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat), SCMP_SYS(getdents64),      SCMP_SYS(brk),
-    SCMP_SYS(mmap),       SCMP_SYS(munmap),          SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(futex),      SCMP_SYS(exit_group),      SCMP_SYS(fcntl),
-    SCMP_SYS(lseek),      SCMP_SYS(restart_syscall),
+    SCMP_SYS(setsockopt),   SCMP_SYS(recvfrom),   SCMP_SYS(sendmsg),
+    SCMP_SYS(read),         SCMP_SYS(write),      SCMP_SYS(close),
+    SCMP_SYS(fstat),        SCMP_SYS(newfstatat), SCMP_SYS(getdents64),
+    SCMP_SYS(brk),          SCMP_SYS(mmap),       SCMP_SYS(munmap),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),      SCMP_SYS(exit_group),
+    SCMP_SYS(fcntl),        SCMP_SYS(lseek),      SCMP_SYS(restart_syscall),
 };
 
 /* What opens the bus of each kind. */
