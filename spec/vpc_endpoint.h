@@ -80,7 +80,8 @@ enum vpc_action_kind {
     /* append the JSON object `text` (no newline in it) to the event log; it is also broadcast as EVENT_LOGGED by the
      * endpoint itself, as an action of its own */
     VPC_ACTION_LOG,
-    /* host: set (`value` 1) or reset (0) the named ready event `text`; reset and give up the one of another name before it */
+    /* host: set (`value` 1) or reset (0) the named ready event `text`; reset and give up the one of another name before it;
+     * an addition: `client` 1 says that the tag was given to the endpoint (RDY-7), 0 that a guest said it */
     VPC_ACTION_READY,
     /* the endpoint has stopped for good: nothing more will come from it, and what bus_output() still has need not be sent */
     VPC_ACTION_STOPPED,

@@ -241,6 +241,8 @@ vpc_endpoint *vpc_endpoint_create(const vpc_endpoint_config *config, uint64_t no
     vpc_log(ep, VPC_LOG_ENDPOINT_STARTED,
             json_pack("{s:s, s:s}", "implementation", VPC_IMPLEMENTATION, "version", "1.0"));
     vpc_session_set_ready(ep->session, ep->role == VPC_ROLE_GUEST);
+    if (ep->role == VPC_ROLE_HOST && ep->tag[0] != '\0')
+        vpc_host_set_event(ep);
     return ep;
 }
 

@@ -306,7 +306,7 @@ void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *ar
         vpc_answer_error(ep, &asker, VPC_VM_E_VM_RUNNING_OR_SAVED, "the virtual machine is running",
                          0);
     } else {
-        bool other = strcmp(ep->tag, tag) != 0;
+        bool other = ep->tag_learnt || strcmp(ep->tag, tag) != 0;
 
         snprintf(ep->tag, sizeof(ep->tag), "%s", tag);
         ep->tag_learnt = false;
@@ -324,7 +324,11 @@ void vpc_host_set_event(vpc_endpoint *ep)
     char name[VPC_TEXT_MAX + 32];
 
     snprintf(name, sizeof(name), "Local\\%s_ChannelReady", ep->tag);
-    vpc_act(ep, (vpc_action){.kind = VPC_ACTION_READY, .value = ep->ready}, name);
+    vpc_act(ep,
+            (vpc_action){.kind = VPC_ACTION_READY,
+                         .value = ep->ready,
+                         .client = !ep->tag_learnt && ep->tag[0] != '\0'},
+            name);
 }
 
 static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)

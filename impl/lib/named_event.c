@@ -4,18 +4,27 @@
  *
  * The event is a small file, mapped by all who use it: its first word is 1 when the event is set,
  * and a futex.  The word is read and written as a file all the same, and the map is for the futex
- * alone: somebody may cut the file short, and a look at the map would be SIGBUS then.  Two record locks of its owner (locks of an open file, which the kernel drops with
- * the process) say the rest:
+ * alone: somebody may cut the file short, and a look at the map would be SIGBUS then.  Behind the
+ * word is the name of the owner's virtual machine, for people.  Record locks (of an open file, which
+ * the kernel drops with the process) say the rest:
  *
  *   octet 0   "claim"  the right to be the owner
  *   octet 1   "alive"  the word is the owner's
+ *   octet 2   "given"  the right of an endpoint whose tag was given (RDY-7): who has a guest's word
+ *                      alone does not own the event meanwhile, or gives it up
+ *   octet 3   "used"   shared by all who have the file open; the one who removes it has it alone
  *
  * A killed owner leaves the word as it was.  Its successor must not make a stale 1 look alive, so
  * it takes "claim", clears the word, and only then takes "alive".  A reader looks at the word, at
  * "alive", and at the word again: a 1 before and after a lock that was seen held was written by a
  * living owner.
  *
- * The file stays when everybody has gone: a waiter may have it mapped, and must see the next owner.
+ * A waiter may have the file mapped, and must see the next owner.  So it stays when everybody has
+ * gone, but for the file of a tag that only a guest said: guests may say any number of them.  Its
+ * owner removes it when it gives it up while nobody else has it open.  Who opens it at this moment
+ * waits for "used", sees that the path names another file, and opens that one.  No waiter ever has a
+ * removed file.
+ *
  * If it was removed or replaced (by what cleans /tmp), its owner makes it anew when it next sets or
  * resets the event; a host endpoint does that every two seconds.
  */
@@ -34,18 +43,24 @@
 
 #include "file_name.h"
 #include "local_socket.h"
+#include "named_event.h"
 #include "vpc.h"
 
 enum {
     LOCK_CLAIM = 0,
     LOCK_ALIVE = 1,
+    LOCK_GIVEN = 2,
+    LOCK_USED = 3,
+    NAME_AT = 4, /* the owner's, up to the file's end or a NUL */
     EVENT_FILE_SIZE = 64,
-    SLICE_MS = 200, /* a lock that changes hands wakes nobody: look again this often */
+    OPEN_TRIES = 16, /* each needs another who removes the file just then */
+    SLICE_MS = 200,  /* a lock that changes hands wakes nobody: look again this often */
 };
 
 struct vpc_event {
     int fd;
-    bool owner;
+    bool owner, given;
+    char vm[VPC_EVENT_OWNER_SIZE];
     void *map; /* of the word, for the futex: never looked at */
     char path[];
 };
@@ -55,11 +70,17 @@ static struct flock one_octet(off_t at, short type)
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
 }
 
+/* By another. */
+static bool is_locked(const vpc_event *event, off_t at)
+{
+    struct flock lock = one_octet(at, F_WRLCK);
+
+    return fcntl(event->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 static bool owner_lives(const vpc_event *event)
 {
-    struct flock lock = one_octet(LOCK_ALIVE, F_WRLCK);
-
-    return event->owner || (fcntl(event->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK);
+    return event->owner || is_locked(event, LOCK_ALIVE);
 }
 
 static int take_lock(const vpc_event *event, off_t at)
@@ -131,9 +152,33 @@ static int map_file(int fd, void **map)
     return *map == MAP_FAILED ? errno : 0;
 }
 
+static bool was_replaced(int fd, const char *path)
+{
+    struct stat have, want;
+
+    return fstat(fd, &have) != 0 || lstat(path, &want) != 0 || have.st_ino != want.st_ino ||
+           have.st_dev != want.st_dev;
+}
+
+/* The file that the path names, and that nobody removes while it is open. */
+static int open_used_file(const char *path, int *fd)
+{
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        struct flock used = one_octet(LOCK_USED, F_RDLCK);
+        int error = open_file(path, fd);
+
+        if (error)
+            return error;
+        if (fcntl(*fd, F_OFD_SETLKW, &used) == 0 && !was_replaced(*fd, path))
+            return 0;
+        close(*fd);
+    }
+    return EAGAIN;
+}
+
 static int open_and_map(const char *path, int *fd, void **map)
 {
-    int error = open_file(path, fd);
+    int error = open_used_file(path, fd);
 
     if (error)
         return error;
@@ -182,31 +227,75 @@ void vpc_event_close(vpc_event *event)
     free(event);
 }
 
+/* The word of a guest alone gives way to a tag that was given. */
+static int take_given(const vpc_event *event)
+{
+    if (event->given)
+        return take_lock(event, LOCK_GIVEN);
+    return is_locked(event, LOCK_GIVEN) ? EBUSY : 0;
+}
+
+static int put_name(const vpc_event *event)
+{
+    ssize_t n = pwrite(event->fd, event->vm, sizeof(event->vm), NAME_AT);
+
+    return n == (ssize_t)sizeof(event->vm) ? 0 : n < 0 ? errno : ENOSPC;
+}
+
+int vpc_event_claim(vpc_event *event, const char *vm, bool given)
+{
+    snprintf(event->vm, sizeof(event->vm), "%s", vm);
+    event->given = given;
+    if (!event->owner)
+        return vpc_event_own(event);
+    int error = take_given(event);
+    return error == EBUSY && !given ? ECANCELED : error;
+}
+
+void vpc_event_owner(const vpc_event *event, char name[VPC_EVENT_OWNER_SIZE])
+{
+    ssize_t n = pread(event->fd, name, VPC_EVENT_OWNER_SIZE - 1, NAME_AT);
+
+    name[n < 0 ? 0 : n] = '\0';
+    for (char *c = name; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+void vpc_event_give_up(vpc_event *event)
+{
+    if (event != NULL && event->owner && !event->given) {
+        struct flock alone = one_octet(LOCK_USED, F_WRLCK);
+
+        put_word(event, false);
+        if (fcntl(event->fd, F_OFD_SETLK, &alone) == 0 && !was_replaced(event->fd, event->path))
+            unlink(event->path);
+    }
+    vpc_event_close(event);
+}
+
 int vpc_event_own(vpc_event *event)
 {
     if (event->owner)
         return 0;
-    int error = take_lock(event, LOCK_CLAIM);
+    int error = take_given(event);
+    if (!error)
+        error = take_lock(event, LOCK_CLAIM);
     if (!error)
         error = put_word(event, false);
+    if (!error)
+        error = put_name(event);
     if (!error)
         error = take_lock(event, LOCK_ALIVE);
     event->owner = !error;
     return error;
 }
 
-static bool was_replaced(const vpc_event *event)
-{
-    struct stat have, want;
-
-    return fstat(event->fd, &have) != 0 || lstat(event->path, &want) != 0 ||
-           have.st_ino != want.st_ino || have.st_dev != want.st_dev;
-}
-
 /* Owns the file that the path names now, and leaves the old one as it is. */
 static int own_anew(vpc_event *event)
 {
-    vpc_event next = {.fd = -1};
+    vpc_event next = {.fd = -1, .given = event->given};
+    memcpy(next.vm, event->vm, sizeof(next.vm));
     int error = open_and_map(event->path, &next.fd, &next.map);
 
     if (error)
@@ -227,7 +316,7 @@ int vpc_event_set(vpc_event *event, bool set)
 {
     if (!event->owner)
         return EPERM;
-    int error = was_replaced(event) ? own_anew(event) : 0;
+    int error = was_replaced(event->fd, event->path) ? own_anew(event) : 0;
     return error ? error : put_word(event, set);
 }
 

@@ -64,7 +64,7 @@ static void do_log(struct vpc_shell *shell, const vpc_action *action)
 
 static void do_ready(struct vpc_shell *shell, const vpc_action *action)
 {
-    vpc_ready_set(shell, action->text, action->value != 0);
+    vpc_ready_set(shell, action->text, action->value != 0, action->client != 0);
 }
 
 static void do_stopped(struct vpc_shell *shell, const vpc_action *action)

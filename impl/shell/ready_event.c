@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The named ready event, of which the host endpoint is the owner (RDY-1); a virtual machine that was given another tag
- * has another event. */
+ * has another event.  One whose tag was given owns it from the start; one whose tag a guest said gives way to it (RDY-7). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "named_event.h"
 #include "shell_internal.h"
 
 enum {
     READY_RETRY_MS = 200,
-    READY_AGAIN_MS = 2000, /* the file may have been replaced */
+    READY_GIVE_WAY_MS = 600, /* within it the other owns the event, and its name can be told */
+    READY_AGAIN_MS = 2000,   /* the file may have been replaced */
 };
 
 static int own(struct vpc_shell *shell)
@@ -18,7 +20,22 @@ static int own(struct vpc_shell *shell)
 
     if (shell->ready == NULL)
         error = vpc_event_open(shell->config.runtime_dir, shell->ready_name, &shell->ready);
-    return error ? error : vpc_event_own(shell->ready);
+    return error ? error : vpc_event_claim(shell->ready, shell->config.vm, shell->ready_given);
+}
+
+static void say_who_owns_it(const struct vpc_shell *shell, char *buf, size_t size)
+{
+    char owner[VPC_EVENT_OWNER_SIZE];
+
+    vpc_event_owner(shell->ready, owner);
+    snprintf(
+        buf, size,
+        shell->ready_given
+            ? "the host endpoint of the VM %s owns it, and the VM %s was given the same tag: "
+              "give each VM a tag of its own (--tag, set-tag)"
+            : "the host endpoint of the VM %s owns it, and the guest of the VM %s said the same "
+              "tag: give the first its tag by --tag, and look why the guest says it",
+        *owner ? owner : "(unknown)", shell->config.vm);
 }
 
 /* Told once until it succeeds or fails otherwise. */
@@ -27,12 +44,29 @@ static void log_failure(struct vpc_shell *shell, int error)
     if (error == shell->ready_error)
         return;
     shell->ready_error = error;
-    const char *cause = error == EBUSY
-                            ? "another VM's host endpoint owns it: give each VM a tag of its own"
-                            : strerror(error);
+    char cause[512];
+    if (error == EBUSY)
+        say_who_owns_it(shell, cause, sizeof(cause));
+    else
+        snprintf(cause, sizeof(cause), "%s", strerror(error));
+    if (shell->ready_given)
+        vpc_shell_note(shell, "the ready event %s is not ours: %s", shell->ready_name, cause);
     vpc_shell_log(
         shell, VPC_LOG_READY_EVENT_FAILED,
         json_pack("{s:s, s:i, s:s}", "event", shell->ready_name, "errno", error, "cause", cause));
+}
+
+static void give_up(struct vpc_shell *shell)
+{
+    vpc_event_give_up(shell->ready);
+    shell->ready = NULL;
+}
+
+/* Another machine was given the tag, which our guest said. */
+static void give_way(struct vpc_shell *shell)
+{
+    give_up(shell);
+    vpc_timer_set(&shell->loop, &shell->ready_retry, shell->loop.now + READY_GIVE_WAY_MS);
 }
 
 /* Whoever waits for the event would wait for ever if it was not tried again. */
@@ -40,6 +74,10 @@ static void try_to_set(struct vpc_shell *shell)
 {
     int error = own(shell);
 
+    if (error == ECANCELED) {
+        give_way(shell);
+        return;
+    }
     if (!error)
         error = vpc_event_set(shell->ready, shell->ready_wanted);
     if (error)
@@ -55,15 +93,19 @@ static void on_retry(struct vpc_timer *timer)
     try_to_set(timer->owner);
 }
 
-void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set)
+void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set, bool given)
 {
     if (shell->config.runtime_dir == NULL)
         return;
     if (strcmp(shell->ready_name, name) != 0) {
         vpc_ready_close(shell);
         snprintf(shell->ready_name, sizeof(shell->ready_name), "%s", name);
+        shell->ready_error = 0;
     }
     shell->ready_wanted = set;
+    if (given != shell->ready_given)
+        shell->ready_error = 0; /* what is to be said is another thing */
+    shell->ready_given = given;
     shell->ready_retry.on_due = on_retry;
     shell->ready_retry.owner = shell;
     vpc_timer_clear(&shell->loop, &shell->ready_retry);
@@ -73,6 +115,5 @@ void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set)
 void vpc_ready_close(struct vpc_shell *shell)
 {
     vpc_timer_clear(&shell->loop, &shell->ready_retry);
-    vpc_event_close(shell->ready);
-    shell->ready = NULL;
+    give_up(shell);
 }

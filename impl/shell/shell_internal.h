@@ -126,7 +126,8 @@ struct vpc_shell {
     vpc_event *ready;
     char ready_name[96];
     bool ready_wanted;
-    int ready_error; /* why the event is not as it is wanted, as the log knows it */
+    bool ready_given; /* its tag: not said by a guest (RDY-7) */
+    int ready_error;  /* why the event is not as it is wanted, as the log knows it */
     struct vpc_timer ready_retry;
     struct vpc_streams streams;
     struct vpc_watch signals;
@@ -254,7 +255,7 @@ void vpc_trace_down(struct vpc_shell *shell);
 void vpc_trace_entry(struct vpc_shell *shell, const char *text, size_t n);
 
 /* ready_event.c */
-void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set);
+void vpc_ready_set(struct vpc_shell *shell, const char *name, bool set, bool given);
 void vpc_ready_close(struct vpc_shell *shell);
 
 #endif

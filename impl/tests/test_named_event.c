@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "named_event.h"
 #include "scratch.h"
 #include "vpc.h"
 
@@ -332,4 +334,110 @@ Test(named_event, what_is_no_file_of_ours_is_refused)
     close(open(file_path(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     cr_assert_eq(chown(file_path(), 12345, 12345), 0);
     cr_assert_eq(vpc_event_open(scratch, "Local\\TAG/1_ChannelReady", &event), EPERM);
+}
+
+Test(named_event, a_given_tag_goes_before_the_word_of_a_guest)
+{
+    vpc_event *said = opened(), *given = opened(), *second = opened();
+    char owner[VPC_EVENT_OWNER_SIZE];
+
+    cr_assert_eq(vpc_event_claim(said, "said", false), 0);
+    cr_assert_eq(vpc_event_set(said, true), 0);
+    cr_assert_eq(vpc_event_claim(given, "given", true), EBUSY);
+    vpc_event_owner(given, owner);
+    cr_assert_str_eq(owner, "said");
+    cr_assert_eq(vpc_event_claim(said, "said", false), ECANCELED, "it must give it up");
+    vpc_event_give_up(said);
+    said = opened();
+    cr_assert_eq(vpc_event_claim(said, "said", false), EBUSY, "nor takes it again in between");
+    cr_assert_eq(vpc_event_claim(given, "given", true), 0);
+    cr_assert_eq(vpc_event_claim(second, "second", true), EBUSY);
+    vpc_event_owner(second, owner);
+    cr_assert_str_eq(owner, "given");
+    vpc_event_close(given);
+    cr_assert_eq(vpc_event_claim(second, "second", true), 0);
+    vpc_event_give_up(second);
+    cr_assert_eq(access(file_path(), F_OK), 0, "the file of a given tag stays");
+    vpc_event_give_up(said);
+}
+
+Test(named_event, a_given_tag_keeps_its_right_when_the_file_was_removed)
+{
+    vpc_event *given = opened();
+
+    cr_assert_eq(vpc_event_claim(given, "given", true), 0);
+    cr_assert_eq(unlink(file_path()), 0);
+    cr_assert_eq(vpc_event_set(given, false), 0);
+    vpc_event *said = opened();
+    char owner[VPC_EVENT_OWNER_SIZE];
+    cr_assert_eq(vpc_event_claim(said, "said", false), EBUSY);
+    vpc_event_owner(said, owner);
+    cr_assert_str_eq(owner, "given");
+    vpc_event_close(said);
+    vpc_event_close(given);
+}
+
+Test(named_event, the_file_of_a_guests_word_goes_unless_somebody_waits)
+{
+    vpc_event *event = opened();
+
+    cr_assert_eq(vpc_event_claim(event, "said", false), 0);
+    vpc_event_give_up(event);
+    cr_assert_eq(access(file_path(), F_OK), -1);
+    vpc_event *other = opened();
+    event = opened();
+    cr_assert_eq(vpc_event_claim(event, "said", false), 0);
+    vpc_event_give_up(event);
+    cr_assert_eq(access(file_path(), F_OK), 0);
+    event = opened();
+    cr_assert_eq(vpc_event_claim(event, "next", false), 0);
+    cr_assert_eq(vpc_event_set(event, true), 0);
+    cr_assert(vpc_event_is_set(other), "who waited sees the next owner");
+    vpc_event_close(other);
+    vpc_event_give_up(event);
+    cr_assert_eq(access(file_path(), F_OK), -1);
+}
+
+/* Who opens the file while its owner removes it has the one that the path names. */
+Test(named_event, no_waiter_has_a_removed_file)
+{
+    pid_t owner = fork();
+
+    cr_assert_geq(owner, 0);
+    while (owner == 0) {
+        vpc_event *event = opened();
+
+        vpc_event_claim(event, "said", false);
+        vpc_event_give_up(event);
+    }
+    for (int i = 0; i < 500; i++) {
+        vpc_event *event = opened();
+        int error = vpc_event_claim(event, "given", true);
+        while (error == EBUSY)
+            error = vpc_event_claim(event, "given", true);
+        cr_assert_eq(error, 0);
+        cr_assert_eq(access(file_path(), F_OK), 0, "round %d", i);
+        vpc_event_close(event);
+    }
+    kill(owner, SIGKILL);
+    status_of(owner);
+}
+
+Test(named_event, the_name_of_an_owner_is_bounded_and_printable)
+{
+    vpc_event *event = opened(), *other = opened();
+    char name[200], owner[VPC_EVENT_OWNER_SIZE];
+
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    memcpy(name, "a\n\x1b\xff", 4);
+    cr_assert_eq(vpc_event_claim(event, name, true), 0);
+    vpc_event_owner(other, owner);
+    cr_assert_eq(strncmp(owner, "a???nnn", 7), 0);
+    cr_assert_eq(strlen(owner), VPC_EVENT_OWNER_SIZE - 1);
+    cr_assert_eq(truncate(file_path(), 0), 0);
+    vpc_event_owner(other, owner);
+    cr_assert_str_eq(owner, "");
+    vpc_event_close(other);
+    vpc_event_close(event);
 }

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "named_event.h"
 #include "programs.h"
 #include "scratch.h"
 #include "shell_rig.h"
@@ -190,4 +191,87 @@ Test(two_vms, one_client_half_close_and_full_close)
     close(near);
     close(far);
     start_when_free(1, "\\\\.\\pipe\\name");
+}
+
+/* A host endpoint to which a tag is given, without any guest; what it says on standard error goes to nobody. */
+static pid_t start_given(const char *vm, const char *tag)
+{
+    char bus[96];
+
+    snprintf(bus, sizeof(bus), "%s/bus-%s", scratch, vm);
+    return program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
+                                        vm, "--tag", tag, NULL});
+}
+
+static bool log_says(const char *vm, const char *one, const char *other)
+{
+    char path[96], line[4096];
+    bool says = false;
+
+    snprintf(path, sizeof(path), "%s/log/%s.jsonl", scratch, vm);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && !says && fgets(line, sizeof(line), file) != NULL)
+        says = strstr(line, "READY_EVENT_FAILED") && strstr(line, one) && strstr(line, other);
+    if (file != NULL)
+        fclose(file);
+    return says;
+}
+
+static void await_log(const char *vm, const char *one, const char *other)
+{
+    int64_t limit = scratch_now_ms() + PROGRAM_LIMIT_MS;
+
+    while (!log_says(vm, one, other)) {
+        cr_assert_lt(scratch_now_ms(), limit, "%s: no entry with %s and %s", vm, one, other);
+        scratch_sleep_ms(20);
+    }
+}
+
+Test(two_vms, a_given_tag_takes_its_event_from_the_machine_whose_guest_said_it)
+{
+    vpc_event *event;
+
+    cr_assert_eq(vpc_event_open(scratch, "Local\\one_ChannelReady", &event), 0);
+    cr_assert_eq(vpc_event_wait(event, PROGRAM_LIMIT_MS), 0);
+    pid_t given = start_given("three", "one");
+    await_log("one", "VM three owns it", "guest of the VM one");
+    cr_assert_not(vpc_event_is_set(event), "it is the event of a machine that is not ready");
+    stop(given);
+    cr_assert_eq(vpc_event_wait(event, PROGRAM_LIMIT_MS), 0);
+    vpc_event_close(event);
+}
+
+Test(two_vms, the_second_to_whom_a_tag_is_given_says_so_and_has_it_after_the_first)
+{
+    char owner[VPC_EVENT_OWNER_SIZE] = "";
+    vpc_event *event;
+    int64_t limit = scratch_now_ms() + PROGRAM_LIMIT_MS;
+
+    cr_assert_eq(vpc_event_open(scratch, "Local\\NEW_ChannelReady", &event), 0);
+    pid_t first = start_given("three", "NEW");
+    for (; strcmp(owner, "three") != 0; vpc_event_owner(event, owner))
+        cr_assert_lt(scratch_now_ms(), limit, "the tag is not claimed at the start");
+    pid_t second = start_given("four", "NEW");
+    await_log("four", "VM three owns it", "VM four was given");
+    stop(first);
+    for (; strcmp(owner, "four") != 0; vpc_event_owner(event, owner))
+        cr_assert_lt(scratch_now_ms(), limit, "the second does not go on trying");
+    stop(second);
+    vpc_event_close(event);
+}
+
+Test(two_vms, a_tag_that_a_guest_said_leaves_no_file)
+{
+    char path[128];
+    int64_t limit = scratch_now_ms() + PROGRAM_LIMIT_MS;
+
+    snprintf(path, sizeof(path), "%s/events/Local%%5Cone_ChannelReady", scratch);
+    while (access(path, F_OK) != 0)
+        cr_assert_lt(scratch_now_ms(), limit);
+    stop(hosts[0]);
+    cr_assert_eq(access(path, F_OK), -1);
+    vpc_release_virtual_machine(vms[0]);
+    vms[0] = NULL;
+    start_host(0);
 }
