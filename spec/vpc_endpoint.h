@@ -91,6 +91,13 @@ enum vpc_action_kind {
     /* An addition: `stream` has output, or room, that it did not have when the caller last asked.  A caller need not be
      * told: one that asks every stream after each call may ignore it, and an endpoint need not say it. */
     VPC_ACTION_WAKE,
+    /* host, an addition: a start names the pipe of `stream`, and is decided when this action is carried out (API-13).  A
+     * client that waits in its pipe server: stream_opened().  One that has closed: stream_gone(), whether or not it is all
+     * read.  Neither is so: no call. */
+    VPC_ACTION_LOOK,
+    /* host, an addition: the pipe server of `stream` stops and its name is free (API-13); the stream goes on until it is
+     * closed or aborted */
+    VPC_ACTION_FREE_NAME,
 };
 
 typedef struct vpc_action {
@@ -142,8 +149,8 @@ typedef struct vpc_endpoint_abi {
     /* The local program finished writing, and every octet of it was taken; it may still read. */
     void (*stream_eof)(vpc_endpoint *ep, uint32_t stream);
     /* The local program is wholly gone; error 0 when it closed, or an errno such as ECONNRESET.  With 0 it comes after
-     * stream_eof(), or, while there is no room for what the program has written, before it: the rest and stream_eof()
-     * follow, or the endpoint gives the stream up (CLS-8). */
+     * stream_eof(), or, while there is no room for what the program has written or because of LOOK, before it: the rest
+     * and stream_eof() follow, or the endpoint gives the stream up (CLS-8). */
     void (*stream_gone)(vpc_endpoint *ep, uint32_t stream, int error);
     /* The octets to write to the local program next, and how many of them were written.  As for the bus. */
     size_t (*stream_output)(vpc_endpoint *ep, uint32_t stream, const void **octets);

@@ -202,14 +202,48 @@ static void on_wake(struct inproc *self, const vpc_action *action)
     (void)action;
 }
 
+/* Of a pipe's client that has closed, once; a TCP connection shows no more than the end of its writing. */
+static bool tell_gone(struct inproc *self, struct local *local)
+{
+    if (!local->closed || local->gone_told || self->config.implementation->role != VPC_FROM_HOST)
+        return false;
+    local->gone_told = true;
+    SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
+    return true;
+}
+
+/* It knows of an end that was not told yet. */
+static void on_look(struct inproc *self, const vpc_action *action)
+{
+    struct local *local = local_of_stream(self, action->stream);
+
+    if (local && local->state == LOCAL_OPEN)
+        tell_gone(self, local);
+}
+
+/* Its one client was let in before, so there is nothing to be closed. */
+static void on_free_name(struct inproc *self, const vpc_action *action)
+{
+    (void)self;
+    (void)action;
+}
+
 static void (*const handlers[])(struct inproc *, const vpc_action *) = {
-    [VPC_ACTION_LISTEN] = on_listen,   [VPC_ACTION_UNLISTEN] = on_close,
-    [VPC_ACTION_CONNECT] = on_connect, [VPC_ACTION_SHUTDOWN] = on_shutdown,
-    [VPC_ACTION_CLOSE] = on_close,     [VPC_ACTION_ABORT] = on_abort,
-    [VPC_ACTION_REPLY] = on_reply,     [VPC_ACTION_BROADCAST] = on_broadcast,
-    [VPC_ACTION_LOG] = on_log,         [VPC_ACTION_READY] = on_ready,
-    [VPC_ACTION_STOPPED] = on_stopped, [VPC_ACTION_HANGUP] = on_hangup,
+    [VPC_ACTION_LISTEN] = on_listen,
+    [VPC_ACTION_UNLISTEN] = on_close,
+    [VPC_ACTION_CONNECT] = on_connect,
+    [VPC_ACTION_SHUTDOWN] = on_shutdown,
+    [VPC_ACTION_CLOSE] = on_close,
+    [VPC_ACTION_ABORT] = on_abort,
+    [VPC_ACTION_REPLY] = on_reply,
+    [VPC_ACTION_BROADCAST] = on_broadcast,
+    [VPC_ACTION_LOG] = on_log,
+    [VPC_ACTION_READY] = on_ready,
+    [VPC_ACTION_STOPPED] = on_stopped,
+    [VPC_ACTION_HANGUP] = on_hangup,
     [VPC_ACTION_WAKE] = on_wake,
+    [VPC_ACTION_LOOK] = on_look,
+    [VPC_ACTION_FREE_NAME] = on_free_name,
 };
 
 static void give_up(struct inproc *self, enum vpc_seen_kind kind, const char *how)
@@ -300,16 +334,6 @@ static bool take_stream(struct inproc *self, struct local *local)
     n = take_of(part_of(self, n < TAKE_MAX ? n : TAKE_MAX), &local->left);
     vpc_inproc_tell(self, VPC_SEEN_LOCAL_OCTETS, local->conn, 0, octets, n);
     SUBJECT(self, self->abi->stream_sent(self->endpoint, local->stream, n));
-    return true;
-}
-
-/* Of a pipe's client that has closed, once; a TCP connection shows no more than the end of its writing. */
-static bool tell_gone(struct inproc *self, struct local *local)
-{
-    if (!local->closed || local->gone_told || self->config.implementation->role != VPC_FROM_HOST)
-        return false;
-    local->gone_told = true;
-    SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, 0));
     return true;
 }
 

@@ -48,7 +48,7 @@ struct server {
     struct vpc_buffer actions; /* of the answer, as the next two */
     const void *octets;
     const struct vpc_object_hint *hints;
-    bool listens; /* the last of the actions is a LISTEN */
+    bool asks; /* the last of the actions is a LISTEN or a LOOK */
 };
 
 /* How much of so many octets is shown at once. */
@@ -170,7 +170,7 @@ static bool take_action(struct server *server, struct held *held)
     if (got != 1)
         action.kind = VPC_OBJECT_NO_KIND;
     add_action(server, &action);
-    server->listens = action.kind == VPC_ACTION_LISTEN;
+    server->asks = action.kind == VPC_ACTION_LISTEN || action.kind == VPC_ACTION_LOOK;
     if (action.kind == VPC_ACTION_UNLISTEN || action.kind == VPC_ACTION_CLOSE ||
         action.kind == VPC_ACTION_ABORT || action.kind == VPC_ACTION_HANGUP)
         forget(held, action.stream);
@@ -180,7 +180,7 @@ static bool take_action(struct server *server, struct held *held)
 /* False when there may be others. */
 static bool take_actions(struct server *server, struct held *held)
 {
-    while (!server->listens && vpc_buffer_size(&server->actions) < VPC_OBJECT_ACTIONS)
+    while (!server->asks && vpc_buffer_size(&server->actions) < VPC_OBJECT_ACTIONS)
         if (!take_action(server, held))
             return true;
     return false;
@@ -392,7 +392,7 @@ static void serve_one(struct server *server)
     get_question(server);
     server->answer = (struct vpc_object_answer){0};
     server->octets = NULL;
-    server->listens = false;
+    server->asks = false;
     vpc_buffer_clear(&server->actions);
     held = &server->held[ask->endpoint];
     value = calls[ask->call](server, held);

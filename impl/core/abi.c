@@ -151,6 +151,10 @@ static int next_action(vpc_endpoint *ep, vpc_action *action)
 
     if (vpc_take_action(ep, action))
         return 1;
+    if (vpc_host_start_waiting(ep)) { /* all are carried out, LOOK among them */
+        vpc_endpoint_finish(ep);
+        return next_action(ep, action);
+    }
     relay = ep->stopped ? NULL : vpc_relay_next_awake(ep);
     if (relay == NULL)
         return 0;

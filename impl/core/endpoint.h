@@ -54,6 +54,12 @@ struct vpc_asker {
     struct vpc_entry by_client; /* while the answer waits for a relay */
 };
 
+/* A start whose pipe's name seems to be in use, while the caller looks whether its client is still there (API-13). */
+struct vpc_waiting_start {
+    struct vpc_asker asker;
+    json_t *arguments; /* NULL: there is none */
+};
+
 /* Why a start fails (API-9, API-10). */
 struct vpc_start_failure {
     vpc_hresult result;
@@ -122,6 +128,7 @@ struct vpc_relay {
     unsigned had;      /* at the last look: bits of enum vpc_has */
     unsigned untold;   /* what it has that the caller does not know of */
     bool running_down; /* as it is counted */
+    bool nameless;     /* host: its pipe's name is free (API-13) */
     struct vpc_time_limit limit;
     struct vpc_entry by_stream, by_pipe;
     struct vpc_link place;  /* in the list of the free ones, or of those in use */
@@ -167,6 +174,7 @@ struct vpc_endpoint {
     struct vpc_link awake;            /* those of whose output or room the caller does not know */
     struct vpc_index streams, pipes;  /* relays */
     struct vpc_index askers;          /* those that wait for a relay, by client */
+    struct vpc_waiting_start waiting; /* host */
     struct vpc_time_limits limits;    /* of relays */
     unsigned relay_count, pair_count; /* in use; those of them that have a pair */
     unsigned running_down;            /* of those in use */
@@ -180,8 +188,8 @@ struct vpc_endpoint {
     unsigned heartbeat;                          /* the percentage last told (RDY-5) */
 };
 
-/* action_queue.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOG, REPLY
- * or BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
+/* action_queue.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOOK, LOG,
+ * REPLY or BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
 /* Puts places aside for so many relays, and gives back what is more than that as far as it is not in use. */
 bool vpc_reserve_actions(vpc_endpoint *ep, unsigned relays);
 void vpc_unreserve_actions(vpc_endpoint *ep, unsigned relays);
@@ -242,7 +250,9 @@ struct vpc_relay *vpc_relay_find(vpc_endpoint *ep, uint32_t stream);
 /* The same, but NULL while it has no pair and when its stream was given up. */
 struct vpc_relay *vpc_relay_live(vpc_endpoint *ep, uint32_t stream);
 struct vpc_relay *vpc_relay_of_channel(const vpc_endpoint *ep, uint32_t channel);
+/* Whose pipe's name it is, or NULL; the second gives, where there is none, the last of those whose it was. */
 struct vpc_relay *vpc_relay_of_pipe(vpc_endpoint *ep, const char *key);
+struct vpc_relay *vpc_relay_last_of_pipe(vpc_endpoint *ep, const char *key);
 /* Host: the name by which it is found from now on; false: no memory. */
 bool vpc_relay_name(vpc_endpoint *ep, struct vpc_relay *relay, const char *pipe, const char *key);
 /* Something happened to it: vpc_relays_advance() moves it on; false: there was none. */
@@ -297,6 +307,10 @@ void vpc_relay_limit(vpc_endpoint *ep, struct vpc_relay *relay);
 /* host.c */
 void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+/* The caller has looked: decides the start that waits for it; false: there is none. */
+bool vpc_host_start_waiting(vpc_endpoint *ep);
+/* It is given up without an answer. */
+void vpc_host_forget_waiting(vpc_endpoint *ep);
 void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 void vpc_host_set_tag(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
 /* Sets or resets the ready event of the tag as it is now; the one of another name before it is given up

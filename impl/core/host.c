@@ -206,7 +206,27 @@ void vpc_host_give_up_starts(vpc_endpoint *ep)
     }
 }
 
-void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+/* The client may have closed its pipe, and the caller not told it yet: it is to look first. */
+static bool look_first(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments,
+                       const char *key)
+{
+    const struct vpc_relay *relay = vpc_relay_of_pipe(ep, key);
+
+    if (relay == NULL || !vpc_relay_is(relay, VPC_OPENING_OPEN))
+        return false;
+    vpc_host_start_waiting(
+        ep); /* one can wait; who asks again has not looked, or has nothing to say */
+    if (!vpc_act(ep, (vpc_action){.kind = VPC_ACTION_LOOK, .stream = relay->stream}, NULL))
+        return false;
+    ep->waiting.arguments = arguments != NULL ? json_deep_copy(arguments) : NULL;
+    if (ep->waiting.arguments == NULL)
+        return false;
+    vpc_asker_keep(ep, &ep->waiting.asker, asker);
+    return true;
+}
+
+static void start_now(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments,
+                      bool looked)
 {
     struct start start = {
         .host_type = type_argument(arguments, "host-type", VPC_ENDPOINT_NAMED_PIPE),
@@ -219,10 +239,37 @@ void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *argu
 
     start.port = start.port_text != NULL ? vpc_port(start.port_text) : 0;
     result = check_start(ep, &start, &cause);
-    if (result != VPC_S_OK)
-        fail_start(ep, &asker, result, start_fields(&start), cause, 0);
-    else
+    if (result == VPC_S_OK)
         make_pipe(ep, asker, &start);
+    else if (looked || result != VPC_ERROR_ALREADY_EXISTS ||
+             !look_first(ep, asker, arguments, start.key))
+        fail_start(ep, &asker, result, start_fields(&start), cause, 0);
+}
+
+void vpc_host_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
+{
+    start_now(ep, asker, arguments, false);
+}
+
+void vpc_host_forget_waiting(vpc_endpoint *ep)
+{
+    vpc_asker_forget(&ep->waiting.asker);
+    json_decref(ep->waiting.arguments);
+    ep->waiting.arguments = NULL;
+}
+
+bool vpc_host_start_waiting(vpc_endpoint *ep)
+{
+    struct vpc_waiting_start waiting = ep->waiting;
+    struct vpc_asker asker = {.client = waiting.asker.client, .id = json_incref(waiting.asker.id)};
+
+    if (waiting.arguments == NULL)
+        return false;
+    json_incref(waiting.arguments);
+    vpc_host_forget_waiting(ep);
+    start_now(ep, asker, waiting.arguments, true);
+    json_decref(waiting.arguments);
+    return true;
 }
 
 /* ---- after the pipe server is made ----------------------------------------------------------- */
@@ -279,7 +326,7 @@ void vpc_host_stop_pipe(vpc_endpoint *ep, struct vpc_asker asker, const json_t *
     const char *pipe = vpc_control_text(arguments, "pipe");
     char key[VPC_FILE_SIZE];
     struct vpc_relay *relay = pipe != NULL && vpc_pipe_file(pipe, key, sizeof(key)) == 0
-                                  ? vpc_relay_of_pipe(ep, key)
+                                  ? vpc_relay_last_of_pipe(ep, key)
                                   : NULL;
 
     if (relay == NULL || relay->stopper.client != 0 || !vpc_relay_is(relay, VPC_OPENING_OPEN)) {

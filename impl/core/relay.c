@@ -235,11 +235,30 @@ static void tell_pair(vpc_endpoint *ep, struct vpc_relay *relay)
         vpc_machines_step(ep, relay, VPC_LOCAL_HEARD, NULL);
 }
 
+/* The client is gone, or has finished and has its own end: no byte can flow any more (API-13). */
+static bool client_is_done(const struct vpc_relay *relay)
+{
+    return relay->delivery.state == VPC_DELIVERY_DISCARDING ||
+           relay->delivery.state == VPC_DELIVERY_GIVEN_UP ||
+           (relay->delivery.state == VPC_DELIVERY_SHUT && !writes(relay));
+}
+
+/* A stream that was given up has taken its pipe server with it. */
+static void free_name(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    if (relay->pipe == NULL || relay->nameless || !client_is_done(relay))
+        return;
+    relay->nameless = true;
+    if (vpc_relay_has_stream(relay))
+        vpc_act(ep, (vpc_action){.kind = VPC_ACTION_FREE_NAME, .stream = relay->stream}, NULL);
+}
+
 void vpc_relay_advance(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     bool down;
 
     tell_pair(ep, relay);
+    free_name(ep, relay);
     down = running_down(relay);
     ep->running_down += down - relay->running_down;
     relay->running_down = down;

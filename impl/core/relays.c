@@ -29,6 +29,7 @@ void vpc_relays_free(vpc_endpoint *ep)
 {
     struct vpc_relay *relay, *next;
 
+    vpc_host_forget_waiting(ep);
     for (relay = vpc_relay_first(ep); relay != NULL; relay = next) {
         next = vpc_relay_next(ep, relay);
         vpc_asker_forget(&relay->stopper);
@@ -169,10 +170,24 @@ struct vpc_relay *vpc_relay_of_pipe(vpc_endpoint *ep, const char *key)
         struct vpc_relay *relay = VPC_LIST_ENTRY(entry, struct vpc_relay, by_pipe);
 
         ep->visits++;
-        if (strcmp(relay->pipe_key, key) == 0)
+        if (!relay->nameless && strcmp(relay->pipe_key, key) == 0)
             return relay;
     }
     return NULL;
+}
+
+/* The last one that came into the table is the first in it. */
+struct vpc_relay *vpc_relay_last_of_pipe(vpc_endpoint *ep, const char *key)
+{
+    struct vpc_relay *relay = vpc_relay_of_pipe(ep, key);
+    struct vpc_entry *entry = vpc_index_first(&ep->pipes, hash_of(key));
+
+    for (; relay == NULL && entry != NULL; entry = entry->next) {
+        ep->visits++;
+        if (strcmp(VPC_LIST_ENTRY(entry, struct vpc_relay, by_pipe)->pipe_key, key) == 0)
+            relay = VPC_LIST_ENTRY(entry, struct vpc_relay, by_pipe);
+    }
+    return relay;
 }
 
 bool vpc_relay_name(vpc_endpoint *ep, struct vpc_relay *relay, const char *pipe, const char *key)

@@ -42,6 +42,19 @@ static void do_hangup(struct vpc_shell *shell, const vpc_action *action)
     tell_stream(shell, action, vpc_stream_hang_up);
 }
 
+/* What it finds is told before anything else is carried out: the endpoint decides then. */
+static void do_look(struct vpc_shell *shell, const vpc_action *action)
+{
+    shell->looking = true;
+    tell_stream(shell, action, vpc_stream_look_now);
+    shell->looking = false;
+}
+
+static void do_free_name(struct vpc_shell *shell, const vpc_action *action)
+{
+    tell_stream(shell, action, vpc_stream_free_name);
+}
+
 static void do_wake(struct vpc_shell *shell, const vpc_action *action)
 {
     tell_stream(shell, action, vpc_stream_wake);
@@ -74,13 +87,21 @@ static void do_stopped(struct vpc_shell *shell, const vpc_action *action)
 }
 
 static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *action) = {
-    [VPC_ACTION_LISTEN] = do_listen,   [VPC_ACTION_UNLISTEN] = do_close,
-    [VPC_ACTION_CONNECT] = do_connect, [VPC_ACTION_SHUTDOWN] = do_shutdown,
-    [VPC_ACTION_CLOSE] = do_close,     [VPC_ACTION_ABORT] = do_abort,
-    [VPC_ACTION_REPLY] = do_reply,     [VPC_ACTION_BROADCAST] = do_broadcast,
-    [VPC_ACTION_LOG] = do_log,         [VPC_ACTION_READY] = do_ready,
-    [VPC_ACTION_STOPPED] = do_stopped, [VPC_ACTION_HANGUP] = do_hangup,
+    [VPC_ACTION_LISTEN] = do_listen,
+    [VPC_ACTION_UNLISTEN] = do_close,
+    [VPC_ACTION_CONNECT] = do_connect,
+    [VPC_ACTION_SHUTDOWN] = do_shutdown,
+    [VPC_ACTION_CLOSE] = do_close,
+    [VPC_ACTION_ABORT] = do_abort,
+    [VPC_ACTION_REPLY] = do_reply,
+    [VPC_ACTION_BROADCAST] = do_broadcast,
+    [VPC_ACTION_LOG] = do_log,
+    [VPC_ACTION_READY] = do_ready,
+    [VPC_ACTION_STOPPED] = do_stopped,
+    [VPC_ACTION_HANGUP] = do_hangup,
     [VPC_ACTION_WAKE] = do_wake,
+    [VPC_ACTION_LOOK] = do_look,
+    [VPC_ACTION_FREE_NAME] = do_free_name,
 };
 
 bool vpc_carry_out(struct vpc_shell *shell)
@@ -88,7 +109,7 @@ bool vpc_carry_out(struct vpc_shell *shell)
     vpc_action action;
     bool any = false;
 
-    while (shell->abi->next_action(shell->ep, &action)) {
+    while (!shell->looking && shell->abi->next_action(shell->ep, &action)) {
         any = true;
         if (action.kind < sizeof(handlers) / sizeof(handlers[0]) && handlers[action.kind] != NULL)
             handlers[action.kind](shell, &action);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server of one pipe: it listens for one client (API-12), and its name is taken until the
- * pair's end (API-13). */
+/* The server of one pipe: it listens for one client (API-12), and its name is taken until
+ * that client is gone (API-13). */
 #include <errno.h>
 #include <string.h>
 

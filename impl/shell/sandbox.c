@@ -186,8 +186,8 @@ static const struct call {
     {SCMP_SYS(recvmsg), BOTH}, /* the opener's answers */
     {SCMP_SYS(sendto), BOTH},
     {SCMP_SYS(close), BOTH},
-    {SCMP_SYS(poll), GUEST},
-    {SCMP_SYS(ppoll), GUEST},
+    {SCMP_SYS(poll), BOTH}, /* of the host: whether a pipe's client is still there */
+    {SCMP_SYS(ppoll), BOTH},
     {SCMP_SYS(clock_gettime), BOTH},
     {SCMP_SYS(getrandom), BOTH},
     /* clients, and the connections of pairs */

@@ -136,6 +136,7 @@ struct vpc_shell {
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
     bool exchanging;
+    bool looking; /* at one stream, for LOOK: no action is taken meanwhile */
     bool stopped;
     unsigned char chunk[VPC_CHUNK];
 };
@@ -191,6 +192,8 @@ void vpc_stream_shutdown(struct vpc_stream *stream);
 void vpc_stream_close(struct vpc_stream *stream);
 void vpc_stream_abort(struct vpc_stream *stream);
 void vpc_stream_hang_up(struct vpc_stream *stream);
+/* Nobody else is let in, and the name is given back; its client stays. */
+void vpc_stream_free_name(struct vpc_stream *stream);
 
 /* What stream_io.c sees. */
 /* Steps the machines and carries out what the endpoint wants by what it was told. */
@@ -203,6 +206,8 @@ void vpc_stream_ends(struct vpc_stream *stream, int error);
 
 /* stream_io.c */
 void vpc_stream_on_ready(struct vpc_watch *watch, uint32_t events);
+/* Tells the endpoint at once that its client came or is gone, where that is so. */
+void vpc_stream_look_now(struct vpc_stream *stream);
 /* Looks at each stream in the list of those to be looked at, and at those that come there meanwhile. */
 void vpc_streams_look(struct vpc_shell *shell);
 /* Tells the kernel what those want that were looked at. */

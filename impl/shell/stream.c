@@ -168,6 +168,11 @@ void vpc_stream_hang_up(struct vpc_stream *stream)
     vpc_stream_wake(stream);
 }
 
+void vpc_stream_free_name(struct vpc_stream *stream)
+{
+    vpc_listener_close(&stream->listener);
+}
+
 void vpc_stream_received(struct vpc_stream *stream)
 {
     vpc_stream_step(stream, VPC_ON_RECEIVED);

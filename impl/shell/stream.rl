@@ -48,6 +48,7 @@ noted        = 21;   # it took what it was told last, and its actions were carri
 # ---- what the shell does -----------------------------------------------------------------------------------------------
 
 take_no_more = 24;   # it stops: the program can write no more
+looked       = 25;   # the endpoint wants to know at once whether it has hung up (LOOK)
 }%%
 
 %%{
@@ -115,7 +116,7 @@ ending: ( (       # it can write no more, and what it wrote is still to be read
 
 left: ( (         # the same, and it has hung up: that is told when the rest was read, or can not be (CLS-8)
       end_read      @tell_eof                        -> parting
-    | full          @tell_gone                       -> known_gone
+    | ( full | looked ) @tell_gone                       -> known_gone
     | hang_up       @stop_reading                    -> known_gone
     | take_no_more  @stop_reading                    -> left
     | ( close | close_early | abort )                -> over
@@ -123,7 +124,7 @@ left: ( (         # the same, and it has hung up: that is told when the rest was
 
 ended: ( (        # the same, and both directions are over
       end_read      @tell_eof                        -> over
-    | full          @tell_gone                       -> known_gone
+    | ( full | looked ) @tell_gone                       -> known_gone
     | hang_up       @stop_reading                    -> known_gone
     | ( close | close_early | abort )                -> over
     ) >~in_ended ),

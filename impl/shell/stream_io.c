@@ -17,6 +17,7 @@
  * that a virtio port must get at once.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -225,6 +226,22 @@ void vpc_stream_on_ready(struct vpc_watch *watch, uint32_t events)
     else if (events & EPOLLIN)
         read_input(stream);
     vpc_stream_wake(stream);
+}
+
+static bool has_hung_up(const struct vpc_stream *stream)
+{
+    struct pollfd socket = {.fd = stream->watch.fd};
+
+    return poll(&socket, 1, 0) > 0 && (socket.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+void vpc_stream_look_now(struct vpc_stream *stream)
+{
+    if (stream->listener.watch.fd >= 0)
+        stream->listener.watch.on_ready(&stream->listener.watch, EPOLLIN);
+    if (vpc_stream_is_open(stream) && vpc_stream_is_watched(stream) && has_hung_up(stream))
+        vpc_stream_ends(stream, 0);
+    vpc_stream_happens(stream, VPC_ON_LOOKED);
 }
 
 /* ---- looks ------------------------------------------------------------------------------------- */

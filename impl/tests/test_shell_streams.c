@@ -154,6 +154,28 @@ Test(shell_pipe, a_hangup_takes_what_was_written_and_nothing_later)
     close(fd);
 }
 
+/* Whatever is still to be read; and the name is another stream's from then on. */
+Test(shell_pipe, a_look_finds_a_client_that_has_closed)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    say(fd, "the last words");
+    stream()->room = 4;
+    RIG_UNTIL(stream()->input_size == 4);
+    fake_act(VPC_ACTION_LOOK, 1, 0, 0, NULL);
+    rig_turn_for(50);
+    cr_assert_eq(stream()->gone, -1, "it is still there");
+    close(fd);
+    fake_act(VPC_ACTION_LOOK, 1, 0, 0, NULL);
+    RIG_UNTIL(stream()->gone == 0);
+    fake_act(VPC_ACTION_FREE_NAME, 1, 0, 0, NULL);
+    fd = rig_pipe(2, PIPE);
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->eofs == 1);
+    cr_assert_arr_eq(stream()->input, "the last words", 14);
+    close(fd);
+}
+
 Test(shell_pipe, a_hangup_of_a_client_that_has_finished_or_gone_does_nothing)
 {
     int fd = rig_pipe(1, PIPE);

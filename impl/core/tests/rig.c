@@ -295,6 +295,14 @@ void rig_take(struct side *side)
         case VPC_ACTION_WAKE:
             take_wake(side, &action);
             break;
+        case VPC_ACTION_LOOK:
+            side->looks++;
+            if (side->gone_at_look)
+                vpc_endpoint_abi_v1.stream_gone(side->ep, action.stream, 0);
+            break;
+        case VPC_ACTION_FREE_NAME:
+            side->freed++;
+            break;
         case VPC_ACTION_NONE:
             cr_assert_fail("an action without a kind");
         }

@@ -69,8 +69,11 @@ struct side {
     unsigned opened, closed, stopped; /* CHANNEL_OPENED, CHANNEL_CLOSED, STOPPED so far */
     bool in_session;                  /* by SESSION_UP and SESSION_LOST */
     unsigned epoch;
-    bool mute;   /* the bus takes none of its octets */
-    bool manual; /* LISTEN and CONNECT are answered by the test */
+    unsigned looks;    /* LOOK so far */
+    bool gone_at_look; /* it is answered by stream_gone() */
+    unsigned freed;    /* FREE_NAME so far */
+    bool mute;         /* the bus takes none of its octets */
+    bool manual;       /* LISTEN and CONNECT are answered by the test */
     int listen_error, connect_error;
 };
 

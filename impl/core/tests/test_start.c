@@ -142,6 +142,42 @@ Test(start, a_used_name_wins_over_no_room, .fini = end)
     expect_failed(rig_start(&rig, "c", 82), "ERROR_MAX_SESSIONS_REACHED");
 }
 
+/* The guest hears nothing, so the pair of the first client runs down all the time (API-13). */
+Test(start, a_client_that_is_found_gone_has_the_name_no_more, .fini = end)
+{
+    rig_begin(&rig, "{\"max_pairs\": 3}", NULL);
+    rig_ready(&rig);
+    rig_pair(&rig, "a", 80);
+    expect_failed(rig_start(&rig, "A", 80), "ERROR_ALREADY_EXISTS");
+    cr_assert_eq(rig.host.looks, 1);
+    cr_assert_eq(rig.host.freed, 0);
+    rig.blocked = rig.host.gone_at_look = true;
+    rig_ask_start(&rig, "A", 80);
+    cr_assert_null(rig_answer(&rig.host, 1), "it waits for the guest");
+    cr_assert_eq(rig.host.looks, 2);
+    cr_assert_eq(rig.host.freed, 1);
+    expect_failed(rig_start(&rig, "a", 80), "ERROR_ALREADY_EXISTS");
+    cr_assert_eq(rig.host.looks, 2, "the second has no client yet");
+}
+
+/* Its answer has nowhere to go; and one that asks nothing more leaks nothing. */
+Test(start, who_asked_for_a_name_in_use_may_go_before_the_answer, .fini = end)
+{
+    static const char line[] = "{\"execute\": \"start\", \"id\": 7, \"arguments\": {\"host-name\": "
+                               "\"\\\\\\\\.\\\\pipe\\\\a\", \"guest-name\": \"80\"}}";
+
+    rig_begin(&rig, NULL, NULL);
+    rig_ready(&rig);
+    rig_pair(&rig, "a", 80);
+    for (int i = 0; i < 2; i++)
+        vpc_endpoint_abi_v1.control_line(rig.host.ep, 1, line, sizeof(line) - 1);
+    vpc_endpoint_abi_v1.control_close(rig.host.ep, 1);
+    rig_take(&rig.host);
+    cr_assert_eq(rig.host.looks, 2);
+    cr_assert_eq(rig_logged(&rig.host, "START_FAILED"), 2);
+    vpc_endpoint_abi_v1.control_line(rig.host.ep, 1, line, sizeof(line) - 1);
+}
+
 /* ---- names ---- */
 
 static json_t *start_named(const char *pipe, const char *port)
