@@ -468,6 +468,30 @@ Test(shell, the_ready_event_follows_the_endpoint)
     vpc_event_close(event);
 }
 
+static bool has_event_file(const char *tag)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/events/Local%%5C%s_ChannelReady", scratch, tag);
+    return access(path, F_OK) == 0;
+}
+
+/* A guest may say another tag in every session; a tag that was given leaves its file. */
+Test(shell, tags_that_a_guest_said_leave_no_files)
+{
+    fake_act(VPC_ACTION_READY, 0, 0, 1, "Local\\SAID_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert(has_event_file("SAID"));
+    fake_act(VPC_ACTION_READY, 0, 1, 0, "Local\\GIVEN_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert_not(has_event_file("SAID"));
+    cr_assert(has_event_file("GIVEN"));
+    fake_act(VPC_ACTION_READY, 0, 0, 0, "Local\\NEXT_ChannelReady");
+    vpc_shell_turn(rig, 0);
+    cr_assert(has_event_file("GIVEN"));
+    cr_assert(has_event_file("NEXT"));
+}
+
 Test(shell, a_ready_event_whose_file_was_removed_comes_back)
 {
     char path[128];
