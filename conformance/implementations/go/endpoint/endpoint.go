@@ -26,7 +26,7 @@ const sendBuffer = 128 << 10
 // ActionKind is what the shell shall do.
 type ActionKind uint8
 
-// The actions.  Close, Abort and Hangup leave the pipe's name reserved; Forget gives it back.
+// The actions.  Close, Abort and Hangup leave the pipe's name reserved; FreeName and Forget give it back.
 const (
 	Listen     ActionKind = iota // host: make the pipe server Name for Stream, without clients yet; answer with Listening
 	Accept                       // host: the pipe can be opened now
@@ -41,6 +41,7 @@ const (
 	Log                          // append it to the event log
 	Stopped                      // nothing more comes but the last frames of BusOutput
 	ReadyEvent                   // host: the ready event Name is Set, or not
+	FreeName                     // host: the pipe server of Stream ends, and its name is free (API-13); the connection stays
 )
 
 // Action is one of them.
@@ -76,6 +77,7 @@ type side interface {
 	unsaid() bool
 	level() (level, missing string)
 	pairOver(p *Pair)
+	freeName(p *Pair)
 	closed(p *Pair)
 	unanswered(p *Pair)
 	gone(p *Pair, errno uint32)

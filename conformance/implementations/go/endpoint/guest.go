@@ -57,6 +57,8 @@ func (g *Guest) unsaid() bool { return g.readyDue }
 
 func (g *Guest) pairOver(*Pair) {}
 
+func (g *Guest) freeName(*Pair) {}
+
 func (g *Guest) closed(*Pair) {}
 
 func (g *Guest) clock() {}

@@ -20,6 +20,9 @@ type Host struct {
 	nextID    uint32
 	names     map[string]*Pair // by the key of their pipe
 	relay     relay
+
+	// Left tells whether the client of a stream has closed, told by now or not; nil: it is not looked.
+	Left func(stream uint32) bool
 }
 
 // NewHost makes one whose transport is down.
@@ -209,7 +212,48 @@ func (h *Host) pairOver(p *Pair) {
 		}
 		h.startFailed(p, res, why, 0)
 	}
-	delete(h.names, wire.PipeKey(p.pipe))
+	h.giveName(p)
+}
+
+// freeName gives a name back when its client is gone, or when no byte can flow to it or from it any more (API-13).
+func (h *Host) freeName(p *Pair) {
+	if p.nameless || !p.opened || !(p.gone || p.detached || p.finished && p.recv.Over()) {
+		return
+	}
+	h.giveName(p)
+	h.act(Action{Kind: FreeName, Stream: p.stream})
+}
+
+// giveName takes care of a pair that has the name since.
+func (h *Host) giveName(p *Pair) {
+	p.nameless = true
+	if h.names[wire.PipeKey(p.pipe)] == p {
+		delete(h.names, wire.PipeKey(p.pipe))
+	}
+}
+
+// nameInUse looks, before it says that a name is in use, whether the client is still there (API-13).
+func (h *Host) nameInUse(pipe string) bool {
+	p := h.names[wire.PipeKey(pipe)]
+	if p != nil && p.opened && h.Left != nil && h.Left(p.stream) {
+		h.StreamGone(p.stream, 0)
+		p = h.names[wire.PipeKey(pipe)]
+	}
+	return p != nil
+}
+
+// named is the pair that has the name or, if none has it, the last of those that had it.
+func (h *Host) named(pipe string) *Pair {
+	last := h.names[wire.PipeKey(pipe)]
+	if last != nil {
+		return last
+	}
+	for _, p := range h.byStream {
+		if !p.over && wire.PipeKey(p.pipe) == wire.PipeKey(pipe) && (last == nil || p.stream > last.stream) {
+			last = p
+		}
+	}
+	return last
 }
 
 func (h *Host) closed(p *Pair) {

@@ -79,7 +79,7 @@ func (h *Host) judge(c call, p *Pair) (res result, why string) {
 	case !h.ready:
 		_, missing := h.levelOf()
 		return eNotReady, missing
-	case h.names[wire.PipeKey(p.pipe)] != nil:
+	case h.nameInUse(p.pipe):
 		return eAlreadyExists, "the pipe name is in use"
 	}
 	return sOK, ""
@@ -93,7 +93,7 @@ func (h *Host) Listening(stream, errno uint32, path string) {
 	}
 	res, why := h.judgePipe(errno)
 	if res != sOK {
-		delete(h.names, wire.PipeKey(p.pipe))
+		h.giveName(p)
 		delete(h.byStream, stream)
 		h.act(Action{Kind: Abort, Stream: stream})
 		h.act(Action{Kind: Forget, Stream: stream})
@@ -192,7 +192,7 @@ func (h *Host) stopCommand(r *request) {
 		h.fail(r, genericError, err.Error(), nil)
 		return
 	}
-	p := h.names[wire.PipeKey(name)]
+	p := h.named(name)
 	if !ok || p == nil || !p.opened || p.stop != nil {
 		h.fail(r, ePointer, "no open pair has the pipe "+strconv.Quote(name), nil)
 		return

@@ -34,6 +34,7 @@ type Pair struct {
 	stop     *request // host: the stop that waits
 	answer   *wire.Message
 	path     string // host: where the pipe server is
+	nameless bool   // host: its pipe's name is free (API-13)
 }
 
 // aborted tells whether the pair ends by an error.
@@ -101,6 +102,7 @@ func (e *Endpoint) advance(p *Pair) {
 	if p.gone && p.finished && p.send.State() == channel.Released && !p.recv.Over() {
 		p.recv.Reset(0) // CLS-6
 	}
+	e.side.freeName(p)
 	if !p.over && p.send.State() == channel.Released && p.recv.State() == channel.Released {
 		e.finish(p)
 	}

@@ -30,7 +30,9 @@ type pipeServer struct {
 	lock     *os.File
 	fd       int // bound, without clients yet; -1: none
 	path     string
-	listener net.Listener
+	listener *net.UnixListener
+	came     chan *net.UnixConn // the client, or nil: none came; once for each wait
+	waits    bool               // it is still to be taken from there
 }
 
 // NewPipes uses the folder `pipes` of the runtime directory.
@@ -51,6 +53,10 @@ func (p *Pipes) carryOut(s *streams, a endpoint.Action) {
 	server := p.servers[a.Stream]
 	switch {
 	case a.Kind == endpoint.Listen:
+		p.Host.Left = func(id uint32) bool {
+			p.look(s, id)
+			return s.left(id)
+		}
 		path, err := p.listen(a.Stream, a.Name)
 		errno := uint32(0)
 		if err != nil {
@@ -62,7 +68,7 @@ func (p *Pipes) carryOut(s *streams, a endpoint.Action) {
 		p.accept(s, a.Stream, server)
 	case a.Kind == endpoint.Close, a.Kind == endpoint.Abort:
 		server.close()
-	case a.Kind == endpoint.Forget:
+	case a.Kind == endpoint.Forget, a.Kind == endpoint.FreeName:
 		server.close()
 		server.lock.Close()
 		delete(p.servers, a.Stream)
@@ -101,21 +107,81 @@ func (p *Pipes) accept(s *streams, id uint32, server *pipeServer) {
 	if err != nil {
 		return
 	}
-	server.listener = listener
+	server.listener = listener.(*net.UnixListener)
+	p.wait(s, id, server)
+}
+
+func (p *Pipes) wait(s *streams, id uint32, server *pipeServer) {
+	listener, came := server.listener, make(chan *net.UnixConn, 1)
+	server.came, server.waits = came, true
 	go func() {
-		conn, err := s.loop.accepted(listener)
-		if err != nil {
-			return
-		}
+		conn, _ := s.loop.accepted(listener)
+		client, _ := conn.(*net.UnixConn)
+		came <- client
 		s.loop.post(func() {
-			if p.servers[id] != server || server.listener == nil {
-				conn.Close()
-				return
+			if server.waits && server.came == came {
+				server.waits = false
+				p.take(s, id, server, <-came)
 			}
-			server.close()
-			s.attach(id, conn.(*net.UnixConn))
 		})
 	}()
+}
+
+func (p *Pipes) take(s *streams, id uint32, server *pipeServer, conn *net.UnixConn) {
+	switch {
+	case conn == nil:
+	case p.servers[id] != server || server.listener == nil:
+		conn.Close()
+	default:
+		server.close()
+		s.attach(id, conn)
+	}
+}
+
+// look takes a client that waits at a pipe server, though nobody has told of it yet.
+func (p *Pipes) look(s *streams, id uint32) {
+	server := p.servers[id]
+	if server == nil || server.listener == nil || !server.waits {
+		return
+	}
+	server.listener.SetDeadline(time.Unix(1, 0))
+	select {
+	case conn := <-server.came:
+		server.waits = false
+		if conn == nil {
+			conn = pending(server.listener)
+		}
+		p.take(s, id, server, conn)
+	case <-time.After(lookInterval): // it is short of descriptors
+	}
+	if server.listener != nil {
+		server.listener.SetDeadline(time.Time{})
+	}
+	if server.listener != nil && !server.waits {
+		p.wait(s, id, server)
+	}
+}
+
+// pending is a client that waits now, or nil.
+func pending(listener *net.UnixListener) *net.UnixConn {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	client := -1
+	raw.Control(func(fd uintptr) {
+		client, _, err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+	})
+	if err != nil || client < 0 {
+		return nil
+	}
+	file := os.NewFile(uintptr(client), "client")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil
+	}
+	return conn.(*net.UnixConn)
 }
 
 func (server *pipeServer) close() {

@@ -83,6 +83,8 @@ func (s *streams) carryOut(a endpoint.Action) {
 	case a.Kind == endpoint.Hangup:
 		st.conn.CloseWrite()
 		st.conn.CloseRead()
+	case a.Kind == endpoint.FreeName:
+		s.maker.carryOut(s, a)
 	case a.Kind == endpoint.Close, a.Kind == endpoint.Abort:
 		delete(s.open, a.Stream)
 		close(st.done)
@@ -90,6 +92,21 @@ func (s *streams) carryOut(a endpoint.Action) {
 		s.maker.discard(st.conn, a.Kind == endpoint.Abort)
 		s.maker.carryOut(s, a)
 	}
+}
+
+// left looks whether the other end of a stream has closed, which the watch may not have told yet.
+func (s *streams) left(id uint32) bool {
+	st := s.open[id]
+	if st == nil {
+		return false
+	}
+	raw, err := st.conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	hungUp := false
+	raw.Control(func(fd uintptr) { hungUp = hasHungUp(int(fd)) })
+	return hungUp
 }
 
 // pump gives each stream what there is for it.

@@ -50,3 +50,17 @@ func (w *watch) run() {
 		}
 	}
 }
+
+// hasHungUp asks for no event, so that only a hang-up or an error shows.
+func hasHungUp(fd int) bool {
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(epoll)
+	if syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Fd: int32(fd)}) != nil {
+		return false
+	}
+	n, err := syscall.EpollWait(epoll, make([]syscall.EpollEvent, 1), 0)
+	return err == nil && n > 0
+}
