@@ -339,7 +339,6 @@ static void on_client(struct vpc_listener *listener, int fd)
     vpc_index_add(&control->by_number, number, &client->entry);
     vpc_list_append(&control->all, &client->all);
     offer(client);
-    control->count++;
     control->here++;
     shell->abi->control_open(shell->ep, number);
     vpc_shell_exchange(shell);
@@ -394,7 +393,6 @@ void vpc_control_server_flush(struct vpc_control_server *control)
 
 static void free_client(struct vpc_client *client)
 {
-    client->shell->control.count--;
     vpc_list_remove(&client->all);
     free(client->in);
     free(client->out);

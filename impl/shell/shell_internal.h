@@ -95,7 +95,6 @@ struct vpc_control_server {
     struct vpc_link told;       /* freed when the turn is over */
     struct vpc_link flush;
     struct vpc_link more;
-    unsigned count;       /* of all three */
     unsigned here;        /* of the first */
     unsigned with_output; /* how many have some */
     uint64_t sent;        /* octets, to all of them so far */
