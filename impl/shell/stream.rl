@@ -116,7 +116,7 @@ ending: ( (       # it can write no more, and what it wrote is still to be read
 
 left: ( (         # the same, and it has hung up: that is told when the rest was read, or can not be (CLS-8)
       end_read      @tell_eof                        -> parting
-    | ( full | looked ) @tell_gone                       -> known_gone
+    | ( full | looked ) @tell_gone                   -> known_gone
     | hang_up       @stop_reading                    -> known_gone
     | take_no_more  @stop_reading                    -> left
     | ( close | close_early | abort )                -> over
@@ -124,7 +124,7 @@ left: ( (         # the same, and it has hung up: that is told when the rest was
 
 ended: ( (        # the same, and both directions are over
       end_read      @tell_eof                        -> over
-    | ( full | looked ) @tell_gone                       -> known_gone
+    | ( full | looked ) @tell_gone                   -> known_gone
     | hang_up       @stop_reading                    -> known_gone
     | ( close | close_early | abort )                -> over
     ) >~in_ended ),
