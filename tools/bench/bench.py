@@ -173,6 +173,7 @@ def main():
     write(options.json or os.path.join(options.build, "bench/bench.json"), json.dumps(result, indent=1) + "\n")
     write(os.path.join(options.build, "bench/bench.md"), report.markdown(result))
     write(os.path.join(options.build, "bench/index.html"), report.page(result))
+    write(os.path.join(options.build, "bench/bench.svg"), report.picture(result))
     print(report.plain(result), end="")
     missed = [goal for goal in goals if goal.met is False]
     return 1 if failures or (options.gate and missed) else 0

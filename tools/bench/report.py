@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A run's results as plain text, as Markdown and as one page with pictures."""
 import html
+import re
 
 from peers import TITLES
 
@@ -176,6 +177,7 @@ svg .bar { fill: var(--bar); } svg .own { fill: var(--own); } svg .whisker, svg 
 svg .many { stroke: var(--own); stroke-width: 2; fill: none; } svg circle { fill: var(--own); }
 """
 ROW, LEFT, WIDTH, RIGHT = 24, 118, 336, 64
+COLUMNS = 3  # of the picture
 
 
 def bars(title, unit, rows):
@@ -231,6 +233,24 @@ def pictures(result):
                 drawn.append(curve(what, at.unit(scene, what), points))
         if drawn:
             yield title, drawn
+
+
+def picture(result):
+    """The same pictures as one, for a document; each scene begins a row."""
+    lines, y = [], 0
+    for title, drawn in pictures(result):
+        lines.append('<text class="title" x="0" y="%d">%s</text>' % (y + 14, html.escape(title)))
+        y += 30
+        for at in range(0, len(drawn), COLUMNS):
+            boxes = [[int(n) for n in re.search(r'viewBox="0 0 (\d+) (\d+)"', one).groups()] for one in drawn[at:at + COLUMNS]]
+            for i, (one, (width, height)) in enumerate(zip(drawn[at:at + COLUMNS], boxes)):
+                lines.append(one.replace("<svg ", '<svg x="%d" y="%d" width="%d" height="%d" ' % (i * (WIDTH + 24), y, width, height), 1))
+            y += max(height for _, height in boxes) + 16
+        y += 14
+    width = COLUMNS * (WIDTH + 24)
+    return "\n".join(['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">' % (width, y, width, y),
+                      "<style>%s</style>" % STYLE.replace(":root {", "svg {"), '<rect width="100%" height="100%" style="fill: var(--paper)"/>',
+                      *lines, "</svg>", ""])
 
 
 def page(result):
