@@ -197,17 +197,18 @@ static void *data_client(void *fd)
 
 /* ---- questions -------------------------------------------------------------------------------------------- */
 
-/* The endpoint's process: the one whose name is vpc-guest. */
+/* The endpoint's process: of those whose name is vpc-guest the first, which made the other, the opener of its bus. */
 static int endpoint(void)
 {
     FILE *pipe = popen("pidof vpc-guest", "re");
-    int pid = 0;
+    int first = 0, pid;
+
     if (pipe) {
-        if (fscanf(pipe, "%d", &pid) != 1)
-            pid = 0;
+        while (fscanf(pipe, "%d", &pid) == 1)
+            first = first == 0 || pid < first ? pid : first;
         pclose(pipe);
     }
-    return pid;
+    return first;
 }
 
 static long ticks(int pid)
