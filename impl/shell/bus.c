@@ -204,7 +204,7 @@ static int dial(struct vpc_bus *bus)
                           : vpc_bus_dial(&bus->address, &bus->watch.fd);
 }
 
-/* ENOTCONN while the port is there and no host is.  One that was taken out of the machine is looked for anew (TRN-4). */
+/* ENOTCONN while the port is there and no host is.  One that was taken out of the machine is looked for anew (TRN-6). */
 static int try_port(struct vpc_bus *bus)
 {
     if (bus->watch.fd >= 0 && vpc_port_is_gone(bus->watch.fd))

@@ -190,7 +190,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
         return ENOMEM;
     made->config = *config;
     made->abi = config->abi;
-    made->log.fd = made->journal.fd = made->manager.fd = -1;
+    made->log.fd = made->journal.fd = made->manager.fd = made->opener.fd = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
