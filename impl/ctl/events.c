@@ -128,10 +128,16 @@ static void print_new_lines(struct reader *reader)
 
 static void open_log(struct reader *reader)
 {
+    struct vpc_trust trust = {0};
+
     reader->log = fopen(reader->path, "re");
-    if (reader->log == NULL && !(reader->c->follow && errno == ENOENT))
-        ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
-                     strerror(errno));
+    if (reader->log != NULL || (reader->c->follow && errno == ENOENT))
+        return;
+    int error = errno;
+    if (error == EACCES)
+        vpc_trust_closed(&trust, reader->path);
+    ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
+                 *trust.why ? trust.why : strerror(error));
 }
 
 /* ---- --follow --------------------------------------------------------------------------------------- */

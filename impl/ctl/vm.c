@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "output.h"
+#include "trust.h"
 
 enum {
     LOOK_MS = 1000, /* a stopped endpoint must not hold up the list of all */
@@ -69,9 +70,9 @@ static void print_rows(const json_t *rows)
 
 static void complain_of_folder(const struct ctl *c, int error)
 {
-    char why[VPC_MISSING_SIZE] = "";
+    char why[VPC_WHY_SIZE] = "";
 
-    if (error == EPERM)
+    if (error == EPERM || error == EACCES)
         vpc_distrust(c->runtime_dir, "-", why, sizeof(why));
     ctl_complain(c, "the runtime directory can not be read: %s", *why ? why : strerror(error));
 }

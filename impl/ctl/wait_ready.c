@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "trust.h"
 
 static void print_answer(const struct ctl *c, vpc_hresult result, const vpc_progress *progress)
 {
@@ -78,9 +79,9 @@ static int wait_for_tag(const struct ctl *c)
     if (!error)
         error = vpc_event_open(c->runtime_dir, name, &event);
     if (error) {
-        char why[VPC_MISSING_SIZE] = "";
+        char why[VPC_WHY_SIZE] = "";
 
-        if (error == EPERM)
+        if (error == EPERM || error == EACCES)
             vpc_distrust(c->runtime_dir, NULL, why, sizeof(why));
         ctl_complain(c, "the ready event of the tag %s can not be opened: %s", c->tag,
                      *why ? why : strerror(error));

@@ -296,6 +296,8 @@ vpc_hresult vpc_connect_control(const char *path, vpc_virtual_machine **vm, stru
     int fd = -1;
     int error = vpc_connect(path, CONNECT_LIMIT_MS, &fd);
 
+    if (error == EACCES)
+        vpc_trust_closed(trust, path);
     if (!error && (error = vpc_trust_peer(trust, fd)) != 0)
         close(fd);
     if (error)
@@ -354,7 +356,7 @@ void vpc_distrust(const char *dir, const char *name, char *text, size_t size)
     vpc_virtual_machine *vm;
 
     if (name == NULL && vpc_runtime_dir(dir, root, sizeof(root)) == 0)
-        vpc_trust_folder(&trust, root, NULL);
+        vpc_trust_folder(&trust, root, "vms");
     else if (name != NULL && vpc_find_trusted(dir, name, &vm, &trust) == VPC_S_OK)
         vpc_release_virtual_machine(vm);
     snprintf(text, size, "%s", trust.why);

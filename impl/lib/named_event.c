@@ -27,6 +27,9 @@
  *
  * If it was removed or replaced (by what cleans /tmp), its owner makes it anew when it next sets or
  * resets the event; a host endpoint does that every two seconds.
+ *
+ * In a directory of another user's, who lets a group in, the members are visitors: they may read the
+ * file, but make none and own nothing.  A visitor looks at what the path names, anew each time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +47,8 @@
 #include "file_name.h"
 #include "local_socket.h"
 #include "named_event.h"
-#include "vpc.h"
+#include "runtime_dir.h"
+#include "trust.h"
 
 enum {
     LOCK_CLAIM = 0,
@@ -59,7 +63,10 @@ enum {
 
 struct vpc_event {
     int fd;
+    bool visitor; /* nothing of it is open: see visit() */
+    uid_t host;   /* whose the file must be then */
     bool owner, given;
+    const gid_t *group; /* whose members may look; NULL: nobody */
     char vm[VPC_EVENT_OWNER_SIZE];
     void *map; /* of the word, for the futex: never looked at */
     char path[];
@@ -124,8 +131,16 @@ int vpc_event_name(const char *tag, char *buf, size_t size)
     return snprintf(buf, size, "Local\\%s_ChannelReady", tag) < (int)size ? 0 : ENAMETOOLONG;
 }
 
+/* Who could write to the file could say that the event is set. */
+static int share_file(int file, const struct stat *st, const gid_t *group)
+{
+    if (group == NULL || (st->st_gid == *group && (st->st_mode & 077) == 040))
+        return 0;
+    return fchown(file, (uid_t)-1, *group) == 0 && fchmod(file, 0640) == 0 ? 0 : errno;
+}
+
 /* Opens the file at its full size; two who make it at the same time do the same. */
-static int open_file(const char *path, int *fd)
+static int open_file(const char *path, const gid_t *group, int *fd)
 {
     struct stat st;
     int error = 0;
@@ -139,6 +154,8 @@ static int open_file(const char *path, int *fd)
         error = EPERM;
     else if (st.st_size < EVENT_FILE_SIZE && ftruncate(file, EVENT_FILE_SIZE) != 0)
         error = errno;
+    else
+        error = share_file(file, &st, group);
     if (error)
         close(file);
     else
@@ -146,9 +163,9 @@ static int open_file(const char *path, int *fd)
     return error;
 }
 
-static int map_file(int fd, void **map)
+static int map_file(int fd, int rights, void **map)
 {
-    *map = mmap(NULL, EVENT_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    *map = mmap(NULL, EVENT_FILE_SIZE, rights, MAP_SHARED, fd, 0);
     return *map == MAP_FAILED ? errno : 0;
 }
 
@@ -161,11 +178,11 @@ static bool was_replaced(int fd, const char *path)
 }
 
 /* The file that the path names, and that nobody removes while it is open. */
-static int open_used_file(const char *path, int *fd)
+static int open_used_file(const char *path, const gid_t *group, int *fd)
 {
     for (int i = 0; i < OPEN_TRIES; i++) {
         struct flock used = one_octet(LOCK_USED, F_RDLCK);
-        int error = open_file(path, fd);
+        int error = open_file(path, group, fd);
 
         if (error)
             return error;
@@ -176,13 +193,13 @@ static int open_used_file(const char *path, int *fd)
     return EAGAIN;
 }
 
-static int open_and_map(const char *path, int *fd, void **map)
+static int open_and_map(const char *path, const gid_t *group, int *fd, void **map)
 {
-    int error = open_used_file(path, fd);
+    int error = open_used_file(path, group, fd);
 
     if (error)
         return error;
-    error = map_file(*fd, map);
+    error = map_file(*fd, PROT_READ | PROT_WRITE, map);
     if (error)
         close(*fd);
     return error;
@@ -194,27 +211,94 @@ static void unmap_and_close(const vpc_event *event)
     close(event->fd);
 }
 
-int vpc_event_open(const char *dir, const char *name, vpc_event **event)
+static vpc_event *make_event(const char *root, const char *name)
 {
-    char root[VPC_FILE_SIZE], file[VPC_FILE_NAME_SIZE];
-    int error = vpc_runtime_dir_make(dir);
+    char file[VPC_FILE_NAME_SIZE];
 
-    if (!error)
-        error = vpc_runtime_dir(dir, root, sizeof(root));
-    if (error)
-        return error;
     vpc_file_name(name, file);
     size_t size = strlen(root) + sizeof("/events/") + strlen(file);
     vpc_event *made = calloc(1, sizeof(*made) + size);
     if (made == NULL)
-        return ENOMEM;
+        return NULL;
+    made->fd = -1;
     snprintf(made->path, size, "%s/events/%s", root, file);
-    error = open_and_map(made->path, &made->fd, &made->map);
+    return made;
+}
+
+/* ---- a visitor's view ---------------------------------------------------------------------------- */
+
+/* The file of an event of another user's, to be read; it may not be there yet. */
+static bool visit(const vpc_event *event, vpc_event *view)
+{
+    struct flock used = one_octet(LOCK_USED, F_RDLCK);
+    struct stat st;
+
+    view->fd = open(event->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (view->fd < 0)
+        return false;
+    if (fstat(view->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == event->host &&
+        fcntl(view->fd, F_OFD_SETLKW, &used) == 0 && map_file(view->fd, PROT_READ, &view->map) == 0)
+        return true;
+    close(view->fd);
+    return false;
+}
+
+/* Whose the directory is: *host.  0: it may be visited. */
+static int may_visit(const char *root, uid_t *host)
+{
+    char path[VPC_FILE_SIZE + 16];
+    struct vpc_trust trust;
+    struct stat st;
+    int error = vpc_trust_folder(&trust, root, "events");
+
+    snprintf(path, sizeof(path), "%s/events", root);
+    if (!error && stat(path, &st) != 0)
+        error = errno;
+    if (!error)
+        *host = st.st_uid;
+    return error;
+}
+
+static bool is_of_another(const char *root)
+{
+    struct stat st;
+
+    return stat(root, &st) == 0 ? st.st_uid != geteuid() : errno == EACCES;
+}
+
+/* ---- the calls ------------------------------------------------------------------------------------- */
+
+static int open_event(const char *root, const gid_t *group, vpc_event *event)
+{
+    event->visitor = is_of_another(root);
+    if (event->visitor)
+        return may_visit(root, &event->host);
+    event->group = group;
+    int error = vpc_runtime_dir_make_for(root, group);
+    return error ? error : open_and_map(event->path, group, &event->fd, &event->map);
+}
+
+int vpc_event_open_for(const char *dir, const char *name, const gid_t *group, vpc_event **event)
+{
+    char root[VPC_FILE_SIZE];
+    int error = vpc_runtime_dir(dir, root, sizeof(root));
+
+    if (error)
+        return error;
+    vpc_event *made = make_event(root, name);
+    if (made == NULL)
+        return ENOMEM;
+    error = open_event(root, group, made);
     if (error)
         free(made);
     else
         *event = made;
     return error;
+}
+
+int vpc_event_open(const char *dir, const char *name, vpc_event **event)
+{
+    return vpc_event_open_for(dir, name, NULL, event);
 }
 
 void vpc_event_close(vpc_event *event)
@@ -223,7 +307,8 @@ void vpc_event_close(vpc_event *event)
         return;
     if (event->owner)
         put_word(event, false);
-    unmap_and_close(event);
+    if (!event->visitor)
+        unmap_and_close(event);
     free(event);
 }
 
@@ -278,7 +363,7 @@ int vpc_event_own(vpc_event *event)
 {
     if (event->owner)
         return 0;
-    int error = take_given(event);
+    int error = event->visitor ? EPERM : take_given(event);
     if (!error)
         error = take_lock(event, LOCK_CLAIM);
     if (!error)
@@ -296,7 +381,7 @@ static int own_anew(vpc_event *event)
 {
     vpc_event next = {.fd = -1, .given = event->given};
     memcpy(next.vm, event->vm, sizeof(next.vm));
-    int error = open_and_map(event->path, &next.fd, &next.map);
+    int error = open_and_map(event->path, event->group, &next.fd, &next.map);
 
     if (error)
         return error;
@@ -320,30 +405,60 @@ int vpc_event_set(vpc_event *event, bool set)
     return error ? error : put_word(event, set);
 }
 
-bool vpc_event_is_set(const vpc_event *event)
+static bool is_set(const vpc_event *event)
 {
     return get_word(event) == 1 && owner_lives(event) && get_word(event) == 1;
 }
 
+bool vpc_event_is_set(const vpc_event *event)
+{
+    vpc_event view = {.fd = -1};
+
+    if (!event->visitor)
+        return is_set(event);
+    bool set = visit(event, &view) && is_set(&view);
+    if (view.map != NULL)
+        unmap_and_close(&view);
+    return set;
+}
+
+/* Sleeps until the event may be set, at most so long.  Any return is a reason to look again: a wake, a changed word, the
+ * end, a signal; but a map without a file behind it can't be waited at. */
+static void doze(const vpc_event *event, uint32_t seen, const struct timespec *slice)
+{
+    if (event == NULL ||
+        (syscall(SYS_futex, event->map, FUTEX_WAIT, seen, slice, NULL, 0) != 0 && errno == EFAULT))
+        nanosleep(slice, NULL);
+}
+
+/* One slice of a wait; whether the event is set. */
+static bool wait_a_slice(const vpc_event *event, int64_t left)
+{
+    if (left > SLICE_MS)
+        left = SLICE_MS;
+    struct timespec slice = {.tv_sec = 0, .tv_nsec = left > 0 ? left * 1000000 : 0};
+    uint32_t seen = event != NULL ? get_word(event) : 0;
+
+    if (event != NULL && is_set(event))
+        return true;
+    if (left > 0)
+        doze(event, seen, &slice);
+    return false;
+}
+
 int vpc_event_wait(const vpc_event *event, int64_t limit_ms)
 {
-    int64_t end = vpc_end_of(limit_ms);
+    int64_t end = vpc_end_of(limit_ms), left;
+    bool set;
 
-    for (;;) {
-        uint32_t seen = get_word(event);
+    do {
+        vpc_event view = {.fd = -1};
+        const vpc_event *seen = !event->visitor ? event : visit(event, &view) ? &view : NULL;
 
-        if (vpc_event_is_set(event))
-            return 0;
-        int64_t left = end - vpc_now_ms();
-        if (left <= 0)
-            return ETIMEDOUT;
-        if (left > SLICE_MS)
-            left = SLICE_MS;
-        struct timespec slice = {.tv_sec = 0, .tv_nsec = left * 1000000};
-        /* Any return is a reason to look again: a wake, a changed word, the slice's end, a signal;
-         * but a map without a file behind it can't be waited at. */
-        if (syscall(SYS_futex, event->map, FUTEX_WAIT, seen, &slice, NULL, 0) != 0 &&
-            errno == EFAULT)
-            nanosleep(&slice, NULL);
-    }
+        left = end - vpc_now_ms();
+        set = wait_a_slice(seen, left);
+        if (seen == &view)
+            unmap_and_close(&view);
+    } while (!set && left > 0);
+    return set ? 0 : ETIMEDOUT;
 }

@@ -4,11 +4,14 @@
 #define VPC_NAMED_EVENT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "vpc.h"
 
 #define VPC_EVENT_OWNER_SIZE 60u /* the name of an owner, cut to fit, with its NUL */
 
+/* vpc_event_open() for a host endpoint that lets a group in (NULL: none): its members can see the event, not set it. */
+int vpc_event_open_for(const char *dir, const char *name, const gid_t *group, vpc_event **event);
 /*
  * Becomes or stays the owner, for the virtual machine vm.  EBUSY: another is, or wants to be to whom the tag was given
  * when it was not given here but said by a guest.  ECANCELED: the same of an owner, who must give it up now.  With a given tag that right is kept

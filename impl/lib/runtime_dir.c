@@ -38,9 +38,25 @@ int vpc_runtime_dir(const char *given, char *buf, size_t size)
     return n < (int)size ? 0 : ENAMETOOLONG;
 }
 
+/* Gives the folder to a group, unless it is already; which of two groups should have it nobody could say. */
+static int share(const char *path, const struct stat *st, const gid_t *group, mode_t mode)
+{
+    if (group == NULL || !(mode & 070))
+        return 0;
+    if ((st->st_mode & 070) && st->st_gid != *group)
+        return EPERM;
+    if (st->st_gid != *group && chown(path, (uid_t)-1, *group) != 0)
+        return errno;
+    return (st->st_mode & 0777) == mode || chmod(path, mode) == 0 ? 0 : errno;
+}
+
+enum {
+    OTHERS_MAY = 027, /* a group to which it was given may look and go through */
+};
+
 /* Makes one folder; whoever could write to it could put sockets of their own in the place of ours.
  * One that others may enter is not made private: it may be a folder that they need. */
-static int make_private(const char *path)
+static int make_folder(const char *path, const gid_t *group, mode_t mode)
 {
     struct stat st;
 
@@ -50,24 +66,30 @@ static int make_private(const char *path)
         return errno;
     if (!S_ISDIR(st.st_mode))
         return ENOTDIR;
-    if (st.st_uid != geteuid() || (st.st_mode & 077))
+    if (st.st_uid != geteuid() || (st.st_mode & OTHERS_MAY))
         return EPERM;
-    return 0;
+    return share(path, &st, group, mode);
+}
+
+int vpc_runtime_dir_make_for(const char *dir, const gid_t *group)
+{
+    static const struct {
+        const char *name;
+        mode_t mode; /* for a group */
+    } folders[] = {{"", 0710}, {"/vms", 0750}, {"/pipes", 0710}, {"/events", 0710}, {"/log", 0700}};
+    char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 16];
+    int error = vpc_runtime_dir(dir, root, sizeof(root));
+
+    for (size_t i = 0; !error && i < sizeof(folders) / sizeof(folders[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", root, folders[i].name);
+        error = make_folder(path, group, folders[i].mode);
+    }
+    return error;
 }
 
 int vpc_runtime_dir_make(const char *dir)
 {
-    static const char *const folders[] = {"vms", "pipes", "events", "log"};
-    char root[VPC_FILE_SIZE], path[VPC_FILE_SIZE + 16];
-    int error = vpc_runtime_dir(dir, root, sizeof(root));
-
-    if (!error)
-        error = make_private(root);
-    for (size_t i = 0; !error && i < sizeof(folders) / sizeof(folders[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", root, folders[i]);
-        error = make_private(path);
-    }
-    return error;
+    return vpc_runtime_dir_make_for(dir, NULL);
 }
 
 /* A path that an address holds, or that can be longer. */
@@ -118,6 +140,8 @@ int vpc_pipe_trusted(const char *dir, const char *pipe, int *fd, struct vpc_trus
         error = vpc_connect(paths.is_brief ? paths.brief : paths.plain, 0, fd);
     if (error == ENOENT)
         error = vpc_connect(paths.is_brief ? paths.plain : paths.brief, 0, fd);
+    if (error == EACCES && !*trust->why)
+        vpc_trust_closed(trust, paths.is_brief ? paths.brief : paths.plain);
     if (error)
         return error == EAGAIN ? EBUSY : error;
     error = vpc_trust_peer(trust, *fd);

@@ -3,6 +3,8 @@
 #ifndef VPC_RUNTIME_DIR_H
 #define VPC_RUNTIME_DIR_H
 
+#include <sys/types.h>
+
 #include "vpc.h"
 
 /*
@@ -17,5 +19,11 @@ struct vpc_pipe_paths {
 
 /* Errors are those of vpc_pipe_path(), but the paths may be longer than an address. */
 int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths);
+
+/*
+ * vpc_runtime_dir_make() for a group (NULL: none): its members can go through the directory and the folders of sockets
+ * and events, and list the virtual machines.  EPERM also when another group can.
+ */
+int vpc_runtime_dir_make_for(const char *dir, const gid_t *group);
 
 #endif

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "group.h"
+
 enum {
     FOLDER_FLAGS = O_PATH | O_DIRECTORY | O_CLOEXEC,
     OTHERS_WRITE = 022,
@@ -93,6 +95,42 @@ static int look_at_folder(struct vpc_trust *trust, int fd, const char *what)
     return EPERM;
 }
 
+/* The last part of the way to path that we can see, and what it is. */
+static bool last_seen(const char *path, char seen[VPC_FILE_SIZE], struct stat *st)
+{
+    char part[VPC_FILE_SIZE];
+    struct stat now;
+    bool any = false;
+
+    for (size_t n = 1; n <= strlen(path); n++) {
+        if (path[n] != '/' && path[n])
+            continue;
+        snprintf(part, sizeof(part), "%.*s", (int)n, path);
+        if (stat(part, &now) != 0)
+            break;
+        any = true;
+        *st = now;
+        memcpy(seen, part, sizeof(part));
+    }
+    return any;
+}
+
+void vpc_trust_closed(struct vpc_trust *trust, const char *path)
+{
+    char seen[VPC_FILE_SIZE], group[VPC_GROUP_TEXT_SIZE];
+    struct stat st;
+
+    if (!last_seen(path, seen, &st))
+        return;
+    bool shared = st.st_mode & (S_ISDIR(st.st_mode) ? S_IXGRP : S_IWGRP);
+    vpc_group_text(st.st_gid, group);
+    snprintf(trust->why, sizeof(trust->why),
+             "%.80s belongs to user %u and group %s, and its mode %04o keeps you (%u) out: %s",
+             seen, (unsigned)st.st_uid, group, (unsigned)st.st_mode & 07777, (unsigned)geteuid(),
+             shared ? "become a member of that group (usermod -aG), and log in anew"
+                    : "its owner can let a group in (--group of the endpoint)");
+}
+
 /* Who owns it is trusted too, if it is of the system. */
 static void trust_owner(struct vpc_trust *trust, int fd, const char *path)
 {
@@ -103,24 +141,46 @@ static void trust_owner(struct vpc_trust *trust, int fd, const char *path)
         trust->also = st.st_uid;
 }
 
+/* Opens a folder without a right to it; EACCES: why not. */
+static int open_folder(struct vpc_trust *trust, int at, const char *name, const char *path, int *fd)
+{
+    *fd = openat(at, name, FOLDER_FLAGS | (at != AT_FDCWD ? O_NOFOLLOW : 0));
+    if (*fd >= 0)
+        return 0;
+    int error = errno;
+    if (error == EACCES)
+        vpc_trust_closed(trust, path);
+    return error;
+}
+
+static int look_below(struct vpc_trust *trust, int fd, const char *dir, const char *sub)
+{
+    char path[VPC_FILE_SIZE + 16];
+    int below, error;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, sub);
+    error = open_folder(trust, fd, sub, path, &below);
+    if (error == EACCES)
+        return error;
+    int above = look_at_folder(trust, fd, dir);
+    if (!above && !error)
+        error = look_at_folder(trust, below, path);
+    if (below >= 0)
+        close(below);
+    return above ? above : error;
+}
+
+/* What keeps us out is told before whose it is: nothing can be sent there anyway. */
 int vpc_trust_folder(struct vpc_trust *trust, const char *dir, const char *sub)
 {
-    char what[VPC_FILE_SIZE];
-    int fd = open(dir, FOLDER_FLAGS), error, below;
+    int fd;
 
     *trust = (struct vpc_trust){.also = VPC_NOBODY_ELSE};
-    if (fd < 0)
-        return errno;
+    int error = open_folder(trust, AT_FDCWD, dir, dir, &fd);
+    if (error)
+        return error;
     trust_owner(trust, fd, dir);
-    error = look_at_folder(trust, fd, dir);
-    below = error || sub == NULL ? -1 : openat(fd, sub, FOLDER_FLAGS | O_NOFOLLOW);
-    if (!error && sub != NULL && below < 0)
-        error = errno;
-    if (below >= 0) {
-        snprintf(what, sizeof(what), "%.70s/%s", dir, sub);
-        error = look_at_folder(trust, below, what);
-        close(below);
-    }
+    error = sub != NULL ? look_below(trust, fd, dir, sub) : look_at_folder(trust, fd, dir);
     close(fd);
     return error;
 }

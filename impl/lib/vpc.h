@@ -101,8 +101,8 @@ typedef struct vpc_progress {
 int vpc_runtime_dir(const char *given, char *buf, size_t size);
 /*
  * Makes the directory with its folders vms, pipes, events and log, mode 0700, where they are
- * missing. EPERM when another user owns one of them or its mode lets others in, ENOTDIR when it is
- * no directory.
+ * missing. EPERM when another user owns one of them, or its mode lets others in or a group write to
+ * it, ENOTDIR when it is no directory.
  */
 int vpc_runtime_dir_make(const char *dir);
 
@@ -121,7 +121,7 @@ unsigned vpc_port(const char *text);
 /*
  * Opens the pipe as its one client (API-12): a connected blocking socket to *fd, the caller's to
  * close.  ENOENT: no channel has it; ECONNREFUSED: it has its client; EBUSY: others wait to be that;
- * EPERM: a stranger's program may serve there.
+ * EPERM: a stranger's program may serve there; EACCES: its owner lets others in only.
  */
 int vpc_pipe_connect(const char *dir, const char *pipe, int *fd);
 
@@ -162,7 +162,7 @@ typedef struct vpc_channel_info {
 /*
  * Calls seen(name, user) for the name of each virtual machine of which a host endpoint runs, in
  * alphabetical order.  Answers 0 or an error number; a missing directory lists nothing.  EPERM: the
- * directory is not to be trusted (vpc_distrust()).
+ * directory is not to be trusted, EACCES: it keeps us out (vpc_distrust()).
  */
 int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, void *user),
                               void *user);
@@ -171,15 +171,15 @@ int vpc_list_virtual_machines(const char *dir, void (*seen)(const char *name, vo
  * Connects to the host endpoint of the virtual machine `name`; vpc_release_virtual_machine() gives
  * *vm back.  ERROR_FILE_NOT_FOUND: none runs; E_POINTER: no name of a virtual machine, or its path
  * is too long; ERROR_TIMEOUT: the endpoint takes no more clients; DISP_E_EXCEPTION: another error.
- * errno tells more; EPERM: it may be a stranger's (vpc_distrust()).
+ * errno tells more; EPERM: it may be a stranger's, EACCES: it keeps us out (vpc_distrust()).
  */
 vpc_hresult vpc_find_virtual_machine(const char *dir, const char *name, vpc_virtual_machine **vm);
 /* The same through the path of a control socket; it may be a guest endpoint's. */
 vpc_hresult vpc_open_control_socket(const char *path, vpc_virtual_machine **vm);
 /*
  * Why this user's programs do not trust the runtime directory, or who serves the virtual machine `name`
- * there (NULL: the directory alone): who owns what, as text to buf; "" when nothing speaks against them.
- * vpcctl(1) has the rules; nothing is sent before they are kept.
+ * there (NULL: the directory alone), or are kept out: who owns what, as text to buf; "" when nothing
+ * speaks against them.  vpcctl(1) has the rules; nothing is sent before they are kept.
  */
 void vpc_distrust(const char *dir, const char *name, char *text, size_t size);
 /* NULL is ignored. */
