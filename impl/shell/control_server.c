@@ -10,12 +10,14 @@
  * longest time makes way.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "generic_error.h"
+#include "group.h"
 #include "shell_internal.h"
 
 enum {
@@ -354,13 +356,29 @@ void vpc_control_server_init(struct vpc_control_server *control)
     control->listener.watch.fd = control->listener.lock = -1;
 }
 
+/* Whose it is, and what to do. */
+static void write_refusal(struct vpc_control_server *control, const gid_t *group)
+{
+    char name[VPC_GROUP_TEXT_SIZE] = "";
+
+    if (group != NULL)
+        vpc_group_text(*group, name);
+    snprintf(control->refusal, sizeof(control->refusal),
+             ERROR_LINE("this endpoint belongs to another user (%u)%s%s: run the program as that "
+                        "user%s") "\n",
+             (unsigned)geteuid(), *name ? " and the group " : "", name,
+             *name ? ", or become a member of that group and log in anew"
+                   : ", or have the endpoint let a group in (--group)");
+}
+
 int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell *shell,
                             const char *path)
 {
     control->more_lines = (struct vpc_timer){.on_due = on_more, .owner = shell};
     vpc_listener_init(&control->listener, shell, on_client, control);
-    control->listener.refusal =
-        ERROR_LINE("this endpoint belongs to another user: run the program as that user") "\n";
+    control->listener.group = shell->config.group;
+    write_refusal(control, shell->config.group);
+    control->listener.refusal = control->refusal;
     if (!vpc_index_init(&control->by_number, clients_max(shell)))
         return ENOMEM;
     return vpc_listener_open(&control->listener, path, BACKLOG);

@@ -9,9 +9,11 @@
 
 #include "bus_address.h"
 #include "file_name.h"
+#include "group.h"
 #include "journal.h"
 #include "opener.h"
 #include "output.h"
+#include "runtime_dir.h"
 #include "sandbox.h"
 #include "settings.h"
 #include "shell.h"
@@ -78,6 +80,8 @@ struct daemon_run {
     int argc;
     char **argv;
     struct utsname host;
+    const gid_t *group; /* &gid, or NULL: none */
+    gid_t gid;
     struct vpc_bus_address bus;
     struct vpc_opener opener;
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
@@ -122,6 +126,38 @@ static int run_shell(const struct vpc_shell_config *config)
     return status;
 }
 
+static int join_group(struct daemon_run *run, const char *vm)
+{
+    const struct vpc_settings *s = &run->first;
+
+    if (s->group == NULL)
+        return 0;
+    if (!vpc_group_find(s->group, &run->gid)) {
+        vpc_usage_error(s->daemon, "--group: /etc/group has no such group, and it is no number",
+                        s->group);
+        return EXIT_USAGE;
+    }
+    run->group = &run->gid;
+    int error = vpc_group_join(run->gid);
+    if (error)
+        fprintf(stderr, "%s: VM %s: the group %s can not be let in: %s%s\n", s->daemon->program, vm,
+                s->group, strerror(error),
+                error == EPERM ? " (the endpoint's own user must be a member: usermod -aG, and log "
+                                 "in anew; a service: Group=)"
+                               : "");
+    return error ? EXIT_FAILURE : 0;
+}
+
+/* What is wrong with a runtime directory that was refused. */
+static const char *hint_of_folder(const struct daemon_run *run, int error)
+{
+    if (error != EPERM)
+        return "";
+    return run->group == NULL ? " (it and its folders must be yours, with mode 0700)"
+                              : " (it and its folders must be yours, and be given to no other "
+                                "group: another group needs a directory of its own)";
+}
+
 static int make_places(struct daemon_run *run, const char *vm)
 {
     const struct vpc_settings *s = &run->first;
@@ -129,11 +165,10 @@ static int make_places(struct daemon_run *run, const char *vm)
     int error = vpc_runtime_dir(s->runtime_dir, run->root, sizeof(run->root));
 
     if (!error)
-        error = vpc_runtime_dir_make(run->root);
+        error = vpc_runtime_dir_make_for(run->root, run->group);
     if (error) {
         fprintf(stderr, "%s: VM %s: the runtime directory %s can not be used: %s%s\n",
-                s->daemon->program, vm, run->root, strerror(error),
-                error == EPERM ? " (it and its folders must be yours, with mode 0700)" : "");
+                s->daemon->program, vm, run->root, strerror(error), hint_of_folder(run, error));
         return error;
     }
     snprintf(run->control, sizeof(run->control), guest ? "%s/guest.sock" : "%s/vms/%s.sock",
@@ -234,6 +269,9 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
 
     if (vm == NULL || bus == NULL)
         return EXIT_USAGE;
+    int wrong = join_group(run, vm);
+    if (wrong)
+        return wrong;
     if (make_places(run, vm) != 0 || start_opener(run, vm) != 0)
         return EXIT_FAILURE;
     char *options = json_dumps(s->options, 0);
@@ -250,6 +288,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .clients = clients_for(s),
         .bus = bus,
         .runtime_dir = run->root,
+        .group = run->group,
         .control_path = s->control != NULL ? s->control : run->control,
         .config_path = s->config,
         .journal = journal_socket(s),

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "group.h"
 #include "local_socket.h"
 #include "shell_internal.h"
 
@@ -74,6 +75,14 @@ static void give_name(struct vpc_listener *listener)
     listener->lock = -1;
 }
 
+/* Who may connect to a socket: its owner, and the members of a group. */
+static int share_socket(const char *path, const gid_t *group)
+{
+    if (group != NULL && chown(path, (uid_t)-1, *group) != 0)
+        return -1;
+    return chmod(path, group != NULL ? 0660 : 0600);
+}
+
 /* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
 static int listen_at(struct vpc_listener *listener, const struct sockaddr_un *address, int backlog)
 {
@@ -84,7 +93,7 @@ static int listen_at(struct vpc_listener *listener, const struct sockaddr_un *ad
     if (fd < 0)
         return errno;
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
-        chmod(listener->path, 0600) != 0 || listen(fd, backlog) != 0) {
+        share_socket(listener->path, listener->group) != 0 || listen(fd, backlog) != 0) {
         error = errno;
         close(fd);
         return error;
@@ -125,7 +134,7 @@ static void log_refused(struct vpc_listener *listener, uid_t uid)
     listener->refused_log_at = shell->loop.now + VPC_REFUSED_LOG_MS;
 }
 
-/* Only root and our own user come in, whatever the modes of folders say. */
+/* Only root, our own user and our group come in, whatever the modes of folders say. */
 static bool is_welcome(struct vpc_listener *listener, int fd)
 {
     struct ucred peer;
@@ -134,6 +143,8 @@ static bool is_welcome(struct vpc_listener *listener, int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
         return false;
     if (peer.uid == geteuid() || peer.uid == 0)
+        return true;
+    if (listener->group != NULL && vpc_group_has_peer(*listener->group, fd))
         return true;
     log_refused(listener, peer.uid);
     return false;

@@ -3,6 +3,8 @@
 #ifndef VPC_LISTENER_H
 #define VPC_LISTENER_H
 
+#include <sys/types.h>
+
 #include "loop.h"
 #include "vpc.h"
 
@@ -15,6 +17,7 @@ struct vpc_listener {
     int lock;                 /* -1: nothing is held */
     bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
     char *path, *lock_path;  /* of any length; NULL: it is not open */
+    const gid_t *group;      /* whose members may come in; NULL: nobody but root and our own user */
     const char *refusal;     /* what a client of another user is told; NULL: nothing */
     uint64_t refused;        /* such clients since the last entry in the log */
     uint64_t refused_log_at; /* no entry before */

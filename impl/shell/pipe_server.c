@@ -24,6 +24,7 @@ void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name)
 
     if (!error) {
         stream->listener.on_client = on_client;
+        stream->listener.group = shell->config.group;
         error = vpc_listener_open_as(&stream->listener, paths.plain, path, 1);
     }
     if (error && stream != NULL)

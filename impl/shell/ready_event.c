@@ -19,7 +19,8 @@ static int own(struct vpc_shell *shell)
     int error = 0;
 
     if (shell->ready == NULL)
-        error = vpc_event_open(shell->config.runtime_dir, shell->ready_name, &shell->ready);
+        error = vpc_event_open_for(shell->config.runtime_dir, shell->ready_name,
+                                   shell->config.group, &shell->ready);
     return error ? error : vpc_event_claim(shell->ready, shell->config.vm, shell->ready_given);
 }
 

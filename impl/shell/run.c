@@ -180,6 +180,7 @@ static int enter_sandbox(struct vpc_shell *shell)
             .program = config->program,
             .vm = config->vm,
             .role = config->role,
+            .group = config->group,
             .traces = config->trace_path != NULL || config->config_path != NULL,
             .config = folder_of(config->config_path, settings),
             .folders = {config->runtime_dir, folder_of(config->control_path, control),

@@ -263,6 +263,21 @@ static int allow_trace(scmp_filter_ctx filter)
     return error;
 }
 
+/* Pipes, the ready event, and folders that are missing. */
+static int allow_group(scmp_filter_ctx filter, gid_t group)
+{
+    const struct fixed_call give[] = {
+        {SCMP_SYS(chown), HOST, 2, UINT32_MAX, group},
+        {SCMP_SYS(fchown), HOST, 2, UINT32_MAX, group},
+        {SCMP_SYS(fchownat), HOST, 3, UINT32_MAX, group},
+    };
+    int error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 0);
+
+    for (size_t i = 0; !error && i < sizeof(give) / sizeof(give[0]); i++)
+        error = allow_fixed(filter, &give[i]);
+    return error;
+}
+
 static int allow_config(scmp_filter_ctx filter)
 {
     const struct fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_CONFIG_FLAGS};
@@ -306,6 +321,8 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
         error = allow_trace(filter);
     if (!error && sandbox->config != NULL)
         error = allow_config(filter);
+    if (!error && sandbox->group != NULL && sandbox->role == VPC_ROLE_HOST)
+        error = allow_group(filter, *sandbox->group);
     return error;
 }
 

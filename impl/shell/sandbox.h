@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "bus_address.h"
 
@@ -12,6 +13,7 @@ struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
     bool traces;              /* a trace is made, or may be */
+    const gid_t *group;       /* to which files are given; NULL: none */
     const char *config;       /* the folder of a file that may be read; NULL: none */
     const char *folders[5];   /* in which files may be made, opened and removed; NULL: fewer */
 };

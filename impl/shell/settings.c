@@ -181,6 +181,8 @@ static const struct setting rows[] = {
     {"bus", "PATH", 0, "the way to the other endpoint: see the manual page", TEXT_AT(bus), false},
     {"runtime-dir", "DIR", 0, "where sockets, ready event and log are", TEXT_AT(runtime_dir),
      false},
+    {"group", "NAME", 0, "whose members may use the endpoint too, besides its own user and root",
+     TEXT_AT(group), false},
     {"tag", "TAG", 0, "chassis asset tag (host: expected, guest: its own, from DMI if not given)",
      TEXT_AT(tag), false},
     {"log", "FILE", 0, "the event log", TEXT_AT(log), true},

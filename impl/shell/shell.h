@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "vpc_endpoint.h"
@@ -38,6 +39,7 @@ struct vpc_shell_config {
     unsigned clients;         /* of the control socket at once; 0: 64 */
     const char *bus;          /* as bus_address.h says */
     const char *runtime_dir;  /* with its folders made */
+    const gid_t *group;       /* whose members may be clients, beside our own user; NULL: nobody */
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */
     const char *journal;      /* the socket of the systemd journal, NULL: none */

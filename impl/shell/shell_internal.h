@@ -89,6 +89,7 @@ struct vpc_client {
 
 struct vpc_control_server {
     struct vpc_listener listener;
+    char refusal[320];          /* what a client of another user is told */
     struct vpc_index by_number; /* those that are not doomed */
     struct vpc_link all;        /* the same */
     struct vpc_link doomed;     /* the endpoint was not told of their end yet */
