@@ -7,6 +7,9 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# The one place of the version: programs, library, packages, tarball and CHANGELOG.md have it from here (make check-version).
+VERSION  := 0.2.0
+
 BUILD    ?= build
 CC       ?= cc
 RAGEL    ?= ragel
@@ -29,7 +32,7 @@ HARDEN_CFLAGS  = -fPIE -fstack-protector-strong $(STACK_CLASH) $(CONTROL_FLOW) $
 HARDEN_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 
-VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(HARDEN_CFLAGS) $(CFLAGS) -I$(BUILD)/gen
+VPC_CFLAGS  = -std=c17 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(HARDEN_CFLAGS) $(CFLAGS) -I$(BUILD)/gen -DVPC_VERSION=$(VERSION)
 VPC_LDFLAGS = $(SANFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
 
 # One short line for each file that is made; `make V=1` shows the commands.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,6 +23,9 @@ static const struct {
     {"generate", vpc_verb_generate}, {"interop", vpc_verb_interop}, {"steps", vpc_verb_steps},
     {"fields", vpc_verb_fields},
 };
+
+#define QUOTED(word)   #word
+#define AS_TEXT(macro) QUOTED(macro)
 
 static int dispatch(struct conform_settings *settings, const char *name, char **words)
 {
@@ -49,6 +53,10 @@ static int run(struct conform_settings *settings, int argc, char **argv)
 
     if (!conform_options_parse(settings, argc, argv, &error))
         return vpc_complain(error);
+    if (settings->version) {
+        puts("vpc-conform " AS_TEXT(VPC_VERSION) ", VPCBus 1.0");
+        return VPC_EXIT_PASS;
+    }
     if (settings->help || optind >= argc) {
         vpc_usage(settings->help ? stdout : stderr);
         return settings->help ? VPC_EXIT_PASS : VPC_EXIT_USAGE;

@@ -26,6 +26,9 @@ $(CONFORM_OBJ)/%.o: $(CONFORM)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(VPC_CFLAGS) -I$(CONFORM) -I. -MMD -MP -c -o $@ $<
 
+# It tells the version and is made anew with it.
+$(CONFORM_OBJ)/main.o: Makefile
+
 $(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages.json spec/events.json spec/control.schema.json spec/VPCBUS.md $(wildcard $(CONFORM)/report/page.* $(CONFORM)/cli/templates/*)
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<

@@ -20,7 +20,7 @@ FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
 FUZZ_JANSSON  ?= -ljansson
 FUZZ_ENGINE   ?= -fsanitize=fuzzer
 FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -DVPC_VERSION=$(VERSION) -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core
 
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 

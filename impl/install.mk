@@ -1,9 +1,9 @@
 # impl: the client library as it is delivered, and the installation.
 #
-# The library's version is LIBVPC_VERSION.  Its soname has the first number, which changes when a program that was linked
+# The library has the project's version.  Its soname has the first number, which changes when a program that was linked
 # before would break; impl/lib/libvpc.map holds the versions of symbols.
 
-LIBVPC_VERSION := 0.1.0
+LIBVPC_VERSION := $(VERSION)
 LIBVPC_SONAME  := libvpc.so.$(firstword $(subst ., ,$(LIBVPC_VERSION)))
 
 PREFIX       ?= /usr/local

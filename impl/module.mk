@@ -74,6 +74,9 @@ IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
 IMPL_STATIC := $(if $(SAN),-pie,$(if $(HARDENED),-static-pie,-static))
 
+# Who tells the version is made anew with it.
+$(addprefix $(BUILD)/impl,/vpcctl.o /shell/settings.o /core/control.o /core/endpoint.o -pic/core/control.o -pic/core/endpoint.o): Makefile
+
 PROGRAMS += $(BUILD)/libvpc.a $(BUILD)/libvpc.so $(BUILD)/vpcctl $(BUILD)/guest/vpcctl $(BUILD)/hello_channel
 PROGRAMS += $(BUILD)/vpc-host $(BUILD)/vpc-guest
 

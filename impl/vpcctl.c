@@ -12,6 +12,7 @@
 
 #include "ctl/ctl.h"
 #include "output.h"
+#include "version.h"
 
 enum {
     OPT_JSON = 1 << 0,
@@ -274,7 +275,7 @@ static int run(struct ctl *c, int argc, char **argv)
     if (given < 0)
         return CTL_USAGE;
     if (given & OPT_VERSION) {
-        puts("vpcctl, VPCBus 1.0");
+        puts("vpcctl " VPC_VERSION_TEXT ", VPCBus 1.0");
         return CTL_OK;
     }
     if (optind < argc)

@@ -112,3 +112,13 @@ CHECKS += check-hardening
 .PHONY: check-hardening
 check-hardening: all ## see that what is delivered was built to make an overrun hard to use (readelf)
 	@CC='$(CC)' tools/check-hardening $(BUILD)
+
+# ---- the version -------------------------------------------------------------------------------------------
+
+CHECKS += check-version
+.PHONY: check-version print-version
+check-version: all ## see that all that tells the version tells that of the Makefile
+	@tools/check-version $(VERSION) $(BUILD)
+
+print-version:
+	@echo $(VERSION)

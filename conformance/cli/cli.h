@@ -23,7 +23,7 @@ struct conform_settings {
     size_t report_count;
     size_t min;
     int role; /* of --role: enum vpc_role_bit, or 0 */
-    bool gate, help;
+    bool gate, help, version;
     enum conform_sandbox_wish { CONFORM_NO_SANDBOX, CONFORM_TRY_SANDBOX, CONFORM_SANDBOX } sandbox;
 };
 

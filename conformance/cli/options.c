@@ -283,6 +283,7 @@ PLAIN_OPTION(set_guest_image, settings->suite.guest_image = value)
 PLAIN_OPTION(set_first_failure, settings->suite.first_failure = settings->suite.partial = true)
 PLAIN_OPTION(set_gate, settings->gate = true)
 PLAIN_OPTION(set_help, settings->help = true)
+PLAIN_OPTION(set_version, settings->version = true)
 
 /* ---- the table ---------------------------------------------------------------------------------------------------- */
 
@@ -330,6 +331,7 @@ static const struct {
      "coverage, fields: red when a MUST, an event or a field has no scenario"},
     {"role", "ROLE", set_role, "new: host or guest"},
     {"help", NULL, set_help, "this text"},
+    {"version", NULL, set_version, "the version"},
 };
 
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))

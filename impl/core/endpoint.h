@@ -30,6 +30,7 @@
 #include "index.h"
 #include "lib/generic_error.h"
 #include "lib/port_list.h"
+#include "lib/version.h"
 #include "lib/vpc.h" /* the results, the levels, and the checks of names */
 #include "list.h"
 #include "time_limits.h"
@@ -38,7 +39,7 @@
 
 #include <jansson.h>
 
-#define VPC_IMPLEMENTATION "VPCBus reference 0.1"
+#define VPC_IMPLEMENTATION "VPCBus reference " VPC_VERSION_TEXT
 
 struct vpc_options {
     uint32_t hello_interval_ms, heartbeat_ms, heartbeat_late_ms, peer_limit_ms, backoff_max_ms;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "file_flags.h"
+#include "lib/version.h"
 
 enum {
     DEFAULT_TRACE_LIMIT_MIB = 64,
@@ -166,7 +167,7 @@ static enum vpc_settings_result take_version(struct vpc_settings *s, const struc
 {
     (void)row;
     (void)argument;
-    printf("%s, VPCBus 1.0\n", s->daemon->program);
+    printf("%s %s, VPCBus 1.0\n", s->daemon->program, VPC_VERSION_TEXT);
     return VPC_SETTINGS_TOLD;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The control lines: what is no request, what can be asked, and that the connection stays usable. */
+#include "lib/version.h"
 #include "rig.h"
 
 #include <criterion/criterion.h>
@@ -267,12 +268,12 @@ Test(control, the_levels_of_readiness, .fini = end)
     expect_level("running", "");
     rig.blocked = false;
     rig_settle(&rig);
-    expect_level("ready", "VPCBus reference 0.1");
+    expect_level("ready", "VPCBus reference " VPC_VERSION_TEXT);
     rig_pair(&rig, "a", 80);
     vpc_endpoint_abi_v1.stop(rig.guest.ep, 10000);
     rig_take(&rig.guest);
     rig_settle(&rig);
-    expect_level("components", "VPCBus reference 0.1");
+    expect_level("components", "VPCBus reference " VPC_VERSION_TEXT);
     rig_bus(&rig, false);
     expect_level("down", "");
 }
