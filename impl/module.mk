@@ -6,7 +6,7 @@ IMPL_LIB_SRC := control file_name group hresult local_socket log_entry log_line 
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal listener log_file loop opener pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
+IMPL_SHELL_SRC := bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal listener log_file log_share loop opener pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The machines of a stream: the names of the events stand once, in the grammar.
@@ -132,17 +132,17 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
+IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace log_file daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
-$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace $(BUILD)/test_impl_log_file: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus $(BUILD)/test_impl_crowd: $(IMPL_RIG_OBJ)
 $(BUILD)/impl/tests/test_crowd.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_crowd.o: $(CORE_GEN) $(SHELL_GEN)
-$(BUILD)/impl/tests/test_listener.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
-$(BUILD)/impl/tests/test_listener.o: $(CORE_GEN)
+$(BUILD)/impl/tests/test_listener.o $(BUILD)/impl/tests/test_log_file.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/impl/tests/test_listener.o $(BUILD)/impl/tests/test_log_file.o: $(CORE_GEN)
 $(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(BUILD)/impl/tests/programs.o

@@ -92,6 +92,7 @@ static void set_changing(const struct daemon_run *run, const struct vpc_settings
                          struct vpc_shell_config *config)
 {
     config->log_path = s->log != NULL ? s->log : run->log;
+    config->log_limit = s->log_limit;
     config->verbose = s->verbose;
     config->trace_path = s->trace;
     config->trace_limit = s->trace_limit;

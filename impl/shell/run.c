@@ -181,6 +181,7 @@ static int enter_sandbox(struct vpc_shell *shell)
             .vm = config->vm,
             .role = config->role,
             .group = config->group,
+            .rotates = config->log_limit || config->config_path != NULL,
             .traces = config->trace_path != NULL || config->config_path != NULL,
             .config = folder_of(config->config_path, settings),
             .folders = {config->runtime_dir, folder_of(config->control_path, control),

@@ -257,7 +257,7 @@ static int allow_trace(scmp_filter_ctx filter)
 
     for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, numbers[i], 0);
-        if (error == EEXIST) /* the ready event needs it too */
+        if (error == EEXIST) /* the ready event or the log needs it too */
             error = 0;
     }
     return error;
@@ -276,6 +276,15 @@ static int allow_group(scmp_filter_ctx filter, gid_t group)
     for (size_t i = 0; !error && i < sizeof(give) / sizeof(give[0]); i++)
         error = allow_fixed(filter, &give[i]);
     return error;
+}
+
+/* The log is turned over, and what is in it is counted. */
+static int allow_rotation(scmp_filter_ctx filter)
+{
+    const struct fixed_call count = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_LOG_READ_FLAGS};
+    int error = allow_fixed(filter, &count);
+
+    return error ? error : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(rename), 0);
 }
 
 static int allow_config(scmp_filter_ctx filter)
@@ -317,6 +326,8 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
+    if (!error && sandbox->rotates)
+        error = allow_rotation(filter);
     if (!error && sandbox->traces)
         error = allow_trace(filter);
     if (!error && sandbox->config != NULL)

@@ -12,6 +12,7 @@
 struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
+    bool rotates;             /* the log is turned over, or may be */
     bool traces;              /* a trace is made, or may be */
     const gid_t *group;       /* to which files are given; NULL: none */
     const char *config;       /* the folder of a file that may be read; NULL: none */

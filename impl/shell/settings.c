@@ -18,8 +18,9 @@
 #include "lib/version.h"
 
 enum {
+    DEFAULT_LOG_LIMIT_MIB = 4,
     DEFAULT_TRACE_LIMIT_MIB = 64,
-    MAX_TRACE_LIMIT_MIB = 1 << 20,
+    MAX_LIMIT_MIB = 1 << 20,
 };
 
 struct setting;
@@ -34,7 +35,7 @@ struct setting {
                                      const char *argument);
     /* From the file; NULL: it can not stand there. */
     bool (*load)(struct vpc_settings *s, const struct setting *row, const json_t *value);
-    size_t at;    /* take_text: where it is kept */
+    size_t at;    /* take_text, take_limit: where it is kept */
     bool changes; /* while the program runs */
 };
 
@@ -76,27 +77,29 @@ static bool good_number(const char *text, long long *value)
     return end != text && !*end && !errno;
 }
 
-static bool set_trace_limit(struct vpc_settings *s, long long mib)
+static bool set_limit(struct vpc_settings *s, const struct setting *row, long long mib)
 {
-    s->trace_limit = (uint64_t)mib << 20;
-    return mib >= 0 && mib <= MAX_TRACE_LIMIT_MIB;
+    uint64_t *limit = (void *)((char *)s + row->at);
+
+    *limit = (uint64_t)mib << 20;
+    return mib >= 0 && mib <= MAX_LIMIT_MIB;
 }
 
-static enum vpc_settings_result take_trace_limit(struct vpc_settings *s, const struct setting *row,
-                                                 const char *argument)
+static enum vpc_settings_result take_limit(struct vpc_settings *s, const struct setting *row,
+                                           const char *argument)
 {
+    char what[64];
     long long mib;
 
-    (void)row;
-    if (good_number(argument, &mib) && set_trace_limit(s, mib))
+    if (good_number(argument, &mib) && set_limit(s, row, mib))
         return VPC_SETTINGS_RUN;
-    return vpc_usage_error(s->daemon, "--trace-limit is in MiB, 0 (none) to 1048576", argument);
+    snprintf(what, sizeof(what), "--%s is in MiB, 0 (none) to %d", row->name, MAX_LIMIT_MIB);
+    return vpc_usage_error(s->daemon, what, argument);
 }
 
-static bool load_trace_limit(struct vpc_settings *s, const struct setting *row, const json_t *value)
+static bool load_limit(struct vpc_settings *s, const struct setting *row, const json_t *value)
 {
-    (void)row;
-    return json_is_integer(value) && set_trace_limit(s, json_integer_value(value));
+    return json_is_integer(value) && set_limit(s, row, json_integer_value(value));
 }
 
 static void set_option(struct vpc_settings *s, const char *name, const char *value)
@@ -174,7 +177,8 @@ static enum vpc_settings_result take_version(struct vpc_settings *s, const struc
 static enum vpc_settings_result take_help(struct vpc_settings *s, const struct setting *row,
                                           const char *argument);
 
-#define TEXT_AT(member) take_text, load_text, offsetof(struct vpc_settings, member)
+#define TEXT_AT(member)  take_text, load_text, offsetof(struct vpc_settings, member)
+#define LIMIT_AT(member) take_limit, load_limit, offsetof(struct vpc_settings, member)
 
 static const struct setting rows[] = {
     {"vm", "NAME", 0, "the virtual machine's name (guest: the host name, if not given)",
@@ -187,10 +191,12 @@ static const struct setting rows[] = {
     {"tag", "TAG", 0, "chassis asset tag (host: expected, guest: its own, from DMI if not given)",
      TEXT_AT(tag), false},
     {"log", "FILE", 0, "the event log", TEXT_AT(log), true},
+    {"log-limit", "MIB", 0, "turn the log over to FILE.1 at this size (default 4; 0: never)",
+     LIMIT_AT(log_limit), true},
     {"control", "PATH", 1u << VPC_ROLE_GUEST, "the control socket", TEXT_AT(control), false},
     {"trace", "FILE", 0, "what goes over the bus, as pcapng", TEXT_AT(trace), true},
     {"trace-limit", "MIB", 0, "turn the trace over to FILE.1 at this size (default 64; 0: never)",
-     take_trace_limit, load_trace_limit, 0, true},
+     LIMIT_AT(trace_limit), true},
     {"allow-ports", "LIST", 1u << VPC_ROLE_GUEST,
      "the ports that the host may reach, such as 80,6000-6999 (all)", take_allow_ports, NULL, 0,
      false},
@@ -320,6 +326,7 @@ enum vpc_settings_result vpc_settings_read(struct vpc_settings *s, const struct 
     *s = (struct vpc_settings){
         .daemon = daemon,
         .options = json_object(),
+        .log_limit = (uint64_t)DEFAULT_LOG_LIMIT_MIB << 20,
         .trace_limit = (uint64_t)DEFAULT_TRACE_LIMIT_MIB << 20,
     };
     enum vpc_settings_result result = read_arguments(s, argc, argv);

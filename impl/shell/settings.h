@@ -17,8 +17,8 @@ struct vpc_settings {
     const char *config; /* the configuration file; NULL: none */
     /* NULL: not said */
     const char *vm, *bus, *runtime_dir, *group, *tag, *log, *control, *journal, *trace;
-    uint64_t trace_limit; /* octets */
-    json_t *options;      /* the endpoint's own */
+    uint64_t log_limit, trace_limit; /* octets */
+    json_t *options;                 /* the endpoint's own */
     bool verbose, no_sandbox;
     json_t *file; /* keeps the texts of the configuration file */
 };

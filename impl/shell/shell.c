@@ -110,8 +110,12 @@ static const char *path_hint(int error)
 static int open_parts(struct vpc_shell *shell)
 {
     const struct vpc_shell_config *config = &shell->config;
-    int error = vpc_log_open(&shell->log, config->log_path, config->verbose);
+    int error = vpc_log_shorten(config);
 
+    if (error)
+        vpc_shell_note(shell, "the event log %s, or a part of it, is too large and stays so: %s",
+                       config->log_path, strerror(error));
+    error = vpc_log_open(&shell->log, config);
     if (error) {
         note_log(shell, error);
         return error;
@@ -190,7 +194,8 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
         return ENOMEM;
     made->config = *config;
     made->abi = config->abi;
-    made->log.fd = made->journal.fd = made->manager.fd = made->opener.fd = -1;
+    vpc_log_init(&made->log);
+    made->journal.fd = made->manager.fd = made->opener.fd = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = made->bus.listener.lock = -1;
@@ -262,7 +267,7 @@ void vpc_shell_reload(struct vpc_shell *shell)
 
     if (config->reload != NULL)
         config->reload(config->reload_user, config);
-    int error = vpc_log_reopen(&shell->log, config->log_path, config->verbose);
+    int error = vpc_log_reopen(&shell->log, config);
     if (error)
         note_log(shell, error);
     error = vpc_trace_open(shell);

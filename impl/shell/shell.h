@@ -42,6 +42,7 @@ struct vpc_shell_config {
     const gid_t *group;       /* whose members may be clients, beside our own user; NULL: nobody */
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */
+    uint64_t log_limit;       /* octets after which its file is turned over; 0: never */
     const char *journal;      /* the socket of the systemd journal, NULL: none */
     const char *manager;     /* the socket of the service manager (service_manager.h), NULL: none */
     bool verbose;            /* show log entries on stderr */
@@ -50,7 +51,7 @@ struct vpc_shell_config {
     const char *trace_path;  /* of the trace (spec/TRACE.md), NULL or "": none */
     uint64_t trace_limit;    /* octets after which its file is turned over; 0: never */
     /*
-     * SIGHUP: sets log_path, verbose, trace_path and trace_limit of *config as they shall be from now on.
+     * SIGHUP: sets log_path, log_limit, verbose, trace_path and trace_limit of *config as they shall be from now on.
      * NULL: they stay.  The strings that they had may be freed after the next call.
      */
     void (*reload)(void *user, struct vpc_shell_config *config);

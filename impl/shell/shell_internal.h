@@ -21,6 +21,7 @@
 #include "journal.h"
 #include "listener.h"
 #include "log_entry.h"
+#include "log_share.h"
 #include "loop.h"
 #include "opener.h"
 #include "service_manager.h"
@@ -103,11 +104,21 @@ struct vpc_control_server {
     struct vpc_timer more_lines; /* armed while there are clients in `more` */
 };
 
+struct vpc_log_file {
+    int fd;    /* -1: closed */
+    bool torn; /* it ends in mid-line */
+    char path[VPC_FILE_SIZE];
+};
+
 struct vpc_log {
-    int fd; /* -1: none */
+    struct vpc_log_file files[2]; /* FILE, and FILE.guest, which is opened when it is needed */
+    uint64_t limit;               /* of each, in octets; 0: none */
+    bool shared;                  /* FILE is, as log_share.h says */
+    uint64_t used[VPC_LOG_SHARES];
     bool verbose;
-    bool failed; /* the last write did; told once */
-    bool torn;   /* the file ends in mid-line */
+    bool failed, told; /* the last write did; people know */
+    uint64_t lost;     /* entries since it fails */
+    uint64_t note_at;  /* no note that it fails before */
 };
 
 struct vpc_trace;
@@ -239,9 +250,13 @@ bool vpc_control_server_reap(struct vpc_control_server *control);
 void vpc_control_server_bury(struct vpc_control_server *control); /* frees who left */
 
 /* log_file.c */
-int vpc_log_open(struct vpc_log *log, const char *path, bool verbose);
-/* The same under a name that may be another one; when that fails the log stays as it is. */
-int vpc_log_reopen(struct vpc_log *log, const char *path, bool verbose);
+/* Without a file. */
+void vpc_log_init(struct vpc_log *log);
+int vpc_log_open(struct vpc_log *log, const struct vpc_shell_config *config);
+/* Cuts files that are larger than the limit to their newest entries; before the sandbox is entered. */
+int vpc_log_shorten(const struct vpc_shell_config *config);
+/* The same as the configuration says now; when that fails the log stays as it is. */
+int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell_config *config);
 void vpc_log_close(struct vpc_log *log);
 void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n);
 

@@ -14,7 +14,7 @@
 struct vpc_shell *rig;
 char rig_bus[96], rig_control[96], rig_log[96];
 const char *rig_trace_path;
-uint64_t rig_trace_limit;
+uint64_t rig_trace_limit, rig_log_limit;
 char rig_states[1024];
 
 static void note_state(uint32_t stream, const char *from, const char *to)
@@ -40,6 +40,7 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
         .runtime_dir = scratch,
         .control_path = rig_control,
         .log_path = rig_log,
+        .log_limit = rig_log_limit,
         .trace_path = rig_trace_path,
         .trace_limit = rig_trace_limit,
         .on_stream_state = note_state,

@@ -12,7 +12,7 @@ extern char rig_bus[96];     /* the bus socket's path */
 extern char rig_control[96]; /* the control socket's path */
 extern char rig_log[96];     /* the event log's path */
 extern const char *rig_trace_path;
-extern uint64_t rig_trace_limit; /* both for rig_begin_with() */
+extern uint64_t rig_trace_limit, rig_log_limit; /* all for rig_begin_with() */
 /* The changes of state of all streams, "from>to" with a blank between them. */
 extern char rig_states[1024];
 

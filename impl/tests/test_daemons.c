@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -496,6 +497,55 @@ Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
     traced_free(t);
 }
 
+static long long file_size(const char *log, const char *end)
+{
+    char path[160];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s%s", log, end);
+    return stat(path, &st) == 0 ? (long long)st.st_size : -1;
+}
+
+/* Each has an entry of its own (LOG-4). */
+static void fail_starts(unsigned count)
+{
+    char pipe[200];
+    vpc_virtual_machine *vm = vm_of();
+
+    snprintf(pipe, sizeof(pipe), "\\\\.\\pipe\\%0180d", 0);
+    while (count-- > 0)
+        cr_assert_eq(vpc_start_communication_channel(vm, 0, pipe, 1, "none", NULL), VPC_E_POINTER);
+    vpc_release_virtual_machine(vm);
+}
+
+Test(daemons, a_log_with_a_limit_is_turned_over_in_the_sandbox)
+{
+    char bus[128], log[128];
+
+    snprintf(bus, sizeof(bus), "%s/bus", scratch);
+    snprintf(log, sizeof(log), "%s/log/vm.jsonl", scratch);
+    wait_ready();
+    stop(&host);
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
+                                        "vm", "--log-limit", "1", NULL});
+    wait_ready();
+    for (int turn = 0; turn < 2; turn++) {
+        long long before = 0, now;
+
+        while ((now = file_size(log, "")) >= before) {
+            before = now;
+            fail_starts(50);
+            cr_assert_leq(file_size(log, ""), 1 << 20);
+            cr_assert_leq(file_size(log, ".1"), 1 << 20);
+        }
+        kill(host, SIGHUP);
+    }
+    fail_starts(1);
+    cr_assert_gt(file_size(log, ".1"), 1000000);
+    cr_assert_eq(file_size(log, ".guest"), -1);
+}
+
 Test(daemons, wrong_configuration_files)
 {
     static const char *const wrong[] = {
@@ -503,6 +553,7 @@ Test(daemons, wrong_configuration_files)
         "[1]",
         "{\"colour\": 1}",
         "{\"trace-limit\": -1}",
+        "{\"log-limit\": \"1\"}",
         "{\"verbose\": 1}",
         "{\"bus\": 1}",
         "{\"options\": {\"window\": 0}}",
@@ -518,6 +569,7 @@ Test(daemons, wrong_configuration_files)
                      2, "%s", wrong[i]);
     }
     cr_assert_eq(HOST("--trace-limit", "much"), 2);
+    cr_assert_eq(HOST("--log-limit", "-1"), 2);
     write_file(config, "{\"options\": {\"window\": 0}, \"vm\": \"vm\"}");
     cr_assert_eq(
         HOST("--option", "window=1", "--bus", "b", "--runtime-dir", scratch, "--config", config), 1,

@@ -129,6 +129,23 @@ static int try_rename(void)
     return said(rename("/tmp/no-such-a", "/tmp/no-such-b"));
 }
 
+static int try_turn_over(void)
+{
+    char path[128], old[128];
+
+    snprintf(path, sizeof(path), "%s/log/new", scratch);
+    snprintf(old, sizeof(old), "%s/log/new.1", scratch);
+    int error = said(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    if (!error)
+        error = said(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    return error ? error : said(rename(path, old));
+}
+
+static int try_take_away(void)
+{
+    return said(rename("/etc/passwd", "/etc/passwd-"));
+}
+
 /* With the very flags that the endpoints' own files need, but elsewhere. */
 static int try_other_lock(void)
 {
@@ -233,10 +250,12 @@ enum {
     EXIT_ENTER = 120, /* the sandbox could not be entered */
 };
 
+static bool rotates; /* as an endpoint whose log has a limit */
+
 static int enter(uint32_t role)
 {
     struct vpc_sandbox sandbox = {
-        .program = "test", .vm = "vm", .role = role, .folders = {scratch}};
+        .program = "test", .vm = "vm", .role = role, .rotates = rotates, .folders = {scratch}};
     const char *what;
     bool paths = false;
 
@@ -351,6 +370,23 @@ Test(sandbox, a_guest_endpoint_has_what_it_needs_and_nothing_else)
     if (!vpc_sandbox_possible())
         cr_skip_test("this build has no sandbox");
     try_all(VPC_ROLE_GUEST);
+}
+
+Test(sandbox, a_log_with_a_limit_can_be_turned_over_and_nothing_else_renamed)
+{
+    static const uint32_t roles[] = {VPC_ROLE_HOST, VPC_ROLE_GUEST};
+    char text[512];
+
+    if (!vpc_sandbox_possible())
+        cr_skip_test("this build has no sandbox");
+    for (size_t i = 0; i < 2; i++) {
+        rotates = false;
+        cr_assert_eq(outcome(roles[i], try_turn_over, text, sizeof(text)), KILLED);
+        rotates = true;
+        cr_assert_eq(outcome(roles[i], try_turn_over, text, sizeof(text)), 0, "%s", text);
+        if (kernel_confines())
+            cr_assert_eq(outcome(roles[i], try_take_away, text, sizeof(text)), EACCES);
+    }
 }
 
 /* ---- the opener's ------------------------------------------------------------------------------------------------- */
