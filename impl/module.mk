@@ -63,6 +63,7 @@ MANPAGES := $(wildcard impl/*.[1-8])
 
 include impl/core/core.mk
 include impl/install.mk
+include impl/examples/examples.mk
 
 # The shell's own entries of the log are in the catalogue too.
 $(IMPL_SHELL_OBJ): $(CORE_GEN) $(SHELL_GEN)

@@ -1,0 +1,72 @@
+# impl/examples: applications of a channel, a program for each side.  The host's use libvpc as any other program does;
+# the guest's stand alone, like vpc-guest.
+
+EX          := impl/examples
+EX_OBJ      := $(BUILD)/impl/examples
+EX_GEN      := $(BUILD)/gen/impl/examples
+EX_GRAMMARS := talk/talk watch/watch
+EX_HOST     := vpc-watch
+EX_GUEST    := vpc-watchd
+EX_MANPAGES := $(wildcard $(EX)/*/*.[1-8])
+
+EX_TALK  := $(EX_OBJ)/talk/talk.o $(EX_OBJ)/talk/talk_io.o
+EX_CALL  := $(EX_TALK) $(EX_OBJ)/talk/channel.o
+EX_SERVE := $(EX_TALK) $(EX_OBJ)/talk/serve.o $(EX_OBJ)/talk/account.o
+
+PROGRAMS  += $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
+MANPAGES  += $(EX_MANPAGES)
+
+$(EX_GRAMMARS:%=$(EX_GEN)/%.c): $(EX_GEN)/%.c: $(EX)/%.rl
+	@mkdir -p $(@D)
+	$(RAGEL) -G2 -o $@ $<
+
+$(EX_GRAMMARS:%=$(EX_OBJ)/%.o): $(EX_OBJ)/%.o: $(EX_GEN)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(IMPL_CFLAGS) -I$(EX)/$(*D) $(GEN_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/vpc-watch: $(addprefix $(EX_OBJ)/watch/,vpc-watch.o view.o watch.o) $(EX_CALL)
+$(BUILD)/guest/vpc-watchd: $(addprefix $(EX_OBJ)/watch/,vpc-watchd.o watch.o) $(EX_SERVE)
+
+$(EX_HOST:%=$(BUILD)/%): $(BUILD)/libvpc.a
+	$(CC) $(VPC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) -ljansson
+
+$(EX_GUEST:%=$(BUILD)/guest/%):
+	@mkdir -p $(@D)
+	$(CC) $(VPC_LDFLAGS) $(IMPL_STATIC) -o $@ $^
+
+-include $(wildcard $(EX_OBJ)/*/*.d)
+
+# ---- tests ----------------------------------------------------------------------------------------------------------
+
+TESTS += $(BUILD)/test_examples_talk
+$(BUILD)/test_examples_talk: $(EX_TALK) $(EX_OBJ)/watch/watch.o
+$(BUILD)/test_examples_%: $(EX_OBJ)/tests/test_%.o
+	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion
+
+EX_CHECKS := check-watch
+CHECKS    += $(EX_CHECKS)
+.PHONY: $(EX_CHECKS)
+check-watch: ## vpc-watch and vpc-watchd over both endpoints
+$(EX_CHECKS): $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%) $(addprefix $(BUILD)/,vpc-host vpc-guest vpcctl)
+	@$(EX)/tests/$@ $(BUILD)
+
+# Half a minute, with QEMU.
+.PHONY: check-examples
+check-vm: check-examples
+check-examples: all ## each example between the host and a real guest
+	@tools/guest-image --dir $(GUEST)
+	@$(EX)/tests/check-examples $(BUILD)
+
+# ---- installation ---------------------------------------------------------------------------------------------------
+
+.PHONY: install-examples uninstall-examples
+install: install-examples
+install-examples: $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
+	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)"
+	$(INSTALL) $(EX_HOST:%=$(BUILD)/%) "$(DESTDIR)$(BINDIR)"
+	$(INSTALL) $(EX_GUEST:%=$(BUILD)/guest/%) "$(DESTDIR)$(SBINDIR)"
+
+uninstall: uninstall-examples
+uninstall-examples:
+	for name in $(EX_HOST); do rm -f "$(DESTDIR)$(BINDIR)/$$name" || exit 1; done
+	for name in $(EX_GUEST); do rm -f "$(DESTDIR)$(SBINDIR)/$$name" || exit 1; done
