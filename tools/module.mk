@@ -44,6 +44,7 @@ check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wir
 # ---- services ----------------------------------------------------------------------------------------------
 
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
@@ -51,10 +52,13 @@ CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 .PHONY: install-services uninstall-services
 install: install-services
 install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev rule, the folders, the journal's texts (DESTDIR, PREFIX)
-	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(UDEVDIR)" "$(DESTDIR)$(TMPFILESDIR)" "$(DESTDIR)$(CATALOGDIR)"
+	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(USERUNITDIR)" "$(DESTDIR)$(UDEVDIR)" "$(DESTDIR)$(TMPFILESDIR)" \
+	    "$(DESTDIR)$(CATALOGDIR)"
 	for unit in vpc-host@ vpc-guest; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >"$(DESTDIR)$(UNITDIR)/$$unit.service" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit.service" || exit 1; done
+	sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/vpc-host-user@.service.in >"$(DESTDIR)$(USERUNITDIR)/vpc-host@.service"
+	chmod 644 "$(DESTDIR)$(USERUNITDIR)/vpc-host@.service"
 	$(INSTALL) -m 644 tools/service/60-vpcbus.rules "$(DESTDIR)$(UDEVDIR)"
 	$(INSTALL) -m 644 tools/service/vpcbus.conf "$(DESTDIR)$(TMPFILESDIR)"
 	$(INSTALL) -m 644 $(BUILD)/vpcbus.catalog "$(DESTDIR)$(CATALOGDIR)"
@@ -62,7 +66,7 @@ install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev
 uninstall: uninstall-services
 uninstall-services:
 	rm -f "$(DESTDIR)$(UNITDIR)/vpc-host@.service" "$(DESTDIR)$(UNITDIR)/vpc-guest.service" "$(DESTDIR)$(UDEVDIR)/60-vpcbus.rules"
-	rm -f "$(DESTDIR)$(TMPFILESDIR)/vpcbus.conf" "$(DESTDIR)$(CATALOGDIR)/vpcbus.catalog"
+	rm -f "$(DESTDIR)$(USERUNITDIR)/vpc-host@.service" "$(DESTDIR)$(TMPFILESDIR)/vpcbus.conf" "$(DESTDIR)$(CATALOGDIR)/vpcbus.catalog"
 
 # Two minutes; with QEMU.
 .PHONY: check-units
