@@ -481,6 +481,13 @@ vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_co
     return create(config, now_ms);
 }
 
+/* Nobody tells it of its machine. */
+void vpc_object_machine(vpc_endpoint *endpoint, uint32_t machine)
+{
+    (void)endpoint;
+    (void)machine;
+}
+
 size_t vpc_object_pieces(vpc_endpoint *endpoint, const void *octets, const uint32_t *sizes,
                          size_t count)
 {

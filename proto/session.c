@@ -346,15 +346,30 @@ void vpc_session_input(vpc_session *session, const void *octets, size_t n)
     }
 }
 
+/* What was on its way to the peer does not reach it. */
+static void forget_output(vpc_session *session)
+{
+    session->staged = session->staged_sent = 0;
+    session->hello_waits = session->preamble_begun = false;
+    session->backoff = 0;
+}
+
 void vpc_session_transport(vpc_session *session, bool up)
 {
     if (up == (session->state != VPC_SESSION_DOWN))
         return;
-    session->staged = session->staged_sent = 0;
-    session->hello_waits = session->preamble_begun = false;
+    forget_output(session);
     session->peer_epoch = 0;
-    session->backoff = 0;
     step_with_cause(session, up ? VPC_LC_TRANSPORT_UP : VPC_LC_TRANSPORT_DOWN, "transport down");
+}
+
+void vpc_session_renew(vpc_session *session, const char *cause)
+{
+    if (session->state == VPC_SESSION_DOWN || session->state == VPC_SESSION_STOPPED)
+        return;
+    forget_output(session);
+    step_with_cause(session, VPC_LC_TRANSPORT_DOWN, cause);
+    step_with_cause(session, VPC_LC_TRANSPORT_UP, cause);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */

@@ -223,6 +223,9 @@ size_t vpc_session_size(const vpc_session_config *config);
 /* Makes a session in `memory` (aligned as malloc's) at time now_ms, transport down.  Never fails. */
 vpc_session *vpc_session_init(void *memory, const vpc_session_config *config, uint64_t now_ms);
 
+/* As if the transport ended and came up again at once, with that cause (a text that stays) for the session that ends. */
+void vpc_session_renew(vpc_session *session, const char *cause);
+
 /* The time is now_ms; timers that are due run.  deadline: when to call at the latest, or VPC_TIME_NEVER. */
 void vpc_session_clock(vpc_session *session, uint64_t now_ms);
 uint64_t vpc_session_deadline(const vpc_session *session);

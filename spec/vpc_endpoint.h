@@ -167,6 +167,22 @@ typedef struct vpc_endpoint_abi {
 /* What an implementation exports. */
 extern const vpc_endpoint_abi vpc_endpoint_abi_v1;
 
+/* Addition: what a host endpoint can be told of its machine (TRN-7).  The first four stay until the next is told. */
+enum vpc_machine_state {
+    VPC_MACHINE_UNKNOWN = 0, /* nobody tells, as at first: it is taken for one that runs */
+    VPC_MACHINE_RUNS,
+    VPC_MACHINE_PAUSED,
+    VPC_MACHINE_SHUT_DOWN,
+    VPC_MACHINE_RESET,       /* it has just begun anew */
+    VPC_MACHINE_PORT_CLOSED, /* in the guest nobody has the port of the bus open any more */
+};
+
+/* Addition: an implementation that can be told of its machine exports this too; one that can not leaves it out.  What the
+ * guest wrote before it is given first, with bus_input(). */
+#define VPC_ENDPOINT_MACHINE_SYMBOL "vpc_endpoint_machine_v1"
+typedef void vpc_endpoint_machine(vpc_endpoint *ep, uint32_t machine); /* enum vpc_machine_state */
+extern vpc_endpoint_machine vpc_endpoint_machine_v1;
+
 #ifdef __cplusplus
 }
 #endif

@@ -66,6 +66,7 @@ struct vpc_backend_config {
     const struct vpc_arg *options; /* settings of section 10 */
     size_t option_count;
     int descriptors; /* as many as the subject may have open; 0: as the system says */
+    bool watched;    /* a host endpoint is told of its machine (TRN-7) */
     const char *dir; /* for sockets and logs of this run, as the subject is told */
     /* another path to it, which stays right whatever a subject puts in its place; or NULL */
     const char *own;
@@ -94,6 +95,11 @@ enum vpc_vm_action {
     VPC_RESTORE_VM, /* as it was when it was saved; of a guest endpoint the bus is down then */
     VPC_UNPLUG_VM,  /* takes the port of the bus out of a guest endpoint's machine */
     VPC_PLUG_VM,    /* puts another one of its name into it */
+    /* What only its monitor says of a host endpoint's machine, which stays as it is. */
+    VPC_SHUT_DOWN_VM,
+    VPC_CLOSE_PORT,
+    VPC_UNWATCH_VM, /* the monitor is lost, and is there again */
+    VPC_WATCH_VM,
 };
 
 enum vpc_tcp_mode { VPC_TCP_CLOSED, VPC_TCP_LISTENING, VPC_TCP_DEAF };
@@ -120,6 +126,8 @@ struct vpc_backend_ops {
     /* With a virtual machine, else NULL.  A reset returns when the guest is up again; what ran in it is
        gone. */
     bool (*vm)(struct vpc_backend *backend, enum vpc_vm_action action, char **error);
+    /* Where nothing else would tell the subject of its machine, else NULL: tells it that (TRN-7). */
+    void (*machine)(struct vpc_backend *backend, enum vpc_vm_action action);
     /* Whether a second instance with this setting refuses to start. */
     bool (*refuses)(struct vpc_backend *backend, const struct vpc_arg *option, bool *refused,
                     char **error);

@@ -108,6 +108,40 @@ static struct vpc_backend *inproc_create(const struct vpc_backend_config *config
     return NULL;
 }
 
+/* What a monitor says; -1: nothing. */
+static int told_of(enum vpc_vm_action action)
+{
+    switch (action) {
+    case VPC_PAUSE_VM:
+        return VPC_MACHINE_PAUSED;
+    case VPC_RESUME_VM:
+    case VPC_WATCH_VM:
+        return VPC_MACHINE_RUNS;
+    case VPC_RESET_VM:
+        return VPC_MACHINE_RESET;
+    case VPC_SHUT_DOWN_VM:
+        return VPC_MACHINE_SHUT_DOWN;
+    case VPC_CLOSE_PORT:
+        return VPC_MACHINE_PORT_CLOSED;
+    case VPC_UNWATCH_VM:
+        return VPC_MACHINE_UNKNOWN;
+    default:
+        return -1;
+    }
+}
+
+static void inproc_machine(struct vpc_backend *backend, enum vpc_vm_action action)
+{
+    struct inproc *self = self_of(backend);
+    int machine = told_of(action);
+
+    if (machine < 0 || self->endpoint == NULL)
+        return;
+    vpc_inproc_wake(self);
+    SUBJECT(self, vpc_object_machine(self->endpoint, (uint32_t)machine));
+    vpc_inproc_settle(self);
+}
+
 static bool inproc_start(struct vpc_backend *backend, char **error)
 {
     struct inproc *self = self_of(backend);
@@ -123,6 +157,8 @@ static bool inproc_start(struct vpc_backend *backend, char **error)
     if (self->endpoint == NULL)
         return true;
     vpc_inproc_settle(self);
+    if (self->config.watched)
+        inproc_machine(backend, VPC_WATCH_VM);
     if (self->listening) {
         vpc_inproc_tell(self, VPC_SEEN_BUS_UP, 0, 0, NULL, 0);
         SUBJECT(self, self->abi->bus_up(self->endpoint));
@@ -490,6 +526,7 @@ const struct vpc_backend_ops vpc_backend_inproc = {
     .start = inproc_start,
     .kill = inproc_kill,
     .stop = inproc_stop,
+    .machine = inproc_machine,
     .refuses = inproc_refuses,
     .busy = inproc_busy,
     .clock = inproc_clock,

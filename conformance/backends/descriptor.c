@@ -14,8 +14,8 @@
 #include "files.h"
 #include "memory.h"
 
-const char *const vpc_features[] = {"control",      "events", "wait-ready", "faults",
-                                    "two-machines", "none",   NULL};
+const char *const vpc_features[] = {"control",      "events",         "wait-ready", "faults",
+                                    "two-machines", "machine-events", "none",       NULL};
 
 struct loader {
     struct vpc_implementation *result;
@@ -61,6 +61,7 @@ static const struct key keys[] = {
     {"process", "option", PLACE(option), COMMAND},
     {"process", "control", PLACE(control), TEXT},
     {"process", "wait_ready", PLACE(wait_ready), COMMAND},
+    {"process", "monitor", PLACE(monitor), LIST},
     {"process", "adapter", PLACE(adapter), COMMAND},
     {"guest", "files", PLACE(guest_files), LIST},
     {"guest", "command", PLACE(guest_command), COMMAND},
@@ -145,7 +146,8 @@ char *vpc_features_wrong(const char *list)
             error = vpc_format("the feature \"%s\" is not known; known are control (a control "
                                "socket), events (its event stream), wait-ready (a program that "
                                "waits for the ready event), faults (faults on demand), "
-                               "two-machines (of two virtual machines at once), none",
+                               "two-machines (of two virtual machines at once), "
+                               "machine-events (a host endpoint is told of its machine), none",
                                words[i]);
     }
     vpc_words_free(words);
@@ -191,11 +193,12 @@ static void take_entry(struct loader *loader)
         return;
     }
     wrong(loader,
-          vpc_format("\"%s\" in [%s] is not known; known are name and role in "
-                     "[implementation], object in [abi], command, control, adapter, "
-                     "wait_ready and option in [process], files and command in [guest], features "
-                     "in [pics], and times in [pixit]",
-                     name, section));
+          vpc_format(
+              "\"%s\" in [%s] is not known; known are name and role in "
+              "[implementation], object in [abi], command, control, adapter, "
+              "wait_ready, monitor and option in [process], files and command in [guest], features "
+              "in [pics], and times in [pixit]",
+              name, section));
 }
 
 /* ---- lines ---------------------------------------------------------------------------------------------------------- */

@@ -32,8 +32,10 @@ struct vpc_implementation {
     char *command;    /* [process]: how to start it, with placeholders, or NULL */
     char *control;    /* [process]: where its control socket is; default "%{control}" */
     char *wait_ready; /* [process]: a program that waits for the ready event, or NULL */
-    char *adapter;    /* [process]: what speaks for it (conformance/adapter/README.md), or NULL */
-    char *option; /* [process]: how one setting is written; default "--option %{name}=%{value}" */
+    char *
+        monitor; /* [process]: words of its command that tell it the monitor, %{monitor}, or NULL */
+    char *adapter; /* [process]: what speaks for it (conformance/adapter/README.md), or NULL */
+    char *option;  /* [process]: how one setting is written; default "--option %{name}=%{value}" */
     char *guest_files;   /* [guest]: a list, what to lay over the guest image, or NULL */
     char *guest_command; /* [guest]: how the puppet starts it, or NULL */
     char *features;      /* [pics]: a list with spaces; "" when there is none */

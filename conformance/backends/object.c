@@ -470,6 +470,7 @@ PLAIN_CALL(stream_gone, STREAM_GONE, (vpc_endpoint * ep, uint32_t stream, int er
 PLAIN_CALL(stream_sent, STREAM_SENT, (vpc_endpoint * ep, uint32_t stream, size_t n),
            .number = stream, .value = n)
 PLAIN_CALL(stop, STOP, (vpc_endpoint * ep, uint64_t limit_ms), .value = limit_ms)
+PLAIN_CALL(tell_machine, MACHINE, (vpc_endpoint * ep, uint32_t machine), .number = machine)
 
 static void forget(struct vpc_endpoint *ep)
 {
@@ -512,6 +513,11 @@ const vpc_endpoint_abi vpc_object_abi = {
     .next_action = next_action,
     .stop = stop,
 };
+
+void vpc_object_machine(vpc_endpoint *ep, uint32_t machine)
+{
+    tell_machine(ep, machine);
+}
 
 /* ---- beginning and end -------------------------------------------------------------------------------------------- */
 

@@ -48,6 +48,8 @@ vpc_endpoint *vpc_object_create(struct vpc_object *object, const vpc_endpoint_co
                                 uint64_t now_ms);
 /* The other calls. */
 extern const vpc_endpoint_abi vpc_object_abi;
+/* The call beside the table (vpc_endpoint_machine_v1); nothing where the object has none. */
+void vpc_object_machine(vpc_endpoint *endpoint, uint32_t machine);
 
 /*
  * Gives it the first of the pieces, of sizes[i] octets each, one call for each piece; stops behind the first

@@ -40,6 +40,7 @@ struct held {
 struct server {
     int fd;
     const vpc_endpoint_abi *abi;
+    vpc_endpoint_machine *machine; /* NULL: it can not be told of its machine */
     uint64_t random;
     struct held held[VPC_OBJECT_ENDPOINTS];
     struct vpc_object_ask ask;
@@ -369,6 +370,7 @@ PLAIN_CALL(stream_input, return ABI->stream_input(EP, ask->number, text, ask->si
 PLAIN_CALL(stream_eof, ABI->stream_eof(EP, ask->number))
 PLAIN_CALL(stream_sent, ABI->stream_sent(EP, ask->number, ask->value))
 PLAIN_CALL(stop, ABI->stop(EP, ask->value))
+PLAIN_CALL(machine, if (server->machine) server->machine(EP, ask->number))
 
 static uint64_t (*const calls[VPC_OBJECT_CALL_COUNT])(struct server *, struct held *) = {
 #define HANDLER(name, function) call_##function,
@@ -424,6 +426,7 @@ static char *load(struct server *server, const char *path)
                           vpc_file_words(EINVAL));
     if (abi == NULL)
         return vpc_format("the shared object can not be used: %s", dlerror());
+    *(void **)&server->machine = dlsym(object, VPC_ENDPOINT_MACHINE_SYMBOL);
     if (abi->abi_version != VPC_ENDPOINT_ABI_VERSION)
         return vpc_format("%s has ABI version %u, the harness has %u", path, abi->abi_version,
                           VPC_ENDPOINT_ABI_VERSION);

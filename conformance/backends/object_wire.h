@@ -49,7 +49,8 @@
     X(STREAM_OUTPUT, stream_output)                                                                \
     X(STREAM_SENT, stream_sent)                                                                    \
     X(NEXT_ACTION, next_action)                                                                    \
-    X(STOP, stop)
+    X(STOP, stop)                                                                                  \
+    X(MACHINE, machine)
 
 enum vpc_object_call {
 #define VPC_OBJECT_CALL(name, function) VPC_OBJECT_##name,

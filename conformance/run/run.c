@@ -479,6 +479,7 @@ static struct vpc_backend_config backend_config(struct vpc_run *run)
         .vm = vpc_vm_of(config),
         .tag = VPC_SUBJECT_TAG,
         .descriptors = config->script->descriptors,
+        .watched = vpc_script_needs(config->script, VPC_MACHINE_EVENTS),
         .options = config->script->options,
         .option_count = config->script->option_count,
         .dir = config->dir,

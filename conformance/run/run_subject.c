@@ -251,10 +251,14 @@ static enum vpc_outcome act_as_peer(struct vpc_run *run, enum vpc_vm_action acti
         return vpc_say(run, VPC_BROKEN, "a host endpoint has no port: subject guest");
     if (action == VPC_RESTORE_VM && run->kept == NULL)
         return vpc_say(run, VPC_BROKEN, "it was not saved: write \"vm save\" before");
+    if (action >= VPC_SHUT_DOWN_VM && run->ops->machine == NULL)
+        return vpc_say(run, VPC_BROKEN, "QEMU itself tells here: backends inproc socket");
     if (action == VPC_PAUSE_VM || action == VPC_RESUME_VM)
         pause_peer(run, action == VPC_PAUSE_VM);
     if (!act_on_machine(run, action, error))
         return vpc_say(run, VPC_BROKEN, "%s", *error);
+    if (run->ops->machine && vpc_script_needs(run->config->script, VPC_MACHINE_EVENTS))
+        run->ops->machine(run->backend, action);
     if (action == VPC_SAVE_VM)
         keep_peer(run);
     else if (action == VPC_RESTORE_VM)

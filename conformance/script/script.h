@@ -25,6 +25,8 @@
 
 /* The feature that `pipe taken` needs, with processes only. */
 #define VPC_TWO_MACHINES "two-machines"
+/* With which a host endpoint is told of its machine. */
+#define VPC_MACHINE_EVENTS "machine-events"
 
 enum vpc_backend_bit { VPC_INPROC = 1, VPC_SOCKET = 2, VPC_QEMU = 4, VPC_ANY_BACKEND = 7 };
 
@@ -174,6 +176,9 @@ void vpc_script_fold(struct vpc_script *script);
 /* A script of its own with the same text and all steps, the caller's. */
 struct vpc_script *vpc_script_unfold(const struct vpc_script *script, const struct vpc_table *table,
                                      const struct vpc_spec *spec);
+
+/* Whether it needs the feature. */
+bool vpc_script_needs(const struct vpc_script *script, const char *feature);
 
 /* What can be done to a virtual machine, NULL behind the last. */
 extern const char *const vpc_vm_words[];

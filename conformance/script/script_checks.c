@@ -14,8 +14,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const char *const vpc_vm_words[] = {"pause",   "resume", "reset", "kill", "save",
-                                    "restore", "unplug", "plug",  NULL};
+const char *const vpc_vm_words[] = {"pause",   "resume", "reset", "kill",     "save",
+                                    "restore", "unplug", "plug",  "shutdown", "close-port",
+                                    "unwatch", "watch",  NULL};
 
 static bool wrong(struct loader *loader, int column, const char *expected)
 {
@@ -100,6 +101,25 @@ static bool set_needs(struct loader *loader, struct vpc_step *step)
     return true;
 }
 
+bool vpc_script_needs(const struct vpc_script *script, const char *feature)
+{
+    for (size_t i = 0; i < script->need_count; i++)
+        if (strcmp(script->needs[i], feature) == 0)
+            return true;
+    return false;
+}
+
+/* What only a monitor tells. */
+static bool is_about_monitor(const struct vpc_step *step)
+{
+    static const char *const words[] = {"shutdown", "close-port", "unwatch", "watch"};
+
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strcmp(step->who, "vm") == 0 && vpc_is_word(&step->args[0], words[i]))
+            return true;
+    return false;
+}
+
 /* What a step can't do without. */
 void vpc_note_needs(struct vpc_script *script, const struct vpc_step *step)
 {
@@ -111,6 +131,8 @@ void vpc_note_needs(struct vpc_script *script, const struct vpc_step *step)
             add_need(script, needs[i][1]);
     if (step->op == VPC_OP_PIPE_TAKEN)
         add_need(script, VPC_TWO_MACHINES);
+    if (is_about_monitor(step))
+        add_need(script, VPC_MACHINE_EVENTS);
 }
 
 static bool set_backends(struct loader *loader, struct vpc_step *step)

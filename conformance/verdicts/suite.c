@@ -247,6 +247,9 @@ static char *missing_feature(const struct vpc_suite_run *run)
             continue;
         if (!vpc_implementation_has(run->implementation, need))
             return vpc_copy(need);
+        if (run->backend->real_time && run->implementation->monitor == NULL &&
+            strcmp(need, VPC_MACHINE_EVENTS) == 0)
+            return vpc_copy("machine-events: monitor in [process]");
     }
     return NULL;
 }

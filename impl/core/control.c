@@ -96,7 +96,7 @@ enum vpc_level vpc_endpoint_level(const vpc_endpoint *ep)
     case VPC_SESSION_UP:
         return VPC_LEVEL_COMPONENTS;
     case VPC_SESSION_READY:
-        return VPC_LEVEL_READY;
+        return ep->stands == NULL ? VPC_LEVEL_READY : VPC_LEVEL_COMPONENTS;
     default:
         return VPC_LEVEL_RUNNING;
     }
@@ -113,6 +113,8 @@ static const char *missing(const vpc_endpoint *ep)
     };
     enum vpc_level level = vpc_endpoint_level(ep);
 
+    if (ep->stands != NULL && level != VPC_LEVEL_DOWN)
+        return ep->stands;
     if (ep->mismatched && level == VPC_LEVEL_RUNNING)
         return "host and guest speak no common version (see REVISION_MISMATCH in the event log)";
     if (ep->late && level == VPC_LEVEL_COMPONENTS)
@@ -129,10 +131,10 @@ static void query_vm(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arg
     if (in_session)
         snprintf(version, sizeof(version), "%u.%u", ep->version >> 8, ep->version & 255);
     vpc_answer(ep, &asker,
-               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "vm", ep->vm, "tag", ep->tag,
+               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s*}", "vm", ep->vm, "tag", ep->tag,
                          "level", vpc_level_name(vpc_endpoint_level(ep)), "missing", missing(ep),
                          "peer", in_session ? ep->peer_name : "", "version", version, "heartbeat",
-                         (int)vpc_session_heartbeat(ep->session)));
+                         (int)vpc_session_heartbeat(ep->session), "machine", vpc_machine_name(ep)));
 }
 
 /* A hostile peer's credit may be more than JSON's integers hold. */

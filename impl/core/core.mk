@@ -1,7 +1,7 @@
 # impl/core: the decisions of both endpoints, and the shared object that exports them.
 
 CORE_SRC  := abi endpoint events action_queue options eventlog guestlog relay relays relay_actions relay_limits \
-             time_limits host guest control direct
+             time_limits host guest machine control direct
 CORE_OBJS  = $(CORE_SRC:%=$(BUILD)/impl/core/%.o) $(BUILD)/impl/core/machines.o
 CORE_PIC   = $(CORE_SRC:%=$(BUILD)/impl-pic/core/%.o) $(BUILD)/impl-pic/core/machines.o
 CORE_GEN  := $(BUILD)/gen/impl/event_catalogue.h $(BUILD)/gen/impl/local_events.h

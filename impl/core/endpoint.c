@@ -232,7 +232,7 @@ vpc_endpoint *vpc_endpoint_create(const vpc_endpoint_config *config, uint64_t no
     if (!check_config(&ep->options, config, error, sizeof(error)))
         return refuse(ep, config, error, EINVAL);
     ep->role = config->role;
-    ep->now = now_ms;
+    ep->now = ep->time = now_ms;
     ep->random = config->random;
     ep->random_user = config->user;
     snprintf(ep->tag, sizeof(ep->tag), "%s", config->tag);
@@ -252,7 +252,8 @@ void vpc_endpoint_clock(vpc_endpoint *ep, uint64_t now_ms)
 {
     if (now_ms > ep->now)
         ep->now = now_ms;
-    vpc_session_clock(ep->session, ep->now);
+    vpc_machine_clock(ep);
+    vpc_session_clock(ep->session, ep->time);
     vpc_relays_clock(ep);
     vpc_log_clock(ep, false);
     vpc_guest_log_clock(ep, false);
@@ -262,7 +263,7 @@ void vpc_endpoint_clock(vpc_endpoint *ep, uint64_t now_ms)
 uint64_t vpc_endpoint_deadline(const vpc_endpoint *ep)
 {
     uint64_t session = vpc_session_deadline(ep->session), relays = vpc_relays_deadline(ep);
-    uint64_t at = vpc_earlier(session, relays), stop = VPC_NEVER;
+    uint64_t at = vpc_machine_due(ep, vpc_earlier(session, relays)), stop = VPC_NEVER;
 
     if (ep->stopped)
         return VPC_NEVER;

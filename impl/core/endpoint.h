@@ -12,6 +12,7 @@
  *   relays.c         the places of relays, and how one is found
  *   host.c           StartCommunicationChannel, stop, readiness
  *   guest.c          OPEN, connect, REFUSED
+ *   machine.c        what it is told of its machine, and the time that stands still with it
  *   control.c        the control socket's JSON lines
  *   direct.c         octets of a stream without a copy
  *   action_queue.c   the actions that wait for the caller
@@ -158,11 +159,18 @@ struct vpc_endpoint {
     struct vpc_options options;
     uint64_t (*random)(void *user);
     void *random_user;
-    uint64_t now;
+    uint64_t now; /* what clock() said */
+    /* Of the session and its pairs: stands still while the machine does (SES-20). */
+    uint64_t time;
+    uint64_t held;                  /* now - time, while the machine does not stand still */
+    const char *stands;             /* why it stands still, for people; NULL: it does not */
+    uint64_t stands_since;          /* while it stands still */
+    enum vpc_machine_state machine; /* as it was told last */
     vpc_session *session;
     char peer_name[VPC_TEXT_MAX + 1];
     uint32_t version;
-    bool bus; /* the transport is up */
+    bool bus;         /* the transport is up */
+    bool guest_ready; /* as the session says */
     bool ready, mismatched, stopping, stopped;
     bool late; /* nothing was heard for too long, in this session (SES-15) */
     uint64_t stop_at;
@@ -326,6 +334,13 @@ void vpc_host_answer_failure(vpc_endpoint *ep, struct vpc_relay *relay,
 /* The endpoint stops: whoever still waits for a pipe server gets an answer. */
 void vpc_host_give_up_starts(vpc_endpoint *ep);
 
+/* The guest, the session or the machine is ready, or not: `cause`. */
+void vpc_host_look_ready(vpc_endpoint *ep, const char *cause);
+
+/* machine.c */
+/* For query-vm; NULL: nobody tells. */
+const char *vpc_machine_name(const vpc_endpoint *ep);
+
 /* guest.c */
 void vpc_guest_event(vpc_endpoint *ep, const vpc_session_event *event);
 void vpc_guest_connected(vpc_endpoint *ep, struct vpc_relay *relay, int error);
@@ -364,6 +379,19 @@ uint64_t vpc_endpoint_deadline(const vpc_endpoint *ep);
 void vpc_endpoint_stop(vpc_endpoint *ep, uint64_t limit_ms);
 /* At most 32 characters of printable ASCII. */
 bool vpc_valid_tag(const char *tag);
+
+/* The endpoint's clock was told. */
+static inline void vpc_machine_clock(vpc_endpoint *ep)
+{
+    if (ep->stands == NULL)
+        ep->time = ep->now - ep->held;
+}
+
+/* When a time of the session or a pair is there, by clock(), or VPC_NEVER. */
+static inline uint64_t vpc_machine_due(const vpc_endpoint *ep, uint64_t time)
+{
+    return time == VPC_NEVER || ep->stands != NULL ? VPC_NEVER : time + ep->held;
+}
 
 /* Of two times. */
 static inline uint64_t vpc_earlier(uint64_t a, uint64_t b)

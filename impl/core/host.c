@@ -55,6 +55,9 @@ struct vpc_start_failure vpc_host_failure_of_end(const struct vpc_relay *relay, 
     if (strcmp(lost, "transport down") == 0)
         return (struct vpc_start_failure){VPC_VM_E_VM_NOT_RUNNING, "the virtual machine stopped",
                                           0};
+    if (strcmp(lost, "machine shut down") == 0)
+        return (struct vpc_start_failure){VPC_VM_E_VM_NOT_RUNNING,
+                                          "the virtual machine has shut down", 0};
     if (*lost != '\0')
         return (struct vpc_start_failure){VPC_ERROR_NOT_READY, lost, 0};
     return (struct vpc_start_failure){
@@ -86,6 +89,9 @@ static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
         *cause = "the virtual machine is not running";
         return VPC_VM_E_VM_NOT_RUNNING;
     }
+    *cause = ep->stands;
+    if (*cause != NULL)
+        return VPC_VM_E_VM_NOT_RUNNING;
     if (ep->mismatched) {
         *cause = "host and guest speak no common version";
         return VPC_ERROR_REVISION_MISMATCH;
@@ -388,16 +394,23 @@ static void set_ready(vpc_endpoint *ep, bool ready, const char *cause)
                   json_pack("{s:s, s:s*}", "tag", ep->tag, "cause", cause));
 }
 
+void vpc_host_look_ready(vpc_endpoint *ep, const char *cause)
+{
+    bool ready = ep->guest_ready && ep->stands == NULL;
+
+    if (ready != ep->ready)
+        set_ready(ep, ready, ready ? NULL : cause);
+}
+
 void vpc_host_event(vpc_endpoint *ep, const vpc_session_event *event)
 {
     struct vpc_relay *relay = event->pair != NULL ? vpc_pair_user(event->pair) : NULL;
 
     switch (event->kind) {
     case VPC_EV_READY:
-        set_ready(ep, true, NULL);
-        break;
     case VPC_EV_NOT_READY:
-        set_ready(ep, false, event->text);
+        ep->guest_ready = event->kind == VPC_EV_READY;
+        vpc_host_look_ready(ep, event->text);
         break;
     case VPC_EV_PAIR_OPENED:
         vpc_relay_opened(ep, relay);

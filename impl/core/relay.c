@@ -77,7 +77,7 @@ void vpc_relay_join(vpc_endpoint *ep, struct vpc_relay *relay, vpc_pair *pair)
     vpc_channel_status sending, receiving;
 
     relay->pair = pair;
-    relay->waits_since = ep->now;
+    relay->waits_since = ep->time;
     ep->pair_count++;
     vpc_pair_set_user(pair, relay);
     vpc_pair_channels(pair, &sending, &receiving);

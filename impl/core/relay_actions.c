@@ -13,7 +13,7 @@ void vpc_do_say(vpc_endpoint *ep, struct vpc_relay *relay, enum vpc_action_kind 
 
 void vpc_do_tell_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    relay->waits_since = ep->now;
+    relay->waits_since = ep->time;
     ep->opened++;
     vpc_log(ep, VPC_LOG_CHANNEL_OPENED, vpc_relay_fields(relay, NULL, 0));
     vpc_broadcast(ep, "CHANNEL_OPENED", vpc_relay_fields(relay, NULL, 0));
@@ -55,7 +55,7 @@ void vpc_do_tell_closed(vpc_endpoint *ep, struct vpc_relay *relay)
 /* What it wrote goes out first, FIN behind it; before the pair is open, as soon as it is. */
 void vpc_do_finish(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    relay->progress_at = ep->now;
+    relay->progress_at = ep->time;
     vpc_pair_finish(relay->pair);
 }
 
@@ -70,7 +70,7 @@ void vpc_do_tell_connected(vpc_endpoint *ep, struct vpc_relay *relay)
 
 void vpc_do_discard(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    relay->progress_at = ep->now;
+    relay->progress_at = ep->time;
     vpc_pair_discard(relay->pair);
 }
 

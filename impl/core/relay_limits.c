@@ -68,11 +68,11 @@ static void give_up_after(vpc_endpoint *ep, struct vpc_relay *relay, enum vpc_lo
 
 void vpc_relay_limit(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    if (ep->now >= drain_due(ep, relay))
+    if (ep->time >= drain_due(ep, relay))
         give_up_after(ep, relay, VPC_LOG_DRAIN_TIMEOUT, "drain timeout");
-    if (ep->now >= answer_due(ep, relay))
+    if (ep->time >= answer_due(ep, relay))
         vpc_relay_give_up(ep, relay, "the guest endpoint did not answer in time");
-    if (ep->now >= client_due(ep, relay))
+    if (ep->time >= client_due(ep, relay))
         give_up_after(ep, relay, VPC_LOG_PIPE_UNUSED, "pipe unused");
     vpc_relay_set_limit(ep, relay);
 }

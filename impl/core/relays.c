@@ -240,7 +240,7 @@ void vpc_relays_clock(vpc_endpoint *ep)
 {
     struct vpc_time_limit *limit;
 
-    while ((limit = vpc_time_limits_first(&ep->limits)) != NULL && limit->due <= ep->now) {
+    while ((limit = vpc_time_limits_first(&ep->limits)) != NULL && limit->due <= ep->time) {
         ep->visits++;
         vpc_relay_limit(ep, VPC_LIST_ENTRY(limit, struct vpc_relay, limit));
     }
