@@ -4,9 +4,9 @@
 EX          := impl/examples
 EX_OBJ      := $(BUILD)/impl/examples
 EX_GEN      := $(BUILD)/gen/impl/examples
-EX_GRAMMARS := talk/talk watch/watch
-EX_HOST     := vpc-watch
-EX_GUEST    := vpc-watchd
+EX_GRAMMARS := talk/talk watch/watch run/run run/rules
+EX_HOST     := vpc-watch vpc-run
+EX_GUEST    := vpc-watchd vpc-rund
 EX_MANPAGES := $(wildcard $(EX)/*/*.[1-8])
 
 EX_TALK  := $(EX_OBJ)/talk/talk.o $(EX_OBJ)/talk/talk_io.o
@@ -27,6 +27,9 @@ $(EX_GRAMMARS:%=$(EX_OBJ)/%.o): $(EX_OBJ)/%.o: $(EX_GEN)/%.c
 $(BUILD)/vpc-watch: $(addprefix $(EX_OBJ)/watch/,vpc-watch.o view.o watch.o) $(EX_CALL)
 $(BUILD)/guest/vpc-watchd: $(addprefix $(EX_OBJ)/watch/,vpc-watchd.o watch.o) $(EX_SERVE)
 
+$(BUILD)/vpc-run: $(addprefix $(EX_OBJ)/run/,vpc-run.o run.o) $(EX_CALL)
+$(BUILD)/guest/vpc-rund: $(addprefix $(EX_OBJ)/run/,vpc-rund.o session.o command.o run.o rules.o) $(EX_SERVE)
+
 $(EX_HOST:%=$(BUILD)/%): $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) -ljansson
 
@@ -39,14 +42,15 @@ $(EX_GUEST:%=$(BUILD)/guest/%):
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 TESTS += $(BUILD)/test_examples_talk
-$(BUILD)/test_examples_talk: $(EX_TALK) $(EX_OBJ)/watch/watch.o
+$(BUILD)/test_examples_talk: $(EX_TALK) $(addprefix $(EX_OBJ)/,watch/watch.o run/run.o run/rules.o)
 $(BUILD)/test_examples_%: $(EX_OBJ)/tests/test_%.o
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion
 
-EX_CHECKS := check-watch
+EX_CHECKS := check-watch check-run
 CHECKS    += $(EX_CHECKS)
 .PHONY: $(EX_CHECKS)
 check-watch: ## vpc-watch and vpc-watchd over both endpoints
+check-run: ## vpc-run and vpc-rund over both endpoints
 $(EX_CHECKS): $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%) $(addprefix $(BUILD)/,vpc-host vpc-guest vpcctl)
 	@$(EX)/tests/$@ $(BUILD)
 

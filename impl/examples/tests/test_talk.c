@@ -2,10 +2,14 @@
 /* The octets that the example applications say to each other, and their order: from friends and from strangers. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../run/rules.h"
+#include "../run/run.h"
 #include "../talk/talk.h"
 #include "../watch/watch.h"
 
@@ -126,7 +130,7 @@ Test(talk, what_was_wrong_stays_wrong)
     cr_assert_eq(used, 0);
 }
 
-/* ---- over a socket ------------------------------------------------------------------------------------------- */
+/* ---- over a socket -------------------------------------------------------------------------------- */
 
 static int ends[2];
 
@@ -175,7 +179,7 @@ Test(talk, silence_has_a_limit_and_so_has_one_who_does_not_read)
     close(ends[0]);
 }
 
-/* ---- the order ----------------------------------------------------------------------------------------------- */
+/* ---- the order -------------------------------------------------------------------------------- */
 
 static bool in_order(const struct talk_grammar *g, const char *letters)
 {
@@ -205,4 +209,110 @@ Test(talk, the_order_of_a_watch)
     cr_assert_not(in_order(&watch_answer, "he"));
     cr_assert_not(in_order(&watch_answer, "hll"));
     cr_assert_not(in_order(&watch_answer, "hh"));
+}
+
+Test(talk, the_order_of_a_run)
+{
+    char many[80] = "u";
+
+    cr_assert(in_order(&run_request, "uwwgisizs"));
+    cr_assert(in_order(&run_request, "uwgzss"));
+    cr_assert_not(in_order(&run_request, "ug"), "no command");
+    cr_assert_not(in_order(&run_request, "uwi"), "input before its start");
+    cr_assert_not(in_order(&run_request, "uwgzi"), "input behind its end");
+    cr_assert_not(in_order(&run_request, "uwgw"));
+    memset(many + 1, 'w', RUN_WORDS_MAX);
+    cr_assert(in_order(&run_request, many));
+    many[1 + RUN_WORDS_MAX] = 'w';
+    cr_assert_not(in_order(&run_request, many));
+    cr_assert(in_order(&run_answer, "hsmoemcoex"));
+    cr_assert(in_order(&run_answer, "hr"));
+    cr_assert(in_order(&run_answer, "hf"));
+    cr_assert_not(in_order(&run_answer, "ho"), "output before its start");
+    cr_assert_not(in_order(&run_answer, "hsxo"), "output behind its end");
+    cr_assert_not(in_order(&run_answer, "hsxk"));
+}
+
+/* ---- the settings of vpc-rund ----------------------------------------------------------------------------------- */
+
+static struct rules rules;
+
+static unsigned read_rules(const char *text)
+{
+    return rules_read(&rules, text, strlen(text));
+}
+
+static const struct rule *find(const char *user, unsigned count, ...)
+{
+    char *words[RUN_WORDS_MAX];
+    va_list list;
+
+    va_start(list, count);
+    for (unsigned i = 0; i < count; i++)
+        words[i] = va_arg(list, char *);
+    va_end(list);
+    return rules_find(&rules, user, words, count);
+}
+
+Test(rules, only_what_is_written_is_allowed)
+{
+    cr_assert_eq(
+        read_rules(
+            "# one\n\n  allow  nobody\t/bin/df \nallow app /bin/app a *\nallow x /bin/df -h\n"),
+        0);
+    cr_assert_eq(rules.count, 3);
+    cr_assert_str_eq(find("", 1, "/bin/df")->words[0], "nobody");
+    cr_assert_str_eq(find("", 2, "/bin/df", "-h")->words[0], "x");
+    cr_assert_null(find("x", 1, "/bin/df"));
+    cr_assert_null(find("", 2, "/bin/df", "-i"));
+    cr_assert_null(find("", 3, "/bin/df", "-h", "-h"));
+    cr_assert_null(find("", 1, "/bin/d"));
+    cr_assert_null(find("", 1, "/bin/dff"));
+    cr_assert_null(find("", 1, "/bin/app"));
+    cr_assert_not_null(find("app", 2, "/bin/app", "a"));
+    cr_assert_not_null(find("app", 4, "/bin/app", "a", "*", ""));
+    cr_assert_null(find("nobody", 2, "/bin/app", "a"));
+}
+
+Test(rules, a_wrong_line_is_told_by_its_number)
+{
+    static const char *const wrong[] = {"allow\n",          "allow nobody\n",   "allow nobody df\n",
+                                        "deny x /bin/df\n", "allow x /bin/df",  "allowx /bin/df\n",
+                                        "allow x /\x01\n",  "allow x /b\x7f\n", "x\n"};
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(read_rules(wrong[i]), 1, "%s", wrong[i]);
+        snprintf(text, sizeof(text), "# a comment\n%s", wrong[i]);
+        cr_assert_eq(read_rules(text), 2, "%s", wrong[i]);
+    }
+    cr_assert_eq(read_rules(""), 0);
+}
+
+Test(rules, each_limit_is_one)
+{
+    static char text[RULES_MAX * 32 + 4 * RULE_SIZE];
+    size_t n = 0;
+
+    for (int i = 0; i < RULES_MAX; i++)
+        n += (size_t)sprintf(text + n, "allow x /bin/%d\n", i);
+    cr_assert_eq(read_rules(text), 0);
+    strcpy(text + n, "allow x /bin/more\n");
+    cr_assert_eq(read_rules(text), RULES_MAX + 1);
+
+    n = (size_t)sprintf(text, "allow x /");
+    memset(text + n, 'a',
+           RULE_SIZE - 4); /* with its slash, "x" and two NULs it is as long as may be */
+    strcpy(text + n + RULE_SIZE - 4, "\n");
+    cr_assert_eq(read_rules(text), 0);
+    strcpy(text + n + RULE_SIZE - 4, "a\n");
+    cr_assert_eq(read_rules(text), 1);
+
+    n = (size_t)sprintf(text, "allow x /a");
+    for (int i = 2; i < RULE_WORDS_MAX; i++)
+        n += (size_t)sprintf(text + n, " %d", i);
+    strcpy(text + n, "\n");
+    cr_assert_eq(read_rules(text), 0);
+    strcpy(text + n, " 33\n");
+    cr_assert_eq(read_rules(text), 1);
 }
