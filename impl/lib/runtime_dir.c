@@ -98,21 +98,26 @@ static int put_path(char *buf, size_t size, const char *root, const char *file, 
     return snprintf(buf, size, "%s/pipes/%s%s", root, file, end) < (int)size ? 0 : ENAMETOOLONG;
 }
 
-int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths)
+int vpc_pipe_paths_of(const char *root, const char *file, struct vpc_pipe_paths *paths)
 {
-    char root[VPC_FILE_SIZE], file[VPC_FILE_SIZE], brief[VPC_FILE_NAME_SIZE];
-    int error = vpc_pipe_file(pipe, file, sizeof(file));
+    char brief[VPC_FILE_NAME_SIZE];
 
-    if (!error)
-        error = vpc_runtime_dir(dir, root, sizeof(root));
-    if (error)
-        return error;
     vpc_brief_file_name(file, brief);
-    error = put_path(paths->plain, sizeof(paths->plain), root, file, "");
+    int error = put_path(paths->plain, sizeof(paths->plain), root, file, "");
     if (!error)
         error = put_path(paths->brief, sizeof(paths->brief), root, brief, ".sock");
     paths->is_brief = strlen(paths->plain) >= VPC_PATH_SIZE && strlen(paths->brief) < VPC_PATH_SIZE;
     return error;
+}
+
+int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths)
+{
+    char root[VPC_FILE_SIZE], file[VPC_FILE_SIZE];
+    int error = vpc_pipe_file(pipe, file, sizeof(file));
+
+    if (!error)
+        error = vpc_runtime_dir(dir, root, sizeof(root));
+    return error ? error : vpc_pipe_paths_of(root, file, paths);
 }
 
 int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)

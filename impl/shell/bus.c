@@ -195,13 +195,9 @@ void vpc_bus_flush(struct vpc_bus *bus)
     vpc_watch_set(&shell->loop, &bus->watch, EPOLLIN | (waits ? EPOLLOUT : 0));
 }
 
-/* By the opener, where there is one. */
 static int dial(struct vpc_bus *bus)
 {
-    const struct vpc_opener *opener = bus->shell->config.opener;
-
-    return opener != NULL ? vpc_opener_dial(opener, &bus->watch.fd)
-                          : vpc_bus_dial(&bus->address, &bus->watch.fd);
+    return vpc_opener_dial(bus->shell->asked, &bus->watch.fd);
 }
 
 /* ENOTCONN while the port is there and no host is.  One that was taken out of the machine is looked for anew (TRN-6). */
@@ -290,7 +286,9 @@ static int listen_vsock(struct vpc_bus *bus)
 
 static int listen_unix(struct vpc_bus *bus)
 {
-    return vpc_listener_open(&bus->listener, bus->address.path, 1);
+    int fd, error = vpc_opener_dial(bus->shell->asked, &fd);
+
+    return error ? error : vpc_listener_adopt(&bus->listener, fd, bus->address.path);
 }
 
 static const struct kind kinds[] = {

@@ -21,8 +21,7 @@
 #include "shell_internal.h"
 
 enum {
-    CLIENTS_MAX = 64, /* where the configuration does not say it */
-    BACKLOG = 64,
+    CLIENTS_MAX = 64,      /* where the configuration does not say it */
     LINE_LIMIT_MS = 10000, /* in which a line that has begun must be finished */
     OUTPUT_MAX = 1 << 20,
     LINES_PER_TURN = 64,
@@ -353,7 +352,7 @@ void vpc_control_server_init(struct vpc_control_server *control)
     vpc_list_init(&control->told);
     vpc_list_init(&control->flush);
     vpc_list_init(&control->more);
-    control->listener.watch.fd = control->listener.lock = -1;
+    control->listener.watch.fd = -1;
 }
 
 /* Whose it is, and what to do. */
@@ -381,7 +380,8 @@ int vpc_control_server_open(struct vpc_control_server *control, struct vpc_shell
     control->listener.refusal = control->refusal;
     if (!vpc_index_init(&control->by_number, clients_max(shell)))
         return ENOMEM;
-    return vpc_listener_open(&control->listener, path, BACKLOG);
+    int fd, error = vpc_opener_wish(shell->asked, VPC_WISH_CONTROL, &fd);
+    return error ? error : vpc_listener_adopt(&control->listener, fd, path);
 }
 
 void vpc_control_server_reply(struct vpc_control_server *control, uint32_t number, const char *text,

@@ -244,21 +244,29 @@ static const char *no_sandbox(const struct vpc_settings *s)
     return vpc_sandbox_possible() ? NULL : "this build watches its memory instead";
 }
 
-/* Before anything else is open; an endpoint that listens for its bus needs none. */
+static const char *control_path(const struct daemon_run *run)
+{
+    return run->first.control != NULL ? run->first.control : run->control;
+}
+
+/* Before anything else is open. */
 static int start_opener(struct daemon_run *run, const char *vm)
 {
-    const struct vpc_opener_config config = {
-        .program = run->first.daemon->program,
+    const struct vpc_settings *s = &run->first;
+    const struct vpc_acts_config config = {
+        .program = s->daemon->program,
         .vm = vm,
-        .bus = &run->bus,
-        .sandboxed = no_sandbox(&run->first) == NULL,
+        .role = s->daemon->role,
+        .bus = run->bus,
+        .runtime_dir = run->root,
+        .group = run->group,
+        .control_path = control_path(run),
+        .descriptors = descriptors_for(s),
     };
-
-    if (run->bus.kind == VPC_BUS_LISTEN || run->bus.kind == VPC_BUS_VSOCK_LISTEN)
-        return 0;
     int error = vpc_opener_start(&run->opener, &config);
+
     if (error)
-        fprintf(stderr, "%s: VM %s: the process that opens the bus can not be started: %s\n",
+        fprintf(stderr, "%s: VM %s: the process that opens all for it can not be started: %s\n",
                 config.program, vm, strerror(error));
     return error;
 }
@@ -278,7 +286,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     char *options = json_dumps(s->options, 0);
     struct vpc_shell_config config = {
         .abi = abi,
-        .opener = run->opener.fd >= 0 ? &run->opener : NULL,
+        .opener = &run->opener,
         .direct = s->daemon->direct,
         .program = s->daemon->program,
         .role = s->daemon->role,
@@ -290,7 +298,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .bus = bus,
         .runtime_dir = run->root,
         .group = run->group,
-        .control_path = s->control != NULL ? s->control : run->control,
+        .control_path = control_path(run),
         .config_path = s->config,
         .journal = journal_socket(s),
         .manager = getenv("NOTIFY_SOCKET"),

@@ -1,117 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A Unix socket that listens under a name.
- *
- * The name's owner holds a lock on the file PATH.lock, so two processes never fight for a name, and
- * the socket that a killed owner left can be removed by whoever gets the lock.  The lock file is
- * removed by its owner while it is still locked; a newcomer that opened it before looks whether
- * what it locked is still what the path names.
- */
+/* Sockets that listen; the opener made those that have a name (named_socket.h). */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "group.h"
-#include "local_socket.h"
 #include "shell_internal.h"
-
-static bool same_file(int fd, const char *path)
-{
-    struct stat have, want;
-
-    return fstat(fd, &have) == 0 && stat(path, &want) == 0 && have.st_ino == want.st_ino &&
-           have.st_dev == want.st_dev;
-}
-
-static int take_name(struct vpc_listener *listener)
-{
-    const char *path = listener->lock_path;
-
-    for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-        if (fd < 0)
-            return errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
-
-            close(fd);
-            return error;
-        }
-        if (same_file(fd, path)) {
-            listener->lock = fd;
-            return 0;
-        }
-        close(fd);
-    }
-}
-
-/* Removes the socket, or the link, of an owner that was killed.  Anything else is somebody's: EEXIST. */
-static int clear_path(const char *path)
-{
-    struct stat st;
-
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? 0 : errno;
-    if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
-        return EEXIST;
-    return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
-}
-
-static void give_name(struct vpc_listener *listener)
-{
-    if (listener->lock < 0)
-        return;
-    clear_path(listener->path);
-    unlink(listener->lock_path);
-    close(listener->lock);
-    listener->lock = -1;
-}
-
-/* Who may connect to a socket: its owner, and the members of a group. */
-static int share_socket(const char *path, const gid_t *group)
-{
-    if (group != NULL && chown(path, (uid_t)-1, *group) != 0)
-        return -1;
-    return chmod(path, group != NULL ? 0660 : 0600);
-}
-
-/* Nobody can connect between bind() and listen(): the mode is right before anybody comes in. */
-static int listen_at(struct vpc_listener *listener, const struct sockaddr_un *address, int backlog)
-{
-    int error = clear_path(listener->path);
-    if (error)
-        return error;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return errno;
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
-        share_socket(listener->path, listener->group) != 0 || listen(fd, backlog) != 0) {
-        error = errno;
-        close(fd);
-        return error;
-    }
-    listener->watch.fd = fd;
-    return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
-}
-
-static int open_address(struct vpc_listener *listener, int backlog)
-{
-    struct vpc_address address;
-    int error = vpc_address_open(&address, listener->path);
-
-    if (!error)
-        error = listen_at(listener, &address.un, backlog);
-    vpc_address_close(&address);
-    return error;
-}
 
 static bool out_of_resources(int error)
 {
@@ -219,7 +115,6 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
     *listener = (struct vpc_listener){
         .watch = {.fd = -1, .on_ready = on_acceptable, .owner = listener},
         .backoff = {.on_due = on_backoff_over, .owner = listener},
-        .lock = -1,
         .welcomes = is_welcome,
         .shell = shell,
         .on_client = on_client,
@@ -227,44 +122,12 @@ void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
     };
 }
 
-int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog)
-{
-    return vpc_listener_open_as(listener, path, path, backlog);
-}
-
-static bool name_it(struct vpc_listener *listener, const char *name, const char *path)
-{
-    size_t size = strlen(name) + sizeof(".lock");
-
-    listener->path = strdup(path);
-    listener->lock_path = malloc(size);
-    if (listener->lock_path != NULL)
-        snprintf(listener->lock_path, size, "%s.lock", name);
-    return listener->path != NULL && listener->lock_path != NULL;
-}
-
-int vpc_listener_open_as(struct vpc_listener *listener, const char *name, const char *path,
-                         int backlog)
-{
-    int error = 0;
-
-    if (!name_it(listener, name, path))
-        error = ENOMEM;
-    if (!error)
-        error = take_name(listener);
-    if (!error)
-        error = open_address(listener, backlog);
-    if (error)
-        vpc_listener_close(listener);
-    return error;
-}
-
 int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path)
 {
+    listener->watch.fd = fd;
     listener->path = strdup(path);
     if (listener->path == NULL)
         return ENOMEM;
-    listener->watch.fd = fd;
     return vpc_watch_set(&listener->shell->loop, &listener->watch, EPOLLIN);
 }
 
@@ -305,8 +168,9 @@ void vpc_listener_close(struct vpc_listener *listener)
         return;
     turn_away_waiting(listener);
     vpc_listener_mute(listener);
-    give_name(listener);
+    if (listener->is_pipe)
+        vpc_opener_end_pipe(listener->shell->asked, listener->pipe);
+    listener->is_pipe = false;
     free(listener->path);
-    free(listener->lock_path);
-    listener->path = listener->lock_path = NULL;
+    listener->path = NULL;
 }

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets that listen; of a Unix socket the name is its owner's alone. */
+/* Sockets that listen. */
 #ifndef VPC_LISTENER_H
 #define VPC_LISTENER_H
 
 #include <sys/types.h>
 
 #include "loop.h"
-#include "vpc.h"
 
 struct vpc_shell;
 
-/* A socket that listens; a Unix socket under a name that is locked over all processes. */
 struct vpc_listener {
     struct vpc_watch watch;   /* .fd -1 when it does not listen (any more) */
     struct vpc_timer backoff; /* armed while accept() has no descriptors */
-    int lock;                 /* -1: nothing is held */
     bool (*welcomes)(struct vpc_listener *listener, int fd); /* whether this client may come in */
-    char *path, *lock_path;  /* of any length; NULL: it is not open */
+    char *path;    /* of any length; NULL: it is not open */
+    uint32_t pipe; /* what the opener knows it by; it is a pipe's */
+    bool is_pipe;
     const gid_t *group;      /* whose members may come in; NULL: nobody but root and our own user */
     const char *refusal;     /* what a client of another user is told; NULL: nothing */
     uint64_t refused;        /* such clients since the last entry in the log */
@@ -29,15 +28,7 @@ struct vpc_listener {
 
 void vpc_listener_init(struct vpc_listener *listener, struct vpc_shell *shell,
                        void (*on_client)(struct vpc_listener *listener, int fd), void *owner);
-/*
- * 0, or the errno: EADDRINUSE when another process, or another part of this one, listens at path; EEXIST when
- * what stands there is no socket, which stays.
- */
-int vpc_listener_open(struct vpc_listener *listener, const char *path, int backlog);
-/* The same under another name: who listens at either has the lock on `name`. */
-int vpc_listener_open_as(struct vpc_listener *listener, const char *name, const char *path,
-                         int backlog);
-/* The same with a socket that listens already, which it takes over; path is what the log calls it. */
+/* Takes over a socket that listens; path is what the log calls it.  0, or an errno: to be closed all the same. */
 int vpc_listener_adopt(struct vpc_listener *listener, int fd, const char *path);
 /* Stops listening and keeps the name. */
 void vpc_listener_mute(struct vpc_listener *listener);

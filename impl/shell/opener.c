@@ -2,16 +2,15 @@
 #include "opener.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "bus_dial.h"
 #include "sandbox.h"
 
 enum {
@@ -26,10 +25,9 @@ union control {
 
 /* ---- the opener's side ------------------------------------------------------------------------------------ */
 
-static int answer(int to, int error, int fd)
+static int tell(int to, struct vpc_answer *answer, int fd)
 {
-    struct vpc_opener_answer said = {.error = error};
-    struct iovec piece = {&said, sizeof(said)};
+    struct iovec piece = {answer, sizeof(*answer)};
     union control control = {0};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
 
@@ -43,45 +41,10 @@ static int answer(int to, int error, int fd)
     return sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-static bool is_legal(const struct vpc_opener_request *request, ssize_t n)
-{
-    static const unsigned char zero[sizeof(request->zero)];
-
-    return n == (ssize_t)sizeof(*request) && request->wish == VPC_OPENER_BUS &&
-           memcmp(request->zero, zero, sizeof(zero)) == 0;
-}
-
-int vpc_opener_serve(int fd, const struct vpc_opener_config *config)
-{
-    /* One octet more than a request has: a longer message is not cut to a legal one. */
-    union {
-        struct vpc_opener_request request;
-        char octets[sizeof(struct vpc_opener_request) + 1];
-    } got;
-    ssize_t n;
-
-    while ((n = recv(fd, &got, sizeof(got), 0)) > 0 || (n < 0 && errno == EINTR)) {
-        if (n < 0)
-            continue;
-        if (!is_legal(&got.request, n)) {
-            fprintf(stderr, "%s: VM %s: the opener was asked for what there is not: it ends\n",
-                    config->program, config->vm);
-            return EXIT_FAILURE;
-        }
-        int opened, error = vpc_bus_dial(config->bus, &opened);
-        error = answer(fd, error, opened);
-        if (opened >= 0)
-            close(opened);
-        if (error)
-            break; /* the endpoint has ended */
-    }
-    return EXIT_SUCCESS;
-}
-
-static int confine(const struct vpc_opener_config *config)
+static int confine(const struct vpc_acts_config *config)
 {
     const char *what;
-    int error = config->sandboxed ? vpc_sandbox_enter_opener(config->bus->kind, &what) : 0;
+    int error = vpc_sandbox_enter_opener(config, &what);
 
     if (error)
         fprintf(stderr, "%s: VM %s: no sandbox for the opener: %s: %s (see --no-sandbox)\n",
@@ -89,22 +52,76 @@ static int confine(const struct vpc_opener_config *config)
     return error;
 }
 
-/* The signals that end the endpoint are held back, as in it: its end is the opener's. */
-static _Noreturn void be_opener(int fd, pid_t parent, const struct vpc_opener_config *config)
+static bool serve_one(int fd, struct vpc_acts *acts, const struct vpc_errand *errand)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct vpc_answer answer;
+    int given;
+
+    vpc_acts_do(acts, errand, &answer, &given);
+    if (errand->wish == VPC_WISH_CONFINE)
+        answer.error = confine(&acts->config);
+    int error = tell(fd, &answer, given);
+    if (given >= 0)
+        close(given);
+    return error == 0; /* else the endpoint has ended */
+}
+
+static int serve(int fd, struct vpc_acts *acts)
+{
+    /* One octet more than an errand has: a longer message is not cut to a legal one. */
+    union {
+        struct vpc_errand errand;
+        char octets[sizeof(struct vpc_errand) + 1];
+    } got;
+    ssize_t n;
+
+    while ((n = recv(fd, &got, sizeof(got), 0)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
+        if (!vpc_errand_is_legal(&got.errand, (size_t)n, acts->config.role)) {
+            fprintf(stderr, "%s: VM %s: the opener was asked for what there is not: it ends\n",
+                    acts->config.program, acts->config.vm);
+            return EXIT_FAILURE;
+        }
+        if (!serve_one(fd, acts, &got.errand))
+            break;
+    }
+    return EXIT_SUCCESS;
+}
+
+int vpc_opener_serve(int fd, const struct vpc_acts_config *config)
+{
+    struct vpc_acts acts;
+    int status = vpc_acts_open(&acts, config) == 0 ? serve(fd, &acts) : EXIT_FAILURE;
+
+    vpc_acts_close(&acts);
+    return status;
+}
+
+/* Of each pipe it holds the lock. */
+static void raise_file_limit(rlim_t wanted)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The signals that end the endpoint are held back, as in it: its end is the opener's, which then removes what it made. */
+static _Noreturn void be_opener(int fd, const struct vpc_acts_config *config)
+{
     prctl(PR_SET_NAME, "vpc-opener");
-    if (getppid() != parent || confine(config) != 0)
-        _exit(EXIT_FAILURE);
+    raise_file_limit(config->descriptors);
     _exit(vpc_opener_serve(fd, config));
 }
 
 /* ---- the endpoint's side ----------------------------------------------------------------------------------- */
 
-int vpc_opener_start(struct vpc_opener *opener, const struct vpc_opener_config *config)
+int vpc_opener_start(struct vpc_opener *opener, const struct vpc_acts_config *config)
 {
     const struct timeval limit = {.tv_sec = ANSWER_LIMIT_S};
-    pid_t self = getpid();
     int ends[2];
 
     *opener = (struct vpc_opener){.fd = -1};
@@ -113,7 +130,7 @@ int vpc_opener_start(struct vpc_opener *opener, const struct vpc_opener_config *
     pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        be_opener(ends[1], self, config);
+        be_opener(ends[1], config);
     }
     int error = pid < 0 ? errno : 0;
     close(ends[1]);
@@ -137,10 +154,18 @@ static int descriptor_in(struct msghdr *message)
     return fd;
 }
 
-static int hear(const struct vpc_opener *opener, int *fd)
+/* Whether the descriptor, or its lack, goes with the answer. */
+static bool fits(const struct vpc_errand *errand, const struct vpc_answer *answer, int fd)
 {
-    struct vpc_opener_answer said;
-    struct iovec piece = {&said, sizeof(said)};
+    bool good = answer->error == 0 || answer->error == EINPROGRESS;
+
+    return (good && vpc_errand_gives(errand)) == (fd >= 0);
+}
+
+static int hear(const struct vpc_opener *opener, const struct vpc_errand *errand,
+                struct vpc_answer *answer, int *fd)
+{
+    struct iovec piece = {answer, sizeof(*answer)};
     union control control;
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
@@ -154,32 +179,80 @@ static int hear(const struct vpc_opener *opener, int *fd)
     if (n <= 0)
         return n == 0 || errno == ECONNRESET ? EPIPE : errno == EAGAIN ? ETIMEDOUT : errno;
     *fd = descriptor_in(&message);
-    bool wants_one = said.error == 0 || said.error == EINPROGRESS;
-    if (n == (ssize_t)sizeof(said) && wants_one == (*fd >= 0))
-        return said.error;
+    if (n == (ssize_t)sizeof(*answer) && fits(errand, answer, *fd))
+        return answer->error;
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
     return EPROTO;
 }
 
-int vpc_opener_dial(const struct vpc_opener *opener, int *fd)
+static int ask_process(const struct vpc_opener *opener, const struct vpc_errand *errand,
+                       struct vpc_answer *answer, int *fd)
 {
-    const struct vpc_opener_request request = {.wish = VPC_OPENER_BUS};
-
     *fd = -1;
-    if (send(opener->fd, &request, sizeof(request), MSG_NOSIGNAL) < 0)
+    if (send(opener->fd, errand, sizeof(*errand), MSG_NOSIGNAL) < 0)
         return errno;
-    int error = hear(opener, fd);
+    int error = hear(opener, errand, answer, fd);
     /* What it says later would be taken for the next answer. */
     if (error == ETIMEDOUT || error == EPROTO)
         shutdown(opener->fd, SHUT_RDWR);
     return error;
 }
 
+int vpc_opener_ask(const struct vpc_opener *opener, const struct vpc_errand *errand,
+                   struct vpc_answer *answer, int *fd)
+{
+    if (opener->acts == NULL)
+        return ask_process(opener, errand, answer, fd);
+    vpc_acts_do(opener->acts, errand, answer, fd);
+    return answer->error;
+}
+
+int vpc_opener_wish(const struct vpc_opener *opener, enum vpc_wish wish, int *fd)
+{
+    const struct vpc_errand errand = {.wish = wish};
+    struct vpc_answer answer;
+
+    return vpc_opener_ask(opener, &errand, &answer, fd);
+}
+
+int vpc_opener_dial(const struct vpc_opener *opener, int *fd)
+{
+    return vpc_opener_wish(opener, VPC_WISH_BUS, fd);
+}
+
+int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char *name, int *fd)
+{
+    struct vpc_errand errand = {.wish = VPC_WISH_PIPE, .number = number};
+    struct vpc_answer answer;
+    size_t n = strlen(name);
+
+    *fd = -1;
+    if (n >= sizeof(errand.text))
+        return ENAMETOOLONG;
+    memcpy(errand.text, name, n);
+    return vpc_opener_ask(opener, &errand, &answer, fd);
+}
+
+void vpc_opener_end_pipe(const struct vpc_opener *opener, uint32_t number)
+{
+    const struct vpc_errand errand = {.wish = VPC_WISH_END_PIPE, .number = number};
+    struct vpc_answer answer;
+    int fd;
+
+    vpc_opener_ask(opener, &errand, &answer, &fd);
+}
+
 void vpc_opener_end(struct vpc_opener *opener)
 {
-    if (opener->fd >= 0)
+    char octet;
+
+    if (opener->fd >= 0) {
+        shutdown(opener->fd, SHUT_WR);
+        while (recv(opener->fd, &octet, sizeof(octet), 0) > 0)
+            ;
         close(opener->fd);
+    }
     *opener = (struct vpc_opener){.fd = -1};
 }

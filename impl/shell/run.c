@@ -115,7 +115,7 @@ static void on_opener_end(struct vpc_watch *watch, uint32_t events)
     (void)events;
     vpc_watch_remove(&shell->loop, watch);
     vpc_shell_note(shell,
-                   "the process that opens the bus (the opener) has ended: the endpoint stops");
+                   "the process that opens all for it (the opener) has ended: the endpoint stops");
     shell->without_opener = true;
     shell->signals_seen++;
     vpc_shell_stop(shell, STOP_LIMIT_MS);
@@ -132,17 +132,6 @@ static int watch_opener(struct vpc_shell *shell)
 }
 
 /* ---- the sandbox ------------------------------------------------------------------------------- */
-
-/* The folder of a path, to folder; NULL for a path that there is not. */
-static const char *folder_of(const char *path, char folder[VPC_FILE_SIZE])
-{
-    if (path == NULL)
-        return NULL;
-    const char *slash = strrchr(path, '/');
-    int n = slash != NULL ? (int)(slash - path) : 0;
-    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
-    return n ? folder : slash != NULL ? "/" : ".";
-}
 
 static int confine(struct vpc_shell *shell, const struct vpc_sandbox *sandbox)
 {
@@ -163,32 +152,38 @@ static int confine(struct vpc_shell *shell, const struct vpc_sandbox *sandbox)
     return error;
 }
 
+/* It has opened all that is opened once; it says itself what is wrong. */
+static int confine_opener(const struct vpc_shell *shell)
+{
+    int fd;
+
+    return vpc_opener_wish(shell->asked, VPC_WISH_CONFINE, &fd);
+}
+
 static int enter_sandbox(struct vpc_shell *shell)
 {
     const struct vpc_shell_config *config = &shell->config;
-    const struct vpc_bus *bus = &shell->bus;
-    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE], log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE],
-        settings[VPC_FILE_SIZE];
+    char log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE], settings[VPC_FILE_SIZE];
 
     if (config->no_sandbox != NULL) {
         vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
         return 0;
     }
-    return confine(
-        shell,
-        &(struct vpc_sandbox){
-            .program = config->program,
-            .vm = config->vm,
-            .role = config->role,
-            .group = config->group,
-            .rotates = config->log_limit || config->config_path != NULL,
-            .traces = config->trace_path != NULL || config->config_path != NULL,
-            .config = folder_of(config->config_path, settings),
-            .folders = {config->runtime_dir, folder_of(config->control_path, control),
-                        bus->address.kind == VPC_BUS_LISTEN ? folder_of(bus->address.path, listen)
-                                                            : NULL,
-                        folder_of(config->log_path, log), folder_of(config->trace_path, trace)},
-        });
+    int error = confine_opener(shell);
+    if (error)
+        return error;
+    return confine(shell,
+                   &(struct vpc_sandbox){
+                       .program = config->program,
+                       .vm = config->vm,
+                       .role = config->role,
+                       .group = config->group,
+                       .rotates = config->log_limit || config->config_path != NULL,
+                       .traces = config->trace_path != NULL || config->config_path != NULL,
+                       .config = vpc_sandbox_folder(config->config_path, settings),
+                       .folders = {config->runtime_dir, vpc_sandbox_folder(config->log_path, log),
+                                   vpc_sandbox_folder(config->trace_path, trace)},
+                   });
 }
 
 /* ---- the run ----------------------------------------------------------------------------------- */

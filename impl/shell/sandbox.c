@@ -131,15 +131,18 @@ static int allow_path(int rules, const char *path, uint64_t rights)
     return error;
 }
 
+/* NULL: none. */
+static int allow_folder(int rules, const char *path, uint64_t rights)
+{
+    return path != NULL ? allow_path(rules, path, rights) : 0;
+}
+
 static int allow_paths(int rules, const struct vpc_sandbox *sandbox)
 {
-    int error = 0;
+    int error = allow_folder(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
 
-    if (sandbox->config != NULL)
-        error = allow_path(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
     for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
-        if (sandbox->folders[i] != NULL)
-            error = allow_path(rules, sandbox->folders[i], FOLDER_RIGHTS);
+        error = allow_folder(rules, sandbox->folders[i], FOLDER_RIGHTS);
     return error;
 }
 
@@ -151,8 +154,23 @@ static int allow_port(int rules)
     return error ? error : allow_path(rules, "/sys", PORT_CLASS_RIGHTS);
 }
 
-/* To the folders of `sandbox`, or, without one, to the port; *confined: whether the kernel can do it. */
-static int confine_files(const struct vpc_sandbox *sandbox, bool *confined)
+static int allow_acts(int rules, const struct vpc_acts_config *config)
+{
+    const struct vpc_bus_address *bus = &config->bus;
+    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE];
+    int error = allow_folder(rules, config->runtime_dir, FOLDER_RIGHTS);
+
+    if (!error)
+        error =
+            allow_folder(rules, vpc_sandbox_folder(config->control_path, control), FOLDER_RIGHTS);
+    if (!error && bus->kind == VPC_BUS_LISTEN)
+        error = allow_folder(rules, vpc_sandbox_folder(bus->path, listen), FOLDER_RIGHTS);
+    return error || bus->kind != VPC_BUS_PORT ? error : allow_port(rules);
+}
+
+/* Of one of the two; *confined: whether the kernel can do it. */
+static int confine_files(const struct vpc_sandbox *sandbox, const struct vpc_acts_config *acts,
+                         bool *confined)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = ALL_RIGHTS};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
@@ -160,7 +178,7 @@ static int confine_files(const struct vpc_sandbox *sandbox, bool *confined)
     *confined = rules >= 0;
     if (rules < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
-    int error = sandbox != NULL ? allow_paths(rules, sandbox) : allow_port(rules);
+    int error = sandbox != NULL ? allow_paths(rules, sandbox) : allow_acts(rules, acts);
     if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         error = errno;
     close(rules);
@@ -183,7 +201,8 @@ static const struct call {
     {SCMP_SYS(readv), BOTH},
     {SCMP_SYS(writev), BOTH},
     {SCMP_SYS(sendmsg), BOTH},
-    {SCMP_SYS(recvmsg), BOTH}, /* the opener's answers */
+    {SCMP_SYS(recvmsg), BOTH},  /* the opener's answers */
+    {SCMP_SYS(recvfrom), BOTH}, /* its end */
     {SCMP_SYS(sendto), BOTH},
     {SCMP_SYS(close), BOTH},
     {SCMP_SYS(poll), BOTH}, /* of the host: whether a pipe's client is still there */
@@ -192,25 +211,19 @@ static const struct call {
     {SCMP_SYS(getrandom), BOTH},
     /* clients, and the connections of pairs */
     {SCMP_SYS(accept4), BOTH},
-    {SCMP_SYS(connect), BOTH},
+    {SCMP_SYS(connect), GUEST},
     {SCMP_SYS(shutdown), BOTH},
     {SCMP_SYS(getsockopt), BOTH},
     {SCMP_SYS(setsockopt), GUEST},
     {SCMP_SYS(getsockname), GUEST},
     {SCMP_SYS(getpeername), BOTH}, /* of the host: which machine connects over AF_VSOCK */
-    /* pipes come and go; sockets are removed at the end */
-    {SCMP_SYS(bind), HOST},
-    {SCMP_SYS(listen), HOST},
-    {SCMP_SYS(chmod), HOST},
-    {SCMP_SYS(fchmodat), HOST},
-    {SCMP_SYS(flock), HOST},
-    {SCMP_SYS(unlink), BOTH},
-    {SCMP_SYS(unlinkat), BOTH},
     {SCMP_SYS(fstat), BOTH},
     {SCMP_SYS(stat), BOTH},
     {SCMP_SYS(lstat), BOTH},
     {SCMP_SYS(newfstatat), BOTH},
     /* the ready event */
+    {SCMP_SYS(unlink), HOST},
+    {SCMP_SYS(unlinkat), HOST},
     {SCMP_SYS(mkdir), HOST},
     {SCMP_SYS(mkdirat), HOST},
     {SCMP_SYS(geteuid), BOTH},
@@ -267,9 +280,9 @@ static int allow_trace(scmp_filter_ctx filter)
 static int allow_group(scmp_filter_ctx filter, gid_t group)
 {
     const struct fixed_call give[] = {
-        {SCMP_SYS(chown), HOST, 2, UINT32_MAX, group},
-        {SCMP_SYS(fchown), HOST, 2, UINT32_MAX, group},
-        {SCMP_SYS(fchownat), HOST, 3, UINT32_MAX, group},
+        {SCMP_SYS(chown), BOTH, 2, UINT32_MAX, group},
+        {SCMP_SYS(fchown), BOTH, 2, UINT32_MAX, group},
+        {SCMP_SYS(fchownat), BOTH, 3, UINT32_MAX, group},
     };
     int error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 0);
 
@@ -302,11 +315,9 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
-        {SCMP_SYS(socket), HOST, 0, all, AF_UNIX},
         {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
-        {SCMP_SYS(openat), HOST, 2, all, VPC_FOLDER_FLAGS}, /* of a pipe with a long path */
-        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS},    /* SIGHUP */
-        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},    /* abort() */
+        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
+        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
     int error = 0;
@@ -352,42 +363,50 @@ static int filter_calls(const struct vpc_sandbox *sandbox)
 
 /* ---- the opener's ------------------------------------------------------------------------------ */
 
-/* It reads nothing that comes from a stranger, so it has what the C library may want for a few calls. */
-static const int opener_calls[] = {
-    SCMP_SYS(setsockopt),   SCMP_SYS(recvfrom),   SCMP_SYS(sendmsg),
-    SCMP_SYS(read),         SCMP_SYS(write),      SCMP_SYS(close),
-    SCMP_SYS(fstat),        SCMP_SYS(newfstatat), SCMP_SYS(getdents64),
-    SCMP_SYS(brk),          SCMP_SYS(mmap),       SCMP_SYS(munmap),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),      SCMP_SYS(exit_group),
-    SCMP_SYS(fcntl),        SCMP_SYS(lseek),      SCMP_SYS(restart_syscall),
+/* It reads nothing that comes from a stranger, so it has what the C library may want for its calls, with any arguments. */
+static const struct call opener_calls[] = {
+    {SCMP_SYS(recvfrom), BOTH},        {SCMP_SYS(sendmsg), BOTH},    {SCMP_SYS(read), BOTH},
+    {SCMP_SYS(write), BOTH},           {SCMP_SYS(pread64), BOTH},    {SCMP_SYS(pwrite64), BOTH},
+    {SCMP_SYS(close), BOTH},           {SCMP_SYS(lseek), BOTH},      {SCMP_SYS(fstat), BOTH},
+    {SCMP_SYS(newfstatat), BOTH},      {SCMP_SYS(stat), BOTH},       {SCMP_SYS(lstat), BOTH},
+    {SCMP_SYS(getdents64), BOTH},      {SCMP_SYS(fcntl), BOTH},      {SCMP_SYS(openat), BOTH},
+    {SCMP_SYS(ftruncate), BOTH},       {SCMP_SYS(unlink), BOTH},     {SCMP_SYS(unlinkat), BOTH},
+    {SCMP_SYS(connect), BOTH},         {SCMP_SYS(setsockopt), BOTH}, {SCMP_SYS(brk), BOTH},
+    {SCMP_SYS(munmap), BOTH},          {SCMP_SYS(mremap), BOTH},     {SCMP_SYS(madvise), BOTH},
+    {SCMP_SYS(futex), BOTH},           {SCMP_SYS(exit_group), BOTH}, {SCMP_SYS(rt_sigreturn), BOTH},
+    {SCMP_SYS(restart_syscall), BOTH}, {SCMP_SYS(bind), HOST},       {SCMP_SYS(listen), HOST},
+    {SCMP_SYS(chmod), HOST},           {SCMP_SYS(fchmodat), HOST},   {SCMP_SYS(flock), HOST},
 };
 
-/* What opens the bus of each kind. */
-static int allow_dial(scmp_filter_ctx filter, enum vpc_bus_kind bus)
+static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_config *config)
 {
-    if (bus == VPC_BUS_PORT)
-        return -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 0);
-    const struct fixed_call make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX,
-                                    bus == VPC_BUS_VSOCK ? AF_VSOCK : AF_UNIX};
-    const struct fixed_call folder = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_FOLDER_FLAGS};
-    int error = allow_fixed(filter, &make);
+    const struct fixed_call map = {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
+                            make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_UNIX},
+                            vsock = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_VSOCK};
+    int error = allow_fixed(filter, &map);
 
-    if (!error && bus == VPC_BUS_CONNECT) /* of a socket with a long path */
-        error = allow_fixed(filter, &folder);
-    return error ? error : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+    if (!error)
+        error = allow_fixed(filter, &make);
+    if (!error && config->bus.kind == VPC_BUS_VSOCK)
+        error = allow_fixed(filter, &vsock);
+    for (size_t i = 0; !error && i < sizeof(opener_calls) / sizeof(opener_calls[0]); i++)
+        if (opener_calls[i].roles & (1u << config->role))
+            error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i].number, 0);
+    if (!error && config->group != NULL)
+        error = allow_group(filter, *config->group);
+    return error;
 }
 
-static int filter_opener_calls(enum vpc_bus_kind bus)
+static int filter_opener_calls(const struct vpc_acts_config *config)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int error = filter != NULL ? allow_dial(filter, bus) : ENOMEM;
 
-    for (size_t i = 0; !error && i < sizeof(opener_calls) / sizeof(opener_calls[0]); i++)
-        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i], 0);
+    if (filter == NULL)
+        return ENOMEM;
+    int error = allow_opener_calls(filter, config);
     if (!error)
         error = -seccomp_load(filter);
-    if (filter != NULL)
-        seccomp_release(filter);
+    seccomp_release(filter);
     return error;
 }
 
@@ -421,7 +440,7 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
     if (error)
         return error;
     *what = "Landlock";
-    error = confine_files(sandbox, paths);
+    error = confine_files(sandbox, NULL, paths);
     if (error)
         return error;
     *what = "seccomp";
@@ -430,17 +449,27 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
 }
 
 /* One that root started may have to reach the socket of another user's QEMU. */
-int vpc_sandbox_enter_opener(enum vpc_bus_kind bus, const char **what)
+int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what)
 {
-    bool confined;
-    int error = give_up_rights(bus == VPC_BUS_CONNECT ? 1u << CAP_DAC_OVERRIDE : 0, what);
+    bool confined, connects = config->bus.kind == VPC_BUS_CONNECT;
+    int error = give_up_rights(connects ? 1u << CAP_DAC_OVERRIDE : 0, what);
 
-    if (!error && bus == VPC_BUS_PORT) {
-        *what = "Landlock";
-        error = confine_files(NULL, &confined);
-    }
+    if (error)
+        return error;
+    *what = "Landlock";
+    error = confine_files(NULL, config, &confined);
     if (error)
         return error;
     *what = "seccomp";
-    return filter_opener_calls(bus);
+    return filter_opener_calls(config);
+}
+
+const char *vpc_sandbox_folder(const char *path, char *folder)
+{
+    if (path == NULL)
+        return NULL;
+    const char *slash = strrchr(path, '/');
+    int n = slash != NULL ? (int)(slash - path) : 0;
+    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
+    return n ? folder : slash != NULL ? "/" : ".";
 }

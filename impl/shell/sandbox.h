@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "bus_address.h"
+#include "acts.h"
 
 struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
@@ -16,7 +16,7 @@ struct vpc_sandbox {
     bool traces;              /* a trace is made, or may be */
     const gid_t *group;       /* to which files are given; NULL: none */
     const char *config;       /* the folder of a file that may be read; NULL: none */
-    const char *folders[5];   /* in which files may be made, opened and removed; NULL: fewer */
+    const char *folders[3];   /* in which files may be made, opened and removed; NULL: fewer */
 };
 
 /* Whether this build can have one: what watches memory needs more of the system than an endpoint. */
@@ -28,7 +28,10 @@ bool vpc_sandbox_possible(void);
  */
 int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths);
 
-/* The same for the opener (opener.h) of a bus that is dialled: it can do that, again and again, and nothing else. */
-int vpc_sandbox_enter_opener(enum vpc_bus_kind bus, const char **what);
+/* The same for the opener (opener.h): it can do the acts of its endpoint, and nothing else. */
+int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what);
+
+/* The folder of a path, to folder, of VPC_FILE_SIZE octets; NULL for a path that there is not. */
+const char *vpc_sandbox_folder(const char *path, char *folder);
 
 #endif

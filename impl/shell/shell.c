@@ -173,12 +173,36 @@ static int make_endpoint(struct vpc_shell *shell)
     return error == EINVAL ? VPC_SHELL_BAD_SETTING : error;
 }
 
+/* Without a second process the acts are done here. */
+static int open_acts(struct vpc_shell *shell)
+{
+    const struct vpc_shell_config *config = &shell->config;
+
+    shell->asked = config->opener != NULL ? config->opener : &shell->own;
+    if (config->opener != NULL)
+        return 0;
+    shell->own = (struct vpc_opener){.fd = -1, .acts = &shell->acts};
+    struct vpc_acts_config acts = {
+        .program = config->program,
+        .vm = config->vm,
+        .role = config->role,
+        .runtime_dir = config->runtime_dir,
+        .group = config->group,
+        .control_path = config->control_path,
+        .descriptors = config->descriptors,
+    };
+    vpc_bus_address_parse(config->bus, &acts.bus);
+    return vpc_acts_open(&shell->acts, &acts);
+}
+
 static int open_all(struct vpc_shell *shell)
 {
     unsigned room = shell->config.descriptors;
 
     raise_file_limit(shell);
     int error = vpc_streams_open(&shell->streams, room < STREAMS_MIN ? STREAMS_MIN : room);
+    if (!error)
+        error = open_acts(shell);
     if (!error)
         error = vpc_loop_open(&shell->loop);
     if (!error)
@@ -198,7 +222,8 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->journal.fd = made->manager.fd = made->opener.fd = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
-    made->bus.listener.watch.fd = made->bus.listener.lock = -1;
+    made->bus.listener.watch.fd = -1;
+    made->acts.bus.lock = made->acts.control.lock = -1;
     vpc_control_server_init(&made->control);
     int error = open_all(made);
     if (error) {
@@ -226,6 +251,7 @@ void vpc_shell_close(struct vpc_shell *shell)
     if (shell->ep != NULL)
         shell->abi->destroy(shell->ep);
     vpc_loop_close(&shell->loop);
+    vpc_acts_close(&shell->acts);
     free(shell);
 }
 

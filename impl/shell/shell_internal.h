@@ -142,6 +142,9 @@ struct vpc_shell {
     struct vpc_timer ready_retry;
     struct vpc_streams streams;
     struct vpc_watch signals;
+    const struct vpc_opener *asked; /* who does what we must not do */
+    struct vpc_opener own;          /* that, where we do it ourselves: with these */
+    struct vpc_acts acts;
     struct vpc_watch opener; /* its end; fd -1: there is none */
     bool without_opener;     /* it has ended, and so must we */
     unsigned signals_seen;

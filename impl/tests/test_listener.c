@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "named_socket.h"
 #include "scratch.h"
-#include "shell_internal.h"
 #include "shell_rig.h"
 
 TestSuite(listener, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
@@ -24,25 +24,27 @@ enum {
 
 static char path[96], mark[96];
 
-static void on_client(struct vpc_listener *listener, int fd)
+static int take(struct vpc_named_socket *named, const char *owner, int *fd)
 {
-    (void)listener;
+    return vpc_named_socket_open(
+        named, &(struct vpc_named_socket_options){.path = path, .owner = owner, .backlog = 1}, fd);
+}
+
+static void give(struct vpc_named_socket *named, int fd)
+{
     close(fd);
+    vpc_named_socket_close(named);
 }
 
 /* Takes the name and gives it back again and again.  Who has it is alone: nobody else can have made the mark, and who
  * connects reaches this very listener.  0, or what was wrong. */
 static int rival(int64_t end)
 {
-    static struct vpc_shell shell;
-    struct vpc_listener listener;
-    int taken = 0;
+    struct vpc_named_socket named;
+    int taken = 0, listening;
 
-    if (vpc_loop_open(&shell.loop) != 0)
-        return 1;
     while (scratch_now_ms() < end || taken == 0) {
-        vpc_listener_init(&listener, &shell, on_client, NULL);
-        int error = vpc_listener_open(&listener, path, 1);
+        int error = take(&named, "rival", &listening);
         if (error == EADDRINUSE)
             continue;
         if (error)
@@ -51,17 +53,16 @@ static int rival(int64_t end)
         if (fd < 0)
             return 3;
         int client = rig_connect(path);
-        int served = accept4(listener.watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int served = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (client < 0 || served < 0)
             return 4;
         close(served);
         close(client);
         close(fd);
         unlink(mark);
-        vpc_listener_close(&listener);
+        give(&named, listening);
         taken++;
     }
-    vpc_loop_close(&shell.loop);
     return 0;
 }
 
@@ -101,11 +102,10 @@ Test(listener, rivals_have_a_name_one_after_the_other)
 /* An owner that is killed leaves its socket, its lock's file and here its mark; the next one begins anew. */
 Test(listener, a_killed_owner_leaves_the_name_to_the_next)
 {
-    static struct vpc_shell shell;
-    struct vpc_listener listener;
+    struct vpc_named_socket named;
+    int listening;
 
     name_paths();
-    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
     for (int i = 0; i < 40; i++) {
         pid_t pid = start_rival(INT64_MAX);
 
@@ -113,69 +113,100 @@ Test(listener, a_killed_owner_leaves_the_name_to_the_next)
         kill(pid, SIGKILL);
         cr_assert_eq(waitpid(pid, NULL, 0), pid);
         unlink(mark);
-        vpc_listener_init(&listener, &shell, on_client, NULL);
-        cr_assert_eq(vpc_listener_open(&listener, path, 1), 0, "round %d", i);
+        cr_assert_eq(take(&named, "next", &listening), 0, "round %d", i);
         int client = rig_connect(path);
         cr_assert_geq(client, 0);
         close(client);
-        vpc_listener_close(&listener);
+        give(&named, listening);
         cr_assert_eq(rig_connect(path), -1);
     }
-    vpc_loop_close(&shell.loop);
 }
 
 /* A link at the path of a socket goes.  Where the lock's file should be, a link is no way to somebody else's file. */
 Test(listener, rubbish_at_the_path)
 {
-    static struct vpc_shell shell;
-    struct vpc_listener listener;
+    struct vpc_named_socket named;
     char lock[128], target[96];
     struct stat st;
+    int listening;
 
     name_paths();
     snprintf(lock, sizeof(lock), "%s.lock", path);
     snprintf(target, sizeof(target), "%s/target", scratch);
-    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
-    vpc_listener_init(&listener, &shell, on_client, NULL);
     close(open(target, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     cr_assert_eq(symlink(target, path), 0);
-    cr_assert_eq(vpc_listener_open(&listener, path, 1), 0);
+    cr_assert_eq(take(&named, "vm", &listening), 0);
     cr_assert_eq(lstat(path, &st), 0);
     cr_assert(S_ISSOCK(st.st_mode));
     cr_assert_eq(st.st_mode & 0777, 0600);
-    vpc_listener_close(&listener);
+    give(&named, listening);
     cr_assert_eq(access(target, F_OK), 0, "what the link named is still there");
     cr_assert_eq(symlink(target, lock), 0);
-    vpc_listener_init(&listener, &shell, on_client, NULL);
-    cr_assert_eq(vpc_listener_open(&listener, path, 1), ELOOP);
-    vpc_loop_close(&shell.loop);
+    cr_assert_eq(take(&named, "vm", &listening), ELOOP);
 }
 
 /* `--control` and `--bus listen:` name any path: what stands there and is no socket is somebody's, and stays. */
 Test(listener, somebodys_file_at_the_path)
 {
-    static struct vpc_shell shell;
-    struct vpc_listener listener;
+    struct vpc_named_socket named;
     char lock[128];
     struct stat st;
+    int listening;
 
     name_paths();
     snprintf(path, sizeof(path), "%s/mine", scratch);
     snprintf(lock, sizeof(lock), "%s.lock", path);
-    cr_assert_eq(vpc_loop_open(&shell.loop), 0);
     cr_assert_eq(mkfifo(path, 0600), 0);
-    vpc_listener_init(&listener, &shell, on_client, NULL);
-    cr_assert_eq(vpc_listener_open(&listener, path, 1), EEXIST);
-    vpc_listener_close(&listener);
+    cr_assert_eq(take(&named, "vm", &listening), EEXIST);
     cr_assert_eq(lstat(path, &st), 0);
     cr_assert(S_ISFIFO(st.st_mode));
     cr_assert_eq(unlink(path), 0);
     close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-    vpc_listener_init(&listener, &shell, on_client, NULL);
-    cr_assert_eq(vpc_listener_open(&listener, path, 1), EEXIST);
-    vpc_listener_close(&listener);
+    cr_assert_eq(take(&named, "vm", &listening), EEXIST);
     cr_assert_eq(lstat(path, &st), 0);
     cr_assert(S_ISREG(st.st_mode));
     cr_assert_eq(access(lock, F_OK), -1, "the lock's file is left");
-    vpc_loop_close(&shell.loop);
+}
+
+/* A pipe of `owner` that was killed; what stands there is left. */
+static void leave_pipe(const char *name, const char *owner)
+{
+    struct vpc_named_socket named;
+    int listening;
+    pid_t pid = fork();
+
+    snprintf(path, sizeof(path), "%s/pipes/%s.sock", scratch, name);
+    if (pid == 0)
+        _exit(take(&named, owner, &listening));
+    cr_assert_eq(waitpid(pid, &listening, 0), pid);
+    cr_assert_eq(listening, 0);
+}
+
+static bool is_left(const char *name, const char *end)
+{
+    char file[128];
+
+    snprintf(file, sizeof(file), "%s/pipes/%s.sock%s", scratch, name, end);
+    return access(file, F_OK) == 0;
+}
+
+/* What another machine left, what somebody uses, and what is no pipe's, stays. */
+Test(listener, what_a_killed_owner_left_is_cleared_for_it_alone)
+{
+    struct vpc_named_socket named;
+    int listening;
+
+    leave_pipe("mine", "vm");
+    leave_pipe("also~mine", "vm");
+    leave_pipe("other", "vm2");
+    leave_pipe("older", "");
+    snprintf(path, sizeof(path), "%s/pipes/used.sock", scratch);
+    cr_assert_eq(take(&named, "vm", &listening), 0);
+    vpc_named_sockets_clear(scratch, "vm");
+    cr_expect_not(is_left("mine", "") || is_left("mine", ".lock"));
+    cr_expect_not(is_left("also~mine", "") || is_left("also~mine", ".lock"));
+    cr_expect(is_left("other", "") && is_left("other", ".lock"));
+    cr_expect(is_left("older", "") && is_left("older", ".lock"));
+    cr_expect(is_left("used", "") && is_left("used", ".lock"));
+    give(&named, listening);
 }

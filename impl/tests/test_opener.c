@@ -19,20 +19,27 @@
 #include "programs.h"
 #include "sandbox.h"
 #include "scratch.h"
+#include "vpc_endpoint.h"
 
 TestSuite(opener, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
 
-static struct vpc_bus_address address;
 static char path[108];
 
 static struct vpc_opener started(enum vpc_bus_kind kind)
 {
-    const struct vpc_opener_config config = {
-        .program = "test", .vm = "vm", .bus = &address, .sandboxed = vpc_sandbox_possible()};
+    const struct vpc_acts_config config = {
+        .program = "test",
+        .vm = "vm",
+        .role = VPC_ROLE_HOST,
+        .bus = {.kind = kind, .path = path},
+        .runtime_dir = scratch,
+    };
     struct vpc_opener opener;
+    int fd;
 
-    address = (struct vpc_bus_address){.kind = kind, .path = path};
     cr_assert_eq(vpc_opener_start(&opener, &config), 0);
+    if (vpc_sandbox_possible())
+        cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_CONFINE, &fd), 0);
     return opener;
 }
 
@@ -89,33 +96,72 @@ Test(opener, a_port_that_is_not_there_is_said_to_be_so)
     vpc_opener_end(&opener);
 }
 
-/* Each length, and each octet that is not as it must be. */
+/* That it says why, each time, is for nobody here. */
+static void ends_it(const void *asked, size_t n)
+{
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    int status, fd;
+
+    cr_assert_eq(send(opener.fd, asked, n, MSG_NOSIGNAL), (ssize_t)n);
+    cr_assert_eq(waitpid(opener.pid, &status, 0), opener.pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE, "length %zu", n);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), EPIPE);
+    vpc_opener_end(&opener);
+}
+
+/* Each octet that is not as it must be, and lengths. */
 Test(opener, what_it_must_not_be_asked_ends_it)
 {
-    char octets[64] = {VPC_OPENER_BUS};
-    int status, fd, shown = dup(STDERR_FILENO), hidden = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    static char longer[sizeof(struct vpc_errand) + 64];
+    const struct vpc_errand good = {.wish = VPC_WISH_BUS};
+    int shown = dup(STDERR_FILENO), hidden = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
     snprintf(path, sizeof(path), "/dev/null");
-    dup2(hidden, STDERR_FILENO); /* it says why, each time */
-    for (size_t n = 1; n <= sizeof(octets); n++) {
-        for (size_t odd = 0; odd < sizeof(struct vpc_opener_request); odd++) {
-            struct vpc_opener opener = started(VPC_BUS_PORT);
-            char asked[sizeof(octets)];
-
-            memcpy(asked, octets, sizeof(asked));
-            asked[odd] ^= n == sizeof(struct vpc_opener_request) ? 0x40 : 0;
-            cr_assert_eq(send(opener.fd, asked, n, MSG_NOSIGNAL), (ssize_t)n);
-            cr_assert_eq(waitpid(opener.pid, &status, 0), opener.pid);
-            cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE, "length %zu", n);
-            cr_assert_eq(vpc_opener_dial(&opener, &fd), EPIPE);
-            vpc_opener_end(&opener);
-            if (n != sizeof(struct vpc_opener_request))
-                break;
-        }
+    dup2(hidden, STDERR_FILENO);
+    memcpy(longer, &good, sizeof(good));
+    ends_it(longer, 1);
+    ends_it(longer, sizeof(good) - 1);
+    ends_it(longer, sizeof(good) + 1);
+    ends_it(longer, sizeof(longer));
+    for (size_t odd = 0; odd < sizeof(good); odd += odd < 16 || odd > sizeof(good) - 4 ? 1 : 97) {
+        memcpy(longer, &good, sizeof(good));
+        longer[odd] ^= 0x40;
+        ends_it(longer, sizeof(good));
     }
     dup2(shown, STDERR_FILENO);
     close(shown);
     close(hidden);
+}
+
+static bool there_is(const char *name)
+{
+    char file[160];
+
+    snprintf(file, sizeof(file), "%s/%s", scratch, name);
+    return access(file, F_OK) == 0;
+}
+
+Test(opener, makes_pipe_servers_and_removes_its_own)
+{
+    int fd, again;
+
+    snprintf(path, sizeof(path), "%s/bus", scratch);
+    struct vpc_opener opener = started(VPC_BUS_CONNECT);
+    cr_assert_eq(vpc_opener_pipe(&opener, 7, "\\\\.\\pipe\\a/../b", &fd), 0);
+    cr_assert(there_is("pipes/a%2F..%2Fb.sock") && there_is("pipes/a%2F..%2Fb.sock.lock"));
+    cr_assert_eq(vpc_opener_pipe(&opener, 7, "\\\\.\\pipe\\c", &again), EINVAL);
+    cr_assert_eq(vpc_opener_pipe(&opener, 8, "\\\\.\\pipe\\A/../B", &again), EADDRINUSE);
+    cr_assert_eq(vpc_opener_pipe(&opener, 9, "/tmp/c", &again), EINVAL);
+    cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_CONTROL, &again), EINVAL, "it knows of none");
+    vpc_opener_end_pipe(&opener, 8);
+    cr_assert(there_is("pipes/a%2F..%2Fb.sock"));
+    vpc_opener_end_pipe(&opener, 7);
+    cr_assert_not(there_is("pipes/a%2F..%2Fb.sock") || there_is("pipes/a%2F..%2Fb.sock.lock"));
+    close(fd);
+    cr_assert_eq(vpc_opener_pipe(&opener, 7, "\\\\.\\pipe\\d", &fd), 0);
+    close(fd);
+    vpc_opener_end(&opener);
+    cr_assert_not(there_is("pipes/d.sock") || there_is("pipes/d.sock.lock"));
 }
 
 Test(opener, its_end_is_seen)
@@ -179,7 +225,7 @@ static int answered(const void *octets, size_t n, int with)
 
 Test(opener, an_answer_that_is_none_is_taken_for_none)
 {
-    const struct vpc_opener_answer good = {0}, going = {EINPROGRESS}, bad = {ENOENT};
+    const struct vpc_answer good = {0}, going = {EINPROGRESS}, bad = {ENOENT};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     cr_assert_eq(answered(&good, sizeof(good), null), 0);
@@ -234,16 +280,68 @@ Test(opener, an_endpoint_whose_opener_ended_ends)
     }
 }
 
-Test(opener, no_opener_outlives_its_endpoint)
+/* Whether it goes within a moment. */
+static bool goes(const char *name)
 {
-    pid_t pid = start("vpc-host"), opener = child_of(pid);
-
-    cr_assert_eq(kill(opener, SIGTERM),
-                 0); /* a service manager's, and the terminal's, reach both */
-    cr_assert_eq(kill(pid, SIGKILL), 0);
-    cr_assert_eq(program_ended(pid), -SIGKILL);
-    for (int i = 0; kill(opener, 0) == 0; i++) {
-        cr_assert_lt(i, PROGRAM_LIMIT_MS, "the opener is still there");
+    for (int i = 0; there_is(name); i++) {
+        if (i == PROGRAM_LIMIT_MS)
+            return false;
         scratch_sleep_ms(1);
     }
+    return true;
+}
+
+/* Until the endpoint listens. */
+static void await_control(const char *name)
+{
+    for (int i = 0; !there_is(name); i++) {
+        cr_assert_lt(i, PROGRAM_LIMIT_MS, "it does not start");
+        scratch_sleep_ms(1);
+    }
+}
+
+Test(opener, no_opener_outlives_its_endpoint_and_it_leaves_nothing)
+{
+    static const char *const programs[] = {"vpc-host", "vpc-guest"},
+                             *const sockets[] = {"vms/vm.sock", "guest.sock"},
+                             *const locks[] = {"vms/vm.sock.lock", "guest.sock.lock"};
+
+    for (int p = 0; p < 2; p++) {
+        pid_t pid = start(programs[p]), opener = child_of(pid);
+
+        await_control(sockets[p]);
+        /* a service manager's, and the terminal's, reach both */
+        cr_assert_eq(kill(opener, SIGTERM), 0);
+        cr_assert_eq(kill(pid, SIGKILL), 0);
+        cr_assert_eq(program_ended(pid), -SIGKILL);
+        cr_assert(goes(sockets[p]) && goes(locks[p]));
+        for (int i = 0; kill(opener, 0) == 0; i++) {
+            cr_assert_lt(i, PROGRAM_LIMIT_MS, "the opener is still there");
+            scratch_sleep_ms(1);
+        }
+    }
+}
+
+/* A whole control group is killed at once: the next start clears what is its machine's. */
+Test(opener, what_both_left_goes_with_the_next_start)
+{
+    pid_t pid = start("vpc-host"), opener = child_of(pid);
+    char file[128];
+
+    await_control("vms/vm.sock");
+    cr_assert_eq(kill(opener, SIGSTOP), 0); /* it sees nothing of the end of the other */
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_assert_eq(program_ended(pid), -SIGKILL);
+    cr_assert_eq(kill(opener, SIGKILL), 0);
+    snprintf(file, sizeof(file), "%s/pipes/left.sock.lock", scratch);
+    FILE *lock = fopen(file, "we");
+    fputs("vm", lock);
+    fclose(lock);
+    cr_assert(there_is("vms/vm.sock"));
+    pid = start("vpc-host");
+    cr_assert(goes("pipes/left.sock.lock"));
+    await_control("vms/vm.sock");
+    cr_assert_eq(kill(pid, SIGTERM), 0);
+    cr_assert_eq(program_ended(pid), 0);
+    cr_assert_not(there_is("vms/vm.sock") || there_is("vms/vm.sock.lock"));
 }

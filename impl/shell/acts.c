@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "acts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus_dial.h"
+#include "list.h"
+#include "local_socket.h"
+#include "runtime_dir.h"
+#include "vpc_endpoint.h"
+
+enum {
+    HOST = 1u << VPC_ROLE_HOST,
+    GUEST = 1u << VPC_ROLE_GUEST,
+    BOTH = HOST | GUEST,
+    CONTROL_BACKLOG = 64,
+    GOING_LIMIT_MS = 2000, /* how long an opener may take to remove all that its endpoint had */
+    GOING_LOOK_MS = 2,
+    PIPES_MIN = 64, /* in the index, if nobody says how many there will be */
+};
+
+struct pipe {
+    struct vpc_named_socket socket;
+    uint32_t number;
+    struct vpc_entry entry;
+};
+
+/* ---- pipes ----------------------------------------------------------------------------------------------- */
+
+static struct pipe *find_pipe(const struct vpc_acts *acts, uint32_t number)
+{
+    struct vpc_entry *entry = vpc_index_first(&acts->pipes, number);
+
+    while (entry != NULL && VPC_LIST_ENTRY(entry, struct pipe, entry)->number != number)
+        entry = entry->next;
+    return entry != NULL ? VPC_LIST_ENTRY(entry, struct pipe, entry) : NULL;
+}
+
+static void end_pipe(struct pipe *pipe)
+{
+    vpc_entry_remove(&pipe->entry);
+    vpc_named_socket_close(&pipe->socket);
+    free(pipe);
+}
+
+static int open_pipe(struct vpc_acts *acts, const char *name, struct pipe *pipe, int *fd)
+{
+    struct vpc_pipe_paths paths;
+    int error = vpc_pipe_paths(acts->config.runtime_dir, name, &paths);
+
+    if (error)
+        return error;
+    return vpc_named_socket_open(&pipe->socket,
+                                 &(struct vpc_named_socket_options){
+                                     .name = paths.plain,
+                                     .path = paths.is_brief ? paths.brief : paths.plain,
+                                     .owner = acts->config.vm,
+                                     .group = acts->config.group,
+                                     .backlog = 1,
+                                 },
+                                 fd);
+}
+
+static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+{
+    if (acts->config.runtime_dir == NULL || find_pipe(acts, errand->number) != NULL)
+        return EINVAL;
+    struct pipe *pipe = calloc(1, sizeof(*pipe));
+    if (pipe == NULL)
+        return ENOMEM;
+    pipe->number = errand->number;
+    int error = open_pipe(acts, errand->text, pipe, fd);
+    if (error)
+        free(pipe);
+    else
+        vpc_index_add(&acts->pipes, pipe->number, &pipe->entry);
+    return error;
+}
+
+static int do_end_pipe(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+{
+    struct pipe *pipe = find_pipe(acts, errand->number);
+
+    (void)fd;
+    if (pipe == NULL)
+        return ENOENT;
+    end_pipe(pipe);
+    return 0;
+}
+
+/* ---- the control socket, the bus --------------------------------------------------------------------------- */
+
+static int listen_once(struct vpc_named_socket *named,
+                       const struct vpc_named_socket_options *options, int *fd)
+{
+    if (options->path == NULL || named->lock >= 0)
+        return EINVAL;
+    return vpc_named_socket_open(named, options, fd);
+}
+
+/* An endpoint that was killed listens no more, and its opener, which has the name, is about to go. */
+static bool is_about_to_go(const char *path)
+{
+    int fd, error = vpc_connect(path, 0, &fd);
+
+    if (!error)
+        close(fd);
+    return error == ECONNREFUSED || error == ENOENT;
+}
+
+static int do_control(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+{
+    const struct vpc_named_socket_options options = {
+        .path = acts->config.control_path,
+        .owner = acts->config.vm,
+        .group = acts->config.group,
+        .backlog = CONTROL_BACKLOG,
+    };
+    int64_t end = vpc_end_of(GOING_LIMIT_MS);
+    int error;
+
+    (void)errand;
+    while ((error = listen_once(&acts->control, &options, fd)) == EADDRINUSE &&
+           is_about_to_go(options.path) && vpc_now_ms() < end)
+        poll(NULL, 0, GOING_LOOK_MS);
+    return error;
+}
+
+static int do_bus(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+{
+    const struct vpc_bus_address *bus = &acts->config.bus;
+    const struct vpc_named_socket_options options = {
+        .path = bus->path, .owner = acts->config.vm, .backlog = 1};
+
+    (void)errand;
+    if (bus->kind == VPC_BUS_LISTEN)
+        return listen_once(&acts->bus, &options, fd);
+    return vpc_bus_dial(bus, fd);
+}
+
+static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+{
+    (void)acts, (void)errand, (void)fd;
+    return 0;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------- */
+
+static const struct act {
+    unsigned roles;
+    bool has_number, has_text, gives; /* a descriptor */
+    int (*run)(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd);
+} rows[VPC_WISH_END] = {
+    [VPC_WISH_CONFINE] = {BOTH, false, false, false, do_nothing},
+    [VPC_WISH_BUS] = {BOTH, false, false, true, do_bus},
+    [VPC_WISH_CONTROL] = {BOTH, false, false, true, do_control},
+    [VPC_WISH_PIPE] = {HOST, true, true, true, do_pipe},
+    [VPC_WISH_END_PIPE] = {HOST, true, false, false, do_end_pipe},
+};
+
+/* Text, with its end, and zeros behind it. */
+static bool is_text(const struct vpc_errand *errand, bool wanted)
+{
+    size_t n = wanted ? strnlen(errand->text, sizeof(errand->text)) : 0;
+
+    if (n == sizeof(errand->text))
+        return false;
+    for (; n < sizeof(errand->text); n++)
+        if (errand->text[n] != '\0')
+            return false;
+    return true;
+}
+
+bool vpc_errand_is_legal(const struct vpc_errand *errand, size_t n, uint32_t role)
+{
+    if (n != sizeof(*errand) || errand->wish >= VPC_WISH_END)
+        return false;
+    const struct act *act = &rows[errand->wish];
+
+    return (act->roles & (1u << role)) && (act->has_number || errand->number == 0) &&
+           is_text(errand, act->has_text);
+}
+
+bool vpc_errand_gives(const struct vpc_errand *errand)
+{
+    return rows[errand->wish].gives;
+}
+
+void vpc_acts_do(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,
+                 int *fd)
+{
+    *fd = -1;
+    *answer = (struct vpc_answer){.error = rows[errand->wish].run(acts, errand, fd)};
+}
+
+int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config)
+{
+    unsigned room = config->descriptors < PIPES_MIN ? PIPES_MIN : config->descriptors;
+
+    *acts = (struct vpc_acts){.config = *config, .bus.lock = -1, .control.lock = -1};
+    if (!vpc_index_init(&acts->pipes, room))
+        return ENOMEM;
+    if (config->runtime_dir != NULL && config->role == VPC_ROLE_HOST)
+        vpc_named_sockets_clear(config->runtime_dir, config->vm);
+    return 0;
+}
+
+void vpc_acts_close(struct vpc_acts *acts)
+{
+    for (uint32_t i = 0; acts->pipes.buckets != NULL && i <= acts->pipes.mask; i++)
+        while (acts->pipes.buckets[i] != NULL)
+            end_pipe(VPC_LIST_ENTRY(acts->pipes.buckets[i], struct pipe, entry));
+    free(acts->pipes.buckets);
+    acts->pipes.buckets = NULL;
+    vpc_named_socket_close(&acts->bus);
+    vpc_named_socket_close(
+        &acts->control); /* the last: who waits for its name has the others then */
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an endpoint does to the system around it, and must not be able to do itself: it asks for each act.
+ *
+ * An errand says no more than what is wanted.  Where a socket is, which bus there is, who its machine is: all that the acts
+ * know from the start.  They run in a process of their own (opener.h), or, where there is none, in that of who asks.
+ * They read nothing that comes over the bus.
+ */
+#ifndef VPC_SHELL_ACTS_H
+#define VPC_SHELL_ACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bus_address.h"
+#include "core/index.h"
+#include "named_socket.h"
+#include "vpc.h"
+
+enum vpc_wish {
+    VPC_WISH_CONFINE =
+        1,             /* all that is to be opened once is open: who acts goes into its sandbox */
+    VPC_WISH_BUS,      /* the bus (bus_dial.h), or, of one to listen at, a socket that listens */
+    VPC_WISH_CONTROL,  /* the control socket, which listens */
+    VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
+    VPC_WISH_END_PIPE, /* removes what was made for `number` */
+    VPC_WISH_END,      /* behind the last */
+};
+
+/* One size for all.  What a wish does not use is zero, the text to its last octet. */
+struct vpc_errand {
+    uint32_t wish; /* enum vpc_wish */
+    uint32_t number;
+    char text[VPC_PIPE_SIZE];
+};
+
+struct vpc_answer {
+    int32_t error; /* an errno; with 0 and EINPROGRESS comes a descriptor, if the wish is for one */
+};
+
+/* What they know from the start; the strings must live as long as they. */
+struct vpc_acts_config {
+    const char *program, *vm; /* for messages; what is made belongs to the machine */
+    uint32_t role;            /* enum vpc_role */
+    struct vpc_bus_address bus;
+    const char *runtime_dir;  /* NULL: no pipes */
+    const gid_t *group;       /* whose members may be clients; NULL: nobody */
+    const char *control_path; /* NULL: no control socket */
+    unsigned descriptors;     /* so many may be needed at once */
+};
+
+struct vpc_acts {
+    struct vpc_acts_config config;
+    struct vpc_named_socket bus, control;
+    struct vpc_index pipes;
+};
+
+/* Clears away what a killed endpoint of this machine left.  0, or ENOMEM: to be closed all the same. */
+int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config);
+
+/* Whether it is an errand at all, n octets long. */
+bool vpc_errand_is_legal(const struct vpc_errand *errand, size_t n, uint32_t role);
+
+/* Whether it asks for a descriptor. */
+bool vpc_errand_gives(const struct vpc_errand *errand);
+
+/* Does what a legal errand says (VPC_WISH_CONFINE: nothing).  *fd is -1, or the asker's to have. */
+void vpc_acts_do(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,
+                 int *fd);
+
+/* Removes all that was made. */
+void vpc_acts_close(struct vpc_acts *acts);
+
+#endif
