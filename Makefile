@@ -12,7 +12,7 @@ VERSION  := 0.2.0
 
 BUILD    ?= build
 CC       ?= cc
-RAGEL    ?= ragel
+RAGEL    ?= $(or $(shell command -v ragel),tools/package/ragel)
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
 SAN      ?=
@@ -53,6 +53,7 @@ GUEST    := $(BUILD)/guest
 PROGRAMS :=   # what plain `make` builds; the modules add to it
 TESTS    :=   # Criterion programs that `make check` runs; the modules add to it
 CHECKS   :=   # other targets that `make check` passes
+RAGEL_MADE := # what Ragel makes, for the tarball; the modules add to it
 STRANGE  :=   # those that `make check-strange` passes: they take minutes, and CI runs them by that name
 
 # In the order of their dependence; `make` expands prerequisites as it reads.

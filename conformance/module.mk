@@ -33,6 +33,8 @@ $(CONFORM_OBJ)/document/embedded.o: $(CONFORM)/document/embedded.S spec/messages
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
+RAGEL_MADE += $(CONFORM_RL:%=$(CONFORM_GEN)/%.rl.c)
+
 $(CONFORM_GEN)/%.rl.c: $(CONFORM)/%.rl $(wildcard spec/*.rl)
 	@mkdir -p $(@D)
 	$(RAGEL) -C -T0 -I spec -o $@ $<

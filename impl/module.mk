@@ -17,6 +17,8 @@ $(SHELL_GEN): impl/shell/stream.rl
 	  sed 's/#.*//' $< | grep -oE '^[a-z_]+ *= *[0-9]+;' | \
 	  sed -E 's/([a-z_]+) *= *([0-9]+);/    VPC_ON_\U\1\E = \2,/'; echo '};'; } > $@
 
+RAGEL_MADE += $(BUILD)/gen/impl/stream_machines.c $(IMPL_GEN)/pipe_name.c
+
 $(BUILD)/gen/impl/stream_machines.c: impl/shell/stream_machines.rl impl/shell/stream.rl
 	@mkdir -p $(@D)
 	$(RAGEL) -G2 -I impl/shell -o $@ $<
@@ -28,6 +30,7 @@ $(BUILD)/impl/shell/stream_machines.o: $(BUILD)/gen/impl/stream_machines.c
 # What ragel itself says of each machine: for the test, and for the document.  `ragel -x` wants every action defined.
 STREAM_MACHINES := vpc_stream_life vpc_pipe_input vpc_tcp_input vpc_stream_output
 STREAM_XML := $(STREAM_MACHINES:%=$(BUILD)/gen/impl/%.xml)
+RAGEL_MADE += $(STREAM_XML)
 
 $(STREAM_XML:.xml=.stub.rl): $(BUILD)/gen/impl/%.stub.rl: impl/shell/stream.rl
 	@mkdir -p $(@D)

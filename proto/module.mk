@@ -13,6 +13,8 @@ $(PROTO_DIR)/lifecycle_events.h: spec/lifecycle.rl | $(PROTO_DIR)
 	  sed 's/#.*//' $< | grep -oE '[a-z_]+ *= *[0-9]+;' | \
 	  sed -E 's/([a-z_]+) *= *([0-9]+);/    VPC_LC_\U\1\E = \2,/'; echo '};'; } > $@
 
+RAGEL_MADE += $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c
+
 $(PROTO_DIR)/parser.c: proto/parser.rl spec/frames.rl | $(PROTO_DIR)
 	$(RAGEL) -G2 -I spec -o $@ $<
 

@@ -10,6 +10,8 @@ $(SPEC_DIR)/%.stub.rl: spec/lifecycle.rl
 	  sed 's/#.*//' $< | grep -oE '[@~][a-z_]+' | sort -u | sed -E 's/.(.*)/action \1 {}/'; \
 	  echo 'include $* "lifecycle.rl";'; echo 'write data;'; echo '}%%'; } > $@
 
+RAGEL_MADE += $(SPEC_MACHINES:%=$(SPEC_DIR)/%.xml)
+
 $(SPEC_DIR)/%.xml: $(SPEC_DIR)/%.stub.rl
 	$(RAGEL) -x -I spec -o $@ $<
 

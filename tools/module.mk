@@ -33,6 +33,7 @@ run-soak: all $(BUILD)/guest/soak-server
 	@tools/soak/soak.py --build $(BUILD) --time $(SOAK_TIME) --seed $(SOAK_SEED) --keep $(BUILD)/soak
 
 include tools/bench/bench.mk
+include tools/package/package.mk
 
 # ---- traces ------------------------------------------------------------------------------------------------
 

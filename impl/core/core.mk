@@ -20,6 +20,8 @@ $(BUILD)/gen/impl/local_events.h: impl/core/local.rl
 	  sed 's/#.*//' $< | grep -oE '[a-z_]+ *= *[0-9]+;' | \
 	  sed -E 's/([a-z_]+) *= *([0-9]+);/    VPC_LOCAL_\U\1\E = \2,/'; echo '};'; } > $@
 
+RAGEL_MADE += $(BUILD)/gen/impl/machines.c
+
 $(BUILD)/gen/impl/machines.c: impl/core/machines.rl impl/core/local.rl
 	@mkdir -p $(@D)
 	$(RAGEL) -G2 -I impl/core -o $@ $<
@@ -45,6 +47,8 @@ $(BUILD)/libvpc_reference.so: $(CORE_PIC) $(IMPL_LIB_PIC) $(LIBVPCBUS)
 # As for spec/lifecycle.rl: `ragel -x` wants every action defined before the grammar is included.
 CORE_LOCAL    := $(BUILD)/gen/local
 CORE_MACHINES := vpc_local_opening vpc_local_writing vpc_local_delivery
+
+RAGEL_MADE += $(CORE_MACHINES:%=$(CORE_LOCAL)/%.xml)
 
 $(CORE_LOCAL)/%.xml: impl/core/local.rl
 	@mkdir -p $(@D)

@@ -16,6 +16,8 @@ EX_SERVE := $(EX_TALK) $(EX_OBJ)/talk/serve.o $(EX_OBJ)/talk/account.o
 PROGRAMS  += $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
 MANPAGES  += $(EX_MANPAGES)
 
+RAGEL_MADE += $(EX_GRAMMARS:%=$(EX_GEN)/%.c)
+
 $(EX_GRAMMARS:%=$(EX_GEN)/%.c): $(EX_GEN)/%.c: $(EX)/%.rl
 	@mkdir -p $(@D)
 	$(RAGEL) -G2 -o $@ $<
