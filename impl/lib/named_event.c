@@ -31,6 +31,7 @@
  * In a directory of another user's, who lets a group in, the members are visitors: they may read the
  * file, but make none and own nothing.  A visitor looks at what the path names, anew each time.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -357,6 +358,44 @@ void vpc_event_give_up(vpc_event *event)
             unlink(event->path);
     }
     vpc_event_close(event);
+}
+
+/* One that was never owned has no name in it. */
+static void clear_event(vpc_event *event, const char *vm)
+{
+    char owner[VPC_EVENT_OWNER_SIZE];
+    struct flock alone = one_octet(LOCK_USED, F_WRLCK);
+    struct stat st;
+
+    event->fd = open(event->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (event->fd < 0)
+        return;
+    bool ours = fstat(event->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
+    vpc_event_owner(event, owner);
+    ours = ours && *owner && strncmp(owner, vm, sizeof(owner) - 1) == 0;
+    if (ours && fcntl(event->fd, F_OFD_SETLK, &alone) == 0 && !was_replaced(event->fd, event->path))
+        unlink(event->path);
+    close(event->fd);
+}
+
+void vpc_events_clear(const char *root, const char *vm)
+{
+    char folder[VPC_FILE_SIZE + sizeof("/events")];
+
+    snprintf(folder, sizeof(folder), "%s/events", root);
+    DIR *events = opendir(folder);
+    for (struct dirent *entry; events != NULL && (entry = readdir(events)) != NULL;) {
+        size_t size = strlen(folder) + strlen(entry->d_name) + 2;
+        vpc_event *event = calloc(1, sizeof(*event) + size);
+
+        if (event == NULL)
+            break;
+        snprintf(event->path, size, "%s/%s", folder, entry->d_name);
+        clear_event(event, vm);
+        free(event);
+    }
+    if (events != NULL)
+        closedir(events);
 }
 
 int vpc_event_own(vpc_event *event)

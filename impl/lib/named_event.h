@@ -22,5 +22,7 @@ int vpc_event_claim(vpc_event *event, const char *vm, bool given);
 void vpc_event_owner(const vpc_event *event, char name[VPC_EVENT_OWNER_SIZE]);
 /* As vpc_event_close().  The file of an owner's event that was not given goes too, unless somebody has it open. */
 void vpc_event_give_up(vpc_event *event);
+/* Removes the files below the runtime folder `root` that a killed owner left for its machine, and that nobody has open. */
+void vpc_events_clear(const char *root, const char *vm);
 
 #endif

@@ -2,15 +2,20 @@
 #include "acts.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bus_dial.h"
 #include "list.h"
 #include "local_socket.h"
+#include "named_event.h"
 #include "runtime_dir.h"
 #include "vpc_endpoint.h"
 
@@ -66,8 +71,10 @@ static int open_pipe(struct vpc_acts *acts, const char *name, struct pipe *pipe,
                                  fd);
 }
 
-static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand,
+                   struct vpc_answer *answer, int *fd)
 {
+    (void)answer;
     if (acts->config.runtime_dir == NULL || find_pipe(acts, errand->number) != NULL)
         return EINVAL;
     struct pipe *pipe = calloc(1, sizeof(*pipe));
@@ -82,11 +89,12 @@ static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand, int *
     return error;
 }
 
-static int do_end_pipe(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+static int do_end_pipe(struct vpc_acts *acts, const struct vpc_errand *errand,
+                       struct vpc_answer *answer, int *fd)
 {
     struct pipe *pipe = find_pipe(acts, errand->number);
 
-    (void)fd;
+    (void)answer, (void)fd;
     if (pipe == NULL)
         return ENOENT;
     end_pipe(pipe);
@@ -113,7 +121,8 @@ static bool is_about_to_go(const char *path)
     return error == ECONNREFUSED || error == ENOENT;
 }
 
-static int do_control(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+static int do_control(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
 {
     const struct vpc_named_socket_options options = {
         .path = acts->config.control_path,
@@ -124,28 +133,117 @@ static int do_control(struct vpc_acts *acts, const struct vpc_errand *errand, in
     int64_t end = vpc_end_of(GOING_LIMIT_MS);
     int error;
 
-    (void)errand;
+    (void)errand, (void)answer;
     while ((error = listen_once(&acts->control, &options, fd)) == EADDRINUSE &&
            is_about_to_go(options.path) && vpc_now_ms() < end)
         poll(NULL, 0, GOING_LOOK_MS);
     return error;
 }
 
-static int do_bus(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+static int do_bus(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,
+                  int *fd)
 {
     const struct vpc_bus_address *bus = &acts->config.bus;
     const struct vpc_named_socket_options options = {
         .path = bus->path, .owner = acts->config.vm, .backlog = 1};
 
-    (void)errand;
+    (void)errand, (void)answer;
     if (bus->kind == VPC_BUS_LISTEN)
         return listen_once(&acts->bus, &options, fd);
     return vpc_bus_dial(bus, fd);
 }
 
-static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd)
+/* ---- the ready event --------------------------------------------------------------------------------------- */
+
+/* The event of some tag, and no other file. */
+static bool is_event_name(const char *name)
 {
-    (void)acts, (void)errand, (void)fd;
+    static const char begin[] = "Local\\", end[] = "_ChannelReady";
+    const size_t around = sizeof(begin) + sizeof(end) - 2, n = strlen(name);
+
+    if (n < around || n - around >= VPC_TAG_SIZE || strncmp(name, begin, sizeof(begin) - 1) != 0 ||
+        strcmp(name + n - (sizeof(end) - 1), end) != 0)
+        return false;
+    for (const char *c = name; *c; c++)
+        if (*c < ' ' || *c > '~')
+            return false;
+    return true;
+}
+
+static void give_up_event(struct vpc_acts *acts)
+{
+    vpc_event_give_up(acts->event);
+    acts->event = NULL;
+}
+
+static int open_event(struct vpc_acts *acts, const char *name)
+{
+    if (acts->event != NULL && strcmp(acts->event_name, name) != 0)
+        give_up_event(acts);
+    if (acts->event != NULL)
+        return 0;
+    snprintf(acts->event_name, sizeof(acts->event_name), "%s", name);
+    return vpc_event_open_for(acts->config.runtime_dir, name, acts->config.group, &acts->event);
+}
+
+static int do_event(struct vpc_acts *acts, const struct vpc_errand *errand,
+                    struct vpc_answer *answer, int *fd)
+{
+    (void)fd;
+    if (acts->config.runtime_dir == NULL || !is_event_name(errand->text) ||
+        (errand->number & ~(uint32_t)VPC_EVENT_BITS))
+        return EINVAL;
+    int error = open_event(acts, errand->text);
+    if (!error)
+        error = vpc_event_claim(acts->event, acts->config.vm, errand->number & VPC_EVENT_IS_GIVEN);
+    if (error == EBUSY)
+        vpc_event_owner(acts->event, answer->text);
+    return error ? error : vpc_event_set(acts->event, errand->number & VPC_EVENT_IS_SET);
+}
+
+static int do_end_event(struct vpc_acts *acts, const struct vpc_errand *errand,
+                        struct vpc_answer *answer, int *fd)
+{
+    (void)errand, (void)answer, (void)fd;
+    give_up_event(acts);
+    return 0;
+}
+
+/* ---- a guest's servers --------------------------------------------------------------------------------------- */
+
+static int connect_to(unsigned port, int *fd)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int made = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
+
+    if (made < 0)
+        return errno;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (connect(made, (const struct sockaddr *)&at, sizeof(at)) != 0)
+        error = errno;
+    if (error && error != EINPROGRESS)
+        close(made);
+    else
+        *fd = made;
+    return error;
+}
+
+static int do_connect(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    if (errand->number < 1 || errand->number > UINT16_MAX)
+        return EINVAL;
+    if (acts->config.allow_ports != NULL && !vpc_ports_have(&acts->ports, errand->number))
+        return EACCES;
+    return connect_to(errand->number, fd);
+}
+
+static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    (void)acts, (void)errand, (void)answer, (void)fd;
     return 0;
 }
 
@@ -154,13 +252,17 @@ static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand, in
 static const struct act {
     unsigned roles;
     bool has_number, has_text, gives; /* a descriptor */
-    int (*run)(struct vpc_acts *acts, const struct vpc_errand *errand, int *fd);
+    int (*run)(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,
+               int *fd);
 } rows[VPC_WISH_END] = {
     [VPC_WISH_CONFINE] = {BOTH, false, false, false, do_nothing},
     [VPC_WISH_BUS] = {BOTH, false, false, true, do_bus},
     [VPC_WISH_CONTROL] = {BOTH, false, false, true, do_control},
     [VPC_WISH_PIPE] = {HOST, true, true, true, do_pipe},
     [VPC_WISH_END_PIPE] = {HOST, true, false, false, do_end_pipe},
+    [VPC_WISH_EVENT] = {HOST, true, true, false, do_event},
+    [VPC_WISH_END_EVENT] = {HOST, false, false, false, do_end_event},
+    [VPC_WISH_CONNECT] = {GUEST, true, false, true, do_connect},
 };
 
 /* Text, with its end, and zeros behind it. */
@@ -195,7 +297,8 @@ void vpc_acts_do(struct vpc_acts *acts, const struct vpc_errand *errand, struct 
                  int *fd)
 {
     *fd = -1;
-    *answer = (struct vpc_answer){.error = rows[errand->wish].run(acts, errand, fd)};
+    *answer = (struct vpc_answer){.error = 0};
+    answer->error = rows[errand->wish].run(acts, errand, answer, fd);
 }
 
 int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config)
@@ -205,8 +308,12 @@ int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config)
     *acts = (struct vpc_acts){.config = *config, .bus.lock = -1, .control.lock = -1};
     if (!vpc_index_init(&acts->pipes, room))
         return ENOMEM;
-    if (config->runtime_dir != NULL && config->role == VPC_ROLE_HOST)
+    if (config->allow_ports != NULL && !vpc_ports_parse(&acts->ports, config->allow_ports))
+        memset(&acts->ports, 0, sizeof(acts->ports)); /* the endpoint itself refuses them */
+    if (config->runtime_dir != NULL && config->role == VPC_ROLE_HOST) {
         vpc_named_sockets_clear(config->runtime_dir, config->vm);
+        vpc_events_clear(config->runtime_dir, config->vm);
+    }
     return 0;
 }
 
@@ -217,6 +324,7 @@ void vpc_acts_close(struct vpc_acts *acts)
             end_pipe(VPC_LIST_ENTRY(acts->pipes.buckets[i], struct pipe, entry));
     free(acts->pipes.buckets);
     acts->pipes.buckets = NULL;
+    give_up_event(acts);
     vpc_named_socket_close(&acts->bus);
     vpc_named_socket_close(
         &acts->control); /* the last: who waits for its name has the others then */

@@ -16,6 +16,7 @@
 #include "bus_address.h"
 #include "core/index.h"
 #include "named_socket.h"
+#include "port_list.h"
 #include "vpc.h"
 
 enum vpc_wish {
@@ -25,7 +26,16 @@ enum vpc_wish {
     VPC_WISH_CONTROL,  /* the control socket, which listens */
     VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
     VPC_WISH_END_PIPE, /* removes what was made for `number` */
-    VPC_WISH_END,      /* behind the last */
+    VPC_WISH_EVENT, /* owns the ready event `text`, and sets it: `number` is of enum vpc_event_bit */
+    VPC_WISH_END_EVENT, /* gives it up */
+    VPC_WISH_CONNECT,   /* a connection to the port `number` of 127.0.0.1 */
+    VPC_WISH_END,       /* behind the last */
+};
+
+enum vpc_event_bit {
+    VPC_EVENT_IS_SET = 1,
+    VPC_EVENT_IS_GIVEN = 2, /* its tag: not said by a guest (RDY-7) */
+    VPC_EVENT_BITS = 3,
 };
 
 /* One size for all.  What a wish does not use is zero, the text to its last octet. */
@@ -37,7 +47,10 @@ struct vpc_errand {
 
 struct vpc_answer {
     int32_t error; /* an errno; with 0 and EINPROGRESS comes a descriptor, if the wish is for one */
+    char text[64]; /* with EBUSY of an event: whose it is */
 };
+
+#define VPC_EVENT_NAME_SIZE 96u
 
 /* What they know from the start; the strings must live as long as they. */
 struct vpc_acts_config {
@@ -47,6 +60,7 @@ struct vpc_acts_config {
     const char *runtime_dir;  /* NULL: no pipes */
     const gid_t *group;       /* whose members may be clients; NULL: nobody */
     const char *control_path; /* NULL: no control socket */
+    const char *allow_ports;  /* to which a guest may connect (port_list.h); NULL: all */
     unsigned descriptors;     /* so many may be needed at once */
 };
 
@@ -54,6 +68,9 @@ struct vpc_acts {
     struct vpc_acts_config config;
     struct vpc_named_socket bus, control;
     struct vpc_index pipes;
+    vpc_event *event; /* NULL: none */
+    char event_name[VPC_EVENT_NAME_SIZE];
+    struct vpc_ports ports;
 };
 
 /* Clears away what a killed endpoint of this machine left.  0, or ENOMEM: to be closed all the same. */

@@ -249,10 +249,22 @@ static const char *control_path(const struct daemon_run *run)
     return run->first.control != NULL ? run->first.control : run->control;
 }
 
+/* As text; NULL: all. */
+static const char *allowed_ports(const struct vpc_settings *s, char number[24])
+{
+    const json_t *ports = json_object_get(s->options, "allow_ports");
+
+    if (!json_is_integer(ports))
+        return json_string_value(ports);
+    snprintf(number, 24, "%" JSON_INTEGER_FORMAT, json_integer_value(ports));
+    return number;
+}
+
 /* Before anything else is open. */
 static int start_opener(struct daemon_run *run, const char *vm)
 {
     const struct vpc_settings *s = &run->first;
+    char number[24];
     const struct vpc_acts_config config = {
         .program = s->daemon->program,
         .vm = vm,
@@ -261,6 +273,7 @@ static int start_opener(struct daemon_run *run, const char *vm)
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
+        .allow_ports = allowed_ports(s, number),
         .descriptors = descriptors_for(s),
     };
     int error = vpc_opener_start(&run->opener, &config);

@@ -179,6 +179,7 @@ static int hear(const struct vpc_opener *opener, const struct vpc_errand *errand
     if (n <= 0)
         return n == 0 || errno == ECONNRESET ? EPIPE : errno == EAGAIN ? ETIMEDOUT : errno;
     *fd = descriptor_in(&message);
+    answer->text[sizeof(answer->text) - 1] = '\0';
     if (n == (ssize_t)sizeof(*answer) && fits(errand, answer, *fd))
         return answer->error;
     if (*fd >= 0)
@@ -222,16 +223,39 @@ int vpc_opener_dial(const struct vpc_opener *opener, int *fd)
     return vpc_opener_wish(opener, VPC_WISH_BUS, fd);
 }
 
-int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char *name, int *fd)
+static int ask_with_text(const struct vpc_opener *opener, enum vpc_wish wish, uint32_t number,
+                         const char *text, struct vpc_answer *answer, int *fd)
 {
-    struct vpc_errand errand = {.wish = VPC_WISH_PIPE, .number = number};
-    struct vpc_answer answer;
-    size_t n = strlen(name);
+    struct vpc_errand errand = {.wish = wish, .number = number};
+    size_t n = strlen(text);
 
     *fd = -1;
     if (n >= sizeof(errand.text))
         return ENAMETOOLONG;
-    memcpy(errand.text, name, n);
+    memcpy(errand.text, text, n);
+    return vpc_opener_ask(opener, &errand, answer, fd);
+}
+
+int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char *name, int *fd)
+{
+    struct vpc_answer answer;
+
+    return ask_with_text(opener, VPC_WISH_PIPE, number, name, &answer, fd);
+}
+
+int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
+                     struct vpc_answer *answer)
+{
+    int fd;
+
+    return ask_with_text(opener, VPC_WISH_EVENT, bits, name, answer, &fd);
+}
+
+int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd)
+{
+    const struct vpc_errand errand = {.wish = VPC_WISH_CONNECT, .number = port};
+    struct vpc_answer answer;
+
     return vpc_opener_ask(opener, &errand, &answer, fd);
 }
 

@@ -40,6 +40,11 @@ int vpc_opener_dial(const struct vpc_opener *opener, int *fd);
 /* The server of a pipe: ENAMETOOLONG, or as vpc_named_socket_open(). */
 int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char *name, int *fd);
 void vpc_opener_end_pipe(const struct vpc_opener *opener, uint32_t number);
+/* A connection to the port of 127.0.0.1: 0, EINPROGRESS, or an errno; EACCES: it is none of those that are allowed. */
+int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd);
+/* Owns the ready event and sets or resets it; `bits` of enum vpc_event_bit.  After EBUSY the answer tells the owner. */
+int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
+                     struct vpc_answer *answer);
 
 /* Ends it, and waits until what it made is removed. */
 void vpc_opener_end(struct vpc_opener *opener);

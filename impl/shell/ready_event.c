@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "named_event.h"
 #include "shell_internal.h"
 
 enum {
@@ -14,21 +13,17 @@ enum {
     READY_AGAIN_MS = 2000,   /* the file may have been replaced */
 };
 
-static int own(struct vpc_shell *shell)
+static int ask(const struct vpc_shell *shell, struct vpc_answer *answer)
 {
-    int error = 0;
+    uint32_t bits = (shell->ready_wanted ? VPC_EVENT_IS_SET : 0) |
+                    (shell->ready_given ? VPC_EVENT_IS_GIVEN : 0);
 
-    if (shell->ready == NULL)
-        error = vpc_event_open_for(shell->config.runtime_dir, shell->ready_name,
-                                   shell->config.group, &shell->ready);
-    return error ? error : vpc_event_claim(shell->ready, shell->config.vm, shell->ready_given);
+    return vpc_opener_event(shell->asked, shell->ready_name, bits, answer);
 }
 
-static void say_who_owns_it(const struct vpc_shell *shell, char *buf, size_t size)
+static void say_who_owns_it(const struct vpc_shell *shell, const char *owner, char *buf,
+                            size_t size)
 {
-    char owner[VPC_EVENT_OWNER_SIZE];
-
-    vpc_event_owner(shell->ready, owner);
     snprintf(
         buf, size,
         shell->ready_given
@@ -40,14 +35,14 @@ static void say_who_owns_it(const struct vpc_shell *shell, char *buf, size_t siz
 }
 
 /* Told once until it succeeds or fails otherwise. */
-static void log_failure(struct vpc_shell *shell, int error)
+static void log_failure(struct vpc_shell *shell, int error, const char *owner)
 {
     if (error == shell->ready_error)
         return;
     shell->ready_error = error;
     char cause[512];
     if (error == EBUSY)
-        say_who_owns_it(shell, cause, sizeof(cause));
+        say_who_owns_it(shell, owner, cause, sizeof(cause));
     else
         snprintf(cause, sizeof(cause), "%s", strerror(error));
     if (shell->ready_given)
@@ -59,8 +54,11 @@ static void log_failure(struct vpc_shell *shell, int error)
 
 static void give_up(struct vpc_shell *shell)
 {
-    vpc_event_give_up(shell->ready);
-    shell->ready = NULL;
+    int fd;
+
+    if (shell->ready_asked)
+        vpc_opener_wish(shell->asked, VPC_WISH_END_EVENT, &fd);
+    shell->ready_asked = false;
 }
 
 /* Another machine was given the tag, which our guest said. */
@@ -73,16 +71,16 @@ static void give_way(struct vpc_shell *shell)
 /* Whoever waits for the event would wait for ever if it was not tried again. */
 static void try_to_set(struct vpc_shell *shell)
 {
-    int error = own(shell);
+    struct vpc_answer answer = {.text = ""};
+    int error = ask(shell, &answer);
 
+    shell->ready_asked = true;
     if (error == ECANCELED) {
         give_way(shell);
         return;
     }
-    if (!error)
-        error = vpc_event_set(shell->ready, shell->ready_wanted);
     if (error)
-        log_failure(shell, error);
+        log_failure(shell, error, answer.text);
     else
         shell->ready_error = 0;
     vpc_timer_set(&shell->loop, &shell->ready_retry,

@@ -177,7 +177,6 @@ static int enter_sandbox(struct vpc_shell *shell)
                        .program = config->program,
                        .vm = config->vm,
                        .role = config->role,
-                       .group = config->group,
                        .rotates = config->log_limit || config->config_path != NULL,
                        .traces = config->trace_path != NULL || config->config_path != NULL,
                        .config = vpc_sandbox_folder(config->config_path, settings),

@@ -211,26 +211,15 @@ static const struct call {
     {SCMP_SYS(getrandom), BOTH},
     /* clients, and the connections of pairs */
     {SCMP_SYS(accept4), BOTH},
-    {SCMP_SYS(connect), GUEST},
     {SCMP_SYS(shutdown), BOTH},
     {SCMP_SYS(getsockopt), BOTH},
-    {SCMP_SYS(setsockopt), GUEST},
     {SCMP_SYS(getsockname), GUEST},
     {SCMP_SYS(getpeername), BOTH}, /* of the host: which machine connects over AF_VSOCK */
     {SCMP_SYS(fstat), BOTH},
     {SCMP_SYS(stat), BOTH},
     {SCMP_SYS(lstat), BOTH},
     {SCMP_SYS(newfstatat), BOTH},
-    /* the ready event */
-    {SCMP_SYS(unlink), HOST},
-    {SCMP_SYS(unlinkat), HOST},
-    {SCMP_SYS(mkdir), HOST},
-    {SCMP_SYS(mkdirat), HOST},
     {SCMP_SYS(geteuid), BOTH},
-    {SCMP_SYS(ftruncate), HOST},
-    {SCMP_SYS(pread64), HOST},
-    {SCMP_SYS(pwrite64), HOST},
-    {SCMP_SYS(fcntl), HOST},
     {SCMP_SYS(futex), BOTH},
     /* memory, signals, the end */
     {SCMP_SYS(brk), BOTH},
@@ -276,7 +265,7 @@ static int allow_trace(scmp_filter_ctx filter)
     return error;
 }
 
-/* Pipes, the ready event, and folders that are missing. */
+/* Sockets, the ready event, and folders that are missing. */
 static int allow_group(scmp_filter_ctx filter, gid_t group)
 {
     const struct fixed_call give[] = {
@@ -314,8 +303,7 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
-        {SCMP_SYS(socket), GUEST, 0, all, AF_INET},
-        {SCMP_SYS(openat), HOST, 2, all, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW},
+        {SCMP_SYS(setsockopt), GUEST, 2, all, SO_LINGER},
         {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
@@ -343,8 +331,6 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
         error = allow_trace(filter);
     if (!error && sandbox->config != NULL)
         error = allow_config(filter);
-    if (!error && sandbox->group != NULL && sandbox->role == VPC_ROLE_HOST)
-        error = allow_group(filter, *sandbox->group);
     return error;
 }
 
@@ -376,19 +362,22 @@ static const struct call opener_calls[] = {
     {SCMP_SYS(futex), BOTH},           {SCMP_SYS(exit_group), BOTH}, {SCMP_SYS(rt_sigreturn), BOTH},
     {SCMP_SYS(restart_syscall), BOTH}, {SCMP_SYS(bind), HOST},       {SCMP_SYS(listen), HOST},
     {SCMP_SYS(chmod), HOST},           {SCMP_SYS(fchmodat), HOST},   {SCMP_SYS(flock), HOST},
+    {SCMP_SYS(mkdir), HOST},           {SCMP_SYS(mkdirat), HOST},    {SCMP_SYS(geteuid), HOST},
 };
 
 static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_config *config)
 {
-    const struct fixed_call map = {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
-                            make = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_UNIX},
-                            vsock = {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_VSOCK};
-    int error = allow_fixed(filter, &map);
+    const struct fixed_call fixed[] = {
+        {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
+        {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_UNIX},
+        {SCMP_SYS(socket), GUEST, 0, UINT32_MAX, AF_INET},
+        {SCMP_SYS(socket), config->bus.kind == VPC_BUS_VSOCK ? BOTH : 0, 0, UINT32_MAX, AF_VSOCK},
+    };
+    int error = 0;
 
-    if (!error)
-        error = allow_fixed(filter, &make);
-    if (!error && config->bus.kind == VPC_BUS_VSOCK)
-        error = allow_fixed(filter, &vsock);
+    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        if (fixed[i].roles & (1u << config->role))
+            error = allow_fixed(filter, &fixed[i]);
     for (size_t i = 0; !error && i < sizeof(opener_calls) / sizeof(opener_calls[0]); i++)
         if (opener_calls[i].roles & (1u << config->role))
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i].number, 0);

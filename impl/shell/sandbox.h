@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "acts.h"
 
@@ -14,7 +13,6 @@ struct vpc_sandbox {
     uint32_t role;            /* enum vpc_role */
     bool rotates;             /* the log is turned over, or may be */
     bool traces;              /* a trace is made, or may be */
-    const gid_t *group;       /* to which files are given; NULL: none */
     const char *config;       /* the folder of a file that may be read; NULL: none */
     const char *folders[3];   /* in which files may be made, opened and removed; NULL: fewer */
 };

@@ -134,8 +134,8 @@ struct vpc_shell {
     struct vpc_journal journal;
     struct vpc_service_manager manager;
     struct vpc_trace *trace; /* NULL: there is none */
-    vpc_event *ready;
-    char ready_name[96];
+    char ready_name[VPC_EVENT_NAME_SIZE];
+    bool ready_asked; /* the opener has it, or tried to */
     bool ready_wanted;
     bool ready_given; /* its tag: not said by a guest (RDY-7) */
     int ready_error;  /* why the event is not as it is wanted, as the log knows it */

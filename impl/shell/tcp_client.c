@@ -7,7 +7,6 @@
  * connection that is to end in order therefore lingers: its input is read and dropped until the server's side has
  * acknowledged all of the output.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -72,17 +71,10 @@ static void on_limit(struct vpc_timer *timer)
 
 static int begin(struct vpc_stream *stream, unsigned port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    const int on = 1;
+    int error = vpc_opener_connect(stream->shell->asked, port, &stream->watch.fd);
 
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
-    stream->watch.fd = fd;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 && errno != EINPROGRESS)
-        return errno;
+    if (error && error != EINPROGRESS)
+        return error;
     return vpc_watch_set(&stream->shell->loop, &stream->watch, EPOLLOUT);
 }
 

@@ -19,6 +19,7 @@
 #include "programs.h"
 #include "sandbox.h"
 #include "scratch.h"
+#include "shell_rig.h"
 #include "vpc_endpoint.h"
 
 TestSuite(opener, .timeout = 60, .init = scratch_begin, .fini = scratch_end);
@@ -164,6 +165,74 @@ Test(opener, makes_pipe_servers_and_removes_its_own)
     cr_assert_not(there_is("pipes/d.sock") || there_is("pipes/d.sock.lock"));
 }
 
+static int event(const struct vpc_opener *opener, const char *name, uint32_t bits)
+{
+    struct vpc_answer answer;
+
+    return vpc_opener_event(opener, name, bits, &answer);
+}
+
+Test(opener, owns_the_event_of_one_tag_and_no_other_file)
+{
+    static const char *const names[] = {
+        "",
+        "Local\\T",
+        "_ChannelReady",
+        "Local\\_Ready",
+        "Local\\T\n_ChannelReady",
+        "../vms/vm.sock",
+        "Local\\123456789012345678901234567890123_ChannelReady",
+    };
+    static const char name[] = "Local\\T_ChannelReady";
+    vpc_event *seen;
+
+    snprintf(path, sizeof(path), "%s/bus", scratch);
+    struct vpc_opener opener = started(VPC_BUS_CONNECT);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        cr_assert_eq(event(&opener, names[i], 0), EINVAL, "%s", names[i]);
+    cr_assert_eq(event(&opener, name, VPC_EVENT_BITS + 1), EINVAL);
+    cr_assert_eq(event(&opener, name, VPC_EVENT_IS_SET), 0);
+    cr_assert_eq(vpc_event_open(scratch, name, &seen), 0);
+    cr_assert(vpc_event_is_set(seen));
+    cr_assert_eq(event(&opener, name, 0), 0);
+    cr_assert_not(vpc_event_is_set(seen));
+    cr_assert_eq(event(&opener, name, VPC_EVENT_IS_SET), 0);
+    vpc_event_close(seen);
+    vpc_opener_end(&opener);
+    cr_assert_not(there_is("events/Local%5CT_ChannelReady"), "the file of a guest's word is left");
+}
+
+Test(opener, connects_a_guest_to_the_ports_that_are_allowed)
+{
+    unsigned port;
+    int fd, server = rig_tcp_server(&port, 4);
+    char ports[16];
+    const struct vpc_acts_config config = {
+        .program = "test",
+        .vm = "vm",
+        .role = VPC_ROLE_GUEST,
+        .bus = {.kind = VPC_BUS_PORT, .path = "/dev/null"},
+        .allow_ports = ports,
+    };
+    struct vpc_opener opener;
+
+    snprintf(ports, sizeof(ports), "%u", port);
+    cr_assert_eq(vpc_opener_start(&opener, &config), 0);
+    if (vpc_sandbox_possible())
+        cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_CONFINE, &fd), 0);
+    cr_assert_eq(vpc_opener_connect(&opener, 0, &fd), EINVAL);
+    cr_assert_eq(vpc_opener_connect(&opener, 65536 + port, &fd), EINVAL);
+    cr_assert_eq(vpc_opener_connect(&opener, port ^ 1, &fd), EACCES);
+    int error = vpc_opener_connect(&opener, port, &fd);
+    cr_assert(error == 0 || error == EINPROGRESS);
+    int served = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    cr_assert_geq(served, 0);
+    close(served);
+    close(fd);
+    close(server);
+    vpc_opener_end(&opener);
+}
+
 Test(opener, its_end_is_seen)
 {
     int fd;
@@ -225,7 +294,8 @@ static int answered(const void *octets, size_t n, int with)
 
 Test(opener, an_answer_that_is_none_is_taken_for_none)
 {
-    const struct vpc_answer good = {0}, going = {EINPROGRESS}, bad = {ENOENT};
+    const struct vpc_answer good = {.error = 0}, going = {.error = EINPROGRESS},
+                            bad = {.error = ENOENT};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     cr_assert_eq(answered(&good, sizeof(good), null), 0);
@@ -337,9 +407,14 @@ Test(opener, what_both_left_goes_with_the_next_start)
     FILE *lock = fopen(file, "we");
     fputs("vm", lock);
     fclose(lock);
+    snprintf(file, sizeof(file), "%s/events/Local%%5Cx_ChannelReady", scratch);
+    FILE *left = fopen(file, "we");
+    fwrite("\0\0\0\0vm", 1, 6, left);
+    fclose(left);
     cr_assert(there_is("vms/vm.sock"));
     pid = start("vpc-host");
     cr_assert(goes("pipes/left.sock.lock"));
+    cr_assert(goes("events/Local%5Cx_ChannelReady"));
     await_control("vms/vm.sock");
     cr_assert_eq(kill(pid, SIGTERM), 0);
     cr_assert_eq(program_ended(pid), 0);
