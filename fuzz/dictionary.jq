@@ -24,4 +24,6 @@ def forms: $steps | split("\n")[] | select(startswith("row ")) | split(" | ") | 
       "null", "true", "0x80070057", "\\u0000", "1e999", "-9223372036854775808"] | words)
   elif $target == "pipe_name" then
     (["\\\\.\\pipe\\", "\\\\.\\PIPE\\", "65535", "65536", "6174"] | words)
+  elif $target == "errand" then
+    (["\\\\.\\pipe\\a", "Local\\T_ChannelReady"] | words)
   else "zero=\"\\x00\\x00\\x00\\x00\"" end

@@ -10,7 +10,7 @@
 #   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind (CI: make check-memory)
 #   make fuzz-bundle OUT=DIR   what OSS-Fuzz and ClusterFuzzLite want (fuzz/oss-fuzz/build.sh)
 
-FUZZ_TARGETS  := frame session pair script harness control pipe_name
+FUZZ_TARGETS  := frame session pair script harness control pipe_name errand
 FUZZ_TIME     ?= 20
 FUZZ_NEGATIVE ?= 30
 FUZZ_DIR      := $(BUILD)/fuzz
@@ -20,7 +20,7 @@ FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
 FUZZ_JANSSON  ?= -ljansson
 FUZZ_ENGINE   ?= -fsanitize=fuzzer
 FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -DVPC_VERSION=$(VERSION) -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -DVPC_VERSION=$(VERSION) -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core -Iimpl/shell
 
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 
@@ -41,6 +41,8 @@ FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HAR
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(IMPL_GEN)/machines.c \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
+FUZZ_SRC_errand    := $(addprefix impl/shell/,acts.c bus_dial.c bus_vsock.c kept_files.c named_socket.c opener.c pcapng.c sandbox.c) \
+                      $(IMPL_GEN)/pipe_name.c $(IMPL_LIB_SRC:%=impl/lib/%.c)
 
 FUZZ_MUTATOR_frame   := fuzz/mutate_frames.c
 FUZZ_MUTATOR_session := fuzz/mutate_steps.c
@@ -49,6 +51,7 @@ FUZZ_MUTATOR_pair    := fuzz/mutate_steps.c
 FUZZ_LIBS_script  = $(FUZZ_JANSSON)
 FUZZ_LIBS_harness = $(FUZZ_JANSSON) -lseccomp
 FUZZ_LIBS_control = $(FUZZ_JANSSON)
+FUZZ_LIBS_errand  = $(FUZZ_JANSSON) -lseccomp
 
 # The replay drivers are linked with what the project builds anyway.
 FUZZ_REPLAY_frame     := $(LIBVPCBUS)
@@ -58,6 +61,7 @@ FUZZ_REPLAY_script    := $(FUZZ_SCRIPT:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document
 FUZZ_REPLAY_harness   := $(FUZZ_HARNESS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/document/embedded.o $(FUZZ_HARNESS_RL:%=$(CONFORM_OBJ)/%.rl.o)
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
+FUZZ_REPLAY_errand     = $(patsubst impl/shell/%.c,$(BUILD)/impl/shell/%.o,$(filter impl/shell/%,$(FUZZ_SRC_errand))) $(BUILD)/libvpc.a
 
 # Frames and steps are kept whole by a mutator: tracing compares there would only cost time.
 FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
@@ -65,8 +69,8 @@ FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/muta
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
                   $(IMPL_GEN)/machines.c $(IMPL_GEN)/local_events.h \
-                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
-FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h conformance/*.h conformance/*/*.h)
+                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(SHELL_GEN) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
+FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h impl/shell/*.h conformance/*.h conformance/*/*.h)
 
 $(FUZZ_DIR):
 	mkdir -p $@

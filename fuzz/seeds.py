@@ -82,6 +82,19 @@ def control():
         yield part.encode()
 
 
+def errand():
+    """Each wish alone, and some in the order of a life: control socket, log, event, pipe, their ends."""
+    def one(wish, number=0, text=b""):
+        text += b"\0" * (-len(text) % 4)
+        return bytes([wish, 1, number, len(text) // 4]) + text
+    pipe, event = b"\\\\.\\pipe\\a", b"Local\\T_ChannelReady"
+    for wish in range(18):
+        yield one(wish) + one(wish, 1) + one(wish, 2, pipe) + one(wish, 3, event)
+    yield (one(3) + one(9) + one(11) + one(10) + one(9, 2) + one(6, 3, event) + one(4, 7, pipe) + one(4, 8, pipe)
+           + one(5, 7) + one(7) + one(12, 1) + one(13) + one(14) + one(15))
+    yield bytes([0x80]) + struct.pack("<II", 2, 0) + bytes(1024)
+
+
 def pipe_name():
     for vector in vectors("names"):
         yield octets(vector["octets"])
@@ -91,7 +104,7 @@ def main():
     target, directory = sys.argv[1:]
     os.makedirs(directory, exist_ok=True)
     for data in {"frame": frame, "session": session, "pair": pair, "script": script, "harness": harness,
-                 "control": control, "pipe_name": pipe_name}[target]():
+                 "control": control, "pipe_name": pipe_name, "errand": errand}[target]():
         if 0 < len(data) <= LARGEST:
             path = os.path.join(directory, hashlib.sha1(data).hexdigest())
             with open(path, "wb") as file:

@@ -6,7 +6,7 @@ IMPL_LIB_SRC := control file_name group hresult local_socket log_entry log_line 
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal listener log_file log_share loop named_socket opener pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
+IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal kept_files listener log_file log_share loop named_socket opener pcapng pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The machines of a stream: the names of the events stand once, in the grammar.
@@ -153,8 +153,8 @@ $(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms 
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_open_files: $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host
-$(BUILD)/test_impl_journal: $(BUILD)/impl/shell/journal.o
-$(BUILD)/test_impl_service_manager: $(BUILD)/impl/shell/service_manager.o $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_journal: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_service_manager: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_stream_machines: $(BUILD)/impl/shell/stream_machines.o
 $(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(SHELL_GEN)
 $(BUILD)/impl/tests/test_stream_machines.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "bus_dial.h"
@@ -240,6 +241,115 @@ static int do_connect(struct vpc_acts *acts, const struct vpc_errand *errand,
     return connect_to(errand->number, fd);
 }
 
+/* ---- files --------------------------------------------------------------------------------------------------- */
+
+static int do_file(struct vpc_acts *acts, const struct vpc_errand *errand,
+                   struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    if (errand->number >= VPC_KEPT_FILES)
+        return EINVAL;
+    return vpc_kept_open(acts->files, &acts->config.changing, errand->number, fd);
+}
+
+static int do_read_file(struct vpc_acts *acts, const struct vpc_errand *errand,
+                        struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    if (errand->number >= VPC_KEPT_FILES)
+        return EINVAL;
+    return vpc_kept_read(&acts->files[errand->number], fd);
+}
+
+static int do_turn_file(struct vpc_acts *acts, const struct vpc_errand *errand,
+                        struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    if (errand->number >= VPC_KEPT_FILES)
+        return EINVAL;
+    return vpc_kept_turn_over(&acts->files[errand->number], errand->number, fd);
+}
+
+static int do_file_name(struct vpc_acts *acts, const struct vpc_errand *errand,
+                        struct vpc_answer *answer, int *fd)
+{
+    const struct vpc_changing *changing = &acts->config.changing;
+    const char *path = errand->number == VPC_KEPT_TRACE ? changing->trace_path : changing->log_path;
+
+    (void)fd;
+    snprintf(answer->text, sizeof(answer->text), "%s", path != NULL ? path : "");
+    return errand->number >= VPC_KEPT_FILES ? EINVAL : 0;
+}
+
+static int do_reload(struct vpc_acts *acts, const struct vpc_errand *errand,
+                     struct vpc_answer *answer, int *fd)
+{
+    struct vpc_acts_config *config = &acts->config;
+
+    (void)errand, (void)fd;
+    if (config->reload != NULL && !config->reload(config->reload_user, &config->changing))
+        return EINVAL;
+    answer->verbose = config->changing.verbose;
+    answer->log_limit = config->changing.log_limit;
+    answer->trace_limit = config->changing.trace_limit;
+    return 0;
+}
+
+/* ---- the journal, the service manager ------------------------------------------------------------------------- */
+
+/* `path` is absolute, or `@` and an abstract name. */
+static int address_of(const char *path, struct sockaddr_un *address, socklen_t *size)
+{
+    size_t n = path != NULL ? strlen(path) : 0;
+
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (n == 0)
+        return ENOENT;
+    if (*path != '/' && *path != '@')
+        return EAFNOSUPPORT;
+    if (n >= sizeof(address->sun_path))
+        return ENAMETOOLONG;
+    memcpy(address->sun_path, path, n);
+    if (*path == '@')
+        address->sun_path[0] = '\0';
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    return 0;
+}
+
+static int dial_datagrams(const char *path, int *fd)
+{
+    struct sockaddr_un address;
+    socklen_t size;
+    int error = address_of(path, &address, &size);
+
+    if (error)
+        return error;
+    int made = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made < 0)
+        return errno;
+    if (connect(made, (const struct sockaddr *)&address, size) != 0) {
+        error = errno;
+        close(made);
+    } else {
+        *fd = made;
+    }
+    return error;
+}
+
+static int do_journal(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    (void)errand, (void)answer;
+    return dial_datagrams(acts->config.journal, fd);
+}
+
+static int do_manager(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    (void)errand, (void)answer;
+    return dial_datagrams(acts->config.manager, fd);
+}
+
 static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand,
                       struct vpc_answer *answer, int *fd)
 {
@@ -263,6 +373,13 @@ static const struct act {
     [VPC_WISH_EVENT] = {HOST, true, true, false, do_event},
     [VPC_WISH_END_EVENT] = {HOST, false, false, false, do_end_event},
     [VPC_WISH_CONNECT] = {GUEST, true, false, true, do_connect},
+    [VPC_WISH_FILE] = {BOTH, true, false, true, do_file},
+    [VPC_WISH_READ_FILE] = {BOTH, true, false, true, do_read_file},
+    [VPC_WISH_TURN_FILE] = {BOTH, true, false, true, do_turn_file},
+    [VPC_WISH_FILE_NAME] = {BOTH, true, false, false, do_file_name},
+    [VPC_WISH_RELOAD] = {BOTH, false, false, false, do_reload},
+    [VPC_WISH_JOURNAL] = {BOTH, false, false, true, do_journal},
+    [VPC_WISH_MANAGER] = {BOTH, false, false, true, do_manager},
 };
 
 /* Text, with its end, and zeros behind it. */

@@ -15,6 +15,7 @@
 
 #include "bus_address.h"
 #include "core/index.h"
+#include "kept_files.h"
 #include "named_socket.h"
 #include "port_list.h"
 #include "vpc.h"
@@ -29,6 +30,13 @@ enum vpc_wish {
     VPC_WISH_EVENT, /* owns the ready event `text`, and sets it: `number` is of enum vpc_event_bit */
     VPC_WISH_END_EVENT, /* gives it up */
     VPC_WISH_CONNECT,   /* a connection to the port `number` of 127.0.0.1 */
+    VPC_WISH_FILE,      /* the file `number` of enum vpc_kept, to write behind what is in it */
+    VPC_WISH_READ_FILE, /* the same to read, as it was opened last */
+    VPC_WISH_TURN_FILE, /* the same to write, after its turning over */
+    VPC_WISH_FILE_NAME, /* how it is called, for people */
+    VPC_WISH_RELOAD,    /* reads the settings anew, and tells what changed */
+    VPC_WISH_JOURNAL,   /* a socket that is connected to the journal */
+    VPC_WISH_MANAGER,   /* the same to the service manager */
     VPC_WISH_END,       /* behind the last */
 };
 
@@ -47,7 +55,10 @@ struct vpc_errand {
 
 struct vpc_answer {
     int32_t error; /* an errno; with 0 and EINPROGRESS comes a descriptor, if the wish is for one */
-    char text[64]; /* with EBUSY of an event: whose it is */
+    uint32_t verbose;                /* of RELOAD */
+    uint64_t log_limit, trace_limit; /* the same */
+    /* Of FILE_NAME, cut to fit; with EBUSY of EVENT whose it is. */
+    char text[VPC_PIPE_SIZE];
 };
 
 #define VPC_EVENT_NAME_SIZE 96u
@@ -57,11 +68,17 @@ struct vpc_acts_config {
     const char *program, *vm; /* for messages; what is made belongs to the machine */
     uint32_t role;            /* enum vpc_role */
     struct vpc_bus_address bus;
-    const char *runtime_dir;  /* NULL: no pipes */
-    const gid_t *group;       /* whose members may be clients; NULL: nobody */
-    const char *control_path; /* NULL: no control socket */
-    const char *allow_ports;  /* to which a guest may connect (port_list.h); NULL: all */
-    unsigned descriptors;     /* so many may be needed at once */
+    const char *runtime_dir;       /* NULL: no pipes */
+    const gid_t *group;            /* whose members may be clients; NULL: nobody */
+    const char *control_path;      /* NULL: no control socket */
+    const char *journal, *manager; /* their sockets; NULL: none */
+    struct vpc_changing changing;
+    const char *config_path; /* what reload() reads; NULL: nothing */
+    /* Sets *changing as it shall be from now on; false: the settings are wrong, and it said so.  NULL: they stay. */
+    bool (*reload)(void *user, struct vpc_changing *changing);
+    void *reload_user;
+    const char *allow_ports; /* to which a guest may connect (port_list.h); NULL: all */
+    unsigned descriptors;    /* so many may be needed at once */
 };
 
 struct vpc_acts {
@@ -71,6 +88,7 @@ struct vpc_acts {
     vpc_event *event; /* NULL: none */
     char event_name[VPC_EVENT_NAME_SIZE];
     struct vpc_ports ports;
+    struct vpc_kept_file files[VPC_KEPT_FILES];
 };
 
 /* Clears away what a killed endpoint of this machine left.  0, or ENOMEM: to be closed all the same. */

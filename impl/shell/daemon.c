@@ -88,31 +88,34 @@ struct daemon_run {
         control[VPC_FILE_SIZE + 96];
 };
 
-static void set_changing(const struct daemon_run *run, const struct vpc_settings *s,
-                         struct vpc_shell_config *config)
+static struct vpc_changing changing_of(const struct daemon_run *run, const struct vpc_settings *s)
 {
-    config->log_path = s->log != NULL ? s->log : run->log;
-    config->log_limit = s->log_limit;
-    config->verbose = s->verbose;
-    config->trace_path = s->trace;
-    config->trace_limit = s->trace_limit;
+    return (struct vpc_changing){
+        .log_path = s->log != NULL ? s->log : run->log,
+        .log_limit = s->log_limit,
+        .trace_path = s->trace,
+        .trace_limit = s->trace_limit,
+        .verbose = s->verbose,
+    };
 }
 
-/* Settings that are wrong now change nothing. */
-static void reload(void *user, struct vpc_shell_config *config)
+/* In the opener.  Settings that are wrong now change nothing. */
+static bool reload(void *user, struct vpc_changing *changing)
 {
     struct daemon_run *run = user;
+    const struct vpc_daemon *daemon = run->first.daemon;
     struct vpc_settings next;
 
-    if (vpc_settings_read(&next, run->first.daemon, run->argc, run->argv) != VPC_SETTINGS_RUN) {
-        fprintf(stderr, "%s: the settings stay as they were\n", config->program);
+    if (vpc_settings_read(&next, daemon, run->argc, run->argv) != VPC_SETTINGS_RUN) {
+        fprintf(stderr, "%s: the settings stay as they were\n", daemon->program);
         vpc_settings_free(&next);
-        return;
+        return false;
     }
     vpc_settings_compare(&run->first, &next);
-    set_changing(run, &next, config);
+    *changing = changing_of(run, &next);
     vpc_settings_free(&run->now);
     run->now = next;
+    return true;
 }
 
 static int run_shell(const struct vpc_shell_config *config)
@@ -273,6 +276,12 @@ static int start_opener(struct daemon_run *run, const char *vm)
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
+        .journal = journal_socket(s),
+        .manager = getenv("NOTIFY_SOCKET"),
+        .changing = changing_of(run, s),
+        .config_path = s->config,
+        .reload = reload,
+        .reload_user = run,
         .allow_ports = allowed_ports(s, number),
         .descriptors = descriptors_for(s),
     };
@@ -296,6 +305,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         return wrong;
     if (make_places(run, vm) != 0 || start_opener(run, vm) != 0)
         return EXIT_FAILURE;
+    const struct vpc_changing changing = changing_of(run, s);
     char *options = json_dumps(s->options, 0);
     struct vpc_shell_config config = {
         .abi = abi,
@@ -312,14 +322,15 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
-        .config_path = s->config,
         .journal = journal_socket(s),
         .manager = getenv("NOTIFY_SOCKET"),
         .no_sandbox = no_sandbox(s),
-        .reload = reload,
-        .reload_user = run,
+        .log_path = changing.log_path,
+        .log_limit = changing.log_limit,
+        .trace_path = changing.trace_path,
+        .trace_limit = changing.trace_limit,
+        .verbose = changing.verbose,
     };
-    set_changing(run, s, &config);
     int status = run_shell(&config);
     vpc_opener_end(&run->opener);
     free(options);

@@ -17,22 +17,22 @@
 #include <unistd.h>
 
 #include "log_line.h"
+#include "opener.h"
 
 enum {
     MESSAGE_MAX = 4096,
     NAME_MAX_OCTETS = 64, /* the journal's own limit of a field's name */
 };
 
-int vpc_journal_open(struct vpc_journal *journal, const char *path, const char *program)
+int vpc_journal_open(struct vpc_journal *journal, const struct vpc_opener *asked, const char *path,
+                     const char *program)
 {
-    *journal = (struct vpc_journal){.fd = -1, .program = program, .address.sun_family = AF_UNIX};
+    *journal = (struct vpc_journal){.fd = -1, .program = program};
     if (path == NULL)
         return 0;
-    if (strlen(path) >= sizeof(journal->address.sun_path))
-        return ENAMETOOLONG;
-    strcpy(journal->address.sun_path, path);
-    journal->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return journal->fd < 0 ? errno : 0;
+    journal->asked = asked;
+    int error = vpc_opener_wish(asked, VPC_WISH_JOURNAL, &journal->fd);
+    return error == ENAMETOOLONG || error == EAFNOSUPPORT ? error : 0;
 }
 
 void vpc_journal_close(struct vpc_journal *journal)
@@ -90,9 +90,26 @@ static void put_entry(FILE *out, const struct vpc_journal *journal, json_t *entr
         fprintf(out, "VPC_LOST=%" PRIu64 "\n", journal->lost);
 }
 
+static bool is_sent(const struct vpc_journal *journal, const char *datagram, size_t n)
+{
+    return journal->fd >= 0 && send(journal->fd, datagram, n, MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+/* One that was restarted is another; one that is full stays. */
+static bool is_taken(struct vpc_journal *journal, const char *datagram, size_t n)
+{
+    if (is_sent(journal, datagram, n))
+        return true;
+    if (journal->fd >= 0 && errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET)
+        return false;
+    vpc_journal_close(journal);
+    vpc_opener_wish(journal->asked, VPC_WISH_JOURNAL, &journal->fd);
+    return is_sent(journal, datagram, n);
+}
+
 void vpc_journal_write(struct vpc_journal *journal, const char *text, size_t n)
 {
-    json_t *entry = journal->fd >= 0 ? json_loadb(text, n, 0, NULL) : NULL;
+    json_t *entry = journal->asked != NULL ? json_loadb(text, n, 0, NULL) : NULL;
     char *datagram = NULL;
     size_t size = 0;
     FILE *out = json_is_object(entry) ? open_memstream(&datagram, &size) : NULL;
@@ -101,13 +118,9 @@ void vpc_journal_write(struct vpc_journal *journal, const char *text, size_t n)
         put_entry(out, journal, entry);
         fclose(out);
     }
-    if (journal->fd >= 0) {
-        bool taken = datagram != NULL && sendto(journal->fd, datagram, size, MSG_NOSIGNAL,
-                                                (struct sockaddr *)&journal->address,
-                                                sizeof(journal->address)) == (ssize_t)size;
-
-        journal->lost = taken ? 0 : journal->lost + 1;
-    }
+    if (journal->asked != NULL)
+        journal->lost =
+            datagram != NULL && is_taken(journal, datagram, size) ? 0 : journal->lost + 1;
     free(datagram);
     json_decref(entry);
 }

@@ -8,7 +8,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/un.h>
 
 #define VPC_JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -16,15 +15,18 @@
  * build/vpcbus.catalog has a text for each. */
 #define VPC_JOURNAL_MESSAGE_ID "b55656a1f3c94d0e9a6b7c21"
 
+struct vpc_opener;
+
 struct vpc_journal {
-    int fd; /* -1: there is none */
+    int fd;                         /* -1: it is not connected */
+    const struct vpc_opener *asked; /* who connects it; NULL: there is none */
     const char *program;
-    struct sockaddr_un address;
     uint64_t lost; /* entries that the journal did not take */
 };
 
-/* path NULL: none.  Nothing is sent yet; ENAMETOOLONG, or what socket() says. */
-int vpc_journal_open(struct vpc_journal *journal, const char *path, const char *program);
+/* path NULL: none.  Nothing is sent yet, and it may come later; ENAMETOOLONG, EAFNOSUPPORT: it can't. */
+int vpc_journal_open(struct vpc_journal *journal, const struct vpc_opener *asked, const char *path,
+                     const char *program);
 void vpc_journal_close(struct vpc_journal *journal);
 
 /* Sends one entry (a JSON object, n octets).  Never waits: what the journal does not take now is counted, and

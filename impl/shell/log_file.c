@@ -27,11 +27,12 @@ enum {
 
 /* ---- one file ---------------------------------------------------------------------------------- */
 
-static int open_file(struct vpc_log_file *file)
+static int open_as(struct vpc_log *log, struct vpc_log_file *file, enum vpc_wish wish)
 {
-    file->fd = open(file->path, VPC_LOG_FLAGS, 0600);
+    enum vpc_kept which = file == &log->files[0] ? VPC_KEPT_LOG : VPC_KEPT_GUEST_LOG;
+
     file->torn = false;
-    return file->fd < 0 ? errno : 0;
+    return vpc_opener_file(log->asked, wish, which, &file->fd);
 }
 
 static void close_file(struct vpc_log_file *file)
@@ -41,23 +42,20 @@ static void close_file(struct vpc_log_file *file)
     file->fd = -1;
 }
 
-/* The file that is full becomes PATH.1, unless another has the name by now: somebody else has rotated it. */
-static int turn_over(struct vpc_log_file *file, const struct stat *ours)
+/* The file that is full becomes PATH.1; when that fails it stays in use. */
+static int turn_over(struct vpc_log *log, struct vpc_log_file *file)
 {
-    char old[sizeof(file->path) + 2];
-    struct stat named;
-    struct vpc_log_file next = *file;
+    int full = file->fd;
+    bool torn = file->torn;
+    int error = open_as(log, file, VPC_WISH_TURN_FILE);
 
-    snprintf(old, sizeof(old), "%s.1", file->path);
-    if (stat(file->path, &named) == 0 && named.st_ino == ours->st_ino &&
-        named.st_dev == ours->st_dev && rename(file->path, old) != 0)
-        return errno;
-    int error = open_file(&next);
-    if (error)
-        return error;
-    close_file(file);
-    *file = next;
-    return 0;
+    if (error) {
+        file->fd = full;
+        file->torn = torn;
+    } else {
+        close(full);
+    }
+    return error;
 }
 
 /* Writes the line, or tells why not; *size is what it takes in the file. */
@@ -175,7 +173,8 @@ static void count_shares(struct vpc_log *log)
     char part[LINE_ROOM];
     size_t have = 0, taken;
     ssize_t n;
-    int fd = open(log->files[0].path, VPC_LOG_READ_FLAGS);
+    int fd;
+    vpc_opener_file(log->asked, VPC_WISH_READ_FILE, VPC_KEPT_LOG, &fd);
     while (fd >= 0 && (n = read(fd, part + have, sizeof(part) - have)) > 0) {
         have += (size_t)n;
         taken = count_lines(log, part, have);
@@ -195,34 +194,31 @@ void vpc_log_init(struct vpc_log *log)
     *log = (struct vpc_log){.files = {{.fd = -1}, {.fd = -1}}};
 }
 
-int vpc_log_open(struct vpc_log *log, const struct vpc_shell_config *config)
+int vpc_log_open(struct vpc_log *log, const struct vpc_shell *shell)
 {
-    struct vpc_log_file *file = &log->files[0], *guest = &log->files[1];
-    struct stat st;
+    const struct vpc_shell_config *config = &shell->config;
 
     vpc_log_init(log);
     log->verbose = config->verbose;
+    log->asked = shell->asked;
     if (config->log_path == NULL)
         return 0;
-    if (snprintf(file->path, sizeof(file->path), "%s", config->log_path) >=
-        (int)sizeof(file->path) - (int)sizeof(".guest.1"))
-        return ENAMETOOLONG;
-    snprintf(guest->path, sizeof(guest->path), "%s.guest", config->log_path);
-    int error = open_file(file);
+    snprintf(log->path, sizeof(log->path), "%s", config->log_path);
+    int error = open_as(log, &log->files[0], VPC_WISH_FILE);
     if (error)
         return error;
     /* A pipe or a device is no file that could be turned over. */
-    if (fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode))
+    if (lseek(log->files[0].fd, 0, SEEK_END) >= 0)
         log->limit = config->log_limit;
     log->shared = log->limit && config->role == VPC_ROLE_HOST;
     count_shares(log);
     return 0;
 }
 
-int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell_config *config)
+int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell *shell)
 {
     struct vpc_log next;
-    int error = vpc_log_open(&next, config);
+    int error = vpc_log_open(&next, shell);
 
     if (error)
         return error;
@@ -240,21 +236,20 @@ void vpc_log_close(struct vpc_log *log)
     close_file(&log->files[1]);
 }
 
-static bool is_full(const struct vpc_log *log, const struct stat *st, size_t n)
+static bool is_full(const struct vpc_log *log, const struct vpc_log_file *file, size_t n)
 {
-    return log->limit && st->st_size > 0 && (uint64_t)st->st_size + n + 1 > log->limit;
+    off_t size = log->limit ? lseek(file->fd, 0, SEEK_END) : 0;
+
+    return size > 0 && (uint64_t)size + n + 1 > log->limit;
 }
 
 static int write_to(struct vpc_log *log, struct vpc_log_file *file, const char *text, size_t n,
                     size_t *size)
 {
-    struct stat st = {.st_size = 0};
-    int error = file->fd < 0 ? open_file(file) : 0;
+    int error = file->fd < 0 ? open_as(log, file, VPC_WISH_FILE) : 0;
 
-    if (!error && fstat(file->fd, &st) != 0)
-        error = errno;
-    if (!error && is_full(log, &st, n)) {
-        error = turn_over(file, &st);
+    if (!error && is_full(log, file, n)) {
+        error = turn_over(log, file);
         if (!error && file == &log->files[0])
             count_shares(log);
     }
@@ -279,7 +274,7 @@ static int write_entry(struct vpc_log *log, const char *text, size_t n)
 static void tell(struct vpc_shell *shell, int error)
 {
     struct vpc_log *log = &shell->log;
-    const char *path = log->files[0].path;
+    const char *path = log->path;
 
     log->lost += error != 0;
     if (!error && log->told)

@@ -110,12 +110,13 @@ void vpc_watch_remove(struct vpc_loop *loop, struct vpc_watch *watch)
     forget(loop, watch);
 }
 
-/* The kernel takes a descriptor that nobody else has out of epoll as it is closed. */
+/* As it is closed the kernel takes a descriptor out of epoll that nobody else has; but the opener, which handed it over, may
+ * have it for a moment longer. */
 void vpc_watch_close(struct vpc_loop *loop, struct vpc_watch *watch)
 {
     if (watch->fd < 0)
         return;
-    forget(loop, watch);
+    vpc_watch_remove(loop, watch);
     close(watch->fd);
     watch->fd = -1;
 }

@@ -251,6 +251,15 @@ int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t
     return ask_with_text(opener, VPC_WISH_EVENT, bits, name, answer, &fd);
 }
 
+int vpc_opener_file(const struct vpc_opener *opener, enum vpc_wish wish, enum vpc_kept which,
+                    int *fd)
+{
+    const struct vpc_errand errand = {.wish = wish, .number = which};
+    struct vpc_answer answer;
+
+    return vpc_opener_ask(opener, &errand, &answer, fd);
+}
+
 int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd)
 {
     const struct vpc_errand errand = {.wish = VPC_WISH_CONNECT, .number = port};

@@ -42,6 +42,9 @@ int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char
 void vpc_opener_end_pipe(const struct vpc_opener *opener, uint32_t number);
 /* A connection to the port of 127.0.0.1: 0, EINPROGRESS, or an errno; EACCES: it is none of those that are allowed. */
 int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd);
+/* VPC_WISH_FILE, and those of its kind. */
+int vpc_opener_file(const struct vpc_opener *opener, enum vpc_wish wish, enum vpc_kept which,
+                    int *fd);
 /* Owns the ready event and sets or resets it; `bits` of enum vpc_event_bit.  After EBUSY the answer tells the owner. */
 int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
                      struct vpc_answer *answer);

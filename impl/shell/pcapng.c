@@ -2,14 +2,13 @@
 #include "pcapng.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "file_flags.h"
+#include "opener.h"
 
 /* pcapng: types of blocks, options. */
 enum {
@@ -127,36 +126,38 @@ static int begin_section(struct vpc_pcapng *file)
     return put(file, &b);
 }
 
-/* Only an empty file or a trace is written to: a slip of the pen must not spoil anything else. */
-static int look_at(struct vpc_pcapng *file)
+int vpc_pcapng_look(int fd)
 {
     struct stat st;
     uint32_t first = 0;
 
-    if (fstat(file->fd, &st) != 0)
+    if (fstat(fd, &st) != 0)
         return errno;
     if (!S_ISREG(st.st_mode))
         return EEXIST;
-    file->size = st.st_size;
     if (st.st_size == 0)
         return 0;
-    if (pread(file->fd, &first, sizeof(first), 0) != (ssize_t)sizeof(first) ||
-        first != SECTION_HEADER)
+    if (pread(fd, &first, sizeof(first), 0) != (ssize_t)sizeof(first) || first != SECTION_HEADER)
         return EEXIST;
     return 0;
 }
 
-int vpc_pcapng_open(struct vpc_pcapng *file)
+static int open_as(struct vpc_pcapng *file, enum vpc_wish wish)
 {
-    file->fd = open(file->path, VPC_TRACE_FLAGS, 0600);
-    if (file->fd < 0)
-        return errno == EISDIR || errno == ENXIO ? EEXIST : errno;
-    int error = look_at(file);
-    if (!error)
-        error = begin_section(file);
+    int error = vpc_opener_file(file->asked, wish, VPC_KEPT_TRACE, &file->fd);
+
+    if (error)
+        return error;
+    file->size = lseek(file->fd, 0, SEEK_END);
+    error = file->size < 0 ? errno : begin_section(file);
     if (error)
         vpc_pcapng_close(file);
     return error;
+}
+
+int vpc_pcapng_open(struct vpc_pcapng *file)
+{
+    return open_as(file, VPC_WISH_FILE);
 }
 
 void vpc_pcapng_close(struct vpc_pcapng *file)
@@ -169,13 +170,8 @@ void vpc_pcapng_close(struct vpc_pcapng *file)
 /* The file that is full becomes PATH.1. */
 static int turn_over(struct vpc_pcapng *file)
 {
-    char old[sizeof(file->path) + 2];
-
-    snprintf(old, sizeof(old), "%s.1", file->path);
-    if (rename(file->path, old) != 0 && errno != ENOENT)
-        return errno;
     vpc_pcapng_close(file);
-    return vpc_pcapng_open(file);
+    return open_as(file, VPC_WISH_TURN_FILE);
 }
 
 int vpc_pcapng_write(struct vpc_pcapng *file, const struct vpc_packet *packet)

@@ -35,9 +35,12 @@ enum {
     VPC_COMMENT_MAX = 32768,
 };
 
+struct vpc_opener;
+
 struct vpc_pcapng {
-    int fd; /* -1: closed */
-    char path[VPC_FILE_SIZE];
+    int fd;                         /* -1: closed */
+    const struct vpc_opener *asked; /* who opens it, and turns it over */
+    char path[VPC_FILE_SIZE];       /* for messages */
     const char *program, *interface, *description;
     uint64_t limit; /* octets; 0: none */
     off_t size;
@@ -46,6 +49,8 @@ struct vpc_pcapng {
 /* Opens the file, or makes it with mode 0600, and begins a section.  A file that is there already is
  * continued: EEXIST when it is something else than pcapng, or no regular file. */
 int vpc_pcapng_open(struct vpc_pcapng *file);
+/* Whether an open file may be written to: 0, EEXIST, or an errno. */
+int vpc_pcapng_look(int fd);
 void vpc_pcapng_close(struct vpc_pcapng *file);
 
 /*

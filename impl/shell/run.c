@@ -36,7 +36,7 @@ void vpc_stop_advance(struct vpc_shell *shell)
     vpc_shell_exchange(shell);
 }
 
-static void tell_manager(const struct vpc_shell *shell, const char *state)
+static void tell_manager(struct vpc_shell *shell, const char *state)
 {
     int error = vpc_service_manager_tell(&shell->manager, state);
 
@@ -163,7 +163,6 @@ static int confine_opener(const struct vpc_shell *shell)
 static int enter_sandbox(struct vpc_shell *shell)
 {
     const struct vpc_shell_config *config = &shell->config;
-    char log[VPC_FILE_SIZE], trace[VPC_FILE_SIZE], settings[VPC_FILE_SIZE];
 
     if (config->no_sandbox != NULL) {
         vpc_shell_log(shell, VPC_LOG_SANDBOX_OFF, json_pack("{s:s}", "cause", config->no_sandbox));
@@ -172,17 +171,8 @@ static int enter_sandbox(struct vpc_shell *shell)
     int error = confine_opener(shell);
     if (error)
         return error;
-    return confine(shell,
-                   &(struct vpc_sandbox){
-                       .program = config->program,
-                       .vm = config->vm,
-                       .role = config->role,
-                       .rotates = config->log_limit || config->config_path != NULL,
-                       .traces = config->trace_path != NULL || config->config_path != NULL,
-                       .config = vpc_sandbox_folder(config->config_path, settings),
-                       .folders = {config->runtime_dir, vpc_sandbox_folder(config->log_path, log),
-                                   vpc_sandbox_folder(config->trace_path, trace)},
-                   });
+    return confine(shell, &(struct vpc_sandbox){
+                              .program = config->program, .vm = config->vm, .role = config->role});
 }
 
 /* ---- the run ----------------------------------------------------------------------------------- */

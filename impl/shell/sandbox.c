@@ -2,20 +2,20 @@
 /*
  * What an endpoint gives up once everything is open.
  *
- * Goal     A peer that finds a fault in the parsers gets a process that can do what the endpoint did
- *          anyway, and nothing else: it starts no program, looks into no other process, opens no
- *          file of the user and no device, and speaks to no network (the guest endpoint: to TCP
- *          servers).  The bus is opened by the opener, which reads nothing of a peer (opener.h).
- * Means    Capabilities are dropped, with no_new_privs they can't come back; Landlock confines files
- *          to a few folders, where the kernel has it; a seccomp filter leaves the system calls of
- *          the tables below, some with fixed arguments.
+ * Goal     A peer that finds a fault in the parsers gets a process that moves octets between the
+ *          descriptors that it has, and can do nothing else: it opens, makes, removes and renames
+ *          nothing, reaches no socket by its name and no port, starts no program, looks into no other
+ *          process.  All of that is done by the opener, which reads nothing of a peer (opener.h).
+ * Means    Capabilities are dropped, with no_new_privs they can't come back; Landlock, where the
+ *          kernel has it, leaves an endpoint no file at all, and an opener a few folders; a seccomp
+ *          filter leaves the system calls of the tables below, some with fixed arguments.
  * Answer   A call that is not in the tables ends the process, as OpenSSH's and QEMU's filters do: it
  *          is a fault in the endpoint or an attack, and to go on with an error in its place would
  *          hide either.  It traps first, so that the last message names the call; then the same
- *          call, with no handler left, kills.  A file outside of the folders is EACCES, as for any
- *          other user.
+ *          call, with no handler left, kills.
  * Limits   Mapping code and changing signal handlers are not in the tables, so the handler stays.
- *          connect() of a guest is not limited by address here: tcp_client.c has only one.
+ *          An opener's folders are not its machine's alone, where several share a runtime directory:
+ *          that it touches no other's files there is said by its code (acts.c).
  */
 #include "sandbox.h"
 
@@ -38,8 +38,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "file_flags.h"
-#include "local_socket.h"
 #include "vpc_endpoint.h"
 
 enum {
@@ -137,15 +135,6 @@ static int allow_folder(int rules, const char *path, uint64_t rights)
     return path != NULL ? allow_path(rules, path, rights) : 0;
 }
 
-static int allow_paths(int rules, const struct vpc_sandbox *sandbox)
-{
-    int error = allow_folder(rules, sandbox->config, LANDLOCK_ACCESS_FS_READ_FILE);
-
-    for (size_t i = 0; !error && i < sizeof(sandbox->folders) / sizeof(sandbox->folders[0]); i++)
-        error = allow_folder(rules, sandbox->folders[i], FOLDER_RIGHTS);
-    return error;
-}
-
 /* A port may come with any name of its own; /sys tells which has the name that is wanted. */
 static int allow_port(int rules)
 {
@@ -154,23 +143,41 @@ static int allow_port(int rules)
     return error ? error : allow_path(rules, "/sys", PORT_CLASS_RIGHTS);
 }
 
-static int allow_acts(int rules, const struct vpc_acts_config *config)
+/* In the folder of a path.  NULL or "": there is none. */
+static int allow_beside(int rules, const char *path, uint64_t rights)
 {
-    const struct vpc_bus_address *bus = &config->bus;
-    char control[VPC_FILE_SIZE], listen[VPC_FILE_SIZE];
-    int error = allow_folder(rules, config->runtime_dir, FOLDER_RIGHTS);
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    char folder[VPC_FILE_SIZE];
 
-    if (!error)
-        error =
-            allow_folder(rules, vpc_sandbox_folder(config->control_path, control), FOLDER_RIGHTS);
-    if (!error && bus->kind == VPC_BUS_LISTEN)
-        error = allow_folder(rules, vpc_sandbox_folder(bus->path, listen), FOLDER_RIGHTS);
-    return error || bus->kind != VPC_BUS_PORT ? error : allow_port(rules);
+    if (path == NULL || !*path)
+        return 0;
+    if (slash == NULL || slash == path)
+        return allow_path(rules, slash != NULL ? "/" : ".", rights);
+    snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+    return allow_path(rules, folder, rights);
 }
 
-/* Of one of the two; *confined: whether the kernel can do it. */
-static int confine_files(const struct vpc_sandbox *sandbox, const struct vpc_acts_config *acts,
-                         bool *confined)
+static int allow_acts(int rules, const struct vpc_acts_config *config)
+{
+    const struct {
+        const char *path;
+        uint64_t rights;
+    } files[] = {
+        {config->control_path, FOLDER_RIGHTS},
+        {config->bus.kind == VPC_BUS_LISTEN ? config->bus.path : NULL, FOLDER_RIGHTS},
+        {config->changing.log_path, FOLDER_RIGHTS},
+        {config->changing.trace_path, FOLDER_RIGHTS},
+        {config->config_path, LANDLOCK_ACCESS_FS_READ_FILE},
+    };
+    int error = allow_folder(rules, config->runtime_dir, FOLDER_RIGHTS);
+
+    for (size_t i = 0; !error && i < sizeof(files) / sizeof(files[0]); i++)
+        error = allow_beside(rules, files[i].path, files[i].rights);
+    return error || config->bus.kind != VPC_BUS_PORT ? error : allow_port(rules);
+}
+
+/* To those of the acts; NULL: to none at all.  *confined: whether the kernel can do it. */
+static int confine_files(const struct vpc_acts_config *acts, bool *confined)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = ALL_RIGHTS};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
@@ -178,7 +185,7 @@ static int confine_files(const struct vpc_sandbox *sandbox, const struct vpc_act
     *confined = rules >= 0;
     if (rules < 0)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
-    int error = sandbox != NULL ? allow_paths(rules, sandbox) : allow_acts(rules, acts);
+    int error = acts != NULL ? allow_acts(rules, acts) : 0;
     if (!error && syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         error = errno;
     close(rules);
@@ -200,10 +207,8 @@ static const struct call {
     {SCMP_SYS(write), BOTH},
     {SCMP_SYS(readv), BOTH},
     {SCMP_SYS(writev), BOTH},
-    {SCMP_SYS(sendmsg), BOTH},
     {SCMP_SYS(recvmsg), BOTH},  /* the opener's answers */
     {SCMP_SYS(recvfrom), BOTH}, /* its end */
-    {SCMP_SYS(sendto), BOTH},
     {SCMP_SYS(close), BOTH},
     {SCMP_SYS(poll), BOTH}, /* of the host: whether a pipe's client is still there */
     {SCMP_SYS(ppoll), BOTH},
@@ -215,11 +220,10 @@ static const struct call {
     {SCMP_SYS(getsockopt), BOTH},
     {SCMP_SYS(getsockname), GUEST},
     {SCMP_SYS(getpeername), BOTH}, /* of the host: which machine connects over AF_VSOCK */
-    {SCMP_SYS(fstat), BOTH},
-    {SCMP_SYS(stat), BOTH},
-    {SCMP_SYS(lstat), BOTH},
-    {SCMP_SYS(newfstatat), BOTH},
     {SCMP_SYS(geteuid), BOTH},
+    /* files that are open */
+    {SCMP_SYS(lseek), BOTH},
+    {SCMP_SYS(ftruncate), BOTH},
     {SCMP_SYS(futex), BOTH},
     /* memory, signals, the end */
     {SCMP_SYS(brk), BOTH},
@@ -250,21 +254,6 @@ static int allow_fixed(scmp_filter_ctx filter, const struct fixed_call *call)
         SCMP_CMP64(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value));
 }
 
-/* A trace is looked at before it is continued, and turned over. */
-static int allow_trace(scmp_filter_ctx filter)
-{
-    static const int numbers[] = {SCMP_SYS(pread64), SCMP_SYS(rename), SCMP_SYS(ftruncate)};
-    const struct fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_TRACE_FLAGS};
-    int error = allow_fixed(filter, &again);
-
-    for (size_t i = 0; !error && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, numbers[i], 0);
-        if (error == EEXIST) /* the ready event or the log needs it too */
-            error = 0;
-    }
-    return error;
-}
-
 /* Sockets, the ready event, and folders that are missing. */
 static int allow_group(scmp_filter_ctx filter, gid_t group)
 {
@@ -280,31 +269,15 @@ static int allow_group(scmp_filter_ctx filter, gid_t group)
     return error;
 }
 
-/* The log is turned over, and what is in it is counted. */
-static int allow_rotation(scmp_filter_ctx filter)
-{
-    const struct fixed_call count = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_LOG_READ_FLAGS};
-    int error = allow_fixed(filter, &count);
-
-    return error ? error : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(rename), 0);
-}
-
-static int allow_config(scmp_filter_ctx filter)
-{
-    const struct fixed_call again = {SCMP_SYS(openat), BOTH, 2, UINT32_MAX, VPC_CONFIG_FLAGS};
-
-    return allow_fixed(filter, &again);
-}
-
 static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
 {
     const uint64_t all = UINT32_MAX;
     const struct fixed_call fixed[] = {
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
-        {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS}, /* isatty() */
+        {SCMP_SYS(sendto), BOTH, 4, UINT64_MAX, 0}, /* to whom it is connected */
+        {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS},    /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(setsockopt), GUEST, 2, all, SO_LINGER},
-        {SCMP_SYS(openat), BOTH, 2, all, VPC_LOG_FLAGS}, /* SIGHUP */
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
@@ -325,12 +298,6 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
-    if (!error && sandbox->rotates)
-        error = allow_rotation(filter);
-    if (!error && sandbox->traces)
-        error = allow_trace(filter);
-    if (!error && sandbox->config != NULL)
-        error = allow_config(filter);
     return error;
 }
 
@@ -351,18 +318,18 @@ static int filter_calls(const struct vpc_sandbox *sandbox)
 
 /* It reads nothing that comes from a stranger, so it has what the C library may want for its calls, with any arguments. */
 static const struct call opener_calls[] = {
-    {SCMP_SYS(recvfrom), BOTH},        {SCMP_SYS(sendmsg), BOTH},    {SCMP_SYS(read), BOTH},
-    {SCMP_SYS(write), BOTH},           {SCMP_SYS(pread64), BOTH},    {SCMP_SYS(pwrite64), BOTH},
-    {SCMP_SYS(close), BOTH},           {SCMP_SYS(lseek), BOTH},      {SCMP_SYS(fstat), BOTH},
-    {SCMP_SYS(newfstatat), BOTH},      {SCMP_SYS(stat), BOTH},       {SCMP_SYS(lstat), BOTH},
-    {SCMP_SYS(getdents64), BOTH},      {SCMP_SYS(fcntl), BOTH},      {SCMP_SYS(openat), BOTH},
-    {SCMP_SYS(ftruncate), BOTH},       {SCMP_SYS(unlink), BOTH},     {SCMP_SYS(unlinkat), BOTH},
-    {SCMP_SYS(connect), BOTH},         {SCMP_SYS(setsockopt), BOTH}, {SCMP_SYS(brk), BOTH},
-    {SCMP_SYS(munmap), BOTH},          {SCMP_SYS(mremap), BOTH},     {SCMP_SYS(madvise), BOTH},
-    {SCMP_SYS(futex), BOTH},           {SCMP_SYS(exit_group), BOTH}, {SCMP_SYS(rt_sigreturn), BOTH},
-    {SCMP_SYS(restart_syscall), BOTH}, {SCMP_SYS(bind), HOST},       {SCMP_SYS(listen), HOST},
-    {SCMP_SYS(chmod), HOST},           {SCMP_SYS(fchmodat), HOST},   {SCMP_SYS(flock), HOST},
-    {SCMP_SYS(mkdir), HOST},           {SCMP_SYS(mkdirat), HOST},    {SCMP_SYS(geteuid), HOST},
+    {SCMP_SYS(recvfrom), BOTH},     {SCMP_SYS(sendmsg), BOTH},         {SCMP_SYS(read), BOTH},
+    {SCMP_SYS(write), BOTH},        {SCMP_SYS(pread64), BOTH},         {SCMP_SYS(pwrite64), BOTH},
+    {SCMP_SYS(close), BOTH},        {SCMP_SYS(lseek), BOTH},           {SCMP_SYS(newfstatat), BOTH},
+    {SCMP_SYS(stat), BOTH},         {SCMP_SYS(getdents64), BOTH},      {SCMP_SYS(fcntl), BOTH},
+    {SCMP_SYS(openat), BOTH},       {SCMP_SYS(ftruncate), BOTH},       {SCMP_SYS(unlink), BOTH},
+    {SCMP_SYS(unlinkat), BOTH},     {SCMP_SYS(connect), BOTH},         {SCMP_SYS(setsockopt), BOTH},
+    {SCMP_SYS(brk), BOTH},          {SCMP_SYS(munmap), BOTH},          {SCMP_SYS(mremap), BOTH},
+    {SCMP_SYS(madvise), BOTH},      {SCMP_SYS(futex), BOTH},           {SCMP_SYS(exit_group), BOTH},
+    {SCMP_SYS(rt_sigreturn), BOTH}, {SCMP_SYS(restart_syscall), BOTH}, {SCMP_SYS(bind), HOST},
+    {SCMP_SYS(listen), HOST},       {SCMP_SYS(chmod), HOST},           {SCMP_SYS(fchmodat), HOST},
+    {SCMP_SYS(flock), HOST},        {SCMP_SYS(mkdir), HOST},           {SCMP_SYS(mkdirat), HOST},
+    {SCMP_SYS(rename), BOTH},       {SCMP_SYS(renameat), BOTH},        {SCMP_SYS(geteuid), HOST},
 };
 
 static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_config *config)
@@ -429,7 +396,7 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
     if (error)
         return error;
     *what = "Landlock";
-    error = confine_files(sandbox, NULL, paths);
+    error = confine_files(NULL, paths);
     if (error)
         return error;
     *what = "seccomp";
@@ -446,19 +413,9 @@ int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **
     if (error)
         return error;
     *what = "Landlock";
-    error = confine_files(NULL, config, &confined);
+    error = confine_files(config, &confined);
     if (error)
         return error;
     *what = "seccomp";
     return filter_opener_calls(config);
-}
-
-const char *vpc_sandbox_folder(const char *path, char *folder)
-{
-    if (path == NULL)
-        return NULL;
-    const char *slash = strrchr(path, '/');
-    int n = slash != NULL ? (int)(slash - path) : 0;
-    snprintf(folder, VPC_FILE_SIZE, "%.*s", n, path);
-    return n ? folder : slash != NULL ? "/" : ".";
 }

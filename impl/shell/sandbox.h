@@ -11,10 +11,6 @@
 struct vpc_sandbox {
     const char *program, *vm; /* for the last message */
     uint32_t role;            /* enum vpc_role */
-    bool rotates;             /* the log is turned over, or may be */
-    bool traces;              /* a trace is made, or may be */
-    const char *config;       /* the folder of a file that may be read; NULL: none */
-    const char *folders[3];   /* in which files may be made, opened and removed; NULL: fewer */
 };
 
 /* Whether this build can have one: what watches memory needs more of the system than an endpoint. */
@@ -28,8 +24,5 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
 
 /* The same for the opener (opener.h): it can do the acts of its endpoint, and nothing else. */
 int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what);
-
-/* The folder of a path, to folder, of VPC_FILE_SIZE octets; NULL for a path that there is not. */
-const char *vpc_sandbox_folder(const char *path, char *folder);
 
 #endif

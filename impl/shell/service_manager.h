@@ -6,23 +6,22 @@
 #ifndef VPC_SHELL_SERVICE_MANAGER_H
 #define VPC_SHELL_SERVICE_MANAGER_H
 
-#include <sys/socket.h>
-#include <sys/un.h>
+struct vpc_opener;
 
 struct vpc_service_manager {
-    int fd; /* -1: nobody asks */
-    struct sockaddr_un address;
-    socklen_t address_size;
+    int fd;                         /* -1: it is not connected */
+    const struct vpc_opener *asked; /* who connects it; NULL: nobody wants to know */
 };
 
 /*
  * `path` as NOTIFY_SOCKET has it: absolute, or `@` and an abstract name; NULL or "": nobody asks.  Nothing is sent yet.
- * EAFNOSUPPORT: it is of another kind; ENAMETOOLONG; or what socket() says.
+ * EAFNOSUPPORT: it is of another kind; ENAMETOOLONG.
  */
-int vpc_service_manager_open(struct vpc_service_manager *manager, const char *path);
+int vpc_service_manager_open(struct vpc_service_manager *manager, const struct vpc_opener *asked,
+                             const char *path);
 void vpc_service_manager_close(struct vpc_service_manager *manager);
 
-/* Sends "READY=1", "STOPPING=1" and the like.  Never waits; what sendto() says when the manager does not take it. */
-int vpc_service_manager_tell(const struct vpc_service_manager *manager, const char *state);
+/* Sends "READY=1", "STOPPING=1" and the like.  Never waits; an errno when the manager does not take it. */
+int vpc_service_manager_tell(struct vpc_service_manager *manager, const char *state);
 
 #endif

@@ -115,7 +115,7 @@ static int open_parts(struct vpc_shell *shell)
     if (error)
         vpc_shell_note(shell, "the event log %s, or a part of it, is too large and stays so: %s",
                        config->log_path, strerror(error));
-    error = vpc_log_open(&shell->log, config);
+    error = vpc_log_open(&shell->log, shell);
     if (error) {
         note_log(shell, error);
         return error;
@@ -125,13 +125,13 @@ static int open_parts(struct vpc_shell *shell)
         note_trace(shell, error);
         return error;
     }
-    error = vpc_journal_open(&shell->journal, config->journal, config->program);
+    error = vpc_journal_open(&shell->journal, shell->asked, config->journal, config->program);
     if (error) {
         vpc_shell_note(shell, "the journal's socket %s can not be used: %s", config->journal,
                        strerror(error));
         return error;
     }
-    error = vpc_service_manager_open(&shell->manager, config->manager);
+    error = vpc_service_manager_open(&shell->manager, shell->asked, config->manager);
     if (error) {
         vpc_shell_note(shell, "the service manager's socket %s (NOTIFY_SOCKET) can not be used: %s",
                        config->manager, strerror(error));
@@ -189,6 +189,16 @@ static int open_acts(struct vpc_shell *shell)
         .runtime_dir = config->runtime_dir,
         .group = config->group,
         .control_path = config->control_path,
+        .journal = config->journal,
+        .manager = config->manager,
+        .changing =
+            {
+                .log_path = config->log_path,
+                .log_limit = config->log_limit,
+                .trace_path = config->trace_path,
+                .trace_limit = config->trace_limit,
+                .verbose = config->verbose,
+            },
         .descriptors = config->descriptors,
     };
     vpc_bus_address_parse(config->bus, &acts.bus);
@@ -287,13 +297,42 @@ uint64_t vpc_shell_turns(const struct vpc_shell *shell)
     return shell->loop.turns;
 }
 
+/* What a file is called now; NULL: there is none. */
+static const char *learn_name(const struct vpc_shell *shell, enum vpc_kept which,
+                              char name[VPC_FILE_SIZE])
+{
+    const struct vpc_errand errand = {.wish = VPC_WISH_FILE_NAME, .number = which};
+    struct vpc_answer answer = {.text = ""};
+    int fd;
+
+    vpc_opener_ask(shell->asked, &errand, &answer, &fd);
+    snprintf(name, VPC_FILE_SIZE, "%s", answer.text);
+    return *name ? name : NULL;
+}
+
+/* The opener has read them; those that are wrong change nothing. */
+static void learn_settings(struct vpc_shell *shell)
+{
+    struct vpc_shell_config *config = &shell->config;
+    const struct vpc_errand errand = {.wish = VPC_WISH_RELOAD};
+    struct vpc_answer answer;
+    int fd;
+
+    if (vpc_opener_ask(shell->asked, &errand, &answer, &fd) != 0)
+        return;
+    config->verbose = answer.verbose != 0;
+    config->log_limit = answer.log_limit;
+    config->trace_limit = answer.trace_limit;
+    config->log_path = learn_name(shell, VPC_KEPT_LOG, shell->log_name);
+    config->trace_path = learn_name(shell, VPC_KEPT_TRACE, shell->trace_name);
+}
+
 void vpc_shell_reload(struct vpc_shell *shell)
 {
     struct vpc_shell_config *config = &shell->config;
 
-    if (config->reload != NULL)
-        config->reload(config->reload_user, config);
-    int error = vpc_log_reopen(&shell->log, config);
+    learn_settings(shell);
+    int error = vpc_log_reopen(&shell->log, shell);
     if (error)
         note_log(shell, error);
     error = vpc_trace_open(shell);

@@ -44,18 +44,11 @@ struct vpc_shell_config {
     const char *log_path;     /* of the event log, NULL: none */
     uint64_t log_limit;       /* octets after which its file is turned over; 0: never */
     const char *journal;      /* the socket of the systemd journal, NULL: none */
-    const char *manager;     /* the socket of the service manager (service_manager.h), NULL: none */
-    bool verbose;            /* show log entries on stderr */
-    const char *no_sandbox;  /* why there is none, NULL: vpc_shell_run() enters it */
-    const char *config_path; /* what reload() reads, NULL: nothing */
-    const char *trace_path;  /* of the trace (spec/TRACE.md), NULL or "": none */
-    uint64_t trace_limit;    /* octets after which its file is turned over; 0: never */
-    /*
-     * SIGHUP: sets log_path, log_limit, verbose, trace_path and trace_limit of *config as they shall be from now on.
-     * NULL: they stay.  The strings that they had may be freed after the next call.
-     */
-    void (*reload)(void *user, struct vpc_shell_config *config);
-    void *reload_user;
+    const char *manager;    /* the socket of the service manager (service_manager.h), NULL: none */
+    bool verbose;           /* show log entries on stderr */
+    const char *no_sandbox; /* why there is none, NULL: vpc_shell_run() enters it */
+    const char *trace_path; /* of the trace (spec/TRACE.md), NULL or "": none */
+    uint64_t trace_limit;   /* octets after which its file is turned over; 0: never */
     /* A part of a stream changed its state (stream.rl has the names): for tests, and who debugs.  NULL: nobody asks. */
     void (*on_stream_state)(uint32_t stream, const char *from, const char *to);
 };
@@ -77,7 +70,7 @@ uint64_t vpc_shell_turns(const struct vpc_shell *shell);
  * within limit_ms.  A second call can make that shorter. */
 void vpc_shell_stop(struct vpc_shell *shell, uint64_t limit_ms);
 bool vpc_shell_stopped(const struct vpc_shell *shell);
-/* Opens log and trace anew, as after a rotation, with what config.reload says.  What can not be opened is
+/* Opens log and trace anew, as after a rotation, with what the opener reads in the settings.  What can not be opened is
  * said on stderr; the file before stays in use then. */
 void vpc_shell_reload(struct vpc_shell *shell);
 /* Whether octets still wait for the bus, for control clients, or in connections that linger. */

@@ -107,13 +107,14 @@ struct vpc_control_server {
 struct vpc_log_file {
     int fd;    /* -1: closed */
     bool torn; /* it ends in mid-line */
-    char path[VPC_FILE_SIZE];
 };
 
 struct vpc_log {
-    struct vpc_log_file files[2]; /* FILE, and FILE.guest, which is opened when it is needed */
-    uint64_t limit;               /* of each, in octets; 0: none */
-    bool shared;                  /* FILE is, as log_share.h says */
+    struct vpc_log_file files[2];   /* FILE, and FILE.guest, which is opened when it is needed */
+    const struct vpc_opener *asked; /* who opens them, and turns them over */
+    char path[VPC_FILE_SIZE];       /* for messages */
+    uint64_t limit;                 /* of each, in octets; 0: none */
+    bool shared;                    /* FILE is, as log_share.h says */
     uint64_t used[VPC_LOG_SHARES];
     bool verbose;
     bool failed, told; /* the last write did; people know */
@@ -145,8 +146,9 @@ struct vpc_shell {
     const struct vpc_opener *asked; /* who does what we must not do */
     struct vpc_opener own;          /* that, where we do it ourselves: with these */
     struct vpc_acts acts;
-    struct vpc_watch opener; /* its end; fd -1: there is none */
-    bool without_opener;     /* it has ended, and so must we */
+    char log_name[VPC_FILE_SIZE], trace_name[VPC_FILE_SIZE]; /* after a reload, for messages */
+    struct vpc_watch opener;                                 /* its end; fd -1: there is none */
+    bool without_opener;                                     /* it has ended, and so must we */
     unsigned signals_seen;
     uint64_t stop_at; /* not 0: told to stop, the endpoint not yet; the end of the limit */
     bool exchanging;
@@ -255,11 +257,11 @@ void vpc_control_server_bury(struct vpc_control_server *control); /* frees who l
 /* log_file.c */
 /* Without a file. */
 void vpc_log_init(struct vpc_log *log);
-int vpc_log_open(struct vpc_log *log, const struct vpc_shell_config *config);
+int vpc_log_open(struct vpc_log *log, const struct vpc_shell *shell);
 /* Cuts files that are larger than the limit to their newest entries; before the sandbox is entered. */
 int vpc_log_shorten(const struct vpc_shell_config *config);
 /* The same as the configuration says now; when that fails the log stays as it is. */
-int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell_config *config);
+int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell *shell);
 void vpc_log_close(struct vpc_log *log);
 void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n);
 

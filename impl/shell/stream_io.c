@@ -153,11 +153,10 @@ static void write_failed(struct vpc_stream *stream, int error)
 /* How much of the pieces, n octets, went; 0: none now. */
 static size_t put(struct vpc_stream *stream, struct iovec pieces[2], unsigned count, size_t n)
 {
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
     ssize_t w;
 
     do
-        w = sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
+        w = writev(stream->watch.fd, pieces, (int)count); /* SIGPIPE is ignored */
     while (w < 0 && errno == EINTR);
     stream->blocked = w < 0 ? errno == EAGAIN : (size_t)w < n;
     if (w < 0 && errno != EAGAIN)

@@ -87,6 +87,7 @@ static struct vpc_trace *make(struct vpc_shell *shell)
     trace->shell = shell;
     trace->file = (struct vpc_pcapng){
         .fd = -1,
+        .asked = shell->asked,
         .program = shell->config.program,
         .interface = host ? "vpcbus-host" : "vpcbus-guest",
         .description = trace->description,

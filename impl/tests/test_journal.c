@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "opener.h"
 #include "scratch.h"
 
 TestSuite(journal, .timeout = 20);
@@ -17,6 +19,8 @@ TestSuite(journal, .timeout = 20);
 static int served = -1;
 static char path[108];
 static struct vpc_journal journal;
+static struct vpc_acts acts = {.config.journal = path};
+static const struct vpc_opener opener = {.fd = -1, .acts = &acts};
 
 static void serve(void)
 {
@@ -33,7 +37,7 @@ static void begin(void)
     scratch_begin();
     snprintf(path, sizeof(path), "%s/journal", scratch);
     serve();
-    cr_assert_eq(vpc_journal_open(&journal, path, "vpc-host"), 0);
+    cr_assert_eq(vpc_journal_open(&journal, &opener, path, "vpc-host"), 0);
 }
 
 static void end(void)
@@ -133,12 +137,13 @@ Test(journal, no_journal_and_no_json, .init = begin, .fini = end)
     struct vpc_journal none;
     char long_path[300];
 
-    cr_assert_eq(vpc_journal_open(&none, NULL, "x"), 0);
+    cr_assert_eq(vpc_journal_open(&none, &opener, NULL, "x"), 0);
     vpc_journal_write(&none, ENTRY, strlen(ENTRY));
     cr_expect_eq(none.lost, 0);
-    memset(long_path, 'x', sizeof(long_path));
+    memset(long_path, '/', sizeof(long_path));
     long_path[sizeof(long_path) - 1] = '\0';
-    cr_expect_eq(vpc_journal_open(&none, long_path, "x"), ENAMETOOLONG);
+    acts.config.journal = long_path;
+    cr_expect_eq(vpc_journal_open(&none, &opener, long_path, "x"), ENAMETOOLONG);
     say("no JSON");
     cr_expect_eq(journal.lost, 1);
 }
