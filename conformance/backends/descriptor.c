@@ -14,8 +14,9 @@
 #include "files.h"
 #include "memory.h"
 
-const char *const vpc_features[] = {"control",      "events",         "wait-ready", "faults",
-                                    "two-machines", "machine-events", "none",       NULL};
+const char *const vpc_features[] = {"control",     "events",       "wait-ready",
+                                    "faults",      "two-machines", "machine-events",
+                                    "pipe-errors", "none",         NULL};
 
 struct loader {
     struct vpc_implementation *result;
@@ -147,7 +148,9 @@ char *vpc_features_wrong(const char *list)
                                "socket), events (its event stream), wait-ready (a program that "
                                "waits for the ready event), faults (faults on demand), "
                                "two-machines (of two virtual machines at once), "
-                               "machine-events (a host endpoint is told of its machine), none",
+                               "machine-events (a host endpoint is told of its machine), "
+                               "pipe-errors (a pipe that was "
+                               "broken off is an error to its client), none",
                                words[i]);
     }
     vpc_words_free(words);

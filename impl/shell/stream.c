@@ -215,18 +215,20 @@ static void close_descriptors(struct vpc_stream *stream)
 {
     struct vpc_loop *loop = &stream->shell->loop;
 
-    if (stream->watch.fd >= 0 && stream->local)
-        vpc_socket_read_off(stream->watch.fd); /* CLS-11 */
     vpc_timer_clear(loop, &stream->limit);
     vpc_watch_close(loop, &stream->watch);
     vpc_listener_close(&stream->listener);
 }
 
+/* Of a pipe's client: what nobody took of it must not make an error of an end in order (CLS-14). */
 void vpc_stream_release(struct vpc_stream *stream)
 {
+    if (stream->watch.fd >= 0 && stream->local)
+        vpc_socket_read_off(stream->watch.fd);
     close_descriptors(stream);
 }
 
+/* TCP resets; so does a Unix socket, if its client has written what nobody took (CLS-14). */
 void vpc_stream_break_off(struct vpc_stream *stream)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};

@@ -376,12 +376,29 @@ Test(shell_pipe, the_socket_of_a_killed_host_is_cleaned_up)
     close(rig_pipe(1, PIPE));
 }
 
-Test(shell_pipe, an_abort_shows_as_end_of_file_even_with_unread_input)
+/* CLS-14, with what was delivered before it. */
+Test(shell_pipe, an_abort_is_an_error_behind_all_output_where_input_is_unread)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    stream()->output_size = 6;
+    RIG_UNTIL(stream()->output_size == 0);
+    say(fd, "nobody will read this");
+    fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
+    vpc_shell_turn(rig, 0);
+    cr_assert_eq(rig_read(fd, octets, sizeof(octets)), 6);
+    cr_assert_eq(rig_read(fd, octets, 1), -1);
+    cr_assert_eq(errno, ECONNRESET);
+    cr_assert_eq(rig_read(fd, octets, 1), 0);
+    close(fd);
+}
+
+Test(shell_pipe, an_end_in_order_is_no_error_even_with_unread_input)
 {
     int fd = rig_pipe(1, PIPE);
 
     say(fd, "nobody will read this");
-    fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
     vpc_shell_turn(rig, 0);
     cr_assert_eq(rig_read(fd, octets, 1), 0);
     close(fd);
