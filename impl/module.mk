@@ -2,7 +2,7 @@
 
 IMPL_GEN     := $(BUILD)/gen/impl
 IMPL_CFLAGS   = $(VPC_CFLAGS) -Ispec -Iproto -Iimpl/lib -Iimpl
-IMPL_LIB_SRC := control file_name group hresult local_socket log_entry log_line named_event output readiness runtime_dir trust virtual_machine
+IMPL_LIB_SRC := channel_end control file_name group hresult local_socket log_entry log_line named_event output readiness runtime_dir trust virtual_machine
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 

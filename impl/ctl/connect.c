@@ -72,25 +72,6 @@ static bool is_pipe(const json_t *object, const char *pipe)
     return text != NULL && strcasecmp(text, pipe) == 0;
 }
 
-/* The id of the pipe's host-to-guest channel, 0 if there is no such pipe. */
-static vpc_hresult find_channel(vpc_virtual_machine *vm, const char *pipe, uint32_t *h2g)
-{
-    json_t *answer, *device;
-    size_t i;
-    vpc_hresult result = vpc_control(vm, "query-devices", NULL, &answer);
-
-    *h2g = 0;
-    json_array_foreach(json_object_get(answer, "devices"), i, device)
-    {
-        const char *direction = json_string_value(json_object_get(device, "direction"));
-
-        if (is_pipe(device, pipe) && direction != NULL && strcmp(direction, "h2g") == 0)
-            *h2g = (uint32_t)json_integer_value(json_object_get(device, "instance"));
-    }
-    json_decref(answer);
-    return result;
-}
-
 static bool over(const struct flow *f)
 {
     return f->ended && f->size == 0;
@@ -302,15 +283,15 @@ static int find_or_start(struct bridge *b)
     const struct ctl *c = b->c;
     json_t *answer = NULL;
     int status = CTL_OK;
+    vpc_channel_info info = {.h2g = 0};
     vpc_hresult result = c->count ? ctl_start_channel(c, b->vm, c->args[0], &answer)
-                                  : find_channel(b->vm, c->pipe, &b->h2g);
+                                  : vpc_find_communication_channel(b->vm, c->pipe, &info);
 
-    if (result != VPC_S_OK)
-        status = ctl_failed(c, b->vm, result, answer);
-    else if (c->count)
-        b->h2g = (uint32_t)json_integer_value(json_object_get(answer, "h2g"));
-    else if (!b->h2g)
+    b->h2g = c->count ? (uint32_t)json_integer_value(json_object_get(answer, "h2g")) : info.h2g;
+    if (!c->count && result == VPC_E_POINTER)
         status = failed(b, "no communication channel has that pipe (see vpcctl start)", 0);
+    else if (result != VPC_S_OK)
+        status = ctl_failed(c, b->vm, result, answer);
     json_decref(answer);
     return status;
 }

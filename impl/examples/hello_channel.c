@@ -17,6 +17,7 @@
 
 enum {
     READY_LIMIT_MS = 60000,
+    END_LIMIT_MS = 15000, /* a channel may drain for a while */
 };
 
 static int failed(const char *what, vpc_hresult result)
@@ -60,43 +61,41 @@ static int talk(int fd)
     return n < 0;
 }
 
-static vpc_hresult start_channel(const char *name)
+static vpc_hresult start_channel(vpc_virtual_machine *vm, vpc_channel_info *channel)
 {
-    vpc_virtual_machine *vm;
-    vpc_channel_info channel;
     char tag[VPC_TAG_SIZE];
-    vpc_hresult result = vpc_find_virtual_machine(NULL, name, &vm);
 
-    if (result != VPC_S_OK)
-        return result;
     if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK)
-        printf("The virtual machine %s has the chassis asset tag %s.\n", name, tag);
-    result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE, VPC_ENDPOINT_TCPIP,
-                                             PORT, &channel);
+        printf("The virtual machine has the chassis asset tag %s.\n", tag);
+    vpc_hresult result = vpc_start_communication_channel(vm, VPC_ENDPOINT_NAMED_PIPE, PIPE,
+                                                         VPC_ENDPOINT_TCPIP, PORT, channel);
     if (result == VPC_S_OK)
         printf("%s is joined with port %u in the guest, over the channels %u and %u.\n", PIPE,
-               channel.port, channel.h2g, channel.g2h);
+               channel->port, channel->h2g, channel->g2h);
     else
         fprintf(stderr, "hello_channel: %s\n", vpc_last_error(vm));
-    vpc_release_virtual_machine(vm);
     return result;
 }
 
-int main(int argc, char **argv)
+/* The end of the file does not say that the whole answer has come: the channel's end does. */
+static int ended_well(vpc_virtual_machine *vm, const vpc_channel_info *channel)
 {
+    vpc_channel_ending ending;
+
+    if (vpc_wait_channel_end(vm, channel, END_LIMIT_MS, &ending) != VPC_S_OK)
+        fprintf(stderr, "hello_channel: how it ended is not known: %s\n", vpc_last_error(vm));
+    else if (!ending.in_order)
+        fprintf(stderr, "hello_channel: the channel was broken off: %s\n", ending.cause);
+    return ending.in_order ? 0 : 1;
+}
+
+static int use_channel(vpc_virtual_machine *vm)
+{
+    vpc_channel_info channel;
     int fd;
 
-    if (argc != 2)
-        return fputs("usage: hello_channel VM\n", stderr) < 0 ? 1 : 2;
-
-    /* 1. A server listens in the guest.  2. and 3. The virtual machine is found by its name, and its
-     * ready event by its tag; the library does both, also before they are there. */
-    vpc_hresult result = wait_until_ready(argv[1]);
-    if (result != VPC_S_OK)
-        return failed("the ready event", result);
-
     /* 4. The pipe here is joined with the server's port there; 5. and 6. happen in the guest. */
-    result = start_channel(argv[1]);
+    vpc_hresult result = start_channel(vm, &channel);
     if (result != VPC_S_OK)
         return failed("StartCommunicationChannel", result);
 
@@ -110,5 +109,25 @@ int main(int argc, char **argv)
 
     /* 8. This ends the communication channel. */
     close(fd);
+    return status ? status : ended_well(vm, &channel);
+}
+
+int main(int argc, char **argv)
+{
+    vpc_virtual_machine *vm;
+
+    if (argc != 2)
+        return fputs("usage: hello_channel VM\n", stderr) < 0 ? 1 : 2;
+
+    /* 1. A server listens in the guest.  2. and 3. The virtual machine is found by its name, and its
+     * ready event by its tag; the library does both, also before they are there. */
+    vpc_hresult result = wait_until_ready(argv[1]);
+    if (result != VPC_S_OK)
+        return failed("the ready event", result);
+    result = vpc_find_virtual_machine(NULL, argv[1], &vm);
+    if (result != VPC_S_OK)
+        return failed("the virtual machine", result);
+    int status = use_channel(vm);
+    vpc_release_virtual_machine(vm);
     return status;
 }

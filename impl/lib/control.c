@@ -256,23 +256,56 @@ vpc_hresult vpc_control(vpc_virtual_machine *vm, const char *command, json_t *ar
     return status;
 }
 
-vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **event)
+/* The place of the first wanted one among those that were kept, or their number. */
+static size_t place_of(const vpc_virtual_machine *vm, vpc_wanted *wanted, const void *user)
 {
-    int64_t end = vpc_end_of(limit_ms);
+    size_t i = 0;
+
+    while (i < json_array_size(vm->events) && !wanted(json_array_get(vm->events, i), user))
+        i++;
+    return i;
+}
+
+bool vpc_has_event(const vpc_virtual_machine *vm, vpc_wanted *wanted, const void *user)
+{
+    return place_of(vm, wanted, user) < json_array_size(vm->events);
+}
+
+vpc_hresult vpc_await_event(vpc_virtual_machine *vm, vpc_wanted *wanted, const void *user,
+                            int64_t end, json_t **event)
+{
+    size_t i = place_of(vm, wanted, user);
 
     vm->error[0] = '\0';
-    if (json_array_size(vm->events) > 0) {
-        *event = json_incref(json_array_get(vm->events, 0));
-        json_array_remove(vm->events, 0);
+    if (i < json_array_size(vm->events)) {
+        *event = json_incref(json_array_get(vm->events, i));
+        json_array_remove(vm->events, i);
         return VPC_S_OK;
     }
     for (;;) {
         vpc_hresult result = next_message(vm, end, event);
 
-        if (result != VPC_S_OK || json_object_get(*event, "event") != NULL)
+        if (result != VPC_S_OK)
             return result;
-        json_decref(*event);
+        bool is_event = json_object_get(*event, "event") != NULL;
+        if (is_event && wanted(*event, user))
+            return VPC_S_OK;
+        if (is_event)
+            keep_event(vm, *event);
+        else
+            json_decref(*event);
     }
+}
+
+static bool is_any(const json_t *event, const void *user)
+{
+    (void)event, (void)user;
+    return true;
+}
+
+vpc_hresult vpc_next_event(vpc_virtual_machine *vm, int64_t limit_ms, json_t **event)
+{
+    return vpc_await_event(vm, is_any, NULL, vpc_end_of(limit_ms), event);
 }
 
 static vpc_hresult result_of_connect(int error)

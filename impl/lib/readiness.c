@@ -50,7 +50,7 @@ static vpc_progress progress_of(enum vpc_level level, const char *missing)
 {
     vpc_progress progress = {.level = level};
 
-    snprintf(progress.missing, sizeof(progress.missing), "%s", missing);
+    snprintf(progress.missing, sizeof(progress.missing), "%.*s", VPC_MISSING_SIZE - 1, missing);
     return progress;
 }
 

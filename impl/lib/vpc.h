@@ -41,6 +41,7 @@ extern "C" {
 #define VPC_TAG_SIZE     33u   /* the longest chassis asset tag, with its NUL */
 #define VPC_PIPE_SIZE    1024u /* the longest pipe name in octets, with its NUL */
 #define VPC_MISSING_SIZE 160u
+#define VPC_CAUSE_SIZE   160u
 
 /* The results of StartCommunicationChannel (VPCBUS.md, section 8). */
 typedef uint32_t vpc_hresult;
@@ -227,6 +228,32 @@ vpc_hresult vpc_wait_channel_ready(const char *dir, const char *name, int64_t li
 vpc_hresult vpc_start_communication_channel(vpc_virtual_machine *vm, int host_type,
                                             const char *host_name, int guest_type,
                                             const char *guest_name, vpc_channel_info *info);
+/*
+ * The channel of a pipe that another program may have started: *info with its ids and port.  E_POINTER:
+ * no channel has it.
+ */
+vpc_hresult vpc_find_communication_channel(vpc_virtual_machine *vm, const char *host_name,
+                                           vpc_channel_info *info);
+
+/* How a communication channel ended. */
+typedef struct vpc_channel_ending {
+    bool in_order;     /* both programs had finished, or the pipe's client had closed it */
+    int error;         /* the error number of a channel that was broken off, 0 if there is none */
+    uint64_t sent;     /* octets from the pipe that went to the guest, */
+    uint64_t received; /* and from the guest to the pipe */
+    char cause[VPC_CAUSE_SIZE]; /* "closed", or why it was broken off, for people */
+} vpc_channel_ending;
+
+/*
+ * Waits until the channel has ended, and tells how.  Who reads a pipe sees the end of the file, or an
+ * error where the system can show one, whether the guest's program has finished or the session was
+ * lost: this tells them apart.  vm must have been connected before the pipe was opened, and *info is of
+ * vpc_start_communication_channel() or vpc_find_communication_channel().  E_POINTER: the channel had
+ * ended when vm was connected; ERROR_TIMEOUT: it goes on; ERROR_INVALID_HANDLE: the endpoint is gone,
+ * and so is all that was not read.
+ */
+vpc_hresult vpc_wait_channel_end(vpc_virtual_machine *vm, const vpc_channel_info *info,
+                                 int64_t limit_ms, vpc_channel_ending *ending);
 /*
  * Ends the communication channel of the pipe as if its client had gone, and answers when it has
  * ended (API-14).  E_POINTER: no open channel has this pipe, or another stop of it waits.

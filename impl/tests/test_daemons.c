@@ -266,6 +266,70 @@ Test(daemons, both_endpoints_list_both_channels)
     close(far);
 }
 
+/* ---- how a channel ended ------------------------------------------------------------------------- */
+
+/* The channel of the test's pipe, as a program finds it that has not started it. */
+static vpc_channel_info found(vpc_virtual_machine *vm)
+{
+    vpc_channel_info info;
+
+    cr_assert_eq(vpc_find_communication_channel(vm, "\\\\.\\PIPE\\Test", &info), VPC_S_OK);
+    cr_assert_eq(info.port, port);
+    cr_assert_neq(info.h2g, 0);
+    return info;
+}
+
+Test(daemons, an_end_in_order_is_told_with_what_was_moved)
+{
+    vpc_channel_ending ending;
+
+    wait_ready();
+    vpc_virtual_machine *vm = vm_of();
+    int far = started(), near = opened();
+    vpc_channel_info info = found(vm);
+    cr_assert_eq(vpc_wait_channel_end(vm, &info, 0, &ending), VPC_ERROR_TIMEOUT);
+    put(far, "an answer");
+    close(far);
+    cr_assert_eq(read_all(near, NULL, 0), 9);
+    close(near);
+    cr_assert_eq(vpc_wait_channel_end(vm, &info, LIMIT_MS, &ending), VPC_S_OK);
+    cr_assert(ending.in_order);
+    cr_assert_str_eq(ending.cause, "closed");
+    cr_assert_eq(ending.received, 9);
+    cr_assert_eq(ending.sent, 0);
+    vpc_virtual_machine *late = vm_of();
+    cr_assert_eq(vpc_wait_channel_end(late, &info, LIMIT_MS, &ending), VPC_E_POINTER);
+    cr_assert_eq(vpc_find_communication_channel(late, PIPE, &info), VPC_E_POINTER);
+    vpc_release_virtual_machine(late);
+    vpc_release_virtual_machine(vm);
+}
+
+/* A plain reader sees the end of the file, or an error if it has asked for something; the call tells in any case. */
+Test(daemons, a_lost_session_is_no_end_in_order)
+{
+    vpc_channel_ending ending;
+    json_t *event;
+
+    wait_ready();
+    vpc_virtual_machine *vm = vm_of();
+    int far = started(), near = opened();
+    vpc_channel_info info = found(vm);
+    put(far, "a part");
+    cr_assert_eq(read(near, octets, 6), 6);
+    kill(guest, SIGKILL);
+    cr_assert_eq(program_ended(guest), -SIGKILL);
+    guest = 0;
+    cr_assert_eq(read_all(near, NULL, 0), 0);
+    cr_assert_eq(vpc_wait_channel_end(vm, &info, LIMIT_MS, &ending), VPC_S_OK);
+    cr_assert_not(ending.in_order);
+    cr_assert_str_eq(ending.cause, "session lost");
+    cr_assert_eq(vpc_next_event(vm, 0, &event), VPC_S_OK, "other events are still to be had");
+    json_decref(event);
+    close(near);
+    close(far);
+    vpc_release_virtual_machine(vm);
+}
+
 /* ---- vpcctl connect ------------------------------------------------------------------------------ */
 
 static pid_t connect_command(int in, int out)
