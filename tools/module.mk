@@ -42,6 +42,13 @@ CHECKS += check-wireshark
 check-wireshark: $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl ## the Wireshark dissector on a real trace, where tshark is there
 	@tools/wireshark/check $(BUILD)
 
+# ---- examples ----------------------------------------------------------------------------------------------
+
+CHECKS += check-pasted
+.PHONY: check-pasted
+check-pasted: all $(BUILD)/libvpcbus.a ## run the examples of manual pages and READMEs, where mandoc is there
+	@CC='$(CC)' SAN_FLAGS='$(if $(SAN),-fsanitize=$(SAN))' tools/examples/check $(BUILD)
+
 # ---- services ----------------------------------------------------------------------------------------------
 
 UNITDIR ?= $(PREFIX)/lib/systemd/system
