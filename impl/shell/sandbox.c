@@ -278,7 +278,8 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS},    /* isatty() */
         {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
         {SCMP_SYS(setsockopt), GUEST, 2, all, SO_LINGER},
-        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT}, /* abort() */
+        {SCMP_SYS(setsockopt), HOST, 2, all, SO_PEEK_OFF}, /* of a pipe's client */
+        {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},   /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
     int error = 0;

@@ -233,6 +233,10 @@ bool vpc_streams_wait(const struct vpc_shell *shell);
 /* A turn begins: all have their shares anew. */
 void vpc_streams_next_turn(struct vpc_shell *shell);
 
+/* pipe_input.c: as readv() of what a pipe's client has written */
+void vpc_pipe_input_begin(struct vpc_stream *stream);
+ssize_t vpc_pipe_take(struct vpc_stream *stream, struct iovec space[2], unsigned count);
+
 /* pipe_server.c, tcp_client.c */
 void vpc_pipe_listen(struct vpc_shell *shell, uint32_t number, const char *name);
 void vpc_tcp_connect(struct vpc_shell *shell, uint32_t number, unsigned port, uint64_t limit_ms);

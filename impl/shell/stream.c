@@ -136,6 +136,8 @@ void vpc_stream_ends(struct vpc_stream *stream, int error)
 void vpc_stream_start(struct vpc_stream *stream, int fd)
 {
     stream->watch.fd = fd;
+    if (stream->local)
+        vpc_pipe_input_begin(stream);
     vpc_stream_happens(stream, VPC_ON_OPENED);
 }
 

@@ -117,7 +117,8 @@ static bool read_some(struct vpc_stream *stream, size_t limit)
         vpc_stream_happens(stream, VPC_ON_FULL);
         return false;
     }
-    ssize_t n = readv(stream->watch.fd, space, (int)count);
+    ssize_t n = stream->local ? vpc_pipe_take(stream, space, count)
+                              : readv(stream->watch.fd, space, (int)count);
     if (n < 0)
         read_failed(stream, errno);
     if (n == 0)
@@ -272,7 +273,7 @@ static void want(struct vpc_stream *stream)
     if (!vpc_stream_is_watched(stream))
         return;
     if (reads(stream) && shell->abi->stream_room(shell->ep, stream->number) > 0)
-        interest |= EPOLLIN;
+        interest |= stream->keeps ? EPOLLIN | EPOLLET : EPOLLIN;
     if (stream->blocked && stream->state[VPC_OUTPUT] == VPC_OUTPUT_WRITING)
         interest |= EPOLLOUT;
     vpc_watch_set(&shell->loop, &stream->watch, interest);

@@ -65,6 +65,8 @@ struct vpc_stream {
     uint64_t lingers_until;                 /* unless there is progress */
     unsigned look_ms;                       /* until the next look */
     struct vpc_listener listener;           /* of a pipe */
+    bool may_keep, keeps; /* the last octet that a pipe's client wrote (pipe_input.c) */
+    uint64_t taken_at;    /* when some were taken last */
 };
 
 static inline bool vpc_stream_is_open(const struct vpc_stream *stream)

@@ -314,12 +314,14 @@ Test(daemons, a_lost_session_is_no_end_in_order)
     vpc_virtual_machine *vm = vm_of();
     int far = started(), near = opened();
     vpc_channel_info info = found(vm);
+    put(near, "a question"); /* who has asked nothing reads the end of the file */
+    cr_assert_eq(read(far, octets, 10), 10);
     put(far, "a part");
     cr_assert_eq(read(near, octets, 6), 6);
     kill(guest, SIGKILL);
     cr_assert_eq(program_ended(guest), -SIGKILL);
     guest = 0;
-    cr_assert_eq(read_all(near, NULL, 0), 0);
+    cr_assert_eq(read_all(near, NULL, 0), -ECONNRESET);
     cr_assert_eq(vpc_wait_channel_end(vm, &info, LIMIT_MS, &ending), VPC_S_OK);
     cr_assert_not(ending.in_order);
     cr_assert_str_eq(ending.cause, "session lost");

@@ -393,6 +393,95 @@ Test(shell_pipe, an_abort_is_an_error_behind_all_output_where_input_is_unread)
     close(fd);
 }
 
+/* A message of a client that was silent before; all of it reaches the endpoint. */
+static void ask(int fd, const char *text)
+{
+    size_t before = stream()->input_size;
+
+    stream()->room = 100000;
+    scratch_sleep_ms(120);
+    say(fd, text);
+    RIG_UNTIL(stream()->input_size == before + strlen(text));
+    cr_assert_eq(memcmp(stream()->input + before, text, strlen(text)), 0);
+}
+
+Test(shell_pipe, an_abort_is_an_error_to_a_client_that_has_asked)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    ask(fd, "a question");
+    stream()->output_size = 6;
+    RIG_UNTIL(stream()->output_size == 0);
+    cr_assert_leq(rig_turn_for(200), 5, "it spins on what it keeps");
+    fake_act(VPC_ACTION_ABORT, 1, 0, 0, NULL);
+    vpc_shell_turn(rig, 0);
+    cr_assert_eq(rig_read(fd, octets, sizeof(octets)), 6);
+    cr_assert_eq(rig_read(fd, octets, 1), -1);
+    cr_assert_eq(errno, ECONNRESET);
+    close(fd);
+}
+
+Test(shell_pipe, an_end_in_order_is_none_to_a_client_that_has_asked)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    ask(fd, "a question");
+    fake_act(VPC_ACTION_CLOSE, 1, 0, 0, NULL);
+    vpc_shell_turn(rig, 0);
+    cr_assert_eq(rig_read(fd, octets, 1), 0);
+    close(fd);
+}
+
+Test(shell_pipe, what_is_kept_comes_once)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    ask(fd, "one");
+    ask(fd, "two");
+    say(fd, "three"); /* at once */
+    RIG_UNTIL(stream()->input_size == 11);
+    say(fd, "four");
+    RIG_UNTIL(stream()->input_size == 15);
+    ask(fd, "5");
+    shutdown(fd, SHUT_WR);
+    RIG_UNTIL(stream()->eofs == 1);
+    cr_assert_eq(memcmp(stream()->input, "onetwothreefour5", 16), 0);
+    cr_assert_eq(stream()->input_size, 16);
+    close(fd);
+}
+
+Test(shell_pipe, what_is_kept_of_a_client_that_goes_comes_once)
+{
+    int fd = rig_pipe(1, PIPE);
+
+    ask(fd, "one");
+    stream()->room = 0;
+    say(fd, "two");
+    close(fd);
+    stream()->room = 2;
+    RIG_UNTIL(stream()->input_size == 5);
+    stream()->room = 1000;
+    RIG_UNTIL(stream()->eofs == 1);
+    cr_assert_eq(stream()->input_size, 6);
+    cr_assert_eq(memcmp(stream()->input, "onetwo", 6), 0);
+}
+
+Test(shell_pipe, a_long_message_after_a_short_one_is_whole)
+{
+    enum { LONG = 100000 };
+    int fd = rig_pipe(1, PIPE);
+
+    ask(fd, "x");
+    memset(octets, 'y', LONG);
+    scratch_sleep_ms(120);
+    stream()->room = 200000;
+    cr_assert_eq(write(fd, octets, LONG), LONG);
+    RIG_UNTIL(stream()->input_size == LONG + 1);
+    for (size_t i = 1; i <= LONG; i++)
+        cr_assert_eq(stream()->input[i], 'y');
+    close(fd);
+}
+
 Test(shell_pipe, an_end_in_order_is_no_error_even_with_unread_input)
 {
     int fd = rig_pipe(1, PIPE);
