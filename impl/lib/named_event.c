@@ -9,7 +9,8 @@
  * the kernel drops with the process) say the rest:
  *
  *   octet 0   "claim"  the right to be the owner
- *   octet 1   "alive"  the word is the owner's
+ *   octet 1   "alive"  the word is the owner's; a lock of a descriptor of its own, which may be
+ *                      another process's than "claim" (vpc_event_hand_over())
  *   octet 2   "given"  the right of an endpoint whose tag was given (RDY-7): who has a guest's word
  *                      alone does not own the event meanwhile, or gives it up
  *   octet 3   "used"   shared by all who have the file open; the one who removes it has it alone
@@ -67,6 +68,7 @@ struct vpc_event {
     bool visitor; /* nothing of it is open: see visit() */
     uid_t host;   /* whose the file must be then */
     bool owner, given;
+    int alive;          /* has the lock that says that the owner lives; -1: somebody else has it */
     const gid_t *group; /* whose members may look; NULL: nobody */
     char vm[VPC_EVENT_OWNER_SIZE];
     void *map; /* of the word, for the futex: never looked at */
@@ -221,7 +223,7 @@ static vpc_event *make_event(const char *root, const char *name)
     vpc_event *made = calloc(1, sizeof(*made) + size);
     if (made == NULL)
         return NULL;
-    made->fd = -1;
+    made->fd = made->alive = -1;
     snprintf(made->path, size, "%s/events/%s", root, file);
     return made;
 }
@@ -308,6 +310,8 @@ void vpc_event_close(vpc_event *event)
         return;
     if (event->owner)
         put_word(event, false);
+    if (event->alive >= 0)
+        close(event->alive);
     if (!event->visitor)
         unmap_and_close(event);
     free(event);
@@ -398,6 +402,33 @@ void vpc_events_clear(const char *root, const char *vm)
         closedir(events);
 }
 
+/* A lock of its own open file, so that it can be another process that lives. */
+static int come_alive(vpc_event *event)
+{
+    struct flock lock = one_octet(LOCK_ALIVE, F_WRLCK);
+    int fd = open(event->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW), error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (was_replaced(event->fd, event->path) || was_replaced(fd, event->path))
+        error = EAGAIN;
+    else if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+        error = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
+    if (error)
+        close(fd);
+    else
+        event->alive = fd;
+    return error;
+}
+
+int vpc_event_hand_over(vpc_event *event)
+{
+    int fd = event->alive;
+
+    event->alive = -1;
+    return fd;
+}
+
 int vpc_event_own(vpc_event *event)
 {
     if (event->owner)
@@ -410,7 +441,7 @@ int vpc_event_own(vpc_event *event)
     if (!error)
         error = put_name(event);
     if (!error)
-        error = take_lock(event, LOCK_ALIVE);
+        error = come_alive(event);
     event->owner = !error;
     return error;
 }
@@ -418,22 +449,29 @@ int vpc_event_own(vpc_event *event)
 /* Owns the file that the path names now, and leaves the old one as it is. */
 static int own_anew(vpc_event *event)
 {
-    vpc_event next = {.fd = -1, .given = event->given};
-    memcpy(next.vm, event->vm, sizeof(next.vm));
-    int error = open_and_map(event->path, event->group, &next.fd, &next.map);
+    size_t size = strlen(event->path) + 1;
+    vpc_event *next = calloc(1, sizeof(*next) + size);
 
-    if (error)
-        return error;
-    error = vpc_event_own(&next);
-    if (error) {
-        unmap_and_close(&next);
-        return error;
+    if (next == NULL)
+        return ENOMEM;
+    next->given = event->given;
+    next->fd = next->alive = -1;
+    memcpy(next->vm, event->vm, sizeof(next->vm));
+    memcpy(next->path, event->path, size);
+    int error = open_and_map(next->path, event->group, &next->fd, &next->map);
+    if (!error && (error = vpc_event_own(next)) != 0)
+        unmap_and_close(next);
+    if (!error) {
+        put_word(event, false);
+        if (event->alive >= 0)
+            close(event->alive);
+        unmap_and_close(event);
+        event->fd = next->fd;
+        event->map = next->map;
+        event->alive = next->alive;
     }
-    put_word(event, false);
-    unmap_and_close(event);
-    event->fd = next.fd;
-    event->map = next.map;
-    return 0;
+    free(next);
+    return error;
 }
 
 int vpc_event_set(vpc_event *event, bool set)

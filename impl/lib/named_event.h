@@ -18,6 +18,11 @@ int vpc_event_open_for(const char *dir, const char *name, const gid_t *group, vp
  * from the first call on, also when the event has another owner.
  */
 int vpc_event_claim(vpc_event *event, const char *vm, bool given);
+/*
+ * That the owner lives is a lock of this descriptor, which is the caller's from now on: who has it must end, or close it,
+ * with the owner.  -1: it was handed over, and is still the right one; until then the event has it.
+ */
+int vpc_event_hand_over(vpc_event *event);
 /* The name of the owner's virtual machine, "" when it is not known; what is not printable ASCII is '?'. */
 void vpc_event_owner(const vpc_event *event, char name[VPC_EVENT_OWNER_SIZE]);
 /* As vpc_event_close().  The file of an owner's event that was not given goes too, unless somebody has it open. */

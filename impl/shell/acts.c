@@ -190,7 +190,6 @@ static int open_event(struct vpc_acts *acts, const char *name)
 static int do_event(struct vpc_acts *acts, const struct vpc_errand *errand,
                     struct vpc_answer *answer, int *fd)
 {
-    (void)fd;
     if (acts->config.runtime_dir == NULL || !is_event_name(errand->text) ||
         (errand->number & ~(uint32_t)VPC_EVENT_BITS))
         return EINVAL;
@@ -199,7 +198,11 @@ static int do_event(struct vpc_acts *acts, const struct vpc_errand *errand,
         error = vpc_event_claim(acts->event, acts->config.vm, errand->number & VPC_EVENT_IS_GIVEN);
     if (error == EBUSY)
         vpc_event_owner(acts->event, answer->text);
-    return error ? error : vpc_event_set(acts->event, errand->number & VPC_EVENT_IS_SET);
+    if (!error)
+        error = vpc_event_set(acts->event, errand->number & VPC_EVENT_IS_SET);
+    if (!error)
+        *fd = vpc_event_hand_over(acts->event);
+    return error;
 }
 
 static int do_end_event(struct vpc_acts *acts, const struct vpc_errand *errand,
@@ -361,25 +364,26 @@ static int do_nothing(struct vpc_acts *acts, const struct vpc_errand *errand,
 
 static const struct act {
     unsigned roles;
-    bool has_number, has_text, gives; /* a descriptor */
+    bool has_number, has_text;
+    enum vpc_gift gives;
     int (*run)(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,
                int *fd);
 } rows[VPC_WISH_END] = {
-    [VPC_WISH_CONFINE] = {BOTH, false, false, false, do_nothing},
-    [VPC_WISH_BUS] = {BOTH, false, false, true, do_bus},
-    [VPC_WISH_CONTROL] = {BOTH, false, false, true, do_control},
-    [VPC_WISH_PIPE] = {HOST, true, true, true, do_pipe},
-    [VPC_WISH_END_PIPE] = {HOST, true, false, false, do_end_pipe},
-    [VPC_WISH_EVENT] = {HOST, true, true, false, do_event},
-    [VPC_WISH_END_EVENT] = {HOST, false, false, false, do_end_event},
-    [VPC_WISH_CONNECT] = {GUEST, true, false, true, do_connect},
-    [VPC_WISH_FILE] = {BOTH, true, false, true, do_file},
-    [VPC_WISH_READ_FILE] = {BOTH, true, false, true, do_read_file},
-    [VPC_WISH_TURN_FILE] = {BOTH, true, false, true, do_turn_file},
-    [VPC_WISH_FILE_NAME] = {BOTH, true, false, false, do_file_name},
-    [VPC_WISH_RELOAD] = {BOTH, false, false, false, do_reload},
-    [VPC_WISH_JOURNAL] = {BOTH, false, false, true, do_journal},
-    [VPC_WISH_MANAGER] = {BOTH, false, false, true, do_manager},
+    [VPC_WISH_CONFINE] = {BOTH, false, false, VPC_GIFT_NONE, do_nothing},
+    [VPC_WISH_BUS] = {BOTH, false, false, VPC_GIFT_ONE, do_bus},
+    [VPC_WISH_CONTROL] = {BOTH, false, false, VPC_GIFT_ONE, do_control},
+    [VPC_WISH_PIPE] = {HOST, true, true, VPC_GIFT_ONE, do_pipe},
+    [VPC_WISH_END_PIPE] = {HOST, true, false, VPC_GIFT_NONE, do_end_pipe},
+    [VPC_WISH_EVENT] = {HOST, true, true, VPC_GIFT_PERHAPS, do_event},
+    [VPC_WISH_END_EVENT] = {HOST, false, false, VPC_GIFT_NONE, do_end_event},
+    [VPC_WISH_CONNECT] = {GUEST, true, false, VPC_GIFT_ONE, do_connect},
+    [VPC_WISH_FILE] = {BOTH, true, false, VPC_GIFT_ONE, do_file},
+    [VPC_WISH_READ_FILE] = {BOTH, true, false, VPC_GIFT_ONE, do_read_file},
+    [VPC_WISH_TURN_FILE] = {BOTH, true, false, VPC_GIFT_ONE, do_turn_file},
+    [VPC_WISH_FILE_NAME] = {BOTH, true, false, VPC_GIFT_NONE, do_file_name},
+    [VPC_WISH_RELOAD] = {BOTH, false, false, VPC_GIFT_NONE, do_reload},
+    [VPC_WISH_JOURNAL] = {BOTH, false, false, VPC_GIFT_ONE, do_journal},
+    [VPC_WISH_MANAGER] = {BOTH, false, false, VPC_GIFT_ONE, do_manager},
 };
 
 /* Text, with its end, and zeros behind it. */
@@ -405,7 +409,7 @@ bool vpc_errand_is_legal(const struct vpc_errand *errand, size_t n, uint32_t rol
            is_text(errand, act->has_text);
 }
 
-bool vpc_errand_gives(const struct vpc_errand *errand)
+enum vpc_gift vpc_errand_gives(const struct vpc_errand *errand)
 {
     return rows[errand->wish].gives;
 }

@@ -27,7 +27,8 @@ enum vpc_wish {
     VPC_WISH_CONTROL,  /* the control socket, which listens */
     VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
     VPC_WISH_END_PIPE, /* removes what was made for `number` */
-    VPC_WISH_EVENT, /* owns the ready event `text`, and sets it: `number` is of enum vpc_event_bit */
+    /* Owns the ready event `text`, and sets it: `number` is of enum vpc_event_bit.  A descriptor says that we live. */
+    VPC_WISH_EVENT,
     VPC_WISH_END_EVENT, /* gives it up */
     VPC_WISH_CONNECT,   /* a connection to the port `number` of 127.0.0.1 */
     VPC_WISH_FILE,      /* the file `number` of enum vpc_kept, to write behind what is in it */
@@ -97,8 +98,13 @@ int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config);
 /* Whether it is an errand at all, n octets long. */
 bool vpc_errand_is_legal(const struct vpc_errand *errand, size_t n, uint32_t role);
 
-/* Whether it asks for a descriptor. */
-bool vpc_errand_gives(const struct vpc_errand *errand);
+/* Whether it asks for a descriptor, or may be given one. */
+enum vpc_gift {
+    VPC_GIFT_NONE,
+    VPC_GIFT_ONE,
+    VPC_GIFT_PERHAPS,
+};
+enum vpc_gift vpc_errand_gives(const struct vpc_errand *errand);
 
 /* Does what a legal errand says (VPC_WISH_CONFINE: nothing).  *fd is -1, or the asker's to have. */
 void vpc_acts_do(struct vpc_acts *acts, const struct vpc_errand *errand, struct vpc_answer *answer,

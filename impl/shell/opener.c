@@ -158,8 +158,9 @@ static int descriptor_in(struct msghdr *message)
 static bool fits(const struct vpc_errand *errand, const struct vpc_answer *answer, int fd)
 {
     bool good = answer->error == 0 || answer->error == EINPROGRESS;
+    enum vpc_gift gift = good ? vpc_errand_gives(errand) : VPC_GIFT_NONE;
 
-    return (good && vpc_errand_gives(errand)) == (fd >= 0);
+    return gift == VPC_GIFT_PERHAPS || (gift == VPC_GIFT_ONE) == (fd >= 0);
 }
 
 static int hear(const struct vpc_opener *opener, const struct vpc_errand *errand,
@@ -180,6 +181,9 @@ static int hear(const struct vpc_opener *opener, const struct vpc_errand *errand
         return n == 0 || errno == ECONNRESET ? EPIPE : errno == EAGAIN ? ETIMEDOUT : errno;
     *fd = descriptor_in(&message);
     answer->text[sizeof(answer->text) - 1] = '\0';
+    /* It was given one, and has no room for it. */
+    if (n == (ssize_t)sizeof(*answer) && *fd < 0 && (message.msg_flags & MSG_CTRUNC))
+        return EMFILE;
     if (n == (ssize_t)sizeof(*answer) && fits(errand, answer, *fd))
         return answer->error;
     if (*fd >= 0)
@@ -244,11 +248,9 @@ int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char
 }
 
 int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
-                     struct vpc_answer *answer)
+                     struct vpc_answer *answer, int *fd)
 {
-    int fd;
-
-    return ask_with_text(opener, VPC_WISH_EVENT, bits, name, answer, &fd);
+    return ask_with_text(opener, VPC_WISH_EVENT, bits, name, answer, fd);
 }
 
 int vpc_opener_file(const struct vpc_opener *opener, enum vpc_wish wish, enum vpc_kept which,

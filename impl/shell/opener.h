@@ -45,9 +45,12 @@ int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd);
 /* VPC_WISH_FILE, and those of its kind. */
 int vpc_opener_file(const struct vpc_opener *opener, enum vpc_wish wish, enum vpc_kept which,
                     int *fd);
-/* Owns the ready event and sets or resets it; `bits` of enum vpc_event_bit.  After EBUSY the answer tells the owner. */
+/*
+ * Owns the ready event and sets or resets it; `bits` of enum vpc_event_bit.  After EBUSY the answer tells the owner.  *fd,
+ * if it is not -1, says that the owner lives until it is closed; it replaces the one before.
+ */
 int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
-                     struct vpc_answer *answer);
+                     struct vpc_answer *answer, int *fd);
 
 /* Ends it, and waits until what it made is removed. */
 void vpc_opener_end(struct vpc_opener *opener);

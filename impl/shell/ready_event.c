@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shell_internal.h"
 
@@ -13,12 +14,26 @@ enum {
     READY_AGAIN_MS = 2000,   /* the file may have been replaced */
 };
 
-static int ask(const struct vpc_shell *shell, struct vpc_answer *answer)
+static void end_life(struct vpc_shell *shell)
+{
+    if (shell->ready_alive >= 0)
+        close(shell->ready_alive);
+    shell->ready_alive = -1;
+}
+
+/* That we live is said by a descriptor, which goes with us before the opener knows. */
+static int ask(struct vpc_shell *shell, struct vpc_answer *answer)
 {
     uint32_t bits = (shell->ready_wanted ? VPC_EVENT_IS_SET : 0) |
                     (shell->ready_given ? VPC_EVENT_IS_GIVEN : 0);
 
-    return vpc_opener_event(shell->asked, shell->ready_name, bits, answer);
+    int fd, error = vpc_opener_event(shell->asked, shell->ready_name, bits, answer, &fd);
+
+    if (fd >= 0) {
+        end_life(shell);
+        shell->ready_alive = fd;
+    }
+    return error;
 }
 
 static void say_who_owns_it(const struct vpc_shell *shell, const char *owner, char *buf,
@@ -56,6 +71,7 @@ static void give_up(struct vpc_shell *shell)
 {
     int fd;
 
+    end_life(shell);
     if (shell->ready_asked)
         vpc_opener_wish(shell->asked, VPC_WISH_END_EVENT, &fd);
     shell->ready_asked = false;
@@ -79,6 +95,8 @@ static void try_to_set(struct vpc_shell *shell)
         give_way(shell);
         return;
     }
+    if (error == EMFILE) /* what says that we live is lost: next time it is made anew */
+        give_up(shell);
     if (error)
         log_failure(shell, error, answer.text);
     else

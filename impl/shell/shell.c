@@ -230,6 +230,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->abi = config->abi;
     vpc_log_init(&made->log);
     made->journal.fd = made->manager.fd = made->opener.fd = -1;
+    made->ready_alive = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = -1;

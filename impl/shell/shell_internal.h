@@ -137,6 +137,7 @@ struct vpc_shell {
     struct vpc_trace *trace; /* NULL: there is none */
     char ready_name[VPC_EVENT_NAME_SIZE];
     bool ready_asked; /* the opener has it, or tried to */
+    int ready_alive;  /* its lock says to all that the owner lives; -1: none */
     bool ready_wanted;
     bool ready_given; /* its tag: not said by a guest (RDY-7) */
     int ready_error;  /* why the event is not as it is wanted, as the log knows it */

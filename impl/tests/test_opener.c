@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -165,11 +166,18 @@ Test(opener, makes_pipe_servers_and_removes_its_own)
     cr_assert_not(there_is("pipes/d.sock") || there_is("pipes/d.sock.lock"));
 }
 
+static int alive = -1; /* the descriptor that says that the owner of the event lives */
+
 static int event(const struct vpc_opener *opener, const char *name, uint32_t bits)
 {
     struct vpc_answer answer;
+    int fd, error = vpc_opener_event(opener, name, bits, &answer, &fd);
 
-    return vpc_opener_event(opener, name, bits, &answer);
+    if (fd >= 0) {
+        cr_assert_eq(alive, -1, "it is given once");
+        alive = fd;
+    }
+    return error;
 }
 
 Test(opener, owns_the_event_of_one_tag_and_no_other_file)
@@ -197,6 +205,8 @@ Test(opener, owns_the_event_of_one_tag_and_no_other_file)
     cr_assert_eq(event(&opener, name, 0), 0);
     cr_assert_not(vpc_event_is_set(seen));
     cr_assert_eq(event(&opener, name, VPC_EVENT_IS_SET), 0);
+    close(alive);
+    cr_assert_not(vpc_event_is_set(seen), "the endpoint is dead, whatever its opener does");
     vpc_event_close(seen);
     vpc_opener_end(&opener);
     cr_assert_not(there_is("events/Local%5CT_ChannelReady"), "the file of a guest's word is left");
@@ -307,6 +317,26 @@ Test(opener, an_answer_that_is_none_is_taken_for_none)
     for (size_t n = 1; n < sizeof(bad); n++)
         cr_assert_eq(answered(&bad, n, -1), EPROTO, "%zu octets", n);
     close(null);
+}
+
+/* Whose descriptors are all in use is told so, and may ask again. */
+Test(opener, no_room_for_a_descriptor_is_no_end)
+{
+    const struct rlimit none = {0, 4096};
+    struct rlimit limit;
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/null");
+    struct vpc_opener opener = started(VPC_BUS_PORT);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), EMFILE);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), EMFILE);
+    cr_assert_eq(fd, -1);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){4096, 4096}), 0);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), 0);
+    close(fd);
+    vpc_opener_end(&opener);
 }
 
 static pid_t child_of(pid_t pid)

@@ -167,6 +167,41 @@ Test(two_vms, a_killed_host_endpoint_leaves_its_names_to_the_other)
     start_when_free(0, "\\\\.\\pipe\\name");
 }
 
+/* The child of a process: its opener. */
+static pid_t opener_of(pid_t pid)
+{
+    char name[64];
+    int child = 0;
+
+    snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(name, "re");
+    cr_assert(file != NULL && fscanf(file, "%d", &child) == 1);
+    fclose(file);
+    return child;
+}
+
+/* Whoever of the two of an endpoint goes, with a channel open: the other goes too, in order, and nothing of it stays. */
+Test(two_vms, an_endpoint_without_its_opener_ends_in_order)
+{
+    char path[VPC_FILE_SIZE], lock[VPC_FILE_SIZE + 8];
+
+    cr_assert_eq(start(0, "\\\\.\\pipe\\name"), VPC_S_OK);
+    cr_assert_eq(vpc_pipe_path(scratch, "\\\\.\\pipe\\name", path, sizeof(path)), 0);
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    int far = accept4(server, NULL, NULL, SOCK_CLOEXEC), near = opened("\\\\.\\pipe\\name");
+    cr_assert_eq(write(near, "last words", 10), 10);
+    expect_text(far, "last words");
+    cr_assert_eq(kill(opener_of(hosts[0]), SIGKILL), 0);
+    expect_text(near, "");
+    cr_assert_eq(program_ended(hosts[0]), 1, "it tells that it did not end well");
+    close(near);
+    close(far);
+    vpc_release_virtual_machine(vms[0]);
+    vms[0] = NULL;
+    start_host(0);
+    cr_assert(access(path, F_OK) != 0 && access(lock, F_OK) != 0, "the next start clears them");
+}
+
 /* One client; its half-close keeps the pipe, its full close ends it and frees the name. */
 Test(two_vms, one_client_half_close_and_full_close)
 {
