@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the files are opened that SIGHUP opens again: the sandbox allows these flags and no others. */
+/* How the files are opened that SIGHUP opens again. */
 #ifndef VPC_FILE_FLAGS_H
 #define VPC_FILE_FLAGS_H
 
