@@ -148,22 +148,22 @@ class Machine:
 class Host:
     """The host endpoint of the machine."""
 
-    def __init__(self, build, directory):
-        self.build, self.directory = build, directory
+    def __init__(self, build, directory, name="soak"):
+        self.build, self.directory, self.name = build, directory, name
         self.runtime = f"{directory}/runtime"
-        self.trace = f"{directory}/trace.pcapng"
+        self.trace = f"{directory}/{name}.pcapng"
         self.process = None
         self.starts = 0
 
     @property
     def control(self):
-        return f"{self.runtime}/vms/soak.sock"
+        return f"{self.runtime}/vms/{self.name}.sock"
 
     async def start(self):
         self.starts += 1
         errors = open(f"{self.directory}/host.err", "ab")
         self.process = await asyncio.create_subprocess_exec(
-            f"{self.build}/vpc-host", "--vm", "soak", "--bus", f"{self.directory}/bus", "--runtime-dir", self.runtime,
+            f"{self.build}/vpc-host", "--vm", self.name, "--bus", f"{self.directory}/bus", "--runtime-dir", self.runtime,
             "--trace", self.trace, "--trace-limit", "16", stdin=asyncio.subprocess.DEVNULL, stderr=errors)
         errors.close()
 
@@ -195,6 +195,13 @@ class Host:
 
     async def is_ready(self):
         return (await self.query("query-vm")).get("level") == "ready"
+
+    def pipes(self):
+        """What there is of pipes, with their locks."""
+        try:
+            return sorted(os.listdir(f"{self.runtime}/pipes"))
+        except FileNotFoundError:
+            return []
 
     def measure(self):
         """Descriptors, resident KiB, ticks."""

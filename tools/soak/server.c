@@ -291,20 +291,34 @@ static void begin_watch(FILE *client, window w)
     fprintf(client, "ok\n");
 }
 
+typedef struct blows {
+    unsigned signal, after_ms, times, gap_ms;
+} blows;
+
+static void strike(blows b)
+{
+    usleep(b.after_ms * 1000);
+    for (unsigned i = 0; i < b.times; i++) {
+        int pid = endpoint();
+        if (pid > 0)
+            kill(pid, (int)b.signal);
+        usleep(b.gap_ms * 1000);
+    }
+}
+
 static void answer(FILE *client, const char *line)
 {
     unsigned long long id;
-    unsigned number, after;
+    blows b;
     window w;
     if (sscanf(line, "get %llu", &id) == 1) {
         answer_get(client, id);
     } else if (strncmp(line, "stat", 4) == 0) {
         answer_stat(client);
-    } else if (sscanf(line, "kill %u %u", &number, &after) == 2) {
+    } else if (sscanf(line, "kill %u %u %u %u", &b.signal, &b.after_ms, &b.times, &b.gap_ms) == 4) {
         fprintf(client, "ok\n");
         fflush(client);
-        usleep(after * 1000);
-        kill(endpoint(), (int)number);
+        strike(b);
     } else if (sscanf(line, "watch %u %u", &w.before_ms, &w.length_ms) == 2) {
         begin_watch(client, w);
     } else if (strncmp(line, "watched", 7) == 0) {

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The soak: many conversations with a virtual machine for a long time, and everything that can befall them.
 
-The first third of the time is calm: pauses, saves and reloads, nothing that may lose an octet; there leaks show best.  Then come kills of
-either endpoint, restores (of the last state and of old ones), resets of the machine, and absences of the host endpoint.
+The first third of the time is calm, nothing may lose an octet; there leaks show best: pauses, saves and reloads, starts of one name again and
+again, strangers at the control socket, a second host endpoint that wants the bus.  Then come kills of either endpoint, one or many in a row,
+restores (of the last state and of old ones), resets of the machine, its port taken out and put in, and absences of the host endpoint.
 
 What must hold: octets arrive in order, those of the right conversation, and all of them when nothing was killed and both ends closed in order;
-nothing hangs; both endpoints come back after everything; between the storms all pairs are released, no descriptor is lost, memory does not
-grow, and both endpoints are idle.
+nothing hangs; both endpoints come back after everything; between the storms all pairs are released, no descriptor or file is left, memory does
+not grow, and both endpoints are idle.
 
 The same seed makes the same plan; how it meets with the machine's time is never the same.
 """
@@ -25,13 +26,12 @@ import tempfile
 import time
 
 from machine import LIMIT_S, TICKS, Breach, Host, Machine, until
+from storms import ABSENT_TICKS, IDLE_MS, Storms
 from talks import ASK_PORT, Talk
 
 WORKERS = 8
 QUIET_EVERY_S = 60
-IDLE_MS = 4000
 IDLE_TICKS = 1 + IDLE_MS * TICKS // 1000 // 100   # one per cent, and what the question costs
-ABSENT_TICKS = IDLE_MS * TICKS // 1000 // 20      # it looks for a host ten times a second
 GROWTH_KIB = 1024
 
 
@@ -57,7 +57,7 @@ class World:
         self.states = []
         self.asking = asyncio.Lock()
         self.asker = None
-        self.last_line = ""
+        self.asker_name = ""
 
     # ---- what conversations need of the world
 
@@ -81,7 +81,8 @@ class World:
         async with self.asking:
             try:
                 if self.asker is None:
-                    path = await self.open_pair(f"ask{self.epoch}.{self.startle}.{self.numbers}", ASK_PORT)
+                    self.asker_name = f"ask{self.epoch}.{self.startle}.{self.numbers}"
+                    path = await self.open_pair(self.asker_name, ASK_PORT)
                     self.asker = await asyncio.open_unix_connection(path)
                 reader, writer = self.asker
                 writer.write(question.encode() + b"\n")
@@ -165,109 +166,16 @@ class World:
         self.startle += 1
         self.startling = False
 
-    async def pause(self):
-        async def act():
-            await self.machine.do("stop")
-            await asyncio.sleep(self.plan.uniform(0.2, 6))
-            await self.machine.do("cont")
-        await self.still(act)
-
-    async def save(self):
-        path = f"{self.directory}/state.{len(self.states)}"
-        await self.still(lambda: self.machine.save(path))
-        self.states.append(path)
-        if len(self.states) > 3:
-            os.truncate(self.states[-4], 0)
-
-    async def reload(self):
-        log = f"{self.host.runtime}/log/soak.jsonl"
-        os.replace(log, f"{log}.1")
-        self.host.process.send_signal(signal.SIGHUP)
-
-        async def made():
-            return os.path.exists(log)
-        await until("SIGHUP makes a new log", made)
-
-    async def burst(self):
-        await asyncio.gather(*(self.talk() for _ in range(20)))
-
-    async def host_dies(self, number):
-        async def act():
-            await self.host.end(number)
-            await asyncio.sleep(self.plan.uniform(0, 2))
-            await self.host.start()
-            return 0
-        await self.lossy(act)
-
-    async def guest_dies(self, number):
-        if await self.ask_guest("stat") is None:
-            return
-
-        async def act():
-            before = await self.host.sessions()
-            path = await self.open_pair(f"kill{self.epoch}", ASK_PORT)
-            _, writer = await asyncio.open_unix_connection(path)
-            writer.write(f"kill {number} {self.plan.randrange(400)}\n".encode())
-            await writer.drain()
-            await asyncio.sleep(0.5)
-            writer.close()
-            return before
-        await self.lossy(act)
-
-    async def restore(self):
-        if not self.states:
-            await self.save()
-        path = self.plan.choice(self.states[-3:])
-
-        async def act():
-            before = await self.host.sessions()
-            await self.machine.stop()
-            await self.machine.start(path)
-            return before
-        await self.lossy(act)
-
-    async def reset(self):
-        async def act():
-            before = await self.host.sessions()
-            await self.machine.do("system_reset")
-            return before
-        await self.lossy(act)
-        self.states.clear()  # of another boot: they would do, but the guest's memory of conversations is gone anyway
-
-    async def absent(self):
-        """The host endpoint stays away for a while: the guest's must not spin."""
-        await self.ask_guest(f"watch 1000 {IDLE_MS}")
-
-        async def act():
-            await self.host.end(signal.SIGKILL)
-            await asyncio.sleep(1.5 + IDLE_MS / 1000)
-            await self.host.start()
-            return 0
-        await self.lossy(act)
-        answer = await self.ask_guest("watched")
-        if answer and int(answer[0]) >= 0:
-            self.absent_ticks.append(int(answer[0]))
-            if int(answer[0]) > ABSENT_TICKS:
-                self.breach(f"without a host the guest endpoint used {answer[0]} ticks in {IDLE_MS} ms")
-
     async def weather(self):
-        calm = [(self.pause, 3), (self.save, 1), (self.reload, 2), (self.burst, 2)]
-        rough = calm + [
-            (lambda: self.host_dies(signal.SIGKILL), 1), (lambda: self.host_dies(signal.SIGTERM), 1),
-            (lambda: self.guest_dies(signal.SIGKILL), 3), (lambda: self.guest_dies(signal.SIGTERM), 2),
-            (self.restore, 3), (self.reset, 1), (self.absent, 1),
-        ]
-        names = ("pause", "save", "reload", "burst", "host killed", "host stopped", "guest killed", "guest stopped",
-                 "restore", "reset", "host absent")
+        storms = Storms(self)
         last_quiet = time.monotonic()
         await self.quiet_point()
         while self.elapsed() < self.options.time:
-            kinds = calm if self.elapsed() < self.options.time / 3 else rough
             await asyncio.sleep(self.plan.uniform(1, 8))
-            at = self.plan.choices(range(len(kinds)), [weight for _, weight in kinds])[0]
-            self.storms[names[at]] = self.storms.get(names[at], 0) + 1
-            self.say(names[at])
-            await kinds[at][0]()
+            name, act = storms.next(self.elapsed() < self.options.time / 3)
+            self.storms[name] = self.storms.get(name, 0) + 1
+            self.say(name)
+            await act()
             if time.monotonic() - last_quiet > QUIET_EVERY_S:
                 await self.quiet_point()
                 last_quiet = time.monotonic()
@@ -284,6 +192,9 @@ class World:
             # The one that asks is left, if there is one.
             return (await self.host.query("query-stats")).get("pairs_open", 9) <= (1 if self.asker else 0)
         await until("all pairs are released", silent, limit=3 * LIMIT_S)
+        left = [name for name in self.host.pipes() if not self.asker or not name.startswith(f"{self.asker_name}.sock")]
+        if left:
+            self.breach(f"no pair has a pipe server, and these files are left of some: {' '.join(left[:8])}")
 
         async def asked():
             return await self.ask_guest(f"watch 500 {IDLE_MS}")
