@@ -32,6 +32,12 @@ run-soak: all $(BUILD)/guest/soak-server
 	@tools/guest-image --dir $(GUEST)
 	@tools/soak/soak.py --build $(BUILD) --time $(SOAK_TIME) --seed $(SOAK_SEED) --keep $(BUILD)/soak
 
+MACHINES ?= 200
+
+.PHONY: crowd
+crowd: all ## host endpoints of so many machines at once, each with a conversation (MACHINES)
+	@tools/soak/crowd.py --build $(BUILD) --machines $(MACHINES)
+
 include tools/bench/bench.mk
 include tools/package/package.mk
 

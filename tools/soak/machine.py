@@ -148,8 +148,9 @@ class Machine:
 class Host:
     """The host endpoint of the machine."""
 
-    def __init__(self, build, directory, name="soak"):
+    def __init__(self, build, directory, name="soak", bus=None):
         self.build, self.directory, self.name = build, directory, name
+        self.bus = bus or f"{directory}/bus"
         self.runtime = f"{directory}/runtime"
         self.trace = f"{directory}/{name}.pcapng"
         self.process = None
@@ -163,7 +164,7 @@ class Host:
         self.starts += 1
         errors = open(f"{self.directory}/host.err", "ab")
         self.process = await asyncio.create_subprocess_exec(
-            f"{self.build}/vpc-host", "--vm", self.name, "--bus", f"{self.directory}/bus", "--runtime-dir", self.runtime,
+            f"{self.build}/vpc-host", "--vm", self.name, "--bus", self.bus, "--runtime-dir", self.runtime,
             "--trace", self.trace, "--trace-limit", "16", stdin=asyncio.subprocess.DEVNULL, stderr=errors)
         errors.close()
 
