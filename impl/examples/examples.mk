@@ -4,9 +4,10 @@
 EX          := impl/examples
 EX_OBJ      := $(BUILD)/impl/examples
 EX_GEN      := $(BUILD)/gen/impl/examples
-EX_GRAMMARS := talk/talk watch/watch run/run run/rules
-EX_HOST     := vpc-watch vpc-run
-EX_GUEST    := vpc-watchd vpc-rund
+EX_GRAMMARS := talk/talk watch/watch run/run run/rules print/print print/uri
+EX_HOST     := vpc-watch vpc-run vpc-print
+EX_DAEMONS  := vpc-watchd vpc-rund vpc-printd
+EX_GUEST    := $(EX_DAEMONS) vpcbus
 EX_MANPAGES := $(wildcard $(EX)/*/*.[1-8])
 
 EX_TALK  := $(EX_OBJ)/talk/talk.o $(EX_OBJ)/talk/talk_io.o
@@ -32,6 +33,10 @@ $(BUILD)/guest/vpc-watchd: $(addprefix $(EX_OBJ)/watch/,vpc-watchd.o watch.o) $(
 $(BUILD)/vpc-run: $(addprefix $(EX_OBJ)/run/,vpc-run.o run.o) $(EX_CALL)
 $(BUILD)/guest/vpc-rund: $(addprefix $(EX_OBJ)/run/,vpc-rund.o session.o command.o run.o rules.o) $(EX_SERVE)
 
+$(BUILD)/vpc-print: $(addprefix $(EX_OBJ)/print/,vpc-print.o keep.o print.o) $(EX_CALL)
+$(BUILD)/guest/vpc-printd: $(addprefix $(EX_OBJ)/print/,vpc-printd.o handover.o print.o) $(EX_SERVE)
+$(BUILD)/guest/vpcbus: $(addprefix $(EX_OBJ)/print/,vpcbus.o handover.o print.o uri.o) $(EX_TALK)
+
 $(EX_HOST:%=$(BUILD)/%): $(BUILD)/libvpc.a
 	$(CC) $(VPC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) -ljansson
 
@@ -44,15 +49,16 @@ $(EX_GUEST:%=$(BUILD)/guest/%):
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 TESTS += $(BUILD)/test_examples_talk
-$(BUILD)/test_examples_talk: $(EX_TALK) $(addprefix $(EX_OBJ)/,watch/watch.o run/run.o run/rules.o)
+$(BUILD)/test_examples_talk: $(EX_TALK) $(addprefix $(EX_OBJ)/,watch/watch.o run/run.o run/rules.o print/print.o print/uri.o)
 $(BUILD)/test_examples_%: $(EX_OBJ)/tests/test_%.o
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion
 
-EX_CHECKS := check-watch check-run
+EX_CHECKS := check-watch check-run check-print
 CHECKS    += $(EX_CHECKS)
 .PHONY: $(EX_CHECKS)
 check-watch: ## vpc-watch and vpc-watchd over both endpoints
 check-run: ## vpc-run and vpc-rund over both endpoints
+check-print: ## the CUPS backend, vpc-printd and vpc-print over both endpoints
 $(EX_CHECKS): $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%) $(addprefix $(BUILD)/,vpc-host vpc-guest vpcctl)
 	@$(EX)/tests/$@ $(BUILD)
 
@@ -65,14 +71,18 @@ check-examples: all ## each example between the host and a real guest
 
 # ---- installation ---------------------------------------------------------------------------------------------------
 
+CUPSBACKENDDIR ?= $(PREFIX)/lib/cups/backend
+
 .PHONY: install-examples uninstall-examples
 install: install-examples
 install-examples: $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
 	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)"
 	$(INSTALL) $(EX_HOST:%=$(BUILD)/%) "$(DESTDIR)$(BINDIR)"
-	$(INSTALL) $(EX_GUEST:%=$(BUILD)/guest/%) "$(DESTDIR)$(SBINDIR)"
+	$(INSTALL) $(EX_DAEMONS:%=$(BUILD)/guest/%) "$(DESTDIR)$(SBINDIR)"
+	$(INSTALL) -D $(BUILD)/guest/vpcbus "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
 
 uninstall: uninstall-examples
 uninstall-examples:
 	for name in $(EX_HOST); do rm -f "$(DESTDIR)$(BINDIR)/$$name" || exit 1; done
-	for name in $(EX_GUEST); do rm -f "$(DESTDIR)$(SBINDIR)/$$name" || exit 1; done
+	rm -f "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
+	for name in $(EX_DAEMONS); do rm -f "$(DESTDIR)$(SBINDIR)/$$name" || exit 1; done

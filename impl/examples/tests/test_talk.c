@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../print/print.h"
+#include "../print/uri.h"
 #include "../run/rules.h"
 #include "../run/run.h"
 #include "../talk/talk.h"
@@ -231,6 +233,50 @@ Test(talk, the_order_of_a_run)
     cr_assert_not(in_order(&run_answer, "ho"), "output before its start");
     cr_assert_not(in_order(&run_answer, "hsxo"), "output behind its end");
     cr_assert_not(in_order(&run_answer, "hsxk"));
+}
+
+Test(talk, the_order_of_printing)
+{
+    cr_assert(in_order(&print_jobs, "hjqutejqutddde"));
+    cr_assert_not(in_order(&print_jobs, "jqut"));
+    cr_assert_not(in_order(&print_jobs, "hjqutj"), "a job within another");
+    cr_assert_not(in_order(&print_jobs, "hjqude"), "no title");
+    cr_assert_not(in_order(&print_jobs, "hd"));
+    cr_assert_not(in_order(&print_jobs, "hh"));
+    cr_assert(in_order(&print_answer, "kknk"));
+}
+
+Test(talk, the_device_of_a_printer)
+{
+    static const char *const wrong[] = {"",
+                                        "vpcbus",
+                                        "vpcbus:",
+                                        "vpcbus:run",
+                                        "ipp:/",
+                                        "vpcbus:/?wait=",
+                                        "vpcbus:/?wait=1 ",
+                                        "vpcbus:/?wait=123456",
+                                        "vpcbus:/a b",
+                                        "vpcbus:/%41",
+                                        "vpcbus:/?other=1"};
+    char longest[] = "vpcbus:/";
+    char text[sizeof(longest) + URI_PATH_SIZE];
+    struct uri uri = {.wait_s = 7};
+
+    cr_assert(uri_read(&uri, "vpcbus:/"));
+    cr_assert_str_eq(uri.path, "/");
+    cr_assert_eq(uri.wait_s, 7);
+    cr_assert(uri_read(&uri, "vpcbus:/run/x.sock?wait=60"));
+    cr_assert_str_eq(uri.path, "/run/x.sock");
+    cr_assert_eq(uri.wait_s, 60);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_assert_not(uri_read(&uri, wrong[i]), "%s", wrong[i]);
+    strcpy(text, longest);
+    memset(text + 8, 'a', URI_PATH_SIZE - 2);
+    text[8 + URI_PATH_SIZE - 2] = '\0';
+    cr_assert(uri_read(&uri, text));
+    strcat(text, "a");
+    cr_assert_not(uri_read(&uri, text), "longer than the path of a socket may be");
 }
 
 /* ---- the settings of vpc-rund ----------------------------------------------------------------------------------- */
