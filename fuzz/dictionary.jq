@@ -26,4 +26,8 @@ def forms: $steps | split("\n")[] | select(startswith("row ")) | split(" | ") | 
     (["\\\\.\\pipe\\", "\\\\.\\PIPE\\", "65535", "65536", "6174"] | words)
   elif $target == "errand" then
     (["\\\\.\\pipe\\a", "Local\\T_ChannelReady"] | words)
+  elif $target == "talk" then
+    (["hello 1", "every ", "disk ", "file ", "go", "load ", "failed ", "end", "user :", "word :", "in :", "eof",
+      "signal ", "started", "room ", "out :", "err :", "exited ", "killed ", "refused :", "job ", "queue :", "title :",
+      "data :", "kept ", "not ", "allow ", "vpcbus:/", "?wait="] | words)
   else "zero=\"\\x00\\x00\\x00\\x00\"" end

@@ -10,7 +10,7 @@
 #   make check-msan check-valgrind      the corpora under MemorySanitizer, under valgrind (CI: make check-memory)
 #   make fuzz-bundle OUT=DIR   what OSS-Fuzz and ClusterFuzzLite want (fuzz/oss-fuzz/build.sh)
 
-FUZZ_TARGETS  := frame session pair script harness control pipe_name errand
+FUZZ_TARGETS  := frame session pair script harness control pipe_name errand talk
 FUZZ_TIME     ?= 20
 FUZZ_NEGATIVE ?= 30
 FUZZ_DIR      := $(BUILD)/fuzz
@@ -20,7 +20,7 @@ FUZZ_CXXFLAGS ?= $(FUZZ_CFLAGS)
 FUZZ_JANSSON  ?= -ljansson
 FUZZ_ENGINE   ?= -fsanitize=fuzzer
 FUZZ_CFLAGS   ?= -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -DVPC_VERSION=$(VERSION) -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core -Iimpl/shell
+FUZZ_DEFINES   = -std=c17 -D_GNU_SOURCE -DVPC_VERSION=$(VERSION) -w -Ifuzz -I. -Ispec -Iproto -I$(PROTO_DIR) -Iimpl/lib -Iimpl -I$(IMPL_GEN) -Iconformance -Iimpl/core -Iimpl/shell $(addprefix -I$(EX)/,talk watch run print)
 
 # ---- what each target is made of; the whole is compiled again, since the fuzzer must see its branches -----------------
 
@@ -43,6 +43,7 @@ FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
 FUZZ_SRC_errand    := $(addprefix impl/shell/,acts.c bus_dial.c bus_vsock.c kept_files.c named_socket.c opener.c pcapng.c sandbox.c) \
                       $(IMPL_GEN)/pipe_name.c $(IMPL_LIB_SRC:%=impl/lib/%.c)
+FUZZ_SRC_talk      := $(EX_GRAMMARS:%=$(EX_GEN)/%.c) $(EX)/talk/talk_io.c
 
 FUZZ_MUTATOR_frame   := fuzz/mutate_frames.c
 FUZZ_MUTATOR_session := fuzz/mutate_steps.c
@@ -62,6 +63,7 @@ FUZZ_REPLAY_harness   := $(FUZZ_HARNESS:%.c=$(BUILD)/%.o) $(CONFORM_OBJ)/documen
 FUZZ_REPLAY_control    = $(CORE_OBJS) $(LIBVPCBUS) $(BUILD)/libvpc.a
 FUZZ_REPLAY_pipe_name := $(BUILD)/libvpc.a
 FUZZ_REPLAY_errand     = $(patsubst impl/shell/%.c,$(BUILD)/impl/shell/%.o,$(filter impl/shell/%,$(FUZZ_SRC_errand))) $(BUILD)/libvpc.a
+FUZZ_REPLAY_talk      := $(EX_GRAMMARS:%=$(EX_OBJ)/%.o) $(EX_OBJ)/talk/talk_io.o
 
 # Frames and steps are kept whole by a mutator: tracing compares there would only cost time.
 FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
@@ -69,8 +71,8 @@ FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/muta
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
                   $(IMPL_GEN)/machines.c $(IMPL_GEN)/local_events.h \
-                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(SHELL_GEN) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
-FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h impl/shell/*.h conformance/*.h conformance/*/*.h)
+                  $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(SHELL_GEN) $(EX_GRAMMARS:%=$(EX_GEN)/%.c) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
+FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h impl/shell/*.h impl/examples/*/*.h conformance/*.h conformance/*/*.h)
 
 $(FUZZ_DIR):
 	mkdir -p $@
@@ -161,7 +163,7 @@ fuzz-afl: fuzz-seeds ## build the targets for AFL++ and run each for a few secon
 # ---- memory ------------------------------------------------------------------------------------------------------------
 
 # jansson is not built for MemorySanitizer, so the targets that use it stay out.
-FUZZ_MSAN := frame session pair pipe_name
+FUZZ_MSAN := frame session pair pipe_name talk
 .PHONY: check-memory check-msan check-valgrind
 check-memory: setup ## what CI wants of memory: both of check-msan and check-valgrind, neither skipped
 	@for c in clang valgrind; do command -v $$c >/dev/null || { echo "check-memory: no $$c" >&2; exit 1; }; done
@@ -173,7 +175,7 @@ check-msan: ## the corpora of the parser and the session under MemorySanitizer (
 	    $(MAKE) --no-print-directory fuzz-replay BUILD=$(FUZZ_DIR)/msan CC=clang SAN=memory CFLAGS='-O1 -g' \
 	        FUZZ_TARGETS='$(FUZZ_MSAN)'; fi
 
-FUZZ_VALGRIND := frame session pair pipe_name
+FUZZ_VALGRIND := frame session pair pipe_name talk
 check-valgrind: $(FUZZ_VALGRIND:%=$(FUZZ_DIR)/replay-%) ## the same corpora under valgrind
 	@if ! command -v valgrind >/dev/null; then echo 'no valgrind: skipped'; else \
 	    for t in $(FUZZ_VALGRIND); do \

@@ -100,11 +100,26 @@ def pipe_name():
         yield octets(vector["octets"])
 
 
+def talk():
+    """One whole talk of each grammar; rules and devices."""
+    talks = ["every 5\ndisk :1\n/file :4\n/etcgo\n",
+             "hello 1\nload 0 7 100\ndisk 0 4096 1024\nfile 1 1\nfailed 0 13\nend\nload 1 2 3\nend\n",
+             "user :3\nappword :8\n/bin/catword :0\ngo\nin :3\nabcsignal 2\neof\nsignal 15\n",
+             "hello 1\nstarted\nroom 65536\nout :2\nhierr :1\nnclosed\nexited 3\n",
+             "hello 1\njob 7 2\nqueue :2\nlpuser :1\nutitle :1\ntdata :4\n%PDFend 4 99\n", "kept 7\nnot 28\n",
+             "# c\nallow nobody /bin/df\n allow app /bin/app a *\n", "vpcbus:/run/x?wait=60",
+             "hello 1\nrefused :2\nno", "hello 1\nfailed 2\n", "hello 1\nstarted\nkilled 9\n"]
+    for number, text in enumerate(talks):
+        for which in range(7):
+            yield bytes([which, number]) + text.encode()
+
+
 def main():
     target, directory = sys.argv[1:]
     os.makedirs(directory, exist_ok=True)
     for data in {"frame": frame, "session": session, "pair": pair, "script": script, "harness": harness,
-                 "control": control, "pipe_name": pipe_name, "errand": errand}[target]():
+                 "control": control, "pipe_name": pipe_name, "errand": errand,
+                 "talk": talk}[target]():
         if 0 < len(data) <= LARGEST:
             path = os.path.join(directory, hashlib.sha1(data).hexdigest())
             with open(path, "wb") as file:
