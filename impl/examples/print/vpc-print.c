@@ -76,14 +76,20 @@ static void set_text(char text[PRINT_TEXT_MAX + 1], const struct talk_message *m
     memcpy(text, message->data, message->size + 1);
 }
 
+static int hear_hello(const struct print *p, uint64_t version)
+{
+    bool good = version == PRINT_VERSION;
+
+    fprintf(stderr, "vpc-print: %s: %s\n", p->keep.vm,
+            good ? "waiting for jobs" : "its vpc-printd is of another version");
+    return good ? GO_ON : EXIT_AWAY;
+}
+
 static int take(struct print *p, const struct talk_message *message)
 {
     switch (message->kind) {
     case 'h':
-        if (message->numbers[0] == PRINT_VERSION)
-            return GO_ON;
-        fprintf(stderr, "vpc-print: %s: its vpc-printd is of another version\n", p->keep.vm);
-        return EXIT_AWAY;
+        return hear_hello(p, message->numbers[0]);
     case 'j':
         p->job.number = message->numbers[0];
         p->job.copies = message->numbers[1];
@@ -133,7 +139,6 @@ static int print(struct print *p)
             fprintf(stderr, "vpc-print: %s: %s\n", p->keep.vm, why);
             return EXIT_AWAY;
         }
-        fprintf(stderr, "vpc-print: %s: waiting for jobs\n", p->keep.vm);
         int status = session(p, fd);
         close(fd);
         if (status != LOST)
@@ -231,6 +236,9 @@ int main(int argc, char **argv)
                  .patient = true},
         .keep = {.most = MOST_DEFAULT},
     };
+
+    if (talk_version("vpc-print", argc, argv))
+        return 0;
     int status = take_arguments(&p, argc, argv);
 
     if (status != GO_ON)

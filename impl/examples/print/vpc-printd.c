@@ -29,7 +29,7 @@ enum {
 struct meeting {
     int hosts, backends; /* listen */
     uid_t peer, user;    /* who may be there: of the host's connections, of the backends */
-    int host;            /* or -1 */
+    int host, next;      /* or -1; the next one waits until the host has gone */
     bool lent;           /* to the first of the row */
     unsigned count;
     int row[ROW_MAX];
@@ -37,13 +37,27 @@ struct meeting {
 
 /* ---- the host ------------------------------------------------------------------------------------------ */
 
+static void welcome(struct meeting *m, int fd)
+{
+    uint64_t version = PRINT_VERSION;
+
+    if (talk_say(fd, &print_jobs, 'h', &version, NULL, 0, HELLO_LIMIT_MS) != 0)
+        return (void)close(fd);
+    m->host = fd;
+    fputs("vpc-printd: the host is there\n", stderr);
+}
+
 static void let_host_go(struct meeting *m, const char *why)
 {
+    int next = m->next;
+
     fprintf(stderr, "vpc-printd: the host has gone: %s\n", why);
     shutdown(m->host, SHUT_RDWR); /* the backend to which it was lent has it, too */
     close(m->host);
-    m->host = -1;
+    m->host = m->next = -1;
     m->lent = false;
+    if (next >= 0)
+        welcome(m, next);
 }
 
 static bool known(const struct meeting *m, int fd)
@@ -53,20 +67,19 @@ static bool known(const struct meeting *m, int fd)
     return m->peer == SERVE_ANYBODY || (serve_peer(fd, &uid) == 0 && uid == m->peer);
 }
 
-/* One host at a time. */
+/* One host at a time: that the last one has gone may be seen a moment after the next one is there. */
 static void take_host(struct meeting *m)
 {
     int fd = accept4(m->hosts, NULL, NULL, SOCK_CLOEXEC);
 
     if (fd < 0)
         return;
-    if (m->host >= 0 || !known(m, fd) ||
-        talk_say(fd, &print_jobs, 'h', (uint64_t[]){PRINT_VERSION}, NULL, 0, HELLO_LIMIT_MS) != 0) {
+    if (!known(m, fd) || (m->host >= 0 && m->next >= 0))
         close(fd);
-        return;
-    }
-    m->host = fd;
-    fputs("vpc-printd: the host is there\n", stderr);
+    else if (m->host >= 0)
+        m->next = fd;
+    else
+        welcome(m, fd);
 }
 
 /* ---- the backends -------------------------------------------------------------------------------------- */
@@ -209,7 +222,7 @@ static int serve(const struct arguments *given)
 
     if (!find(given->user, &own) || (strcmp(given->peer, "any") != 0 && !find(given->peer, &peer)))
         return 2;
-    struct meeting m = {.host = -1, .peer = peer.uid, .user = own.uid};
+    struct meeting m = {.host = -1, .next = -1, .peer = peer.uid, .user = own.uid};
 
     return listen_and_meet(&m, given, &own);
 }
@@ -237,6 +250,8 @@ int main(int argc, char **argv)
     struct arguments given = {PRINT_PORT, PRINT_SOCKET, "root", "lp"};
     int option;
 
+    if (talk_version("vpc-printd", argc, argv))
+        return 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         if (option == 'p')
             given.port = optarg;

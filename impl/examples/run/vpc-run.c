@@ -378,6 +378,9 @@ int main(int argc, char **argv)
         .goal = {.program = "vpc-run", .port = RUN_PORT, .limit_ms = LIMIT_MS},
         .user = "",
     };
+
+    if (talk_version("vpc-run", argc, argv))
+        return 0;
     int status = take_arguments(&given, argc, argv);
 
     return status != GO_ON ? status : run(&given.goal, given.user, given.words);

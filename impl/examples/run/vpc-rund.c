@@ -258,6 +258,8 @@ int main(int argc, char **argv)
     struct arguments given = {SETTINGS, RUN_PORT, "root", COMMANDS_AT_ONCE, TIME_LIMIT_S};
     int option;
 
+    if (talk_version("vpc-rund", argc, argv))
+        return 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'h')
             return usage(0);

@@ -96,6 +96,8 @@ int talk_say(int fd, const struct talk_grammar *grammar, char letter, const uint
              const void *data, size_t size, int64_t limit_ms);
 
 int64_t talk_now_ms(void);
+/* Whether the first argument is --version; then it is said, and the program ends. */
+bool talk_version(const char *program, int argc, char **argv);
 /* Octets of strangers, fit for a terminal: what is not printable ASCII as \xXX. */
 void talk_print(FILE *out, const void *octets, size_t n);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "talk.h"
+#include "version.h"
 
 int64_t talk_now_ms(void)
 {
@@ -140,6 +141,15 @@ int talk_say(int fd, const struct talk_grammar *grammar, char letter, const uint
             return -1;
     }
     return 0;
+}
+
+bool talk_version(const char *program, int argc, char **argv)
+{
+    bool asked = argc == 2 && strcmp(argv[1], "--version") == 0;
+
+    if (asked)
+        printf("%s " VPC_VERSION_TEXT ", VPCBus 1.0\n", program);
+    return asked;
 }
 
 void talk_print(FILE *out, const void *octets, size_t n)

@@ -390,6 +390,9 @@ int main(int argc, char **argv)
         .report = {.max_load = -1},
         .every = EVERY,
     };
+
+    if (talk_version("vpc-watch", argc, argv))
+        return 0;
     int status = take_arguments(&w, argc, argv);
 
     if (status != GO_ON)

@@ -176,6 +176,8 @@ int main(int argc, char **argv)
     const char *port = WATCH_PORT, *peer = "root", *user = "nobody";
     int option;
 
+    if (talk_version("vpc-watchd", argc, argv))
+        return 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         switch (option) {
         case 'p':
