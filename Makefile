@@ -84,7 +84,7 @@ export ASAN_OPTIONS  = detect_stack_use_after_return=1
 export UBSAN_OPTIONS = print_stacktrace=1
 
 # Of the checks, a sanitizer has something to say only where much of our C runs.
-SANITIZED_CHECKS := check-inproc check-interop check-product fuzz-replay
+SANITIZED_CHECKS := check-inproc check-interop check-product check-watch check-run check-print fuzz-replay
 
 run-check: all $(TESTS) $(if $(SAN),$(filter $(SANITIZED_CHECKS),$(CHECKS)),$(CHECKS))
 	@tools/run-tests $(TESTS)

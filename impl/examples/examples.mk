@@ -53,11 +53,12 @@ $(BUILD)/test_examples_talk: $(EX_TALK) $(addprefix $(EX_OBJ)/,watch/watch.o run
 $(BUILD)/test_examples_%: $(EX_OBJ)/tests/test_%.o
 	$(CC) $(VPC_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion
 
-EX_CHECKS := check-watch check-run check-print
+EX_CHECKS := check-watch check-run check-print check-hostile-guest
 CHECKS    += $(EX_CHECKS)
 .PHONY: $(EX_CHECKS)
 check-watch: ## vpc-watch and vpc-watchd over both endpoints
 check-run: ## vpc-run and vpc-rund over both endpoints
+check-hostile-guest: ## vpc-watch, vpc-run and vpc-print with a guest that is not what it should be
 check-print: ## the CUPS backend, vpc-printd and vpc-print over both endpoints
 $(EX_CHECKS): $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%) $(addprefix $(BUILD)/,vpc-host vpc-guest vpcctl)
 	@$(EX)/tests/$@ $(BUILD)

@@ -16,7 +16,8 @@ enum {
     EXIT_USAGE = 2,
     EXIT_AWAY = 3,
     GO_ON = -1, /* no exit status */
-    LOST = -2,  /* none either: the guest has gone */
+    HELLO_LIMIT_MS = 5000,
+    LOST = -2, /* none either: the guest has gone */
 };
 
 #define FOR_EVER_MS  ((int64_t)86400 * 365 * 10 * 1000)
@@ -115,11 +116,16 @@ static int take(struct print *p, const struct talk_message *message)
 /* Between jobs the guest may be silent for days; within one it is at work. */
 static int session(struct print *p, int fd)
 {
-    int status = GO_ON, heard = 1;
+    int status = GO_ON, heard;
 
     talk_begin(&p->talk, fd, &print_jobs);
-    while (status == GO_ON && (heard = talk_next(&p->talk, TALK_FOREVER)) == 1)
-        status = take(p, &p->talk.message);
+    heard = talk_next(&p->talk, HELLO_LIMIT_MS);
+    if (heard < 0 && errno == ETIMEDOUT) {
+        fprintf(stderr, "vpc-print: %s: another one is served there, and goes first\n", p->keep.vm);
+        heard = talk_next(&p->talk, TALK_FOREVER);
+    }
+    while (heard == 1 && (status = take(p, &p->talk.message)) == GO_ON)
+        heard = talk_next(&p->talk, TALK_FOREVER);
     keep_forget(&p->job);
     if (heard < 0 && errno == EPROTO)
         fprintf(stderr, "vpc-print: %s: the guest said what is no job, or a part of one\n",

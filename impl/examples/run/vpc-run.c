@@ -238,6 +238,18 @@ static int join(struct run *r)
     return status;
 }
 
+/* The guest's first word; whom it does not take it tells nothing. */
+static int greet(struct run *r)
+{
+    int heard = talk_next(&r->talk, RUN_LIMIT_MS);
+
+    if (heard == 1)
+        return take(r, &r->talk.message);
+    if (heard == 0 || errno == ECONNRESET)
+        return complain(r, "vpc-rund takes no more commands, or none of vpc-guest's user");
+    return complain(r, errno == EPROTO ? "no vpc-rund listens there" : strerror(errno));
+}
+
 /* From here on signals are the command's. */
 static int take_over_signals(void)
 {
@@ -272,8 +284,12 @@ static int run(const struct channel_goal *goal, const char *user, char *const *w
     if (fd < 0)
         return complain(&r, why);
     talk_begin(&r.talk, fd, &run_answer);
-    r.signals = take_over_signals();
-    int status = ask(&r, user, words) ? join(&r) : complain(&r, strerror(errno));
+    int status = greet(&r);
+    if (status == GO_ON && !ask(&r, user, words))
+        status = complain(&r, strerror(errno));
+    r.signals = status == GO_ON ? take_over_signals() : -1;
+    if (status == GO_ON)
+        status = join(&r);
     close(fd);
     return status;
 }

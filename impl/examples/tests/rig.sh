@@ -4,9 +4,13 @@
 dir=$(mktemp -d)
 pids=()
 finish() {
+    local status=$?
     ((${#pids[@]} == 0)) || kill "${pids[@]}" 2>/dev/null || true
     wait
+    # What a sanitizer says of a program in the background fails the check, too.
+    ! grep -hE 'Sanitizer|runtime error:' "$dir"/*.err >&2 2>/dev/null || status=1
     rm -rf "$dir"
+    exit "$status"
 }
 trap finish EXIT
 export VPC_RUNTIME_DIR=$dir/runtime
