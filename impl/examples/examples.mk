@@ -8,6 +8,7 @@ EX_GRAMMARS := talk/talk watch/watch run/run run/rules print/print print/uri
 EX_HOST     := vpc-watch vpc-run vpc-print
 EX_DAEMONS  := vpc-watchd vpc-rund vpc-printd
 EX_GUEST    := $(EX_DAEMONS) vpcbus
+EX_UNITS    := $(wildcard $(EX)/*/*.service.in)
 EX_MANPAGES := $(wildcard $(EX)/*/*.[1-8])
 
 EX_TALK  := $(EX_OBJ)/talk/talk.o $(EX_OBJ)/talk/talk_io.o
@@ -77,7 +78,10 @@ CUPSBACKENDDIR ?= $(PREFIX)/lib/cups/backend
 .PHONY: install-examples uninstall-examples
 install: install-examples
 install-examples: $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
-	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)"
+	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)" "$(DESTDIR)$(UNITDIR)"
+	for unit in $(basename $(EX_UNITS)); do \
+	    sed 's|@SBINDIR@|$(SBINDIR)|' $$unit.in >"$(DESTDIR)$(UNITDIR)/$${unit##*/}" && \
+	    chmod 644 "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit 1; done
 	$(INSTALL) $(EX_HOST:%=$(BUILD)/%) "$(DESTDIR)$(BINDIR)"
 	$(INSTALL) $(EX_DAEMONS:%=$(BUILD)/guest/%) "$(DESTDIR)$(SBINDIR)"
 	$(INSTALL) -D $(BUILD)/guest/vpcbus "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
@@ -86,4 +90,5 @@ uninstall: uninstall-examples
 uninstall-examples:
 	for name in $(EX_HOST); do rm -f "$(DESTDIR)$(BINDIR)/$$name" || exit 1; done
 	rm -f "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
-	for name in $(EX_DAEMONS); do rm -f "$(DESTDIR)$(SBINDIR)/$$name" || exit 1; done
+	for name in $(EX_DAEMONS); do \
+	    rm -f "$(DESTDIR)$(SBINDIR)/$$name" "$(DESTDIR)$(UNITDIR)/$$name.service" || exit 1; done
