@@ -72,7 +72,7 @@ include impl/examples/examples.mk
 $(IMPL_SHELL_OBJ): $(CORE_GEN) $(SHELL_GEN)
 $(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
-IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_ready ctl/channel ctl/events ctl/event_xml ctl/connect)
+IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_ready ctl/channel ctl/events ctl/event_xml ctl/log_files ctl/connect)
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
@@ -142,6 +142,7 @@ TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
 $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_daemons: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace $(BUILD)/test_impl_log_file: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_log_file: $(BUILD)/impl/ctl/log_files.o
 $(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus $(BUILD)/test_impl_crowd: $(IMPL_RIG_OBJ)
 $(BUILD)/impl/tests/test_crowd.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_crowd.o: $(CORE_GEN) $(SHELL_GEN)

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
 #include "event_xml.h"
+#include "log_files.h"
 #include "log_line.h"
 #include "output.h"
 #include "trust.h"
@@ -82,7 +82,7 @@ static int explain(const struct ctl *c)
 struct reader {
     const struct ctl *c;
     const char *path;
-    FILE *log; /* NULL: it can not be read now */
+    struct ctl_log log;
     uint64_t record;
 };
 
@@ -103,44 +103,43 @@ static void print_entry(struct reader *reader, const char *line, size_t n)
         vpc_log_line_print(stdout, line, n, reader->c->colour);
 }
 
-/* Prints the whole lines from here to the end.  A line without its newline is still being written: it stays. */
-static void print_new_lines(struct reader *reader)
+static void print_new_entries(struct reader *reader)
 {
-    char *line = NULL;
-    size_t size = 0;
+    const char *line;
+    size_t n;
 
-    for (;;) {
-        long start = ftell(reader->log);
-        ssize_t n = getline(&line, &size, reader->log);
-
-        if (n <= 0)
-            break;
-        if (line[n - 1] != '\n') {
-            fseek(reader->log, start, SEEK_SET);
-            break;
-        }
-        print_entry(reader, line, (size_t)n - 1);
-    }
-    clearerr(reader->log);
-    free(line);
+    while ((line = ctl_log_next(&reader->log, &n)) != NULL)
+        print_entry(reader, line, n);
     fflush(stdout);
 }
 
-static void open_log(struct reader *reader)
+static bool open_log(struct reader *reader)
 {
-    struct vpc_trust trust = {0};
+    int error = ctl_log_open(&reader->log);
 
-    reader->log = fopen(reader->path, "re");
-    if (reader->log != NULL || (reader->c->follow && errno == ENOENT))
-        return;
-    int error = errno;
-    if (error == EACCES)
-        vpc_trust_closed(&trust, reader->path);
-    ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
-                 *trust.why ? trust.why : strerror(error));
+    if (error && !(reader->c->follow && error == ENOENT))
+        ctl_complain(reader->c, "the event log %s can not be read: %s (see --file)", reader->path,
+                     strerror(error));
+    return !error;
 }
 
 /* ---- --follow --------------------------------------------------------------------------------------- */
+
+/* Whether there was a file that nobody watched yet. */
+static bool watch_files(struct reader *reader, int watch)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ctl_log_file *file = &reader->log.files[i];
+
+        if (file->was_opened)
+            inotify_add_watch(watch, file->path, IN_MODIFY | IN_MOVE_SELF);
+        any |= file->was_opened;
+        file->was_opened = false;
+    }
+    return any;
+}
 
 /* Sleeps until the log may have changed; without inotify or a log, for a moment.  False: nobody reads what we print. */
 static bool wait_for_change(int watch)
@@ -156,61 +155,36 @@ static bool wait_for_change(int watch)
     return true;
 }
 
-/* Another file has the log's name, or the log was cut: log rotation. */
-static bool was_replaced(const struct reader *reader)
-{
-    struct stat ours, named;
-
-    if (fstat(fileno(reader->log), &ours) != 0 || stat(reader->path, &named) != 0)
-        return false; /* gone: what comes in its place is seen when it is there */
-    return ours.st_ino != named.st_ino || ours.st_dev != named.st_dev ||
-           ours.st_size < ftell(reader->log);
-}
-
-static int follow(struct reader *reader)
+static void follow(struct reader *reader)
 {
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
-    if (reader->log != NULL)
-        inotify_add_watch(watch, reader->path, IN_MODIFY);
     while (!ferror(stdout)) {
+        while (watch_files(reader, watch))
+            print_new_entries(reader); /* written before it was watched */
         if (!wait_for_change(watch)) {
             raise(SIGPIPE);
             break;
         }
-        if (reader->log != NULL && was_replaced(reader)) {
-            print_new_lines(reader);
-            fclose(reader->log);
-            reader->log = NULL;
-        }
-        if (reader->log == NULL) {
-            open_log(reader);
-            inotify_add_watch(watch, reader->path, IN_MODIFY);
-        }
-        if (reader->log != NULL)
-            print_new_lines(reader);
+        print_new_entries(reader);
     }
-    if (reader->log != NULL)
-        fclose(reader->log);
     close(watch);
-    return CTL_FAILED;
 }
 
 static int print_log(struct reader *reader)
 {
-    open_log(reader);
-    if (reader->c->xml && reader->log != NULL)
+    ctl_log_begin(&reader->log, reader->path);
+    bool opened = open_log(reader);
+    if (reader->c->xml && opened)
         vpc_event_xml_begin(stdout);
-    if (reader->log != NULL)
-        print_new_lines(reader);
+    if (opened)
+        print_new_entries(reader);
     if (reader->c->follow)
-        return follow(reader);
-    if (reader->log == NULL)
-        return CTL_FAILED;
-    if (reader->c->xml)
+        follow(reader);
+    else if (reader->c->xml && opened)
         vpc_event_xml_end(stdout);
-    fclose(reader->log);
-    return CTL_OK;
+    ctl_log_end(&reader->log);
+    return opened && !reader->c->follow ? CTL_OK : CTL_FAILED;
 }
 
 int ctl_events(const struct ctl *c)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/log_files.h"
 #include "event_catalogue.h"
 #include "log_share.h"
 #include "shell_rig.h"
@@ -267,6 +268,90 @@ Test(log_file, whose_entry_it_is)
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
         cr_assert_eq(vpc_log_share_of(entries[i].text, strlen(entries[i].text)), entries[i].share,
                      "%s", entries[i].text);
+}
+
+/* ---- who reads along ------------------------------------------------------------------------------- */
+
+/* All that is there: each entry once, in order. */
+static int read_on(struct ctl_log *log, int last)
+{
+    const char *line;
+    size_t n;
+
+    while ((line = ctl_log_next(log, &n)) != NULL) {
+        int at = 0;
+
+        cr_assert_eq(strlen(line), n);
+        cr_assert_eq(sscanf(line, "{\"time\":%d,", &at), 1, "%s", line);
+        cr_assert_eq(at, last + 1, "%d came behind %d", at, last);
+        last = at;
+    }
+    return last;
+}
+
+Test(log_file, a_reader_gets_each_entry_once_and_in_order)
+{
+    static int (*const kinds[])(void) = {own, said, said, caused, said};
+    struct ctl_log log;
+    int last = 0;
+
+    ctl_log_begin(&log, rig_log);
+    for (int i = 0; i < 3000; i++) {
+        kinds[i % 5]();
+        /* No oftener than each file is turned over twice. */
+        if (i % (1 + i % 90) == 0)
+            last = read_on(&log, last);
+        cr_assert_eq(ctl_log_open(&log), 0);
+    }
+    cr_assert_eq(read_on(&log, last), number);
+    ctl_log_end(&log);
+}
+
+Test(log_file, a_reader_that_comes_late_gets_what_is_kept_in_order)
+{
+    struct ctl_log log;
+    const char *line;
+    size_t n;
+    int last = 0, at, count = 0;
+
+    for (int i = 0; i < 500; i++) {
+        own();
+        said();
+        said();
+    }
+    ctl_log_begin(&log, rig_log);
+    cr_assert_eq(ctl_log_open(&log), 0);
+    for (; (line = ctl_log_next(&log, &n)) != NULL; count++) {
+        cr_assert_eq(sscanf(line, "{\"time\":%d,", &at), 1);
+        cr_assert_gt(at, last);
+        last = at;
+    }
+    cr_assert_eq(last, number);
+    cr_assert_gt(count, 3 * LIMIT / 200);
+    ctl_log_end(&log);
+}
+
+Test(log_file, a_file_that_is_moved_to_another_name_is_not_read_twice)
+{
+    struct ctl_log log;
+    char aside[160];
+
+    snprintf(aside, sizeof(aside), "%s-2026", rig_log);
+    fill(own, 2 * LIMIT);
+    while (size_of(0) > LIMIT / 2)
+        own();
+    ctl_log_begin(&log, rig_log);
+    cr_assert_eq(ctl_log_open(&log), 0);
+    size_t n;
+    while (ctl_log_next(&log, &n) != NULL)
+        ;
+    int last = number;
+    own();
+    cr_assert_eq(rename(rig_log, aside), 0);
+    vpc_shell_reload(rig);
+    own();
+    cr_assert_eq(read_on(&log, last), number);
+    ctl_log_end(&log);
 }
 
 /* ---- a full disk, and another's hand -------------------------------------------------------------- */
