@@ -6,7 +6,7 @@ IMPL_LIB_SRC := channel_end control file_name group hresult local_socket log_ent
 IMPL_LIB_OBJ := $(IMPL_LIB_SRC:%=$(BUILD)/impl/lib/%.o) $(BUILD)/impl/lib/pipe_name.o
 IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
-IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal kept_files listener log_file log_share loop named_socket opener pcapng pipe_input pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
+IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal kept_files listener log_file log_link log_share loop named_socket opener pcapng pipe_input pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The machines of a stream: the names of the events stand once, in the grammar.

@@ -11,6 +11,7 @@
 #include "file_name.h"
 #include "group.h"
 #include "journal.h"
+#include "log_link.h"
 #include "opener.h"
 #include "output.h"
 #include "runtime_dir.h"
@@ -84,8 +85,9 @@ struct daemon_run {
     gid_t gid;
     struct vpc_bus_address bus;
     struct vpc_opener opener;
-    char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], log[VPC_FILE_SIZE + 96],
-        control[VPC_FILE_SIZE + 96];
+    char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], control[VPC_FILE_SIZE + 96];
+    char log[VPC_FILE_SIZE + 96];       /* if no other is said */
+    char log_place[VPC_FILE_SIZE + 96]; /* where others look for it */
 };
 
 static struct vpc_changing changing_of(const struct daemon_run *run, const struct vpc_settings *s)
@@ -112,19 +114,35 @@ static bool reload(void *user, struct vpc_changing *changing)
         return false;
     }
     vpc_settings_compare(&run->first, &next);
+    if (strcmp(changing->log_path, next.log != NULL ? next.log : run->log) != 0)
+        vpc_log_unlink(run->log_place); /* no other can be made in the sandbox */
     *changing = changing_of(run, &next);
     vpc_settings_free(&run->now);
     run->now = next;
     return true;
 }
 
-static int run_shell(const struct vpc_shell_config *config)
+static void link_log(const struct daemon_run *run, const struct vpc_shell_config *config)
+{
+    int error = vpc_log_link(run->log_place, config->log_path);
+
+    if (error)
+        fprintf(stderr,
+                "%s: VM %s: vpcctl events finds the log %s with --file only: there can be no link "
+                "to it at %s: %s\n",
+                config->program, config->vm, config->log_path, run->log_place, strerror(error));
+}
+
+static int run_shell(const struct daemon_run *run, const struct vpc_shell_config *config)
 {
     struct vpc_shell *shell = NULL;
 
+    if (strcmp(config->log_path, run->log_place) == 0)
+        vpc_log_unlink(run->log_place); /* it was another's */
     int error = vpc_shell_open(config, &shell);
     if (error)
         return error == VPC_SHELL_BAD_SETTING ? EXIT_USAGE : EXIT_FAILURE;
+    link_log(run, config); /* no other endpoint of this machine runs */
     int status = vpc_shell_run(shell);
     vpc_shell_close(shell);
     return status;
@@ -162,6 +180,19 @@ static const char *hint_of_folder(const struct daemon_run *run, int error)
                                 "group: another group needs a directory of its own)";
 }
 
+/* systemd sets LOGS_DIRECTORY for the services that have such folders. */
+static void place_log(struct daemon_run *run, const char *name)
+{
+    const char *folders = getenv("LOGS_DIRECTORY");
+    int n = folders != NULL ? (int)strcspn(folders, ":") : 0;
+
+    snprintf(run->log_place, sizeof(run->log_place), "%s/log/%s.jsonl", run->root, name);
+    if (n > 0 && n < (int)VPC_FILE_SIZE)
+        snprintf(run->log, sizeof(run->log), "%.*s/%s.jsonl", n, folders, name);
+    else
+        memcpy(run->log, run->log_place, sizeof(run->log));
+}
+
 static int make_places(struct daemon_run *run, const char *vm)
 {
     const struct vpc_settings *s = &run->first;
@@ -177,8 +208,7 @@ static int make_places(struct daemon_run *run, const char *vm)
     }
     snprintf(run->control, sizeof(run->control), guest ? "%s/guest.sock" : "%s/vms/%s.sock",
              run->root, vm);
-    snprintf(run->log, sizeof(run->log), guest ? "%s/log/guest.jsonl" : "%s/log/%s.jsonl",
-             run->root, vm);
+    place_log(run, guest ? "guest" : vm);
     return 0;
 }
 
@@ -331,7 +361,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .trace_limit = changing.trace_limit,
         .verbose = changing.verbose,
     };
-    int status = run_shell(&config);
+    int status = run_shell(run, &config);
     vpc_opener_end(&run->opener);
     free(options);
     return status;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -610,6 +611,76 @@ Test(daemons, a_log_with_a_limit_is_turned_over_in_the_sandbox)
     fail_starts(1);
     cr_assert_gt(file_size(log, ".1"), 1000000);
     cr_assert_eq(file_size(log, ".guest"), -1);
+}
+
+static void run_host_logging_to(const char *folder, const char *file)
+{
+    char bus[128], config[128];
+
+    snprintf(bus, sizeof(bus), "%s/bus", scratch);
+    snprintf(config, sizeof(config), "%s/config", scratch);
+    setenv("LOGS_DIRECTORY", folder, 1);
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
+                                        "vm", "--config", config, file != NULL ? "--log" : NULL,
+                                        file, NULL});
+    unsetenv("LOGS_DIRECTORY");
+    wait_ready();
+}
+
+static void expect_link(const char *place, const char *log)
+{
+    char target[160];
+    ssize_t n = readlink(place, target, sizeof(target) - 1);
+
+    cr_assert_gt(n, 0, "%s is no link", place);
+    target[n] = '\0';
+    cr_assert_str_eq(target, log);
+    cr_assert_eq(access(log, R_OK), 0);
+}
+
+Test(daemons, the_log_of_a_service_is_found_by_a_link)
+{
+    char folders[140], log[160], other[160], place[128], config[128], text[256];
+    struct stat st;
+
+    snprintf(folders, sizeof(folders), "%s/logs:/another", scratch);
+    snprintf(log, sizeof(log), "%s/logs/vm.jsonl", scratch);
+    snprintf(other, sizeof(other), "%s/logs/other", scratch);
+    snprintf(place, sizeof(place), "%s/log/vm.jsonl", scratch);
+    snprintf(config, sizeof(config), "%s/config", scratch);
+    write_file(config, "{}");
+    wait_ready();
+    stop(&host);
+    cr_assert_eq(unlink(place), 0);
+    snprintf(text, sizeof(text), "%s/logs", scratch);
+    cr_assert_eq(mkdir(text, 0700), 0);
+    run_host_logging_to(folders, NULL);
+    expect_link(place, log);
+    /* One that can not run, since this one does, leaves it as it is. */
+    snprintf(text, sizeof(text), "%s/bus", scratch);
+    cr_assert_eq(HOST("--vm", "vm", "--bus", text, "--runtime-dir", scratch, "--log", other), 1);
+    expect_link(place, log);
+    /* Another log, while it runs: nobody must take the one before for it. */
+    snprintf(text, sizeof(text), "{\"log\": \"%s\"}", other);
+    write_file(config, text);
+    kill(host, SIGHUP);
+    for (int64_t limit = scratch_now_ms() + LIMIT_MS; lstat(place, &st) == 0; scratch_sleep_ms(5))
+        cr_assert_lt(scratch_now_ms(), limit, "the link stays");
+    stop(&host);
+    write_file(config, "{}");
+    run_host_logging_to("", other);
+    expect_link(place, other);
+    stop(&host);
+    /* And back, to the place itself. */
+    run_host_logging_to("", NULL);
+    cr_assert_eq(lstat(place, &st), 0);
+    cr_assert(S_ISREG(st.st_mode));
+    stop(&host);
+    /* What is there stays. */
+    run_host_logging_to(folders, NULL);
+    cr_assert_eq(lstat(place, &st), 0);
+    cr_assert(S_ISREG(st.st_mode));
 }
 
 Test(daemons, wrong_configuration_files)
