@@ -24,6 +24,7 @@ enum {
     /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
     CONNECT_LIMIT_MS = 800,
     PORT_RETRY_MS = 100,
+    NOTE_AGAIN_MS = 10000, /* why there is no transport is told this often at most */
     READS_PER_EVENT = VPC_BUDGET / VPC_CHUNK,
     PORT_READ = 4096,   /* what a virtio port gives per read at most: one buffer of its driver */
     PORT_WRITE = 32768, /* and takes per write */
@@ -52,13 +53,18 @@ static void retry_later(struct vpc_bus *bus)
     vpc_timer_set(loop, &bus->retry, loop->now + kind_of(bus)->retry_ms);
 }
 
-/* Why there is no transport yet, told when it changes. */
+/* Why there is no transport yet, told when it changes; a peer that comes and goes can't make us tell it all the time. */
 static void note_error(struct vpc_bus *bus, int error)
 {
-    if (error && error != bus->last_error)
-        vpc_shell_note(bus->shell, "waiting for the bus %s: %s", bus->address.path,
-                       strerror(error));
+    const uint64_t now = bus->shell->loop.now;
+
+    if (error && (error == bus->last_error || now < bus->error_note_at))
+        return;
     bus->last_error = error;
+    if (!error)
+        return;
+    vpc_shell_note(bus->shell, "waiting for the bus %s: %s", bus->address.path, strerror(error));
+    bus->error_note_at = now + NOTE_AGAIN_MS;
 }
 
 static void go_up(struct vpc_bus *bus)

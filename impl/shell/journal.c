@@ -22,6 +22,7 @@
 enum {
     MESSAGE_MAX = 4096,
     NAME_MAX_OCTETS = 64, /* the journal's own limit of a field's name */
+    HOUR_MS = 3600000,
 };
 
 int vpc_journal_open(struct vpc_journal *journal, const struct vpc_opener *asked, const char *path,
@@ -123,4 +124,19 @@ void vpc_journal_write(struct vpc_journal *journal, const char *text, size_t n)
             datagram != NULL && is_taken(journal, datagram, size) ? 0 : journal->lost + 1;
     free(datagram);
     json_decref(entry);
+}
+
+void vpc_journal_write_caused(struct vpc_journal *journal, const char *text, size_t n,
+                              uint64_t now_ms)
+{
+    if (journal->caused == 0 || now_ms - journal->hour >= HOUR_MS) {
+        journal->hour = now_ms;
+        journal->caused = 0;
+    }
+    if (journal->asked == NULL)
+        return;
+    if (journal->caused++ < VPC_JOURNAL_CAUSED_MAX)
+        vpc_journal_write(journal, text, n);
+    else
+        journal->lost++;
 }

@@ -256,12 +256,11 @@ static int write_to(struct vpc_log *log, struct vpc_log_file *file, const char *
     return error ? error : append(file, text, n, size);
 }
 
-static int write_entry(struct vpc_log *log, const char *text, size_t n)
+static int write_entry(struct vpc_log *log, enum vpc_log_share share, const char *text, size_t n)
 {
-    enum vpc_log_share share = log->shared ? vpc_log_share_of(text, n) : VPC_LOG_OWN;
     size_t size = 0;
 
-    if (log->limit && log->used[share] + n + 1 > vpc_log_share_limit(share, log->limit) &&
+    if (log->shared && log->used[share] + n + 1 > vpc_log_share_limit(share, log->limit) &&
         share != VPC_LOG_OWN)
         return write_to(log, &log->files[1], text, n, &size);
     int error = write_to(log, &log->files[0], text, n, &size);
@@ -294,10 +293,16 @@ static void tell(struct vpc_shell *shell, int error)
 
 void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n)
 {
+    enum vpc_log_share share =
+        shell->config.role == VPC_ROLE_HOST ? vpc_log_share_of(text, n) : VPC_LOG_OWN;
+
     vpc_trace_entry(shell, text, n);
     if (shell->log.files[0].fd >= 0)
-        tell(shell, write_entry(&shell->log, text, n));
-    vpc_journal_write(&shell->journal, text, n);
+        tell(shell, write_entry(&shell->log, share, text, n));
+    if (share == VPC_LOG_OWN)
+        vpc_journal_write(&shell->journal, text, n);
+    else
+        vpc_journal_write_caused(&shell->journal, text, n, shell->loop.now);
     if (shell->log.verbose)
         vpc_log_line_print(stderr, text, n, isatty(STDERR_FILENO));
 }

@@ -12,6 +12,7 @@ enum {
     READY_RETRY_MS = 200,
     READY_GIVE_WAY_MS = 600, /* within it the other owns the event, and its name can be told */
     READY_AGAIN_MS = 2000,   /* the file may have been replaced */
+    READY_LOGGED_MAX = 16,   /* in a second: a guest can say another tag with each session */
 };
 
 static void end_life(struct vpc_shell *shell)
@@ -49,10 +50,20 @@ static void say_who_owns_it(const struct vpc_shell *shell, const char *owner, ch
         *owner ? owner : "(unknown)", shell->config.vm);
 }
 
+/* It is tried again, and told then if it is still so. */
+static bool too_often(struct vpc_shell *shell)
+{
+    if (shell->loop.now - shell->ready_log_since >= 1000) {
+        shell->ready_log_since = shell->loop.now;
+        shell->ready_logged = 0;
+    }
+    return shell->ready_logged++ >= READY_LOGGED_MAX;
+}
+
 /* Told once until it succeeds or fails otherwise. */
 static void log_failure(struct vpc_shell *shell, int error, const char *owner)
 {
-    if (error == shell->ready_error)
+    if (error == shell->ready_error || too_often(shell))
         return;
     shell->ready_error = error;
     char cause[512];

@@ -45,6 +45,7 @@ struct vpc_bus {
     struct vpc_watch watch;
     struct vpc_timer retry; /* while connecting: the end of this try */
     struct vpc_listener listener;
+    uint64_t error_note_at;    /* no note about the transport before */
     uint64_t stranger_note_at; /* no note about a machine that was turned away before */
 };
 
@@ -139,8 +140,10 @@ struct vpc_shell {
     bool ready_asked; /* the opener has it, or tried to */
     int ready_alive;  /* its lock says to all that the owner lives; -1: none */
     bool ready_wanted;
-    bool ready_given; /* its tag: not said by a guest (RDY-7) */
-    int ready_error;  /* why the event is not as it is wanted, as the log knows it */
+    bool ready_given;         /* its tag: not said by a guest (RDY-7) */
+    int ready_error;          /* why the event is not as it is wanted, as the log knows it */
+    uint64_t ready_log_since; /* the second in which the log was told so often */
+    unsigned ready_logged;
     struct vpc_timer ready_retry;
     struct vpc_streams streams;
     struct vpc_watch signals;

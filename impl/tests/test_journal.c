@@ -132,6 +132,26 @@ Test(journal, a_full_journal_holds_up_nobody, .init = begin, .fini = end)
     cr_expect_gt(journal.lost, 0);
 }
 
+/* The journal is everybody's: a guest has a share of it, and the host's own entries come through. */
+Test(journal, what_a_guest_causes_is_bounded_by_the_hour, .init = begin, .fini = end)
+{
+    char datagram[4096];
+
+    for (unsigned i = 0; i < VPC_JOURNAL_CAUSED_MAX + 5; i++) {
+        vpc_journal_write_caused(&journal, ENTRY, strlen(ENTRY), 50 + i);
+        if (i < VPC_JOURNAL_CAUSED_MAX)
+            hear(datagram, sizeof(datagram));
+    }
+    cr_expect_eq(journal.lost, 5);
+    vpc_journal_write_caused(&journal, ENTRY, strlen(ENTRY), 50 + 3600000 - 1);
+    say(ENTRY); /* the host's own */
+    hear(datagram, sizeof(datagram));
+    cr_expect(has_line(datagram, "VPC_LOST=6"));
+    vpc_journal_write_caused(&journal, ENTRY, strlen(ENTRY), 50 + 3600000);
+    hear(datagram, sizeof(datagram));
+    cr_expect_null(strstr(datagram, "VPC_LOST"));
+}
+
 Test(journal, no_journal_and_no_json, .init = begin, .fini = end)
 {
     struct vpc_journal none;

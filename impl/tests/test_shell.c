@@ -14,6 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "named_event.h"
 #include "shell_rig.h"
 #include "vpc.h"
 
@@ -490,6 +491,41 @@ Test(shell, tags_that_a_guest_said_leave_no_files)
     vpc_shell_turn(rig, 0);
     cr_assert(has_event_file("GIVEN"));
     cr_assert(has_event_file("NEXT"));
+}
+
+/* Such a guest may say the tags of two other machines in turn, in as many sessions as it likes. */
+Test(shell, tags_of_others_that_a_guest_says_do_not_fill_the_log)
+{
+    static const char *const names[] = {"Local\\A_ChannelReady", "Local\\B_ChannelReady"};
+    vpc_event *events[2];
+    char line[512];
+    unsigned said = 0;
+    bool of_last = false;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(vpc_event_open(scratch, names[i], &events[i]), 0);
+        cr_assert_eq(vpc_event_claim(events[i], "other", true), 0);
+    }
+    int64_t began = scratch_now_ms();
+    for (int i = 0; i < 500; i++) {
+        fake_act(VPC_ACTION_READY, 0, 0, 0, names[i % 2]);
+        vpc_shell_turn(rig, 0);
+    }
+    /* The last one is told all the same, as it lasts. */
+    rig_turn_for(1500);
+    unsigned seconds = (unsigned)((scratch_now_ms() - began) / 1000);
+    FILE *log = fopen(rig_log, "re");
+    cr_assert_not_null(log);
+    while (fgets(line, sizeof(line), log) != NULL)
+        if (strstr(line, "READY_EVENT_FAILED") != NULL) {
+            said++;
+            of_last = strstr(line, "B_ChannelReady") != NULL;
+        }
+    fclose(log);
+    cr_assert(of_last);
+    cr_assert_geq(said, 16u);
+    cr_assert_leq(said, 16 * (seconds + 1), "%u in %u s", said, seconds);
+    for (int i = 0; i < 2; i++)
+        vpc_event_close(events[i]);
 }
 
 Test(shell, a_ready_event_whose_file_was_removed_comes_back)
