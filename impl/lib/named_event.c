@@ -24,7 +24,7 @@
  * gone, but for the file of a tag that only a guest said: guests may say any number of them.  Its
  * owner removes it when it gives it up while nobody else has it open.  Who opens it at this moment
  * waits for "used", sees that the path names another file, and opens that one.  No waiter ever has a
- * removed file.
+ * removed file.  What one that was killed has left, the next endpoint of its machine removes likewise.
  *
  * If it was removed or replaced (by what cleans /tmp), its owner makes it anew when it next sets or
  * resets the event; a host endpoint does that every two seconds.

@@ -132,21 +132,6 @@ static int shorten(const char *path, uint64_t limit)
     return error;
 }
 
-int vpc_log_shorten(const struct vpc_shell_config *config)
-{
-    static const char *const ends[] = {"", ".1", ".guest", ".guest.1"};
-    char path[VPC_FILE_SIZE];
-    int error = 0;
-
-    if (config->log_path == NULL || !config->log_limit)
-        return 0;
-    for (size_t i = 0; !error && i < sizeof(ends) / sizeof(ends[0]); i++) {
-        snprintf(path, sizeof(path), "%s%s", config->log_path, ends[i]);
-        error = shorten(path, config->log_limit);
-    }
-    return error;
-}
-
 /* ---- the shares of FILE ------------------------------------------------------------------------ */
 
 /* The whole lines of n octets; how many octets they are. */
@@ -185,6 +170,21 @@ static void count_shares(struct vpc_log *log)
     }
     if (fd >= 0)
         close(fd);
+}
+
+int vpc_log_shorten(struct vpc_log *log)
+{
+    static const char *const ends[] = {"", ".1", ".guest", ".guest.1"};
+    char path[sizeof(log->path) + sizeof(".guest.1")];
+    int error = 0;
+
+    for (size_t i = 0; log->limit && i < sizeof(ends) / sizeof(ends[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", log->path, ends[i]);
+        int failed = shorten(path, log->limit);
+        error = failed ? failed : error;
+    }
+    count_shares(log);
+    return error;
 }
 
 /* ---- the log ----------------------------------------------------------------------------------- */

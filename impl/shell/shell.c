@@ -107,15 +107,22 @@ static const char *path_hint(int error)
     return error == EEXIST ? " and is no socket (remove it, or choose another path)" : "";
 }
 
-static int open_parts(struct vpc_shell *shell)
+/* What endpoints of this machine have left: no other runs, since the control socket is ours. */
+static void tidy_up(struct vpc_shell *shell)
 {
     const struct vpc_shell_config *config = &shell->config;
-    int error = vpc_log_shorten(config);
+    int error = vpc_log_shorten(&shell->log);
 
     if (error)
         vpc_shell_note(shell, "the event log %s, or a part of it, is too large and stays so: %s",
                        config->log_path, strerror(error));
-    error = vpc_log_open(&shell->log, shell);
+}
+
+static int open_parts(struct vpc_shell *shell)
+{
+    const struct vpc_shell_config *config = &shell->config;
+    int error = vpc_log_open(&shell->log, shell);
+
     if (error) {
         note_log(shell, error);
         return error;
@@ -143,6 +150,7 @@ static int open_parts(struct vpc_shell *shell)
                        strerror(error), path_hint(error));
         return error;
     }
+    tidy_up(shell);
     error = vpc_bus_open(&shell->bus, shell, config->bus);
     if (error)
         vpc_shell_note(shell, "the bus %s can not be opened: %s%s", config->bus, strerror(error),

@@ -267,7 +267,7 @@ void vpc_control_server_bury(struct vpc_control_server *control); /* frees who l
 void vpc_log_init(struct vpc_log *log);
 int vpc_log_open(struct vpc_log *log, const struct vpc_shell *shell);
 /* Cuts files that are larger than the limit to their newest entries; before the sandbox is entered. */
-int vpc_log_shorten(const struct vpc_shell_config *config);
+int vpc_log_shorten(struct vpc_log *log);
 /* The same as the configuration says now; when that fails the log stays as it is. */
 int vpc_log_reopen(struct vpc_log *log, const struct vpc_shell *shell);
 void vpc_log_close(struct vpc_log *log);

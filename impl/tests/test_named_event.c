@@ -39,6 +39,24 @@ static pid_t waiter(void)
     return pid;
 }
 
+/* Becomes the owner for the virtual machine, and is killed. */
+static void killed_owner(const char *name, const char *vm, bool given)
+{
+    pid_t pid = fork();
+    int status;
+
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        vpc_event *event;
+
+        if (vpc_event_open(scratch, name, &event) == 0 && vpc_event_claim(event, vm, given) == 0)
+            raise(SIGKILL);
+        _exit(1);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFSIGNALED(status));
+}
+
 /* A process that owns and sets the event, says so on the pipe, and lives until it is killed. */
 static pid_t setting_owner(void)
 {
@@ -440,4 +458,36 @@ Test(named_event, the_name_of_an_owner_is_bounded_and_printable)
     cr_assert_str_eq(owner, "");
     vpc_event_close(other);
     vpc_event_close(event);
+}
+
+static bool has_file(const char *tag)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/events/Local%%5C%s", scratch, tag);
+    return access(path, F_OK) == 0;
+}
+
+/* A guest may say another tag in every session, and its host endpoint may be killed in each. */
+Test(named_event, what_killed_owners_have_left_goes_when_nobody_has_it_open)
+{
+    vpc_event *waited, *nobodys;
+
+    killed_owner("Local\\ONE", "vm", false);
+    killed_owner("Local\\TWO", "vm", true);
+    killed_owner("Local\\WAITED", "vm", false);
+    killed_owner("Local\\OTHER", "vm2", false);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\WAITED", &waited), 0);
+    cr_assert_eq(vpc_event_open(scratch, "Local\\NOBODYS", &nobodys), 0);
+    vpc_events_clear(scratch, "vm");
+    cr_assert_not(has_file("ONE"));
+    cr_assert_not(has_file("TWO"));
+    cr_assert(has_file("WAITED"));
+    cr_assert(has_file("OTHER"));
+    cr_assert(has_file("NOBODYS"));
+    vpc_event_close(waited);
+    vpc_event_close(nobodys);
+    vpc_events_clear(scratch, "vm");
+    cr_assert_not(has_file("WAITED"));
+    vpc_events_clear("/no/such/folder", "vm");
 }
