@@ -136,7 +136,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 # ---- tests ----------------------------------------------------------------------------------------
 
-IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace log_file daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
+IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace log_file full_disk daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -159,6 +159,7 @@ $(BUILD)/test_impl_service_manager: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs
 $(BUILD)/test_impl_stream_machines: $(BUILD)/impl/shell/stream_machines.o
 $(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(SHELL_GEN)
 $(BUILD)/impl/tests/test_stream_machines.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
+$(BUILD)/test_impl_full_disk: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_opener: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_group: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_timers: $(BUILD)/impl/shell/loop.o

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the guest endpoint costs a small guest: the size of its one file, its resident memory idle and with every pair in
- * use and every buffer full, and the processor when nothing moves.  `test_impl_footprint --verbose=1` prints the figures that
- * vpc-guest(8) has.
+ * use and every buffer full, and the processor when nothing moves.  And what a machine costs its host at most: memory and
+ * descriptors with every pair of max_pairs in use and every buffer full.  `test_impl_footprint --verbose=1` prints the figures
+ * that the manual pages have.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +23,10 @@
 #include "vpc.h"
 
 enum {
-    PAIRS = 16,
+    PAIRS = 16, /* if nobody says another number */
+    MANY = 64,
+    WINDOW_KIB = 256,
+    SENDING_KIB = 128, /* 131000 octets */
     IDLE_MS = 3000,
     FILL_MS = 1500,
 };
@@ -32,27 +38,40 @@ enum {
 #endif
 
 static pid_t host, guest;
-static int server, near[PAIRS], far[PAIRS];
+static int server, near[MANY], far[MANY], pairs;
 
-static void begin(void)
+static void begin_with(int count)
 {
-    char bus[96], listen_at[128], dir[96];
+    char bus[96], listen_at[128], dir[96], option[32];
     scratch_begin();
+    pairs = count;
+    snprintf(option, sizeof(option), "max_pairs=%d", count);
     snprintf(bus, sizeof(bus), "%s/bus", scratch);
     snprintf(listen_at, sizeof(listen_at), "listen:%s", bus);
     snprintf(dir, sizeof(dir), "%s/guest", scratch);
-    guest = program_run(
-        -1, -1, (const char *[]){"vpc-guest", "--bus", listen_at, "--runtime-dir", dir, NULL});
-    host = program_run(
-        -1, -1,
-        (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm", "vm", NULL});
+    guest = program_run(-1, -1,
+                        (const char *[]){"vpc-guest", "--bus", listen_at, "--runtime-dir", dir,
+                                         "--option", option, NULL});
+    host = program_run(-1, -1,
+                       (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
+                                        "vm", "--option", option, NULL});
     cr_assert_eq(vpc_wait_channel_ready(scratch, "vm", PROGRAM_LIMIT_MS, NULL, NULL, NULL),
                  VPC_S_OK);
 }
 
+static void begin(void)
+{
+    begin_with(PAIRS);
+}
+
+static void begin_many(void)
+{
+    begin_with(MANY);
+}
+
 static void end(void)
 {
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = 0; i < pairs; i++) {
         close(near[i]);
         close(far[i]);
     }
@@ -64,17 +83,17 @@ static void end(void)
     scratch_end();
 }
 
-TestSuite(footprint, .timeout = 60, .init = begin, .fini = end);
+TestSuite(footprint, .timeout = 60, .fini = end);
 
 static void open_pairs(void)
 {
     char number[8], pipe[32];
     unsigned port;
     vpc_virtual_machine *vm;
-    server = rig_tcp_server(&port, PAIRS);
+    server = rig_tcp_server(&port, pairs);
     snprintf(number, sizeof(number), "%u", port);
     cr_assert_eq(vpc_find_virtual_machine(scratch, "vm", &vm), VPC_S_OK);
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = 0; i < pairs; i++) {
         snprintf(pipe, sizeof(pipe), "\\\\.\\pipe\\p%d", i);
         cr_assert_eq(vpc_start_communication_channel(vm, 0, pipe, 1, number, NULL), VPC_S_OK);
         far[i] = accept4(server, NULL, NULL, SOCK_CLOEXEC);
@@ -88,7 +107,7 @@ static void fill_pairs(void)
 {
     static char octets[65536];
     for (int64_t until = scratch_now_ms() + FILL_MS; scratch_now_ms() < until; scratch_sleep_ms(5))
-        for (int i = 0; i < PAIRS; i++) {
+        for (int i = 0; i < pairs; i++) {
             send(near[i], octets, sizeof(octets), MSG_DONTWAIT | MSG_NOSIGNAL);
             send(far[i], octets, sizeof(octets), MSG_DONTWAIT | MSG_NOSIGNAL);
         }
@@ -101,7 +120,7 @@ static long idle_cpu(void)
     return program_cpu(guest) - before;
 }
 
-Test(footprint, of_the_guest_endpoint)
+Test(footprint, of_the_guest_endpoint, .init = begin)
 {
     struct stat st;
     cr_assert_eq(stat(VPC_BUILD "/vpc-guest", &st), 0);
@@ -120,4 +139,53 @@ Test(footprint, of_the_guest_endpoint)
                   "windows and send buffers, and little else");
     cr_assert_leq(cpu, IDLE_MS / 50, "%ld ms", cpu);
     cr_assert_leq(full_cpu, IDLE_MS / 50, "%ld ms", full_cpu);
+}
+
+static unsigned open_files_of(pid_t pid)
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    cr_assert_not_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+/* Both processes of an endpoint: the second one is the first one's child. */
+static long opener_rss(void)
+{
+    char path[64], text[32] = "";
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)host, (int)host);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0; /* a kernel without it */
+    if (fgets(text, sizeof(text), file) == NULL)
+        text[0] = '\0';
+    fclose(file);
+    int child = atoi(text);
+    return child > 0 ? program_rss(child) : 0;
+}
+
+Test(footprint, of_a_machine_to_its_host, .init = begin_many)
+{
+    long idle_rss = program_rss(host), opener = opener_rss();
+    unsigned idle_files = open_files_of(host);
+    open_pairs();
+    unsigned files = open_files_of(host);
+    fill_pairs();
+    long full_rss = program_rss(host);
+    cr_log_info("vpc-host: resident idle %ld KiB and %ld KiB of its second process, with %d pairs "
+                "whose buffers are full %ld KiB; open files idle %u, with %d pairs %u",
+                idle_rss, opener, pairs, full_rss, idle_files, pairs, files);
+    cr_assert_leq(idle_rss, BOUND(8 << 10));
+    cr_assert_leq(opener, BOUND(8 << 10));
+    cr_assert_leq(full_rss - idle_rss, BOUND(pairs * (WINDOW_KIB + SENDING_KIB + 4) + 1024),
+                  "windows and send buffers, and little else");
+    cr_assert_geq(full_rss - idle_rss, pairs * WINDOW_KIB, "they are full");
+    cr_assert_leq(idle_files, 24u);
+    cr_assert_leq(files - idle_files, 3u * (unsigned)pairs + 1,
+                  "three for each pair, and a client");
 }
