@@ -24,7 +24,7 @@ enum {
     /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
     CONNECT_LIMIT_MS = 800,
     PORT_RETRY_MS = 100,
-    NOTE_AGAIN_MS = 10000, /* why there is no transport is told this often at most */
+    NOTE_AGAIN_MS = 10000, /* a cause is told this often at most */
     READS_PER_EVENT = VPC_BUDGET / VPC_CHUNK,
     PORT_READ = 4096,   /* what a virtio port gives per read at most: one buffer of its driver */
     PORT_WRITE = 32768, /* and takes per write */
@@ -275,7 +275,7 @@ static bool welcomes_machine(struct vpc_listener *listener, int fd)
     if (shell->loop.now >= bus->stranger_note_at) {
         vpc_shell_note(shell, "the bus %s: the machine with the CID %u was turned away",
                        bus->address.path, (unsigned)cid);
-        bus->stranger_note_at = shell->loop.now + VPC_REFUSED_LOG_MS;
+        bus->stranger_note_at = shell->loop.now + NOTE_AGAIN_MS;
     }
     return false;
 }

@@ -608,6 +608,17 @@ Test(daemons, a_log_with_a_limit_is_turned_over_in_the_sandbox)
         }
         kill(host, SIGHUP);
     }
+    for (int kills = 0; kills < 3; kills++) {
+        fail_starts(500);
+        kill(host, SIGKILL);
+        cr_assert_eq(program_ended(host), -SIGKILL);
+        host = program_run(-1, -1,
+                           (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch,
+                                            "--vm", "vm", "--log-limit", "1", NULL});
+        wait_ready();
+        cr_assert_leq(file_size(log, ""), 1 << 20);
+        cr_assert_leq(file_size(log, ".1"), 1 << 20);
+    }
     fail_starts(1);
     cr_assert_gt(file_size(log, ".1"), 1000000);
     cr_assert_eq(file_size(log, ".guest"), -1);

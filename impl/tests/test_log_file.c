@@ -396,6 +396,21 @@ Test(log_file, what_somebody_else_has_rotated_is_not_turned_over)
     cr_assert_eq(times(number), 1);
 }
 
+/* As if it was killed between the two. */
+Test(log_file, a_turn_that_was_broken_off_is_finished_by_the_next_start)
+{
+    fill(own, LIMIT / 2);
+    int last = number;
+    vpc_shell_close(rig);
+    cr_assert_eq(rename(path_of(0), path_of(1)), 0);
+    open_log();
+    own();
+    cr_assert_eq(times_in(1, last), 1);
+    cr_assert_eq(times_in(0, number), 1);
+    fill(own, 3 * LIMIT);
+    cr_assert_eq(times(number), 1);
+}
+
 Test(log_file, a_removed_file_is_made_anew)
 {
     own();
