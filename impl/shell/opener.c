@@ -35,7 +35,8 @@ static int tell(int to, struct vpc_answer *answer, int fd)
         message.msg_control = control.octets;
         message.msg_controllen = sizeof(control.octets);
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        *header = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        *header = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(header), &fd, sizeof(fd));
     }
     return sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? errno : 0;

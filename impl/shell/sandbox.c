@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/net.h> /* SYS_SENDTO, of socketcall() */
 #include <linux/sockios.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -254,6 +255,35 @@ static int allow_fixed(scmp_filter_ctx filter, const struct fixed_call *call)
         SCMP_CMP64(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value));
 }
 
+/* What other C libraries and processors have in place of the calls of the tables: a number that this processor does not
+ * have is passed over. */
+static const int other_names[] = {
+    SCMP_SYS(clock_gettime64), SCMP_SYS(ppoll_time64), SCMP_SYS(futex_time64), SCMP_SYS(recv),
+    SCMP_SYS(geteuid32),       SCMP_SYS(ftruncate64),  SCMP_SYS(_llseek),      SCMP_SYS(sigreturn),
+};
+
+static int allow_other_names(scmp_filter_ctx filter)
+{
+    const struct fixed_call fixed[] = {
+        {SCMP_SYS(mmap2), BOTH, 2, PROT_EXEC, 0},
+#ifndef __GLIBC__
+        {SCMP_SYS(mprotect), BOTH, 2, PROT_EXEC, 0}, /* of musl's malloc() */
+#endif
+        {SCMP_SYS(ioctl), BOTH, 1, UINT32_MAX, TIOCGWINSZ},         /* musl's isatty() */
+        {SCMP_SYS(tkill), BOTH, 0, UINT32_MAX, (uint64_t)getpid()}, /* musl's abort() */
+        /* On i386 all of sockets is one call, and what it is called with can't be seen. */
+        {SCMP_SYS(socketcall), BOTH, 0, UINT32_MAX, SYS_SENDTO},
+        {SCMP_SYS(socketcall), BOTH, 0, UINT32_MAX, SYS_SETSOCKOPT},
+    };
+    int error = 0;
+
+    for (size_t i = 0; !error && i < sizeof(other_names) / sizeof(other_names[0]); i++)
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, other_names[i], 0);
+    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        error = allow_fixed(filter, &fixed[i]);
+    return error;
+}
+
 /* Sockets, the ready event, and folders that are missing. */
 static int allow_group(scmp_filter_ctx filter, gid_t group)
 {
@@ -261,6 +291,8 @@ static int allow_group(scmp_filter_ctx filter, gid_t group)
         {SCMP_SYS(chown), BOTH, 2, UINT32_MAX, group},
         {SCMP_SYS(fchown), BOTH, 2, UINT32_MAX, group},
         {SCMP_SYS(fchownat), BOTH, 3, UINT32_MAX, group},
+        {SCMP_SYS(chown32), BOTH, 2, UINT32_MAX, group},
+        {SCMP_SYS(fchown32), BOTH, 2, UINT32_MAX, group},
     };
     int error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 0);
 
@@ -299,7 +331,9 @@ static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
-    return error;
+    if (!error) /* sendto() without an address, as above */
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(send), 0);
+    return error ? error : allow_other_names(filter);
 }
 
 static int filter_calls(const struct vpc_sandbox *sandbox)
@@ -319,18 +353,56 @@ static int filter_calls(const struct vpc_sandbox *sandbox)
 
 /* It reads nothing that comes from a stranger, so it has what the C library may want for its calls, with any arguments. */
 static const struct call opener_calls[] = {
-    {SCMP_SYS(recvfrom), BOTH},     {SCMP_SYS(sendmsg), BOTH},         {SCMP_SYS(read), BOTH},
-    {SCMP_SYS(write), BOTH},        {SCMP_SYS(pread64), BOTH},         {SCMP_SYS(pwrite64), BOTH},
-    {SCMP_SYS(close), BOTH},        {SCMP_SYS(lseek), BOTH},           {SCMP_SYS(newfstatat), BOTH},
-    {SCMP_SYS(stat), BOTH},         {SCMP_SYS(getdents64), BOTH},      {SCMP_SYS(fcntl), BOTH},
-    {SCMP_SYS(openat), BOTH},       {SCMP_SYS(ftruncate), BOTH},       {SCMP_SYS(unlink), BOTH},
-    {SCMP_SYS(unlinkat), BOTH},     {SCMP_SYS(connect), BOTH},         {SCMP_SYS(setsockopt), BOTH},
-    {SCMP_SYS(brk), BOTH},          {SCMP_SYS(munmap), BOTH},          {SCMP_SYS(mremap), BOTH},
-    {SCMP_SYS(madvise), BOTH},      {SCMP_SYS(futex), BOTH},           {SCMP_SYS(exit_group), BOTH},
-    {SCMP_SYS(rt_sigreturn), BOTH}, {SCMP_SYS(restart_syscall), BOTH}, {SCMP_SYS(bind), HOST},
-    {SCMP_SYS(listen), HOST},       {SCMP_SYS(chmod), HOST},           {SCMP_SYS(fchmodat), HOST},
-    {SCMP_SYS(flock), HOST},        {SCMP_SYS(mkdir), HOST},           {SCMP_SYS(mkdirat), HOST},
-    {SCMP_SYS(rename), BOTH},       {SCMP_SYS(renameat), BOTH},        {SCMP_SYS(geteuid), HOST},
+    {SCMP_SYS(recvfrom), BOTH},
+    {SCMP_SYS(sendmsg), BOTH},
+    {SCMP_SYS(read), BOTH},
+    {SCMP_SYS(write), BOTH},
+    {SCMP_SYS(pread64), BOTH},
+    {SCMP_SYS(pwrite64), BOTH},
+    {SCMP_SYS(close), BOTH},
+    {SCMP_SYS(lseek), BOTH},
+    {SCMP_SYS(newfstatat), BOTH},
+    {SCMP_SYS(stat), BOTH},
+    {SCMP_SYS(getdents64), BOTH},
+    {SCMP_SYS(fcntl), BOTH},
+    {SCMP_SYS(openat), BOTH},
+    {SCMP_SYS(ftruncate), BOTH},
+    {SCMP_SYS(unlink), BOTH},
+    {SCMP_SYS(unlinkat), BOTH},
+    {SCMP_SYS(connect), BOTH},
+    {SCMP_SYS(setsockopt), BOTH},
+    {SCMP_SYS(brk), BOTH},
+    {SCMP_SYS(munmap), BOTH},
+    {SCMP_SYS(mremap), BOTH},
+    {SCMP_SYS(madvise), BOTH},
+    {SCMP_SYS(futex), BOTH},
+    {SCMP_SYS(exit_group), BOTH},
+    {SCMP_SYS(rt_sigreturn), BOTH},
+    {SCMP_SYS(restart_syscall), BOTH},
+    {SCMP_SYS(bind), HOST},
+    {SCMP_SYS(listen), HOST},
+    {SCMP_SYS(chmod), HOST},
+    {SCMP_SYS(fchmodat), HOST},
+    {SCMP_SYS(flock), HOST},
+    {SCMP_SYS(mkdir), HOST},
+    {SCMP_SYS(mkdirat), HOST},
+    {SCMP_SYS(rename), BOTH},
+    {SCMP_SYS(renameat), BOTH},
+    {SCMP_SYS(geteuid), HOST},
+    /* of other C libraries and processors */
+    {SCMP_SYS(open), BOTH},
+    {SCMP_SYS(fstat), BOTH},
+    {SCMP_SYS(lstat), BOTH},
+    {SCMP_SYS(fstat64), BOTH},
+    {SCMP_SYS(stat64), BOTH},
+    {SCMP_SYS(lstat64), BOTH},
+    {SCMP_SYS(fstatat64), BOTH},
+    {SCMP_SYS(statx), BOTH},
+    {SCMP_SYS(fcntl64), BOTH},
+    {SCMP_SYS(renameat2), BOTH},
+    {SCMP_SYS(readv), BOTH},
+    {SCMP_SYS(writev), BOTH},
+    {SCMP_SYS(rt_sigprocmask), BOTH},
 };
 
 static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_config *config)
@@ -351,7 +423,7 @@ static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_conf
             error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i].number, 0);
     if (!error && config->group != NULL)
         error = allow_group(filter, *config->group);
-    return error;
+    return error ? error : allow_other_names(filter);
 }
 
 static int filter_opener_calls(const struct vpc_acts_config *config)

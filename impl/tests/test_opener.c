@@ -287,7 +287,8 @@ static int answered(const void *octets, size_t n, int with)
     if (with >= 0) {
         message.msg_control = control.octets;
         message.msg_controllen = sizeof(control.octets);
-        *CMSG_FIRSTHDR(&message) = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        *CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &with, sizeof(with));
     }
     cr_assert_eq(sendmsg(ends[1], &message, 0), (ssize_t)n);
