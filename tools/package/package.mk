@@ -28,6 +28,18 @@ check-abi: $(BUILD)/libvpc.so
 	@tools/package/check-abi $(BUILD)
 endif
 
+# ---- guests of another kind -------------------------------------------------------------------------------
+
+STATIC_DIR := $(BUILD)/static
+
+.PHONY: guest-static check-cross
+guest-static: ## vpc-guest and vpcctl with musl, small, in build/static/musl (tools/setup --for cross)
+	@tools/package/static musl "$(STATIC_DIR)"
+
+check-cross: $(addprefix $(BUILD)/,vpc-conform vpc-host vpcctl hello_channel) ## vpc-guest with musl, and for arm64 and i386: built, started and judged; minutes
+	@tools/package/check-cross "$(BUILD)" "$(STATIC_DIR)"
+	@tools/package/check-arm64 "$(BUILD)" "$(STATIC_DIR)"
+
 # ---- the tarball -------------------------------------------------------------------------------------------
 
 .PHONY: dist check-dist ragel-made
