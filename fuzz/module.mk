@@ -41,7 +41,7 @@ FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HAR
 FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(IMPL_GEN)/machines.c \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
-FUZZ_SRC_errand    := $(addprefix impl/shell/,acts.c bus_dial.c bus_vsock.c kept_files.c named_socket.c opener.c pcapng.c sandbox.c) \
+FUZZ_SRC_errand    := $(addprefix impl/shell/,acts.c bus_dial.c bus_turn.c bus_vsock.c kept_files.c named_socket.c opener.c pcapng.c sandbox.c) \
                       $(IMPL_GEN)/pipe_name.c $(IMPL_LIB_SRC:%=impl/lib/%.c)
 FUZZ_SRC_talk      := $(EX_GRAMMARS:%=$(EX_GEN)/%.c) $(EX)/talk/talk_io.c
 

@@ -14,6 +14,7 @@ int main(int argc, char **argv)
     static const struct vpc_daemon host = {
         .program = "vpc-host",
         .direct = &direct,
+        .machine = vpc_endpoint_machine_v1,
         .role = VPC_ROLE_HOST,
         .purpose = "Runs the VPCBus host endpoint of one virtual machine.",
     };

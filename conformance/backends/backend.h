@@ -153,6 +153,8 @@ struct vpc_backend_ops {
     void (*step)(struct vpc_backend *backend, uint64_t until);
     /* From now on the bus is there, or not; being connected is seen. */
     bool (*bus_listen)(struct vpc_backend *backend, bool on, char **error);
+    /* On sockets, else NULL: somebody else is connected to the bus, until bus_listen() lets the subject in. */
+    bool (*bus_serve_other)(struct vpc_backend *backend, char **error);
     void (*bus_send)(struct vpc_backend *backend, const void *octets, size_t n);
     /* After the last piece of a burst: the subject gets what bus_send() took.  NULL: it had it at once. */
     void (*bus_flush)(struct vpc_backend *backend);

@@ -71,6 +71,7 @@ static struct vpc_vm *start_vm(const struct vpc_backend_config *config,
 {
     char *kernel = vpc_format("%s/vmlinuz", config->guest_dir);
     char *snapshots = vpc_format("%s/snapshots", config->guest_dir);
+    char *monitor = config->watched ? vpc_format("%s/monitor", config->dir) : NULL;
     struct vpc_vm_options options = *special;
     char words[640];
     struct vpc_vm *vm;
@@ -78,12 +79,14 @@ static struct vpc_vm *start_vm(const struct vpc_backend_config *config,
     options.name = config->vm;
     options.tag = config->tag;
     options.kernel = kernel;
+    options.monitor = monitor;
     options.launcher = config->launcher;
     options.scratch = config->dir;
     options.snapshots = snapshots;
     vm = vpc_vm_start(&options, words, sizeof(words));
     if (vm == NULL)
         *error = vpc_copy(words);
+    free(monitor);
     free(kernel);
     free(snapshots);
     return vm;

@@ -229,15 +229,16 @@ static void serve(struct vpc_socket_backend *self, const struct pollfd *fds, siz
             vpc_socket_control_take(self, &self->controls[i]);
     }
     vpc_sockets_serve(&self->locals, fds + 2 + controls, locals);
+    vpc_socket_monitor_serve(self, fds + 3 + controls + locals);
 }
 
-/* Fills in what is to be polled: listener, bus, control clients, local connections, and one more; how many are local. */
+/* Fills in what is to be polled: listener, bus, control clients, local connections, one more, the monitor; how many are local. */
 static size_t to_poll(const struct vpc_socket_backend *self, struct pollfd *fds)
 {
     size_t controls = self->control_count, locals;
     bool writes = vpc_buffer_size(&self->bus_out) > 0;
 
-    fds[0] = (struct pollfd){.fd = self->listener, .events = POLLIN};
+    fds[0] = (struct pollfd){.fd = self->other[0] < 0 ? self->listener : -1, .events = POLLIN};
     fds[1] = (struct pollfd){
         .fd = self->bus_left == 0 && !writes ? -1 : self->bus,
         .events = (short)((self->bus_left == 0 ? 0 : POLLIN) | (writes ? POLLOUT : 0))};
@@ -248,6 +249,7 @@ static size_t to_poll(const struct vpc_socket_backend *self, struct pollfd *fds)
                               (vpc_buffer_size(&self->controls[i].out) ? POLLOUT : 0))};
     locals = vpc_sockets_poll(&self->locals, fds + 2 + controls);
     fds[2 + controls + locals] = (struct pollfd){.fd = self->extra_fd, .events = POLLIN};
+    vpc_socket_monitor_poll(self, fds + 3 + controls + locals);
     return locals;
 }
 
@@ -259,9 +261,9 @@ static void turn(struct vpc_socket_backend *self, int timeout)
 
     vpc_socket_controls_tidy(self);
     controls = self->control_count;
-    fds = vpc_alloc((3 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
+    fds = vpc_alloc((5 + controls + vpc_sockets_room(&self->locals)) * sizeof(struct pollfd));
     locals = to_poll(self, fds);
-    ready = poll(fds, 3 + controls + locals, timeout);
+    ready = poll(fds, 5 + controls + locals, timeout);
     if (ready > 0)
         serve(self, fds, controls, locals);
     else if (ready < 0 && errno != EINTR) /* EINVAL: more than RLIMIT_NOFILE */
@@ -298,6 +300,8 @@ static void socket_destroy(struct vpc_backend *backend)
     vpc_process_end(&self->process);
     if (self->output_path)
         vpc_process_bound_output(self->output_path);
+    vpc_socket_bus_drop_other(self);
+    vpc_socket_monitor_end(self);
     vpc_socket_waiters_end(self);
     vpc_socket_adapters_end(self);
     vpc_socket_controls_end(self);
@@ -329,7 +333,7 @@ static bool prepare(struct vpc_socket_backend *self, char **error)
                                                 self->config.option_count, error);
     if (self->command)
         self->control_path = vpc_socket_backend_control_path(self, error);
-    return self->control_path && make_dir(self, "", error);
+    return self->control_path && make_dir(self, "", error) && vpc_socket_monitor_begin(self, error);
 }
 
 bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
@@ -339,6 +343,7 @@ bool vpc_socket_backend_begin(struct vpc_socket_backend *self,
     self->process = vpc_socket_backend_process(self);
     self->process.descriptors = config->descriptors;
     self->listener = self->bus = self->log = self->extra_fd = -1;
+    self->monitor.listener = self->monitor.fd = self->other[0] = self->other[1] = -1;
     self->bus_left = SIZE_MAX;
     self->locals.next_id = 1000;
     self->locals.sink = config->sink;
@@ -367,6 +372,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .start = socket_start,
     .kill = socket_kill,
     .stop = socket_stop,
+    .machine = vpc_socket_machine,
     .refuses = socket_refuses,
     .busy = vpc_socket_busy,
     .share = vpc_socket_share,
@@ -375,6 +381,7 @@ const struct vpc_backend_ops vpc_backend_socket = {
     .now = socket_now,
     .step = socket_step,
     .bus_listen = vpc_socket_bus_listen,
+    .bus_serve_other = vpc_socket_bus_serve_other,
     .bus_send = vpc_socket_bus_send,
     .bus_unsent = vpc_socket_bus_unsent,
     .bus_read = vpc_socket_bus_read,

@@ -274,7 +274,9 @@ struct vpc_backend *vpc_qemu_host_create(const struct vpc_backend_config *config
     self->ops.destroy = host_destroy;
     self->ops.kill = host_kill;
     self->ops.vm = host_vm;
+    self->ops.machine = NULL; /* QEMU tells it itself */
     self->ops.bus_listen = host_bus_listen;
+    self->ops.bus_serve_other = NULL;
     self->ops.bus_send = host_bus_send;
     self->ops.bus_unsent = host_bus_unsent;
     self->ops.bus_read = host_bus_read;

@@ -3,6 +3,8 @@
 #ifndef VPC_CONFORM_SOCKET_BACKEND_H
 #define VPC_CONFORM_SOCKET_BACKEND_H
 
+#include <poll.h>
+
 #include "backends/backend.h"
 #include "backends/process.h"
 #include "backends/socket_io.h"
@@ -23,6 +25,15 @@ struct vpc_waiting {
     int status; /* -1: it still waits */
 };
 
+/* What tells a host endpoint of its machine (socket_monitor.c). */
+struct vpc_socket_monitor {
+    char *path;
+    const char *status; /* of the machine, as QEMU calls it */
+    int listener, fd;   /* -1: nobody listens; it has no client */
+    bool ready;         /* its client has asked for the commands */
+    struct vpc_buffer in;
+};
+
 struct vpc_socket_backend {
     struct vpc_backend base;
     struct vpc_backend_config config;
@@ -37,7 +48,9 @@ struct vpc_socket_backend {
     const char *own; /* the folder of the run, for what this process opens in it */
     char *bus_path, *own_bus, *log_path, *output_path, *control_path, **command;
     int listener, bus, log;
+    int other[2]; /* both ends of another program's connection to the bus; -1: there is none */
     struct vpc_buffer bus_out, log_in;
+    struct vpc_socket_monitor monitor;
     int extra_fd; /* of a bus that is no socket, polled too; -1: none */
     void (*serve_extra)(struct vpc_socket_backend *self);
     size_t bus_left; /* octets that are still read off the bus; SIZE_MAX: all */
@@ -73,6 +86,7 @@ struct vpc_process vpc_socket_backend_process(const struct vpc_socket_backend *s
 
 /* socket_bus.c: the bus; the first five are ops. */
 bool vpc_socket_bus_listen(struct vpc_backend *backend, bool on, char **error);
+bool vpc_socket_bus_serve_other(struct vpc_backend *backend, char **error);
 void vpc_socket_bus_send(struct vpc_backend *backend, const void *octets, size_t n);
 size_t vpc_socket_bus_unsent(struct vpc_backend *backend);
 void vpc_socket_bus_read(struct vpc_backend *backend, bool on);
@@ -81,8 +95,19 @@ void vpc_socket_bus_take(struct vpc_backend *backend, size_t octets);
 void vpc_socket_bus_accept(struct vpc_socket_backend *self);
 void vpc_socket_bus_write(struct vpc_socket_backend *self);
 void vpc_socket_bus_take_octets(struct vpc_socket_backend *self);
+/* Nobody else has it any more. */
+void vpc_socket_bus_drop_other(struct vpc_socket_backend *self);
 /* Closes the connection, if there is one, and tells it. */
 void vpc_socket_bus_drop(struct vpc_socket_backend *self);
+
+/* socket_monitor.c: the machine's monitor; an op. */
+void vpc_socket_machine(struct vpc_backend *backend, enum vpc_vm_action action);
+/* It listens from the beginning where the subject is told of its machine. */
+bool vpc_socket_monitor_begin(struct vpc_socket_backend *self, char **error);
+void vpc_socket_monitor_end(struct vpc_socket_backend *self);
+/* For whoever polls: how many, always two. */
+size_t vpc_socket_monitor_poll(const struct vpc_socket_backend *self, struct pollfd fds[2]);
+void vpc_socket_monitor_serve(struct vpc_socket_backend *self, const struct pollfd fds[2]);
 
 /* socket_locals.c: ops for local connections. */
 int vpc_socket_pipe_open(struct vpc_backend *backend, int conn, const char *name, const char *path);

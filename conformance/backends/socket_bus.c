@@ -25,10 +25,33 @@ void vpc_socket_bus_drop(struct vpc_socket_backend *self)
     vpc_socket_backend_tell(self, VPC_SEEN_BUS_DOWN, 0, NULL, 0);
 }
 
+void vpc_socket_bus_drop_other(struct vpc_socket_backend *self)
+{
+    for (int i = 0; i < 2; i++) {
+        if (self->other[i] >= 0)
+            close(self->other[i]);
+        self->other[i] = -1;
+    }
+}
+
+bool vpc_socket_bus_serve_other(struct vpc_backend *backend, char **error)
+{
+    struct vpc_socket_backend *self = self_of(backend);
+
+    if (!vpc_socket_bus_listen(backend, true, error))
+        return false;
+    self->other[0] = vpc_unix_connect(self->own_bus);
+    self->other[1] = self->other[0] < 0 ? -1 : accept4(self->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (self->other[1] < 0)
+        *error = vpc_format("%s: %s", self->bus_path, strerror(errno));
+    return self->other[1] >= 0;
+}
+
 bool vpc_socket_bus_listen(struct vpc_backend *backend, bool on, char **error)
 {
     struct vpc_socket_backend *self = self_of(backend);
 
+    vpc_socket_bus_drop_other(self);
     if (on && self->listener < 0) {
         self->listener = vpc_unix_listen(self->own_bus);
         if (self->listener < 0)

@@ -7,17 +7,17 @@
 
 /* The files of an instance, as placeholders have them. */
 struct names {
-    char *bus, *dir, *log, *control;
+    char *bus, *dir, *log, *control, *monitor;
 };
 
 static struct names names_of(const struct vpc_socket_backend *self, const char *suffix)
 {
     const char *dir = self->config.dir, *beside = self->config.beside ? self->config.beside : "";
 
-    return (struct names){vpc_format("%s/bus%s%s", dir, beside, suffix),
-                          vpc_format("%s/run%s", dir, suffix),
-                          vpc_format("%s/subject%s%s.log", dir, beside, suffix),
-                          vpc_format("%s/control%s%s", dir, beside, suffix)};
+    return (struct names){
+        vpc_format("%s/bus%s%s", dir, beside, suffix), vpc_format("%s/run%s", dir, suffix),
+        vpc_format("%s/subject%s%s.log", dir, beside, suffix),
+        vpc_format("%s/control%s%s", dir, beside, suffix), vpc_format("%s/monitor", dir)};
 }
 
 static void names_free(struct names *names)
@@ -26,6 +26,7 @@ static void names_free(struct names *names)
     free(names->dir);
     free(names->log);
     free(names->control);
+    free(names->monitor);
 }
 
 /* Takes over the error without a place. */
@@ -47,6 +48,7 @@ char **vpc_socket_backend_command(struct vpc_socket_backend *self, const char *k
                                        {.name = "dir", .text = names.dir},
                                        {.name = "log", .text = names.log},
                                        {.name = "control", .text = names.control},
+                                       {.name = "monitor", .text = names.monitor},
                                        {.name = "vm", .text = self->config.vm},
                                        {.name = "tag", .text = self->config.tag},
                                        {.name = "options", .words = options ? options : none},
@@ -74,6 +76,23 @@ char *vpc_socket_backend_control_path(struct vpc_socket_backend *self, char **er
     return why ? misfit(self, "control", why, error) : path;
 }
 
+/* Where it shall be told of its machine it is told by whom too. */
+static char **with_monitor(struct vpc_socket_backend *self, char **words, char **error)
+{
+    const char *monitor = self->config.implementation->monitor;
+    char **more;
+
+    if (words == NULL || !self->config.watched || monitor == NULL)
+        return words;
+    more = vpc_socket_backend_command(self, "monitor", monitor, "", NULL, "", error);
+    if (more)
+        words = vpc_words_join(words, (const char *const *)more);
+    else
+        vpc_words_free(words);
+    vpc_words_free(more);
+    return more ? words : NULL;
+}
+
 char **vpc_socket_backend_instance(struct vpc_socket_backend *self, const char *suffix,
                                    const struct vpc_arg *settings, size_t count, char **error)
 {
@@ -84,5 +103,5 @@ char **vpc_socket_backend_instance(struct vpc_socket_backend *self, const char *
                            : NULL;
 
     vpc_words_free(options);
-    return words;
+    return with_monitor(self, words, error);
 }

@@ -40,6 +40,22 @@ enum vpc_outcome vpc_step_bus_down(struct vpc_run *run, const struct vpc_step *s
     return run->bus_up ? VPC_PENDING : VPC_DONE;
 }
 
+enum vpc_outcome vpc_step_bus_taken(struct vpc_run *run, const struct vpc_step *step)
+{
+    char *error = NULL;
+    enum vpc_outcome outcome = VPC_DONE;
+
+    (void)step;
+    if (run->ops->bus_serve_other == NULL)
+        return vpc_say(run, VPC_BROKEN, "nobody waits in line here: backends socket");
+    if (run->bus_up)
+        return vpc_say(run, VPC_BROKEN, "the subject has the bus: \"bus down\" before");
+    if (!run->ops->bus_serve_other(run->backend, &error))
+        outcome = vpc_say(run, VPC_BROKEN, "%s", error);
+    free(error);
+    return outcome;
+}
+
 enum vpc_outcome vpc_step_bus_pause(struct vpc_run *run, const struct vpc_step *step)
 {
     size_t octets;

@@ -119,6 +119,8 @@ static int spawn(struct vpc_vm *vm, enum vm_memory memory, const char *ram)
     OPTION("--bus", vm->bus);
     OPTION("--puppet", vm->puppet_path);
     OPTION("--qmp", vm->qmp_path);
+    if (options->monitor)
+        OPTION("--qmp", options->monitor);
     if (options->append && options->append[0])
         OPTION("--append", options->append);
     if (options->console)

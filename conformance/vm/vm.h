@@ -18,14 +18,16 @@
 struct vpc_vm;
 
 struct vpc_vm_options {
-    const char *name;      /* of the VM */
-    const char *tag;       /* its chassis asset tag, 1 to 32 characters */
-    const char *kernel;    /* as tools/guest-image makes it */
-    const char *initrd;    /* the same, with vpc-puppet laid over it as /etc/vpc/boot */
-    const char *launcher;  /* NULL: tools/vm */
-    const char *append;    /* more words for the kernel's command line; NULL: none */
-    const char *scratch;   /* where its temporary directory goes; NULL: $TMPDIR, or /tmp */
-    const char *bus;       /* where QEMU shall listen for the bus's host side; NULL: vpc_vm_bus
+    const char *name;     /* of the VM */
+    const char *tag;      /* its chassis asset tag, 1 to 32 characters */
+    const char *kernel;   /* as tools/guest-image makes it */
+    const char *initrd;   /* the same, with vpc-puppet laid over it as /etc/vpc/boot */
+    const char *launcher; /* NULL: tools/vm */
+    const char *append;   /* more words for the kernel's command line; NULL: none */
+    const char *scratch;  /* where its temporary directory goes; NULL: $TMPDIR, or /tmp */
+    const char
+        *monitor;    /* where it shall listen for another client of its control protocol, or NULL */
+    const char *bus; /* where QEMU shall listen for the bus's host side; NULL: vpc_vm_bus
                               says. With a path of one's own a later VM can take an earlier
                               one's place */
     const char *snapshots; /* a directory for snapshots of booted guests, made if need be;

@@ -151,7 +151,28 @@ static int do_bus(struct vpc_acts *acts, const struct vpc_errand *errand, struct
     (void)errand, (void)answer;
     if (bus->kind == VPC_BUS_LISTEN)
         return listen_once(&acts->bus, &options, fd);
-    return vpc_bus_dial(bus, fd);
+    int error = vpc_bus_dial(bus, fd);
+    if (!error && bus->kind == VPC_BUS_CONNECT)
+        vpc_turn_of(&acts->turn, *fd);
+    return error;
+}
+
+static int do_turn(struct vpc_acts *acts, const struct vpc_errand *errand,
+                   struct vpc_answer *answer, int *fd)
+{
+    (void)fd;
+    if (!vpc_turn_waits(&acts->turn))
+        return 0;
+    return errand->number && vpc_turn_holder(&acts->turn, answer->text) ? EBUSY : EAGAIN;
+}
+
+static int do_monitor(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    const struct vpc_bus_address monitor = {.kind = VPC_BUS_CONNECT, .path = acts->config.monitor};
+
+    (void)errand, (void)answer;
+    return monitor.path != NULL ? vpc_bus_dial(&monitor, fd) : EINVAL;
 }
 
 /* ---- the ready event --------------------------------------------------------------------------------------- */
@@ -371,6 +392,8 @@ static const struct act {
 } rows[VPC_WISH_END] = {
     [VPC_WISH_CONFINE] = {BOTH, false, false, VPC_GIFT_NONE, do_nothing},
     [VPC_WISH_BUS] = {BOTH, false, false, VPC_GIFT_ONE, do_bus},
+    [VPC_WISH_TURN] = {BOTH, true, false, VPC_GIFT_NONE, do_turn},
+    [VPC_WISH_MONITOR] = {HOST, false, false, VPC_GIFT_ONE, do_monitor},
     [VPC_WISH_CONTROL] = {BOTH, false, false, VPC_GIFT_ONE, do_control},
     [VPC_WISH_PIPE] = {HOST, true, true, VPC_GIFT_ONE, do_pipe},
     [VPC_WISH_END_PIPE] = {HOST, true, false, VPC_GIFT_NONE, do_end_pipe},
@@ -426,7 +449,10 @@ int vpc_acts_open(struct vpc_acts *acts, const struct vpc_acts_config *config)
 {
     unsigned room = config->descriptors < PIPES_MIN ? PIPES_MIN : config->descriptors;
 
-    *acts = (struct vpc_acts){.config = *config, .bus.lock = -1, .control.lock = -1};
+    *acts =
+        (struct vpc_acts){.config = *config, .bus.lock = -1, .control.lock = -1, .turn.diag = -1};
+    if (config->bus.kind == VPC_BUS_CONNECT)
+        vpc_turn_open(&acts->turn);
     if (!vpc_index_init(&acts->pipes, room))
         return ENOMEM;
     if (config->allow_ports != NULL && !vpc_ports_parse(&acts->ports, config->allow_ports))
@@ -446,6 +472,7 @@ void vpc_acts_close(struct vpc_acts *acts)
     free(acts->pipes.buckets);
     acts->pipes.buckets = NULL;
     give_up_event(acts);
+    vpc_turn_close(&acts->turn);
     vpc_named_socket_close(&acts->bus);
     vpc_named_socket_close(
         &acts->control); /* the last: who waits for its name has the others then */

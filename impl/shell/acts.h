@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "bus_address.h"
+#include "bus_turn.h"
 #include "core/index.h"
 #include "kept_files.h"
 #include "named_socket.h"
@@ -22,8 +23,12 @@
 
 enum vpc_wish {
     VPC_WISH_CONFINE =
-        1,             /* all that is to be opened once is open: who acts goes into its sandbox */
-    VPC_WISH_BUS,      /* the bus (bus_dial.h), or, of one to listen at, a socket that listens */
+        1,        /* all that is to be opened once is open: who acts goes into its sandbox */
+    VPC_WISH_BUS, /* the bus (bus_dial.h), or, of one to listen at, a socket that listens */
+    /* Whether the server has accepted it: EAGAIN: not yet; with a `number` also EBUSY: it serves another, whose name is the
+     * answer's text */
+    VPC_WISH_TURN,
+    VPC_WISH_MONITOR,  /* a connection to the machine's monitor (qmp.h) */
     VPC_WISH_CONTROL,  /* the control socket, which listens */
     VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
     VPC_WISH_END_PIPE, /* removes what was made for `number` */
@@ -58,7 +63,7 @@ struct vpc_answer {
     int32_t error; /* an errno; with 0 and EINPROGRESS comes a descriptor, if the wish is for one */
     uint32_t verbose;                /* of RELOAD */
     uint64_t log_limit, trace_limit; /* the same */
-    /* Of FILE_NAME, cut to fit; with EBUSY of EVENT whose it is. */
+    /* Of FILE_NAME, cut to fit; with EBUSY of EVENT whose it is, of TURN who is served. */
     char text[VPC_PIPE_SIZE];
 };
 
@@ -69,6 +74,7 @@ struct vpc_acts_config {
     const char *program, *vm; /* for messages; what is made belongs to the machine */
     uint32_t role;            /* enum vpc_role */
     struct vpc_bus_address bus;
+    const char *monitor;           /* a Unix socket; NULL: none */
     const char *runtime_dir;       /* NULL: no pipes */
     const gid_t *group;            /* whose members may be clients; NULL: nobody */
     const char *control_path;      /* NULL: no control socket */
@@ -85,6 +91,7 @@ struct vpc_acts_config {
 struct vpc_acts {
     struct vpc_acts_config config;
     struct vpc_named_socket bus, control;
+    struct vpc_turn turn; /* of the last connection to the bus */
     struct vpc_index pipes;
     vpc_event *event; /* NULL: none */
     char event_name[VPC_EVENT_NAME_SIZE];

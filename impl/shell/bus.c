@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The transport, in kinds:
- *   connect       to a Unix socket (QEMU's chardev), again and again (TRN-2)
+ *   connect       to a Unix socket (QEMU's chardev), again and again (TRN-2).  It serves one at a time: who was not
+ *                 accepted has no transport yet (TRN-8)
  *   listen        at a Unix socket, one peer at a time: QEMU's side of the above, for a loopback without QEMU
  *   port          a virtio-serial character device.  While no host is connected poll() says POLLHUP, at once and for
  *                 ever, so the port leaves epoll and is looked at ten times a second (TRN-4)
@@ -23,6 +24,11 @@ enum {
     CONNECT_RETRY_MS = 200,
     /* Of one try that gets no answer: with the time between two, a second (TRN-2). */
     CONNECT_LIMIT_MS = 800,
+    TURN_FIRST_MS =
+        2, /* of one that waits in line: until the first look; then after as long as it has waited, */
+    TURN_LOOK_MS = 200,   /* up to this */
+    TURN_SURE_MS = 100,   /* one that still waits then waits for who is served, if anybody is; */
+    TURN_LIMIT_MS = 1000, /* if nobody is, it hangs: that is told then (TRN-8) */
     PORT_RETRY_MS = 100,
     NOTE_AGAIN_MS = 10000, /* a cause is told this often at most */
     READS_PER_EVENT = VPC_BUDGET / VPC_CHUNK,
@@ -128,6 +134,13 @@ static bool read_some(struct vpc_bus *bus)
     return bus->up && n == VPC_CHUNK;
 }
 
+void vpc_bus_take(struct vpc_bus *bus)
+{
+    if (bus->up)
+        for (int i = 0; i < READS_PER_EVENT && read_some(bus); i++)
+            ;
+}
+
 /* A connection over AF_VSOCK is there, or is none. */
 static void on_connected(struct vpc_bus *bus)
 {
@@ -147,12 +160,95 @@ static void on_connected(struct vpc_bus *bus)
     retry_later(bus);
 }
 
+/* ---- in line (TRN-8) ------------------------------------------------------------------------------------------ */
+
+static void look_later(struct vpc_bus *bus)
+{
+    struct vpc_loop *loop = &bus->shell->loop;
+    uint64_t waited = loop->now - bus->in_line_at;
+
+    vpc_timer_set(loop, &bus->retry,
+                  loop->now + (waited < TURN_FIRST_MS  ? TURN_FIRST_MS
+                               : waited < TURN_LOOK_MS ? waited
+                                                       : TURN_LOOK_MS));
+}
+
+/* 0: its turn has come, or nobody knows; EAGAIN: not yet; with `who` EBUSY: another is served, and the answer's text is its name. */
+static int ask_turn(const struct vpc_bus *bus, bool who, struct vpc_answer *answer)
+{
+    const struct vpc_errand errand = {.wish = VPC_WISH_TURN, .number = who};
+    int fd, error = vpc_opener_ask(bus->shell->asked, &errand, answer, &fd);
+
+    return error == EAGAIN || error == EBUSY ? error : 0;
+}
+
+static bool waits(const struct vpc_bus *bus)
+{
+    struct vpc_answer answer;
+
+    return ask_turn(bus, false, &answer) != 0;
+}
+
+/* Once: at once where somebody is known to be served, else when it takes too long. */
+static void tell_in_line(struct vpc_bus *bus)
+{
+    struct vpc_shell *shell = bus->shell;
+    uint64_t waited = shell->loop.now - bus->in_line_at;
+    struct vpc_answer answer;
+
+    if (bus->told_in_line || waited < TURN_SURE_MS)
+        return;
+    int turn = ask_turn(bus, true, &answer);
+    if (turn == 0 || (turn == EAGAIN && waited < TURN_LIMIT_MS))
+        return;
+    const char *holder = answer.text;
+    bus->told_in_line = true;
+    vpc_shell_note(shell, "waiting for the bus %s: %s has it", bus->address.path,
+                   *holder ? holder : "another program");
+    if (shell->config.role == VPC_ROLE_HOST)
+        vpc_shell_log(
+            shell, VPC_LOG_BUS_TAKEN,
+            json_pack("{s:s, s:s*}", "bus", bus->address.path, "holder", *holder ? holder : NULL));
+}
+
+/* Nobody listens any more, and who stood in line is sent away. */
+static void leave_line(struct vpc_bus *bus)
+{
+    bus->connecting = false;
+    vpc_watch_close(&bus->shell->loop, &bus->watch);
+    retry_later(bus);
+}
+
+static bool is_in_line(const struct vpc_bus *bus)
+{
+    return bus->connecting && kind_of(bus)->family == AF_UNIX;
+}
+
+void vpc_bus_look(struct vpc_bus *bus)
+{
+    if (!is_in_line(bus) || waits(bus))
+        return;
+    bus->connecting = bus->told_in_line = false;
+    vpc_timer_clear(&bus->shell->loop, &bus->retry);
+    go_up(bus);
+}
+
+/* vpc_bus_look() was called in this turn. */
+static void stay_in_line(struct vpc_bus *bus)
+{
+    tell_in_line(bus);
+    look_later(bus);
+}
+
 static void on_ready(struct vpc_watch *watch, uint32_t events)
 {
     struct vpc_bus *bus = watch->owner;
 
     if (bus->connecting) {
-        on_connected(bus);
+        if (is_in_line(bus))
+            leave_line(bus);
+        else
+            on_connected(bus);
         return;
     }
     if (events & EPOLLIN) {
@@ -220,6 +316,21 @@ static int try_port(struct vpc_bus *bus)
     return look.revents & (POLLHUP | POLLERR | POLLNVAL) ? ENOTCONN : 0;
 }
 
+/* Who is connected may still wait in line. */
+static int try_unix(struct vpc_bus *bus)
+{
+    struct vpc_loop *loop = &bus->shell->loop;
+    int error = dial(bus);
+
+    if (error || !waits(bus))
+        return error;
+    bus->connecting = true;
+    bus->in_line_at = loop->now;
+    vpc_watch_set(loop, &bus->watch, 0);
+    look_later(bus);
+    return EINPROGRESS;
+}
+
 static int try_vsock(struct vpc_bus *bus)
 {
     int error = dial(bus);
@@ -237,6 +348,10 @@ static void on_retry(struct vpc_timer *timer)
     struct vpc_bus *bus = timer->owner;
     int error = ETIMEDOUT;
 
+    if (is_in_line(bus)) {
+        stay_in_line(bus);
+        return;
+    }
     if (bus->connecting) {
         bus->connecting = false;
         vpc_watch_close(&bus->shell->loop, &bus->watch);
@@ -298,7 +413,7 @@ static int listen_unix(struct vpc_bus *bus)
 }
 
 static const struct kind kinds[] = {
-    [VPC_BUS_CONNECT] = {AF_UNIX, NULL, dial, CONNECT_RETRY_MS},
+    [VPC_BUS_CONNECT] = {AF_UNIX, NULL, try_unix, CONNECT_RETRY_MS},
     [VPC_BUS_LISTEN] = {AF_UNIX, listen_unix, NULL, 0},
     [VPC_BUS_PORT] = {AF_UNSPEC, NULL, try_port, PORT_RETRY_MS},
     [VPC_BUS_VSOCK] = {AF_VSOCK, NULL, try_vsock, CONNECT_RETRY_MS},

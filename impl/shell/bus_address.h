@@ -25,6 +25,8 @@ enum vpc_bus_kind {
 
 struct vpc_bus_address {
     enum vpc_bus_kind kind;
+    /* To whoever waits behind it the connection to a Unix socket is called so (bus_turn.h); NULL: nothing. */
+    const char *label;
     const char *path; /* within what was parsed; of AF_VSOCK the whole of it, to be shown */
     uint32_t cid;     /* AF_VSOCK: whom to connect to, or who may connect; VPC_CID_ANY: anyone */
     uint32_t port;

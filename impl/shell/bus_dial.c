@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "local_socket.h"
@@ -23,7 +25,20 @@ enum {
     PORT_NAME_SIZE = 128,
 };
 
-static int dial_unix(const char *path, int *fd)
+/* For people only: who can not have the name goes without. */
+static void call(int fd, const char *label)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    size_t n = label != NULL ? strlen(label) : 0;
+
+    if (n == 0 || n >= sizeof(name.sun_path))
+        return;
+    memcpy(name.sun_path + 1, label, n);
+    (void)bind(fd, (const struct sockaddr *)&name,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n));
+}
+
+static int dial_unix(const char *path, const char *label, int *fd)
 {
     struct vpc_address address;
     int error = vpc_address_open(&address, path);
@@ -31,6 +46,8 @@ static int dial_unix(const char *path, int *fd)
     if (error)
         return error;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made >= 0)
+        call(made, label);
     if (made < 0 || connect(made, (struct sockaddr *)&address.un, sizeof(address.un)) != 0 ||
         setsockopt(made, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int)) != 0)
         error = errno;
@@ -109,7 +126,7 @@ int vpc_bus_dial(const struct vpc_bus_address *address, int *fd)
     *fd = -1;
     switch (address->kind) {
     case VPC_BUS_CONNECT:
-        return dial_unix(address->path, fd);
+        return dial_unix(address->path, address->label, fd);
     case VPC_BUS_PORT:
         return dial_port(address->path, fd);
     case VPC_BUS_VSOCK:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "bus_address.h"
 #include "file_name.h"
@@ -85,6 +86,7 @@ struct daemon_run {
     gid_t gid;
     struct vpc_bus_address bus;
     struct vpc_opener opener;
+    char label[VPC_LABEL_MAX + 1]; /* of a host's connection to the bus */
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], control[VPC_FILE_SIZE + 96];
     char log[VPC_FILE_SIZE + 96];       /* if no other is said */
     char log_place[VPC_FILE_SIZE + 96]; /* where others look for it */
@@ -298,11 +300,16 @@ static int start_opener(struct daemon_run *run, const char *vm)
 {
     const struct vpc_settings *s = &run->first;
     char number[24];
+
+    snprintf(run->label, sizeof(run->label), "%s of VM %s (process %ld)", s->daemon->program, vm,
+             (long)getpid());
+    run->bus.label = s->daemon->role == VPC_ROLE_HOST ? run->label : NULL;
     const struct vpc_acts_config config = {
         .program = s->daemon->program,
         .vm = vm,
         .role = s->daemon->role,
         .bus = run->bus,
+        .monitor = s->qmp,
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
@@ -349,6 +356,8 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .descriptors = descriptors_for(s),
         .clients = clients_for(s),
         .bus = bus,
+        .monitor = s->qmp,
+        .machine = s->daemon->machine,
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),

@@ -13,6 +13,7 @@ struct vpc_daemon {
     const char *purpose;                   /* one line for --help */
     const char *bus;                       /* the default of --bus, NULL: it must be given */
     const struct vpc_shell_direct *direct; /* of the endpoint (shell.h); NULL: it has none */
+    vpc_endpoint_machine *machine;         /* NULL: it is not told of its machine */
 };
 
 /* Runs the endpoint `abi` as the command line says: the exit status (0 stopped, 1 failed, 2 wrong

@@ -370,6 +370,7 @@ static const struct call opener_calls[] = {
     {SCMP_SYS(unlink), BOTH},
     {SCMP_SYS(unlinkat), BOTH},
     {SCMP_SYS(connect), BOTH},
+    {SCMP_SYS(getpeername), BOTH},
     {SCMP_SYS(setsockopt), BOTH},
     {SCMP_SYS(brk), BOTH},
     {SCMP_SYS(munmap), BOTH},
@@ -480,7 +481,7 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
 /* One that root started may have to reach the socket of another user's QEMU. */
 int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what)
 {
-    bool confined, connects = config->bus.kind == VPC_BUS_CONNECT;
+    bool confined, connects = config->bus.kind == VPC_BUS_CONNECT || config->monitor != NULL;
     int error = give_up_rights(connects ? 1u << CAP_DAC_OVERRIDE : 0, what);
 
     if (error)

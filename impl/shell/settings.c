@@ -184,6 +184,8 @@ static const struct setting rows[] = {
     {"vm", "NAME", 0, "the virtual machine's name (guest: the host name, if not given)",
      TEXT_AT(vm), false},
     {"bus", "PATH", 0, "the way to the other endpoint: see the manual page", TEXT_AT(bus), false},
+    {"qmp", "SOCKET", 1u << VPC_ROLE_HOST,
+     "a QMP socket of QEMU for this program alone: pause and reset are seen", TEXT_AT(qmp), false},
     {"runtime-dir", "DIR", 0, "where sockets, ready event and log are", TEXT_AT(runtime_dir),
      false},
     {"group", "NAME", 0, "whose members may use the endpoint too, besides its own user and root",

@@ -16,7 +16,7 @@ struct vpc_settings {
     const struct vpc_daemon *daemon;
     const char *config; /* the configuration file; NULL: none */
     /* NULL: not said */
-    const char *vm, *bus, *runtime_dir, *group, *tag, *log, *control, *journal, *trace;
+    const char *vm, *bus, *qmp, *runtime_dir, *group, *tag, *log, *control, *journal, *trace;
     uint64_t log_limit, trace_limit; /* octets */
     json_t *options;                 /* the endpoint's own */
     bool verbose, no_sandbox;

@@ -155,6 +155,8 @@ static int open_parts(struct vpc_shell *shell)
     if (error)
         vpc_shell_note(shell, "the bus %s can not be opened: %s%s", config->bus, strerror(error),
                        path_hint(error));
+    else if (config->monitor != NULL)
+        vpc_hypervisor_open(&shell->monitor, shell, config->monitor);
     return error;
 }
 
@@ -194,6 +196,7 @@ static int open_acts(struct vpc_shell *shell)
         .program = config->program,
         .vm = config->vm,
         .role = config->role,
+        .monitor = config->monitor,
         .runtime_dir = config->runtime_dir,
         .group = config->group,
         .control_path = config->control_path,
@@ -242,7 +245,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
     made->bus.listener.watch.fd = -1;
-    made->acts.bus.lock = made->acts.control.lock = -1;
+    made->acts.bus.lock = made->acts.control.lock = made->acts.turn.diag = -1;
     vpc_control_server_init(&made->control);
     int error = open_all(made);
     if (error) {
@@ -259,6 +262,7 @@ void vpc_shell_close(struct vpc_shell *shell)
     if (shell == NULL)
         return;
     vpc_streams_close(shell);
+    vpc_hypervisor_close(&shell->monitor);
     vpc_bus_close(&shell->bus);
     vpc_control_server_close(&shell->control);
     vpc_ready_close(shell);
@@ -280,6 +284,7 @@ static void before_handlers(void *owner)
 
     shell->abi->clock(shell->ep, shell->loop.now);
     vpc_carry_out(shell);
+    vpc_bus_look(&shell->bus);
 }
 
 int vpc_shell_turn(struct vpc_shell *shell, int wait_ms)

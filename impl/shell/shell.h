@@ -35,10 +35,12 @@ struct vpc_shell_config {
     const char *vm;                        /* the virtual machine's name */
     const char *tag;                       /* the chassis asset tag, or "" */
     const char *options;                   /* a JSON object of settings */
-    unsigned descriptors;     /* how many it may need at once; 0: the limit of open files stays */
-    unsigned clients;         /* of the control socket at once; 0: 64 */
-    const char *bus;          /* as bus_address.h says */
-    const char *runtime_dir;  /* with its folders made */
+    unsigned descriptors; /* how many it may need at once; 0: the limit of open files stays */
+    unsigned clients;     /* of the control socket at once; 0: 64 */
+    const char *bus;      /* as bus_address.h says */
+    const char *monitor;  /* the socket of the machine's monitor (qmp.h), NULL: none */
+    vpc_endpoint_machine *machine; /* who is told what it says; with a monitor alone */
+    const char *runtime_dir;       /* with its folders made */
     const gid_t *group;       /* whose members may be clients, beside our own user; NULL: nobody */
     const char *control_path; /* of the control socket */
     const char *log_path;     /* of the event log, NULL: none */

@@ -24,6 +24,7 @@
 #include "log_share.h"
 #include "loop.h"
 #include "opener.h"
+#include "qmp.h"
 #include "service_manager.h"
 #include "shell.h"
 #include "stream_machines.h"
@@ -40,8 +41,10 @@ struct vpc_bus {
     struct vpc_shell *shell;
     struct vpc_bus_address address;
     bool up;
-    bool connecting; /* watch is of a connection that is not there yet */
-    int last_error;  /* the reason why there is no transport that was last told to people */
+    bool connecting;     /* watch is of a connection that is not there yet */
+    int last_error;      /* the reason why there is no transport that was last told to people */
+    uint64_t in_line_at; /* of a connection that was not accepted yet: since when it waits */
+    bool told_in_line;   /* the log knows that */
     struct vpc_watch watch;
     struct vpc_timer retry; /* while connecting: the end of this try */
     struct vpc_listener listener;
@@ -131,6 +134,7 @@ struct vpc_shell {
     vpc_endpoint *ep;
     struct vpc_loop loop;
     struct vpc_bus bus;
+    struct vpc_hypervisor monitor;
     struct vpc_control_server control;
     struct vpc_log log;
     struct vpc_journal journal;
@@ -182,6 +186,10 @@ bool vpc_carry_out(struct vpc_shell *shell);
 /* bus.c: the text is one of bus_address.h */
 int vpc_bus_open(struct vpc_bus *bus, struct vpc_shell *shell, const char *text);
 void vpc_bus_flush(struct vpc_bus *bus);
+/* While it waits in line: whether its turn has come.  In each turn of the loop, before what others ask of the endpoint. */
+void vpc_bus_look(struct vpc_bus *bus);
+/* Gives the endpoint what the peer has sent so far. */
+void vpc_bus_take(struct vpc_bus *bus);
 void vpc_bus_close(struct vpc_bus *bus);
 
 /* bus_vsock.c */

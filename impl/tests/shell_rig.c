@@ -13,7 +13,9 @@
 
 struct vpc_shell *rig;
 char rig_bus[96], rig_control[96], rig_log[96];
-const char *rig_trace_path;
+const char *rig_trace_path, *rig_monitor;
+char rig_told[64];
+size_t rig_octets_before;
 uint64_t rig_trace_limit, rig_log_limit;
 char rig_states[1024];
 
@@ -23,6 +25,15 @@ static void note_state(uint32_t stream, const char *from, const char *to)
 
     (void)stream;
     snprintf(rig_states + n, sizeof(rig_states) - n, "%s%s>%s", n ? " " : "", from, to);
+}
+
+static void note_machine(vpc_endpoint *ep, uint32_t machine)
+{
+    size_t n = strlen(rig_told);
+
+    (void)ep;
+    snprintf(rig_told + n, sizeof(rig_told) - n, "%u", machine);
+    rig_octets_before = fake->bus_input_size;
 }
 
 void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
@@ -37,6 +48,8 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
         .tag = "",
         .options = "{}",
         .bus = bus,
+        .monitor = rig_monitor,
+        .machine = note_machine,
         .runtime_dir = scratch,
         .control_path = rig_control,
         .log_path = rig_log,
@@ -45,7 +58,7 @@ void rig_begin_with(const char *bus, const vpc_endpoint_abi *abi)
         .trace_limit = rig_trace_limit,
         .on_stream_state = note_state,
     };
-    rig_states[0] = '\0';
+    rig_states[0] = rig_told[0] = '\0';
     cr_assert_eq(vpc_shell_open(&config, &rig), 0);
 }
 

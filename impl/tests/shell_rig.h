@@ -12,6 +12,10 @@ extern char rig_bus[96];     /* the bus socket's path */
 extern char rig_control[96]; /* the control socket's path */
 extern char rig_log[96];     /* the event log's path */
 extern const char *rig_trace_path;
+extern const char *rig_monitor; /* for rig_begin_with(): the monitor's socket, NULL: none */
+/* What the endpoint was told of its machine, a digit each, and how many octets of the bus it had by the last. */
+extern char rig_told[64];
+extern size_t rig_octets_before;
 extern uint64_t rig_trace_limit, rig_log_limit; /* all for rig_begin_with() */
 /* The changes of state of all streams, "from>to" with a blank between them. */
 extern char rig_states[1024];

@@ -11,11 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
 #include "bus_address.h"
+#include "bus_dial.h"
+#include "fake_endpoint.h"
 #include "programs.h"
 #include "shell_rig.h"
 
@@ -279,4 +282,89 @@ Test(bus_vsock, a_bus_that_connects_comes_up_and_comes_again)
         RIG_UNTIL(fake->downs == i + 1);
     }
     close(server);
+}
+
+/* ---- in line ---------------------------------------------------------------------------------------------------- */
+
+static int bus_listener(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", rig_bus);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+static bool logged(const char *text)
+{
+    char entries[8192];
+    FILE *file = fopen(rig_log, "re");
+    size_t n = file != NULL ? fread(entries, 1, sizeof(entries) - 1, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    entries[n] = '\0';
+    return strstr(entries, text) != NULL;
+}
+
+static void wait_behind(const char *label, const char *told)
+{
+    struct vpc_bus_address address = {.kind = VPC_BUS_CONNECT, .label = label, .path = rig_bus};
+    int first;
+
+    scratch_begin();
+    snprintf(rig_bus, sizeof(rig_bus), "%s/bus", scratch);
+    int listener = bus_listener();
+    cr_assert_eq(vpc_bus_dial(&address, &first), 0);
+    int served = accept(listener, NULL, NULL);
+    cr_assert_geq(served, 0);
+    rig_begin_with(rig_bus, &fake_abi);
+    RIG_UNTIL(logged("\"id\":1049"));
+    cr_assert(logged(told), "%s", told);
+    cr_assert_eq(fake->ups, 0);
+    cr_assert_leq(rig_turn_for(1000), 8); /* a look five times a second */
+    close(first);
+    close(served);
+    int turn = -1;
+    RIG_UNTIL((turn = accept(listener, NULL, NULL)) >= 0);
+    RIG_UNTIL(fake->ups == 1);
+    close(turn);
+    close(listener);
+    RIG_UNTIL(fake->downs == 1);
+    rig_end();
+}
+
+Test(bus, who_waits_in_line_says_behind_whom)
+{
+    wait_behind("vpc-host of VM other (process 7)",
+                "\"holder\":\"vpc-host of VM other (process 7)\"");
+}
+
+Test(bus, behind_a_program_without_a_name_too)
+{
+    wait_behind(NULL, "\"bus\":");
+    cr_assert(!logged("\"holder\""));
+}
+
+/* Nobody listens any more: who waited in line begins anew. */
+Test(bus, the_end_of_the_line_is_no_turn)
+{
+    scratch_begin();
+    snprintf(rig_bus, sizeof(rig_bus), "%s/bus", scratch);
+    int listener = bus_listener();
+    rig_begin_with(rig_bus, &fake_abi);
+    rig_turn_for(300);
+    close(listener);
+    unlink(rig_bus);
+    cr_assert_leq(rig_turn_for(1000), 12);
+    cr_assert_eq(fake->ups, 0);
+    listener = bus_listener();
+    int turn = -1;
+    RIG_UNTIL((turn = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+    RIG_UNTIL(fake->ups == 1);
+    close(turn);
+    close(listener);
+    rig_end();
 }

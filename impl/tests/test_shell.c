@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,10 @@ Test(shell_bus, reconnects_for_ever)
     for (int round = 1; round <= 3; round++) {
         int server = qemu(path);
 
-        RIG_UNTIL(fake->ups == round);
+        struct pollfd connected = {.fd = server, .events = POLLIN};
+        RIG_UNTIL(poll(&connected, 1, 0) > 0);
         int fd = accept(server, NULL, NULL);
+        RIG_UNTIL(fake->ups == round);
         close(server);
         unlink(path);
         cr_assert_eq(write(fd, "hello", 5), 5);
