@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "ctl/log_files.h"
-#include "event_catalogue.h"
+#include "log_entry.h"
 #include "log_share.h"
 #include "shell_rig.h"
 
@@ -260,6 +260,8 @@ Test(log_file, whose_entry_it_is)
         {"{\"id\":1004,\"source\":\"host\",\"cause\":\"\\\"source\\\":\\\"guest\\\"\"}",
          VPC_LOG_OWN},
         {"{\"id\":1043,\"source\":\"host\"}", VPC_LOG_CAUSED},
+        {"{\"id\":1056,\"source\":\"host\"}", VPC_LOG_CAUSED},
+        {"{\"id\":1055,\"source\":\"host\"}", VPC_LOG_OWN},
         {"{\"id\":", VPC_LOG_OWN},
         {"", VPC_LOG_OWN},
         {"\"source\":\"gues", VPC_LOG_OWN},
@@ -268,6 +270,37 @@ Test(log_file, whose_entry_it_is)
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
         cr_assert_eq(vpc_log_share_of(entries[i].text, strlen(entries[i].text)), entries[i].share,
                      "%s", entries[i].text);
+}
+
+/* The requirement's first sentences, up to its cases. */
+static char *sentences_of(const char *requirement)
+{
+    static char text[1 << 20];
+    FILE *document = fopen(VPC_VECTORS "/../VPCBUS.md", "re");
+
+    cr_assert_not_null(document);
+    text[fread(text, 1, sizeof(text) - 1, document)] = '\0';
+    fclose(document);
+    char *at = strstr(text, requirement);
+    cr_assert_not_null(at);
+    *strstr(at, "  1. ") = '\0';
+    return at;
+}
+
+/* EVENTS_SUPPRESSED is of the share that it speaks of. */
+Test(log_file, the_ids_that_a_guest_causes_are_those_of_the_specification)
+{
+    const char *sentences = sentences_of("- **LOG-12**");
+    char text[64], name[64];
+
+    for (size_t i = 0; i < VPC_LOG_KIND_COUNT; i++) {
+        const struct vpc_log_kind *kind = vpc_log_kind_at(i);
+        int n = snprintf(text, sizeof(text), "{\"id\":%d,\"source\":\"host\"}", kind->id);
+
+        snprintf(name, sizeof(name), "%s,", kind->name);
+        cr_assert_eq(vpc_log_share_of(text, (size_t)n) == VPC_LOG_CAUSED,
+                     strstr(sentences, name) != NULL, "%s", kind->name);
+    }
 }
 
 /* ---- who reads along ------------------------------------------------------------------------------- */
