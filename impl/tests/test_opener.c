@@ -451,3 +451,56 @@ Test(opener, what_both_left_goes_with_the_next_start)
     cr_assert_eq(program_ended(pid), 0);
     cr_assert_not(there_is("vms/vm.sock") || there_is("vms/vm.sock.lock"));
 }
+
+/* Beside a bus of any kind; without one it is not reached. */
+Test(opener, connects_to_the_monitor_that_it_was_told_of)
+{
+    struct vpc_acts_config config = {
+        .program = "test", .vm = "vm", .role = VPC_ROLE_HOST, .bus = {VPC_BUS_VSOCK, .path = ""}};
+    struct vpc_opener opener;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/monitor", scratch);
+    int served = serve();
+    for (int told = 0; told < 2; told++) {
+        config.monitor = told ? path : NULL;
+        cr_assert_eq(vpc_opener_start(&opener, &config), 0);
+        if (vpc_sandbox_possible())
+            cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_CONFINE, &fd), 0);
+        cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_MONITOR, &fd), told ? 0 : EINVAL);
+        if (told)
+            close(fd);
+        vpc_opener_end(&opener);
+    }
+    close(served);
+}
+
+/* Who is told of is the one who was accepted, and only while we are not. */
+Test(opener, knows_whose_turn_it_is)
+{
+    const struct vpc_errand turn = {.wish = VPC_WISH_TURN},
+                            who = {.wish = VPC_WISH_TURN, .number = 1};
+    struct vpc_bus_address first = {.kind = VPC_BUS_CONNECT, .label = "the first", .path = path};
+    struct vpc_answer answer;
+    int fd, none, other;
+
+    snprintf(path, sizeof(path), "%s/bus", scratch);
+    struct vpc_opener opener = started(VPC_BUS_CONNECT);
+    cr_assert_eq(vpc_opener_ask(&opener, &turn, &answer, &none), 0, "there is no connection");
+    int served = serve();
+    cr_assert_eq(vpc_bus_dial(&first, &other), 0);
+    cr_assert_eq(vpc_opener_dial(&opener, &fd), 0);
+    cr_assert_eq(vpc_opener_ask(&opener, &who, &answer, &none), EAGAIN, "nobody is served");
+    int accepted = accept(served, NULL, NULL);
+    cr_assert_eq(vpc_opener_ask(&opener, &turn, &answer, &none), EAGAIN);
+    cr_assert_eq(vpc_opener_ask(&opener, &who, &answer, &none), EBUSY);
+    cr_assert_str_eq(answer.text, "the first");
+    close(accepted);
+    accepted = accept(served, NULL, NULL);
+    cr_assert_eq(vpc_opener_ask(&opener, &who, &answer, &none), 0);
+    close(accepted);
+    close(other);
+    close(fd);
+    close(served);
+    vpc_opener_end(&opener);
+}
