@@ -61,13 +61,14 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 USERUNITDIR ?= $(PREFIX)/lib/systemd/user
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 
 .PHONY: install-services uninstall-services
 install: install-services
-install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev rule, the folders, the journal's texts (DESTDIR, PREFIX)
+install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev rule, the user, the folders, the journal's texts (DESTDIR, PREFIX)
 	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(USERUNITDIR)" "$(DESTDIR)$(UDEVDIR)" "$(DESTDIR)$(TMPFILESDIR)" \
-	    "$(DESTDIR)$(CATALOGDIR)"
+	    "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(CATALOGDIR)"
 	for unit in vpc-host@ vpc-guest; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|' tools/service/$$unit.service.in >"$(DESTDIR)$(UNITDIR)/$$unit.service" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit.service" || exit 1; done
@@ -75,12 +76,14 @@ install-services: $(BUILD)/vpcbus.catalog ## install the systemd units, the udev
 	chmod 644 "$(DESTDIR)$(USERUNITDIR)/vpc-host@.service"
 	$(INSTALL) -m 644 tools/service/60-vpcbus.rules "$(DESTDIR)$(UDEVDIR)"
 	$(INSTALL) -m 644 tools/service/vpcbus.conf "$(DESTDIR)$(TMPFILESDIR)"
+	$(INSTALL) -m 644 tools/service/vpcbus-sysusers.conf "$(DESTDIR)$(SYSUSERSDIR)/vpcbus.conf"
 	$(INSTALL) -m 644 $(BUILD)/vpcbus.catalog "$(DESTDIR)$(CATALOGDIR)"
 
 uninstall: uninstall-services
 uninstall-services:
 	rm -f "$(DESTDIR)$(UNITDIR)/vpc-host@.service" "$(DESTDIR)$(UNITDIR)/vpc-guest.service" "$(DESTDIR)$(UDEVDIR)/60-vpcbus.rules"
 	rm -f "$(DESTDIR)$(USERUNITDIR)/vpc-host@.service" "$(DESTDIR)$(TMPFILESDIR)/vpcbus.conf" "$(DESTDIR)$(CATALOGDIR)/vpcbus.catalog"
+	rm -f "$(DESTDIR)$(SYSUSERSDIR)/vpcbus.conf"
 
 # Two minutes; with QEMU.
 .PHONY: check-units
