@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -59,40 +61,69 @@ static int dial_unix(const char *path, const char *label, int *fd)
     return error;
 }
 
-static int open_device(const char *path, int *fd)
+/* ENODEV: it is no device. */
+static int open_device(const char *path, int flags, int *fd)
 {
-    *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    return *fd < 0 ? errno : 0;
+    struct stat st;
+
+    *fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | flags);
+    if (*fd < 0)
+        return errno;
+    if (fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode))
+        return 0;
+    close(*fd);
+    *fd = -1;
+    return ENODEV;
 }
 
-/* Whether the port that the kernel calls `device` has the name. */
-static bool has_name(const char *device, const char *name)
+/* What the class says of the port that the kernel calls `device`, without its newline; "": nothing. */
+static void read_attribute(const char *device, const char *attribute, char line[PORT_NAME_SIZE])
 {
-    char path[sizeof(PORT_CLASS) + NAME_MAX + 8], line[PORT_NAME_SIZE] = "";
+    char path[sizeof(PORT_CLASS) + NAME_MAX + 8];
 
-    snprintf(path, sizeof(path), PORT_CLASS "/%s/name", device);
+    line[0] = '\0';
+    snprintf(path, sizeof(path), PORT_CLASS "/%s/%s", device, attribute);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return false;
-    if (fgets(line, sizeof(line), file) == NULL)
+        return;
+    if (fgets(line, PORT_NAME_SIZE, file) == NULL)
         line[0] = '\0';
     fclose(file);
     line[strcspn(line, "\n")] = '\0';
-    return strcmp(line, name) == 0;
+}
+
+/* The device of the class, and not what somebody laid where it should be. */
+static int open_port(const char *device, int *fd)
+{
+    char path[sizeof("/dev/") + NAME_MAX], want[PORT_NAME_SIZE], is[PORT_NAME_SIZE] = "";
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/dev/%s", device);
+    int error = open_device(path, O_NOFOLLOW, fd);
+    if (error)
+        return error;
+    read_attribute(device, "dev", want);
+    if (fstat(*fd, &st) == 0)
+        snprintf(is, sizeof(is), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    if (*want && strcmp(want, is) == 0)
+        return 0;
+    close(*fd);
+    *fd = -1;
+    return ENODEV;
 }
 
 static int open_named(const char *name, int *fd)
 {
+    char is[PORT_NAME_SIZE];
     int error = ENOENT;
     DIR *class = opendir(PORT_CLASS);
 
     for (struct dirent *entry; class != NULL && error == ENOENT && (entry = readdir(class));) {
-        char path[sizeof("/dev/") + NAME_MAX];
-
-        if (entry->d_name[0] == '.' || !has_name(entry->d_name, name))
+        if (entry->d_name[0] == '.')
             continue;
-        snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
-        error = open_device(path, fd);
+        read_attribute(entry->d_name, "name", is);
+        if (strcmp(is, name) == 0)
+            error = open_port(entry->d_name, fd);
     }
     if (class != NULL)
         closedir(class);
@@ -103,7 +134,7 @@ static int open_named(const char *name, int *fd)
 static int dial_port(const char *path, int *fd)
 {
     const size_t links = sizeof(PORT_LINKS) - 1;
-    int error = open_device(path, fd);
+    int error = open_device(path, 0, fd);
 
     if (!error && vpc_port_is_gone(*fd)) {
         close(*fd);

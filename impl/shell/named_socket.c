@@ -40,10 +40,16 @@ static bool same_file(int fd, const char *path)
            have.st_dev == want.st_dev;
 }
 
-/* A full disk is no reason to have no pipe. */
+/*
+ * A full disk is no reason to have no pipe.  Always as many octets, so that what is there need not be cut off before: ext4
+ * takes that for the replacement of a file, and waits for the disk as it is closed.
+ */
 static void write_owner(int fd, const char *owner)
 {
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, strlen(owner), 0) < 0)
+    char text[OWNER_SIZE] = "";
+
+    snprintf(text, sizeof(text), "%s", owner);
+    if (pwrite(fd, text, sizeof(text), 0) < 0)
         return;
 }
 
@@ -170,12 +176,12 @@ void vpc_named_socket_close(struct vpc_named_socket *named)
 static bool is_of(const char *lock_path, const char *owner)
 {
     int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    char text[OWNER_SIZE];
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+    char text[OWNER_SIZE] = "";
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 
     if (fd >= 0)
         close(fd);
-    return n > 0 && (size_t)n == strlen(owner) && memcmp(text, owner, (size_t)n) == 0;
+    return n > 0 && strcmp(text, owner) == 0;
 }
 
 /* Of the pipe whose lock has this file name, if nobody holds it.  No other's lock is held even for a moment. */
