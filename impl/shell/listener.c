@@ -139,8 +139,11 @@ void vpc_listener_pause(struct vpc_listener *listener, bool pause)
         vpc_watch_remove(&listener->shell->loop, &listener->watch);
 }
 
+/* The shutdown refuses the next client at once: the opener, which handed the socket over, may have it for a moment longer. */
 void vpc_listener_mute(struct vpc_listener *listener)
 {
+    if (listener->watch.fd >= 0)
+        shutdown(listener->watch.fd, SHUT_RDWR);
     vpc_timer_clear(&listener->shell->loop, &listener->backoff);
     vpc_watch_close(&listener->shell->loop, &listener->watch);
 }
