@@ -98,6 +98,13 @@ enum vpc_action_kind {
     /* host, an addition: the pipe server of `stream` stops and its name is free (API-13); the stream goes on until it is
      * closed or aborted */
     VPC_ACTION_FREE_NAME,
+    /* host, an addition: listen for the forward `stream` where `text` says (FWD-1); answer with stream_listening(), where the
+     * path is the Unix socket's, or ADDRESS:PORT with the port that it is.  UNLISTEN ends it */
+    VPC_ACTION_FORWARD,
+    /* host, an addition: let one client of the forward `value` in as `stream`, the first that waits or the next that comes, and
+     * say stream_opened(), not before all actions were carried out.  UNLISTEN of that stream takes it back; so does that of
+     * the forward */
+    VPC_ACTION_ACCEPT,
 };
 
 typedef struct vpc_action {
@@ -138,9 +145,9 @@ typedef struct vpc_endpoint_abi {
     void (*control_line)(vpc_endpoint *ep, uint32_t client, const char *line, size_t n);
     void (*control_close)(vpc_endpoint *ep, uint32_t client);
 
-    /* Host, answers LISTEN: error 0 and where the pipe server is (a path; "" if it has none), or an errno and "". */
+    /* Host, answers LISTEN and FORWARD: error 0 and where the pipe server is (a path; "" if it has none), or an errno and "". */
     void (*stream_listening)(vpc_endpoint *ep, uint32_t stream, int error, const char *path);
-    /* Host: a client opened the pipe (error 0).  Guest: the connect succeeded (0) or failed (an errno). */
+    /* Host: a client opened the pipe, or was let in (error 0).  Guest: the connect succeeded (0) or failed (an errno). */
     void (*stream_opened)(vpc_endpoint *ep, uint32_t stream, int error);
     /* How many octets stream_input() would take now.  0 before the pair is open and while the window is full. */
     size_t (*stream_room)(const vpc_endpoint *ep, uint32_t stream);

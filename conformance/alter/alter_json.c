@@ -148,13 +148,15 @@ static const char *command_of(const struct vpc_altering *altering, int client, c
     return command ? command : "";
 }
 
-static bool alter_devices(struct vpc_altering *altering, json_t *result)
+/* Each one of a list in an answer. */
+static bool alter_list(struct vpc_altering *altering, json_t *result, const char *name,
+                       const char *of)
 {
-    json_t *devices = json_object_get(result, "devices");
+    json_t *list = json_object_get(result, name);
     bool altered = false;
 
-    for (size_t i = 0; i < json_array_size(devices); i++)
-        altered |= alter_object(altering, VPC_SAID_ANSWER, "device", json_array_get(devices, i));
+    for (size_t i = 0; i < json_array_size(list); i++)
+        altered |= alter_object(altering, VPC_SAID_ANSWER, of, json_array_get(list, i));
     return altered;
 }
 
@@ -164,7 +166,8 @@ static bool alter_answer(struct vpc_altering *altering, int client, json_t *line
     bool altered = false;
 
     if (result) {
-        altered = alter_devices(altering, result);
+        altered = alter_list(altering, result, "devices", "device") |
+                  alter_list(altering, result, "forwards", "forward");
         altered |=
             alter_object(altering, VPC_SAID_ANSWER, command_of(altering, client, line), result);
     }

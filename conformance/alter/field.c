@@ -149,6 +149,7 @@ static void add_control(struct vpc_fields *fields)
     add_properties(fields, VPC_SAID_ANSWER, "error",
                    member(json_object_get(defs, "failure"), "properties", "error"));
     add_properties(fields, VPC_SAID_ANSWER, "device", json_object_get(defs, "device"));
+    add_properties(fields, VPC_SAID_ANSWER, "forward", json_object_get(defs, "forward"));
     add_each(fields, VPC_SAID_ANSWER, json_object_get(defs, "returns"));
     add_each(fields, VPC_SAID_EVENT, json_object_get(defs, "events"));
     add_properties(fields, VPC_SAID_EVENT, "EVENT_LOGGED", json_object_get(defs, "log_entry"));

@@ -389,13 +389,23 @@ static int inproc_pipe_open(struct vpc_backend *backend, int conn, const char *n
     vpc_inproc_wake(self);
     for (size_t i = 0; i < self->local_count; i++) {
         struct local *local = self->locals[i];
-        char real[VPC_INPROC_PATH];
+        char real[VPC_INPROC_LISTEN];
 
-        vpc_inproc_pipe_path(local->stream, real, sizeof(real));
-        if (local->state != LOCAL_LISTENING || strcasecmp(local->name, name) != 0)
+        if (local->state != LOCAL_LISTENING)
+            continue;
+        if (local->forward)
+            vpc_inproc_forward_path(local->stream, local->name, real);
+        else
+            vpc_inproc_pipe_path(local->stream, real, sizeof(real));
+        if (strcasecmp(local->name, name) != 0 && !(local->forward && strcmp(real, name) == 0))
             continue;
         if (path && strcmp(path, real) != 0)
             return ENOENT;
+        if (local->forward) {
+            vpc_inproc_queue(self, local, conn);
+            vpc_inproc_settle(self);
+            return 0;
+        }
         local->state = LOCAL_OPEN;
         local->conn = conn;
         SUBJECT(self, self->abi->stream_opened(self->endpoint, local->stream, 0));
@@ -490,8 +500,9 @@ static void inproc_local_abort(struct vpc_backend *backend, int conn)
 
     if (local == NULL)
         return;
+    if (local->state == LOCAL_OPEN)
+        SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
     local->state = LOCAL_GONE;
-    SUBJECT(self, self->abi->stream_gone(self->endpoint, local->stream, ECONNRESET));
     vpc_inproc_settle(self);
 }
 

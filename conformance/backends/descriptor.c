@@ -14,9 +14,9 @@
 #include "files.h"
 #include "memory.h"
 
-const char *const vpc_features[] = {"control",     "events",       "wait-ready",
-                                    "faults",      "two-machines", "machine-events",
-                                    "pipe-errors", "none",         NULL};
+const char *const vpc_features[] = {
+    "control",        "events",      "wait-ready", "faults", "two-machines",
+    "machine-events", "pipe-errors", "forwards",   "none",   NULL};
 
 struct loader {
     struct vpc_implementation *result;

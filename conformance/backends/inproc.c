@@ -62,7 +62,8 @@ static struct local *local_of_stream(struct inproc *self, uint32_t stream)
 struct local *vpc_inproc_conn(struct inproc *self, int conn)
 {
     for (size_t i = 0; i < self->local_count; i++)
-        if (self->locals[i]->conn == conn && self->locals[i]->state == LOCAL_OPEN)
+        if (self->locals[i]->conn == conn &&
+            (self->locals[i]->state == LOCAL_OPEN || self->locals[i]->state == LOCAL_QUEUED))
             return self->locals[i];
     return NULL;
 }
@@ -128,12 +129,92 @@ static void on_connect(struct inproc *self, const vpc_action *action)
     local->deadline = mode == VPC_TCP_DEAF ? self->now + action->limit_ms : 0;
 }
 
+/* Where the system chooses a port, each forward gets another. */
+void vpc_inproc_forward_path(uint32_t stream, const char *listen, char path[VPC_INPROC_LISTEN])
+{
+    const char *colon = *listen == '/' ? NULL : strrchr(listen, ':');
+
+    if (colon && strcmp(colon, ":0") == 0)
+        snprintf(path, VPC_INPROC_LISTEN, "%.*s:%u", (int)(colon - listen), listen,
+                 40000 + stream % 20000);
+    else if (colon || *listen == '/')
+        snprintf(path, VPC_INPROC_LISTEN, "%s", listen);
+    else
+        vpc_inproc_pipe_path(stream, path, VPC_INPROC_LISTEN);
+}
+
+static void on_forward(struct inproc *self, const vpc_action *action)
+{
+    char *listen = vpc_copy_n(action->text ? action->text : "", action->text_len);
+    char path[VPC_INPROC_LISTEN];
+    struct local *forward;
+
+    if (self->pipes_denied) {
+        SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, EACCES, ""));
+        free(listen);
+        return;
+    }
+    forward = add_local(self, action->stream, LOCAL_LISTENING);
+    forward->name = listen;
+    forward->forward = true;
+    vpc_inproc_forward_path(action->stream, listen, path);
+    SUBJECT(self, self->abi->stream_listening(self->endpoint, action->stream, 0, path));
+}
+
+static void on_accept(struct inproc *self, const vpc_action *action)
+{
+    static const char wrong[] = "an ACCEPT without a forward, or behind another";
+    struct local *forward = local_of_stream(self, action->value);
+
+    if (forward == NULL || !forward->forward || forward->next != 0 || action->stream == 0)
+        vpc_inproc_tell(self, VPC_SEEN_CRASHED, 0, 0, wrong, sizeof(wrong) - 1);
+    else
+        forward->next = action->stream;
+}
+
+void vpc_inproc_queue(struct inproc *self, const struct local *forward, int conn)
+{
+    struct local *client = add_local(self, 0, LOCAL_QUEUED);
+
+    client->forward = true;
+    client->queue = forward->stream;
+    client->conn = conn;
+}
+
+static bool is_first(const struct inproc *self, const struct local *client)
+{
+    size_t i = 0;
+
+    while (self->locals[i]->state != LOCAL_QUEUED || self->locals[i]->queue != client->queue)
+        i++;
+    return self->locals[i] == client;
+}
+
+static bool let_in(struct inproc *self, struct local *client)
+{
+    struct local *forward;
+
+    if (client->state != LOCAL_QUEUED || !is_first(self, client))
+        return false;
+    forward = local_of_stream(self, client->queue);
+    if (forward == NULL || forward->next == 0)
+        return false;
+    client->stream = forward->next;
+    client->state = LOCAL_OPEN;
+    forward->next = 0;
+    SUBJECT(self, self->abi->stream_opened(self->endpoint, client->stream, 0));
+    return true;
+}
+
 void vpc_inproc_end_local(struct inproc *self, struct local *local, bool reset)
 {
+    bool there;
+
     if (local == NULL)
         return;
-    if ((local->state == LOCAL_OPEN || local->accepted) && !local->closed) {
-        if (reset && self->config.implementation->role == VPC_FROM_GUEST)
+    there = local->state == LOCAL_OPEN || local->state == LOCAL_QUEUED || local->accepted;
+    if (there && !local->closed) {
+        if (reset && (self->config.implementation->role == VPC_FROM_GUEST || local->forward))
             vpc_inproc_tell(self, VPC_SEEN_LOCAL_RESET, local->conn, 0, NULL, 0);
         else
             vpc_inproc_tell(self, VPC_SEEN_LOCAL_EOF, local->conn, 0, NULL, 0);
@@ -151,6 +232,20 @@ static void on_shutdown(struct inproc *self, const vpc_action *action)
 
 static void on_close(struct inproc *self, const vpc_action *action)
 {
+    vpc_inproc_end_local(self, local_of_stream(self, action->stream), false);
+}
+
+/* Of a pipe server, of a forward, or of what ACCEPT said. */
+static void on_unlisten(struct inproc *self, const vpc_action *action)
+{
+    for (size_t i = 0; i < self->local_count; i++) {
+        struct local *local = self->locals[i];
+
+        if (local->next == action->stream)
+            local->next = 0;
+        if (local->state == LOCAL_QUEUED && local->queue == action->stream)
+            vpc_inproc_end_local(self, local, false);
+    }
     vpc_inproc_end_local(self, local_of_stream(self, action->stream), false);
 }
 
@@ -230,7 +325,7 @@ static void on_free_name(struct inproc *self, const vpc_action *action)
 
 static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_LISTEN] = on_listen,
-    [VPC_ACTION_UNLISTEN] = on_close,
+    [VPC_ACTION_UNLISTEN] = on_unlisten,
     [VPC_ACTION_CONNECT] = on_connect,
     [VPC_ACTION_SHUTDOWN] = on_shutdown,
     [VPC_ACTION_CLOSE] = on_close,
@@ -244,6 +339,8 @@ static void (*const handlers[])(struct inproc *, const vpc_action *) = {
     [VPC_ACTION_WAKE] = on_wake,
     [VPC_ACTION_LOOK] = on_look,
     [VPC_ACTION_FREE_NAME] = on_free_name,
+    [VPC_ACTION_FORWARD] = on_forward,
+    [VPC_ACTION_ACCEPT] = on_accept,
 };
 
 static void give_up(struct inproc *self, enum vpc_seen_kind kind, const char *how)
@@ -373,14 +470,16 @@ static bool answer_connect(struct inproc *self, struct local *local)
     return true;
 }
 
-/* Each of the three is a call after which all actions are taken first. */
+/* Each of the four is a call after which all actions are taken first. */
 static bool settle_local(struct inproc *self, struct local *local)
 {
     bool (*const parts[])(struct inproc *, struct local *) = {answer_connect, take_stream,
                                                               feed_stream};
     size_t first = (size_t)vpc_draw(&self->chance) % 3;
-    bool moved = false;
+    bool moved = let_in(self, local);
 
+    if (moved)
+        take_actions(self);
     for (size_t i = 0; i < 3; i++) {
         if (parts[(first + i) % 3](self, local)) {
             moved = true;

@@ -8,13 +8,22 @@
 #include "memory.h"
 #include "spec/vpc_endpoint.h"
 
-enum local_state { LOCAL_LISTENING, LOCAL_CONNECTING, LOCAL_OPEN, LOCAL_GONE };
+enum local_state {
+    LOCAL_LISTENING, /* a pipe server, or a forward */
+    LOCAL_QUEUED,    /* a forward's client that was not let in */
+    LOCAL_CONNECTING,
+    LOCAL_OPEN,
+    LOCAL_GONE,
+};
 
 struct local {
     enum local_state state;
     uint32_t stream;
     int conn;
-    char *name;        /* host: the pipe's full name */
+    char *name;     /* host, LISTENING: the pipe's full name, or where the forward listens */
+    bool forward;   /* LISTENING: a forward; else the client of one */
+    uint32_t next;  /* of a forward: the stream that its next client will be; 0: none may come in */
+    uint32_t queue; /* QUEUED: the stream of the forward */
     uint64_t deadline; /* CONNECTING: when it times out; 0: it is answered at once */
     int error;         /* CONNECTING: what the answer is */
     struct vpc_buffer out;
@@ -77,8 +86,13 @@ void vpc_inproc_clock(struct inproc *self);
 /* Something is about to be given to the endpoint: as a program that wakes, it looks at the time first. */
 void vpc_inproc_wake(struct inproc *self);
 /* Where the pipe server of the stream is, as far as anybody can tell. */
-#define VPC_INPROC_PATH 32
+#define VPC_INPROC_PATH   32
+#define VPC_INPROC_LISTEN 128
 void vpc_inproc_pipe_path(uint32_t stream, char *path, size_t size);
+/* The same of a forward that listens where `listen` says: as it answers it. */
+void vpc_inproc_forward_path(uint32_t stream, const char *listen, char path[VPC_INPROC_LISTEN]);
+/* A client comes to the forward. */
+void vpc_inproc_queue(struct inproc *self, const struct local *forward, int conn);
 /* Carries octets and actions until nothing moves. */
 void vpc_inproc_settle(struct inproc *self);
 

@@ -49,7 +49,7 @@ struct server {
     struct vpc_buffer actions; /* of the answer, as the next two */
     const void *octets;
     const struct vpc_object_hint *hints;
-    bool asks; /* the last of the actions is a LISTEN or a LOOK */
+    bool asks; /* the last of the actions is a LISTEN, FORWARD or LOOK */
 };
 
 /* How much of so many octets is shown at once. */
@@ -171,7 +171,8 @@ static bool take_action(struct server *server, struct held *held)
     if (got != 1)
         action.kind = VPC_OBJECT_NO_KIND;
     add_action(server, &action);
-    server->asks = action.kind == VPC_ACTION_LISTEN || action.kind == VPC_ACTION_LOOK;
+    server->asks = action.kind == VPC_ACTION_LISTEN || action.kind == VPC_ACTION_LOOK ||
+                   action.kind == VPC_ACTION_FORWARD;
     if (action.kind == VPC_ACTION_UNLISTEN || action.kind == VPC_ACTION_CLOSE ||
         action.kind == VPC_ACTION_ABORT || action.kind == VPC_ACTION_HANGUP)
         forget(held, action.stream);

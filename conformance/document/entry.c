@@ -7,7 +7,7 @@
 
 #include "document/embedded.h"
 
-enum { START_FAILED = 1004, PROTOCOL_VIOLATION = 1014 };
+enum { START_FAILED = 1004, PROTOCOL_VIOLATION = 1014, FORWARD_REFUSED = 1063 };
 
 json_t *vpc_catalogue_load(void)
 {
@@ -145,7 +145,8 @@ static const char *mistyped(const json_t *catalogue, const json_t *entry)
     return NULL;
 }
 
-/* LOG-2: the field that is missing, or NULL.  START_FAILED may be about a pair that has no name, a violation about none. */
+/* LOG-2: the field that is missing, or NULL.  START_FAILED may be about a pair that has no name, a violation about none;
+ * the pair of a forward's client has no pipe (FWD-8). */
 static const char *missing(const json_t *entry, const json_t *event, bool host)
 {
     static const char *const keys[] = {"pipe", "port", "errno"};
@@ -158,6 +159,10 @@ static const char *missing(const json_t *entry, const json_t *event, bool host)
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!vpc_catalogue_lists(fields, keys[i]) || json_object_get(entry, keys[i]))
             continue;
+        if (i == 0 && json_object_get(entry, "forward"))
+            continue;
+        if (i == 2 && id == FORWARD_REFUSED)
+            continue; /* where the guest gave one */
         if ((i == 0 && host) || i == 1 || (i == 2 && !closed))
             return keys[i];
     }

@@ -374,9 +374,12 @@ static void remember_path(struct vpc_run *run, const json_t *answer)
 {
     const char *pipe = json_string_value(json_object_get(answer, "pipe"));
     const char *path = json_string_value(json_object_get(answer, "path"));
+    const char *listen = json_string_value(json_object_get(answer, "listen"));
 
     if (pipe && path)
         vpc_set_pipe_path(run, pipe, path);
+    if (listen && path)
+        vpc_set_pipe_path(run, listen, *path ? path : listen);
 }
 
 /* CTL-2: an error tells its result twice, as its class and as a number; a return tells S_OK, if it tells any. */
@@ -469,40 +472,53 @@ enum vpc_outcome vpc_step_api_eof(struct vpc_run *run, const struct vpc_step *st
     return client->eof ? VPC_DONE : vpc_say(run, VPC_PENDING, "the connection is still there");
 }
 
-/* ---- devices ---------------------------------------------------------------------------------------------------------------- */
+/* ---- devices and forwards ----------------------------------------------------------------------------------------------------- */
 
-static json_t *devices_of(struct vpc_run *run, const struct vpc_step *step)
+static json_t *list_of(struct vpc_run *run, const struct vpc_step *step, const char *name)
 {
     struct conform_client *client = asked(run, step);
     struct vpc_item *item = client ? answer_of(run, client) : NULL;
 
     if (item)
         take_answer(run, step);
-    return json_object_get(json_object_get(run->answer, "return"), "devices");
+    return json_object_get(json_object_get(run->answer, "return"), name);
 }
 
-static bool has_device(struct vpc_run *run, const json_t *devices)
+static bool has_one(struct vpc_run *run, const json_t *list)
 {
-    for (size_t i = 0; i < json_array_size(devices); i++)
-        if (vpc_json_matches(run, json_array_get(devices, i), 0))
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (vpc_json_matches(run, json_array_get(list, i), 0))
             return true;
     return false;
 }
 
+/* The answer to query-NAME must have one that is as the step says, or none. */
+static enum vpc_outcome look_at_list(struct vpc_run *run, const struct vpc_step *step,
+                                     const char *name, bool wanted)
+{
+    json_t *list = list_of(run, step, name);
+
+    if (list == NULL)
+        return vpc_say(run, VPC_PENDING, "no answer to query-%s", name);
+    return has_one(run, list) == wanted ? VPC_DONE : vpc_say_json(run, VPC_WRONG, list);
+}
+
 enum vpc_outcome vpc_step_api_device(struct vpc_run *run, const struct vpc_step *step)
 {
-    json_t *devices = devices_of(run, step);
-
-    if (devices == NULL)
-        return vpc_say(run, VPC_PENDING, "no answer to query-devices");
-    return has_device(run, devices) ? VPC_DONE : vpc_say_json(run, VPC_WRONG, devices);
+    return look_at_list(run, step, "devices", true);
 }
 
 enum vpc_outcome vpc_step_api_no_device(struct vpc_run *run, const struct vpc_step *step)
 {
-    json_t *devices = devices_of(run, step);
+    return look_at_list(run, step, "devices", false);
+}
 
-    if (devices == NULL)
-        return vpc_say(run, VPC_PENDING, "no answer to query-devices");
-    return has_device(run, devices) ? vpc_say_json(run, VPC_WRONG, devices) : VPC_DONE;
+enum vpc_outcome vpc_step_api_forward(struct vpc_run *run, const struct vpc_step *step)
+{
+    return look_at_list(run, step, "forwards", true);
+}
+
+enum vpc_outcome vpc_step_api_no_forward(struct vpc_run *run, const struct vpc_step *step)
+{
+    return look_at_list(run, step, "forwards", false);
 }

@@ -40,6 +40,8 @@ static void take_label(struct vpc_run *run, struct vpc_conn *conn, const char *l
 
 /* ---- pipes ----------------------------------------------------------------------------------------------------------- */
 
+typedef int open_fn(struct vpc_run *run, const struct vpc_step *step, int id);
+
 static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
 {
     char *name = vpc_text_of(run, &step->args[0]), *full = name ? vpc_pipe_name(name) : NULL;
@@ -54,42 +56,80 @@ static int open_pipe(struct vpc_run *run, const struct vpc_step *step, int id)
     return error;
 }
 
-enum vpc_outcome vpc_step_pipe_open(struct vpc_run *run, const struct vpc_step *step)
+static int join_forward(struct vpc_run *run, const struct vpc_step *step, int id)
+{
+    char *listen = vpc_text_of(run, &step->args[0]);
+    int error = EINVAL;
+
+    if (listen)
+        error = run->ops->pipe_open(run->backend, id, listen, conform_pipe_path(run, listen));
+    vpc_trace_add(run->trace, "pipe join %s: %s", listen ? listen : step->args[0].value,
+                  error ? strerror(error) : "connected");
+    free(listen);
+    return error;
+}
+
+static struct vpc_conn *new_conn(struct vpc_run *run)
 {
     struct vpc_conn *conn = vpc_alloc(sizeof(*conn));
-    int error;
 
     conn->id = ++run->next_id;
     conn->next = run->conns;
     run->conns = conn;
+    return conn;
+}
+
+static enum vpc_outcome must_open(struct vpc_run *run, const struct vpc_step *step, open_fn *open)
+{
+    struct vpc_conn *conn = new_conn(run);
+    int error;
+
     take_label(run, conn, step->label);
-    error = open_pipe(run, step, conn->id);
+    error = open(run, step, conn->id);
     if (error == 0)
         return VPC_DONE;
     free(conn->label);
     conn->label = NULL;
-    return vpc_say(run, VPC_WRONG, "the pipe can not be opened: %s", strerror(error));
+    return vpc_say(run, VPC_WRONG, "it can not be opened: %s", strerror(error));
+}
+
+enum vpc_outcome vpc_step_pipe_open(struct vpc_run *run, const struct vpc_step *step)
+{
+    return must_open(run, step, open_pipe);
+}
+
+enum vpc_outcome vpc_step_pipe_join(struct vpc_run *run, const struct vpc_step *step)
+{
+    return must_open(run, step, join_forward);
 }
 
 /* Refused is a connect that fails, or one that is closed at once without a byte. */
-enum vpc_outcome vpc_step_pipe_refused(struct vpc_run *run, const struct vpc_step *step)
+static enum vpc_outcome must_not_open(struct vpc_run *run, const struct vpc_step *step,
+                                      open_fn *open)
 {
     struct vpc_conn *conn;
 
     if (run->progress->first) {
-        conn = vpc_alloc(sizeof(*conn));
-        conn->id = ++run->next_id;
-        conn->next = run->conns;
-        run->conns = conn;
+        conn = new_conn(run);
         run->progress->phase = conn->id;
-        if (open_pipe(run, step, conn->id) != 0)
+        if (open(run, step, conn->id) != 0)
             return VPC_DONE;
     }
     for (conn = run->conns; conn && conn->id != run->progress->phase; conn = conn->next)
         ;
     if (conn && (conn->eof || conn->reset) && vpc_buffer_size(&conn->in) == 0)
         return VPC_DONE;
-    return vpc_say(run, VPC_PENDING, "the pipe was opened");
+    return vpc_say(run, VPC_PENDING, "it was opened");
+}
+
+enum vpc_outcome vpc_step_pipe_refused(struct vpc_run *run, const struct vpc_step *step)
+{
+    return must_not_open(run, step, open_pipe);
+}
+
+enum vpc_outcome vpc_step_pipe_unjoined(struct vpc_run *run, const struct vpc_step *step)
+{
+    return must_not_open(run, step, join_forward);
 }
 
 enum vpc_outcome vpc_step_pipe_deny(struct vpc_run *run, const struct vpc_step *step)

@@ -133,6 +133,9 @@ void vpc_note_needs(struct vpc_script *script, const struct vpc_step *step)
         add_need(script, VPC_TWO_MACHINES);
     if (is_about_monitor(step))
         add_need(script, VPC_MACHINE_EVENTS);
+    if (step->op == VPC_OP_PIPE_JOIN || step->op == VPC_OP_PIPE_UNJOINED ||
+        (step->op == VPC_OP_API_SEND && strstr(step->args[0].value, "-forward")))
+        add_need(script, "forwards");
 }
 
 static bool set_backends(struct loader *loader, struct vpc_step *step)

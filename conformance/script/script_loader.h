@@ -59,6 +59,7 @@ void vpc_variables_of_session(struct vpc_script *script);
 /* script_names.c: what steps.def names as the check of a step of the control socket or of the event log. */
 bool vpc_check_command(struct loader *loader, struct vpc_step *step);
 bool vpc_check_device(struct loader *loader, struct vpc_step *step);
+bool vpc_check_forward(struct loader *loader, struct vpc_step *step);
 bool vpc_check_return(struct loader *loader, struct vpc_step *step);
 bool vpc_check_error(struct loader *loader, struct vpc_step *step);
 bool vpc_check_greeting(struct loader *loader, struct vpc_step *step);

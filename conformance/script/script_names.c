@@ -63,15 +63,19 @@ bool vpc_check_device(struct loader *loader, struct vpc_step *step)
     return check_members(loader, step, places);
 }
 
+bool vpc_check_forward(struct loader *loader, struct vpc_step *step)
+{
+    static const char *const places[] = {"forward", NULL};
+
+    return check_members(loader, step, places);
+}
+
 bool vpc_check_return(struct loader *loader, struct vpc_step *step)
 {
-    static const char *const places[] = {"returns/start",
-                                         "returns/stop",
-                                         "returns/set-tag",
-                                         "returns/query-vm",
-                                         "returns/query-devices",
-                                         "returns/query-stats",
-                                         NULL};
+    static const char *const places[] = {
+        "returns/start",         "returns/stop",         "returns/set-tag",
+        "returns/start-forward", "returns/stop-forward", "returns/query-vm",
+        "returns/query-devices", "returns/query-stats",  NULL};
 
     return check_members(loader, step, places);
 }

@@ -60,6 +60,8 @@ static void stream_listening(vpc_endpoint *ep, uint32_t stream, int error, const
 
     if (relay != NULL && vpc_relay_is(relay, VPC_OPENING_MAKING))
         vpc_host_listening(ep, relay, error, path);
+    else
+        vpc_forward_listening(ep, stream, error, path);
     vpc_endpoint_finish(ep);
 }
 
@@ -68,8 +70,8 @@ static void stream_opened(vpc_endpoint *ep, uint32_t stream, int error)
     struct vpc_relay *relay = vpc_relay_live(ep, stream);
 
     if (relay == NULL)
-        return;
-    if (ep->role == VPC_ROLE_GUEST)
+        vpc_forward_client(ep, stream);
+    else if (ep->role == VPC_ROLE_GUEST)
         vpc_guest_connected(ep, relay, error);
     else
         vpc_relay_connected(ep, relay);

@@ -4,7 +4,8 @@
  *
  * An entry of the log or an answer can be lost when there is no memory; a CLOSE can not, or a stream
  * would stay for ever.  So there are places put aside, more than one call can need: for each relay,
- * when it is taken, CONNECT or HANGUP, SHUTDOWN, FREE_NAME and one end; READY, STOPPED.
+ * when it is taken, CONNECT or HANGUP, SHUTDOWN, FREE_NAME and one end; for each forward ACCEPT, the
+ * UNLISTEN of it and of the forward, and the ABORT of a client; READY, STOPPED.
  */
 #include "endpoint.h"
 
@@ -47,8 +48,8 @@ void vpc_unreserve_actions(vpc_endpoint *ep, unsigned relays)
 
 static bool may_be_lost(uint32_t kind)
 {
-    return kind == VPC_ACTION_LISTEN || kind == VPC_ACTION_LOOK || kind == VPC_ACTION_LOG ||
-           kind == VPC_ACTION_REPLY || kind == VPC_ACTION_BROADCAST;
+    return kind == VPC_ACTION_LISTEN || kind == VPC_ACTION_FORWARD || kind == VPC_ACTION_LOOK ||
+           kind == VPC_ACTION_LOG || kind == VPC_ACTION_REPLY || kind == VPC_ACTION_BROADCAST;
 }
 
 static struct action_node *make_node(vpc_endpoint *ep, uint32_t kind, size_t n)

@@ -145,12 +145,12 @@ json_t *vpc_json_count(uint64_t n)
 
 static json_t *device(const struct vpc_relay *relay, const vpc_channel_status *channel)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:i, s:o, s:o}", "class", "VPCBus", "name",
-                     "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s*, s:s*, s:i, s:o, s:o}", "class", "VPCBus",
+                     "name", "Virtual PC Integration Device", "instance", (json_int_t)channel->id,
                      "direction", channel->host_to_guest ? "h2g" : "g2h", "state",
-                     vpc_channel_state_name(channel->state), "pipe", relay->pipe, "port",
-                     relay->port, "bytes", vpc_json_count(channel->bytes), "credit",
-                     vpc_json_count(channel->credit));
+                     vpc_channel_state_name(channel->state), "pipe", relay->pipe, "forward",
+                     relay->listen, "port", relay->port, "bytes", vpc_json_count(channel->bytes),
+                     "credit", vpc_json_count(channel->credit));
 }
 
 static void query_devices(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments)
@@ -197,6 +197,10 @@ static const struct parameter parameters[] = {
     {"guest-name", JSON_STRING, "'guest-name' is not a string"},
     {"pipe", JSON_STRING, "'pipe' is not a string"},
     {"tag", JSON_STRING, "'tag' is not a string"},
+    {"listen", JSON_STRING, "'listen' is not a string"},
+    {"port", JSON_INTEGER, "'port' is not an integer"},
+    {"when-not-ready", JSON_STRING, "'when-not-ready' is not a string"},
+    {"when-full", JSON_STRING, "'when-full' is not a string"},
 };
 
 /* Why the arguments are of wrong types (CTL-3), or NULL.  A null is as good as a missing one. */
@@ -219,9 +223,15 @@ static const struct command {
     void (*run)(vpc_endpoint *ep, struct vpc_asker asker,
                 const json_t *arguments); /* takes over asker.id */
 } commands[] = {
-    {"start", true, vpc_host_start},         {"stop", true, vpc_host_stop_pipe},
-    {"set-tag", true, vpc_host_set_tag},     {"query-vm", false, query_vm},
-    {"query-devices", false, query_devices}, {"query-stats", false, query_stats},
+    {"start", true, vpc_host_start},
+    {"stop", true, vpc_host_stop_pipe},
+    {"set-tag", true, vpc_host_set_tag},
+    {"start-forward", true, vpc_forward_start},
+    {"stop-forward", true, vpc_forward_stop},
+    {"query-forwards", true, vpc_forward_query},
+    {"query-vm", false, query_vm},
+    {"query-devices", false, query_devices},
+    {"query-stats", false, query_stats},
 };
 
 static const struct command *find_command(const vpc_endpoint *ep, const char *name)

@@ -1,10 +1,11 @@
 # impl/core: the decisions of both endpoints, and the shared object that exports them.
 
-CORE_SRC  := abi endpoint events action_queue options eventlog guestlog relay relays relay_actions relay_limits \
+CORE_SRC  := abi endpoint events action_queue options eventlog guestlog relay relays relay_actions relay_limits forward \
              time_limits host guest machine control direct
-CORE_OBJS  = $(CORE_SRC:%=$(BUILD)/impl/core/%.o) $(BUILD)/impl/core/machines.o
-CORE_PIC   = $(CORE_SRC:%=$(BUILD)/impl-pic/core/%.o) $(BUILD)/impl-pic/core/machines.o
-CORE_GEN  := $(BUILD)/gen/impl/event_catalogue.h $(BUILD)/gen/impl/local_events.h
+CORE_MADE := machines forward_machine
+CORE_OBJS  = $(addprefix $(BUILD)/impl/core/,$(addsuffix .o,$(CORE_SRC) $(CORE_MADE)))
+CORE_PIC   = $(addprefix $(BUILD)/impl-pic/core/,$(addsuffix .o,$(CORE_SRC) $(CORE_MADE)))
+CORE_GEN  := $(addprefix $(BUILD)/gen/impl/,event_catalogue.h local_events.h forward_events.h)
 
 PROGRAMS += $(BUILD)/libvpc_reference.so
 
@@ -13,25 +14,29 @@ $(BUILD)/gen/impl/event_catalogue.h: impl/core/catalogue.jq spec/events.json
 	@mkdir -p $(@D)
 	jq -rf $^ > $@
 
-# The names of a relay's events stand once, in the grammar.
-$(BUILD)/gen/impl/local_events.h: impl/core/local.rl
+# The names of a relay's events, and of a forward's, stand once, in the grammar.
+$(BUILD)/gen/impl/local_events.h: EVENT_PREFIX = VPC_LOCAL_
+$(BUILD)/gen/impl/forward_events.h: EVENT_PREFIX = VPC_FORWARD_ON_
+$(BUILD)/gen/impl/%_events.h: impl/core/%.rl
 	@mkdir -p $(@D)
-	{ echo '/* Generated from impl/core/local.rl. */'; echo 'enum vpc_local_event {'; \
+	{ echo '/* Generated from $<. */'; echo 'enum vpc_$*_event {'; \
 	  sed 's/#.*//' $< | grep -oE '[a-z_]+ *= *[0-9]+;' | \
-	  sed -E 's/([a-z_]+) *= *([0-9]+);/    VPC_LOCAL_\U\1\E = \2,/'; echo '};'; } > $@
+	  sed -E 's/([a-z_]+) *= *([0-9]+);/    $(EVENT_PREFIX)\U\1\E = \2,/'; echo '};'; } > $@
 
-RAGEL_MADE += $(BUILD)/gen/impl/machines.c
+RAGEL_MADE += $(CORE_MADE:%=$(BUILD)/gen/impl/%.c)
 
-$(BUILD)/gen/impl/machines.c: impl/core/machines.rl impl/core/local.rl
+$(BUILD)/gen/impl/machines.c: impl/core/local.rl
+$(BUILD)/gen/impl/forward_machine.c: impl/core/forward.rl
+$(CORE_MADE:%=$(BUILD)/gen/impl/%.c): $(BUILD)/gen/impl/%.c: impl/core/%.rl
 	@mkdir -p $(@D)
 	$(RAGEL) -G2 -I impl/core -o $@ $<
 
 CORE_MACHINES_CFLAGS = $(IMPL_CFLAGS) $(GEN_CFLAGS) -Iimpl/core -MMD -MP -c
-$(BUILD)/impl/core/machines.o: $(BUILD)/gen/impl/machines.c
+$(CORE_MADE:%=$(BUILD)/impl/core/%.o): $(BUILD)/impl/core/%.o: $(BUILD)/gen/impl/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CORE_MACHINES_CFLAGS) -o $@ $<
 
-$(BUILD)/impl-pic/core/machines.o: $(BUILD)/gen/impl/machines.c
+$(CORE_MADE:%=$(BUILD)/impl-pic/core/%.o): $(BUILD)/impl-pic/core/%.o: $(BUILD)/gen/impl/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CORE_MACHINES_CFLAGS) -fPIC -o $@ $<
 

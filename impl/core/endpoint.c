@@ -69,6 +69,8 @@ void vpc_endpoint_finish(vpc_endpoint *ep)
     do /* frames that are drawn up make room, and may release pairs */
         vpc_session_output(ep->session, &octets);
     while (vpc_relays_advance(ep));
+    if (ep->forward_count > 0)
+        vpc_forwards_advance(ep);
     advance_stop(ep);
 }
 
@@ -79,6 +81,7 @@ static void begin_stop(vpc_endpoint *ep)
     ep->stopping = true;
     ep->stop_at = VPC_NEVER;
     vpc_session_set_ready(ep->session, false);
+    vpc_forwards_stop(ep);
     for (relay = vpc_relay_first(ep); relay != NULL; relay = vpc_relay_next(ep, relay))
         if (relay->pair != NULL)
             vpc_relay_stop(ep, relay);
@@ -103,6 +106,7 @@ void vpc_endpoint_destroy(vpc_endpoint *ep)
     if (ep == NULL)
         return;
     vpc_relays_free(ep);
+    vpc_forwards_free(ep);
     vpc_drop_actions(ep);
     free(ep->outbox);
     free(ep->session);
@@ -229,6 +233,7 @@ vpc_endpoint *vpc_endpoint_create(const vpc_endpoint_config *config, uint64_t no
     if (ep == NULL)
         return refuse(ep, config, error, ENOMEM);
     vpc_list_init(&ep->in_use);
+    vpc_forwards_init(ep);
     if (!check_config(&ep->options, config, error, sizeof(error)))
         return refuse(ep, config, error, EINVAL);
     ep->role = config->role;

@@ -13,6 +13,7 @@
  *   host.c           StartCommunicationChannel, stop, readiness
  *   guest.c          OPEN, connect, REFUSED
  *   machine.c        what it is told of its machine, and the time that stands still with it
+ *   forward.rl       every legal transition of a forward; forward.c and forward_machine.rl are about it
  *   control.c        the control socket's JSON lines
  *   direct.c         octets of a stream without a copy
  *   action_queue.c   the actions that wait for the caller
@@ -119,6 +120,8 @@ struct vpc_relay {
     char *pipe;     /* host: the pipe's name; NULL in a guest */
     char *pipe_key; /* the same for all names that are the same pipe */
     char *path;
+    char *listen;     /* host: of the forward whose client it is; NULL: of none */
+    uint32_t forward; /* its number, which may be that of none any more */
     uint16_t port;
     uint32_t h2g, g2h;
     const char *cause;      /* why it ends abnormally; NULL: it does not */
@@ -185,6 +188,10 @@ struct vpc_endpoint {
     struct vpc_index askers;          /* those that wait for a relay, by client */
     struct vpc_waiting_start waiting; /* host */
     struct vpc_time_limits limits;    /* of relays */
+    struct vpc_link forwards;         /* host: forward.c */
+    unsigned forward_count;
+    unsigned forwards_situation;      /* that they rest on, as it was when they were looked at */
+    bool forwards_changed;            /* one is to be looked at whatever it rests on */
     unsigned relay_count, pair_count; /* in use; those of them that have a pair */
     unsigned running_down;            /* of those in use */
     uint64_t visits;                  /* how often a relay or an asker was looked at, for tests */
@@ -197,8 +204,8 @@ struct vpc_endpoint {
     unsigned heartbeat;                          /* the percentage last told (RDY-5) */
 };
 
-/* action_queue.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, LOOK, LOG,
- * REPLY or BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
+/* action_queue.c: text is copied; a NULL text is none.  False when there is no memory: only a LISTEN, FORWARD, LOOK,
+ * LOG, REPLY or BROADCAST can fail so, the others have places put aside by vpc_reserve_actions(). */
 /* Puts places aside for so many relays, and gives back what is more than that as far as it is not in use. */
 bool vpc_reserve_actions(vpc_endpoint *ep, unsigned relays);
 void vpc_unreserve_actions(vpc_endpoint *ep, unsigned relays);
@@ -251,6 +258,10 @@ bool vpc_relays_init(
 void vpc_relays_free(vpc_endpoint *ep);
 /* NULL: there is no place, or no memory for its actions. */
 struct vpc_relay *vpc_relay_take(vpc_endpoint *ep);
+/* The same of a stream that has its number already (0: it has none). */
+struct vpc_relay *vpc_relay_take_as(vpc_endpoint *ep, uint32_t stream);
+/* A number that no stream has. */
+uint32_t vpc_next_stream(vpc_endpoint *ep);
 void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay);
 /* Those in use, in the order in which they were taken.  The next one is asked for before the relay is given back. */
 struct vpc_relay *vpc_relay_first(vpc_endpoint *ep);
@@ -275,6 +286,7 @@ uint64_t vpc_relays_deadline(const vpc_endpoint *ep);
 /* relay.c: what happened to it, each an event of local.rl */
 void vpc_relay_begin(struct vpc_relay *relay);
 void vpc_relay_asked_for(vpc_endpoint *ep, struct vpc_relay *relay); /* LISTEN or CONNECT is said */
+void vpc_relay_accepted(vpc_endpoint *ep, struct vpc_relay *relay); /* of a forward; OPEN is said */
 void vpc_relay_join(vpc_endpoint *ep, struct vpc_relay *relay, vpc_pair *pair);
 void vpc_relay_listening(vpc_endpoint *ep, struct vpc_relay *relay);
 /* Before there is a pair: the start fails, the relay is given back; listens: its pipe server is taken away. */
@@ -340,6 +352,34 @@ void vpc_host_look_ready(vpc_endpoint *ep, const char *cause);
 /* machine.c */
 /* For query-vm; NULL: nobody tells. */
 const char *vpc_machine_name(const vpc_endpoint *ep);
+
+/* Whether channels can be started, with the result and what is missing (API-3 to API-5). */
+vpc_hresult vpc_host_check_readiness(const vpc_endpoint *ep, const char **cause);
+/* The result for an errno of a socket that can not be made (API-16). */
+vpc_hresult vpc_host_result_of(int error);
+/* What an entry says of a failure. */
+void vpc_host_result_fields(json_t *fields, const struct vpc_start_failure *why);
+
+/* forward.c; a guest endpoint has none */
+void vpc_forwards_init(vpc_endpoint *ep);
+void vpc_forwards_free(vpc_endpoint *ep);
+/* The commands. */
+void vpc_forward_start(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+void vpc_forward_stop(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+void vpc_forward_query(vpc_endpoint *ep, struct vpc_asker asker, const json_t *arguments);
+/* The caller's answers: about a number that may be no forward's. */
+void vpc_forward_listening(vpc_endpoint *ep, uint32_t number, int error, const char *path);
+void vpc_forward_client(vpc_endpoint *ep, uint32_t stream);
+/* Lets clients in, or no more, as things are now. */
+void vpc_forwards_advance(vpc_endpoint *ep);
+/* The endpoint stops. */
+void vpc_forwards_stop(vpc_endpoint *ep);
+/* The pair of a client does not open; the client's relay is given back. */
+void vpc_forward_failed(vpc_endpoint *ep, struct vpc_relay *relay,
+                        const struct vpc_start_failure *why);
+void vpc_forward_released(vpc_endpoint *ep, const struct vpc_relay *relay);
+/* Whether a forward has this number, or its next client will. */
+bool vpc_forwards_use(vpc_endpoint *ep, uint32_t number);
 
 /* guest.c */
 void vpc_guest_event(vpc_endpoint *ep, const vpc_session_event *event);

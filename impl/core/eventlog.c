@@ -122,7 +122,8 @@ void vpc_log(vpc_endpoint *ep, enum vpc_log_id id, json_t *fields)
 
 json_t *vpc_relay_fields(const struct vpc_relay *relay, const char *cause, uint32_t error)
 {
-    json_t *fields = json_pack("{s:s*, s:i}", "pipe", relay->pipe, "port", relay->port);
+    json_t *fields = json_pack("{s:s*, s:s*, s:i}", "pipe", relay->pipe, "forward", relay->listen,
+                               "port", relay->port);
 
     if (relay->h2g != 0) {
         json_object_set_new(fields, "h2g", json_integer(relay->h2g));

@@ -15,17 +15,22 @@
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
-                       json_t *fields, const char *cause, uint32_t error)
+void vpc_host_result_fields(json_t *fields, const struct vpc_start_failure *why)
 {
     char hresult[16];
 
-    snprintf(hresult, sizeof(hresult), "0x%08X", (unsigned)result);
-    json_object_set_new(fields, "result", json_string(vpc_hresult_name(result)));
+    snprintf(hresult, sizeof(hresult), "0x%08X", (unsigned)why->result);
+    json_object_set_new(fields, "result", json_string(vpc_hresult_name(why->result)));
     json_object_set_new(fields, "hresult", json_string(hresult));
-    json_object_set_new(fields, "cause", json_string(cause));
-    if (error != 0)
-        json_object_set_new(fields, "errno", json_integer(error));
+    json_object_set_new(fields, "cause", json_string(why->cause));
+    if (why->error != 0)
+        json_object_set_new(fields, "errno", json_integer(why->error));
+}
+
+static void fail_start(vpc_endpoint *ep, struct vpc_asker *asker, vpc_hresult result,
+                       json_t *fields, const char *cause, uint32_t error)
+{
+    vpc_host_result_fields(fields, &(struct vpc_start_failure){result, cause, error});
     vpc_log(ep, VPC_LOG_START_FAILED, fields);
     ep->failed++;
     vpc_answer_error(ep, asker, result, cause, error);
@@ -83,7 +88,7 @@ static const char *not_ready_cause(const vpc_endpoint *ep)
                     : "the guest endpoint is not ready";
 }
 
-static vpc_hresult check_readiness(const vpc_endpoint *ep, const char **cause)
+vpc_hresult vpc_host_check_readiness(const vpc_endpoint *ep, const char **cause)
 {
     if (vpc_session_state(ep->session) == VPC_SESSION_DOWN) {
         *cause = "the virtual machine is not running";
@@ -116,7 +121,7 @@ static vpc_hresult check_start(vpc_endpoint *ep, struct start *start, const char
     *cause = "the port is missing or not a number from 1 to 65535";
     if (start->port == 0)
         return VPC_E_POINTER;
-    result = check_readiness(ep, cause);
+    result = vpc_host_check_readiness(ep, cause);
     if (result != VPC_S_OK)
         return result;
     *cause = "the pipe name is in use";
@@ -155,7 +160,7 @@ static json_t *start_fields(const struct start *start)
     return fields;
 }
 
-static vpc_hresult result_of(int error)
+vpc_hresult vpc_host_result_of(int error)
 {
     switch (error) {
     case EADDRINUSE:
@@ -177,7 +182,7 @@ static void pipe_failed(vpc_endpoint *ep, struct vpc_relay *relay, int error)
 
     if (error != EADDRINUSE)
         vpc_log(ep, VPC_LOG_PIPE_FAILED, vpc_relay_fields(relay, cause, (uint32_t)error));
-    give_up(ep, relay, false, result_of(error), cause, (uint32_t)error);
+    give_up(ep, relay, false, vpc_host_result_of(error), cause, (uint32_t)error);
 }
 
 /* The checks are passed: asks for the pipe server. */
@@ -295,7 +300,7 @@ void vpc_host_listening(vpc_endpoint *ep, struct vpc_relay *relay, int error, co
         give_up(ep, relay, true, VPC_ERROR_OUTOFMEMORY, "no memory", ENOMEM);
         return;
     }
-    result = check_readiness(ep, &cause);
+    result = vpc_host_check_readiness(ep, &cause);
     if (result == VPC_S_OK) {
         pair = vpc_pair_open(ep->session, relay->port, ep->options.connect_ms);
         cause = "every channel of this session is in use";
@@ -322,6 +327,7 @@ static void on_refused(vpc_endpoint *ep, struct vpc_relay *relay, uint32_t error
     const char *cause = error == ECONNREFUSED ? "nothing listens at that port in the guest"
                         : error == ETIMEDOUT  ? "the server in the guest did not accept in time"
                         : error == EACCES     ? "the guest endpoint does not allow this port"
+                        : error == ENOBUFS    ? "the guest endpoint takes no more channels"
                                               : "the guest endpoint refused";
 
     vpc_relay_refused(ep, relay, &(struct vpc_start_failure){refused_result(error), cause, error});

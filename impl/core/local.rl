@@ -1,6 +1,6 @@
 %%{
-# Every legal transition of a relay: one pair and its local stream, a pipe's client at a host endpoint, a TCP connection in
-# a guest.  LIFECYCLE.md shows these machines.
+# Every legal transition of a relay: one pair and its local stream, a pipe's or a forward's client at a host endpoint, a TCP
+# connection in a guest.  LIFECYCLE.md shows these machines.
 #
 # The channels' own machines are in spec/lifecycle.rl; these know what is on this side of the pair.  An event is stepped on
 # all three, one after the other.  One that a machine has no transition for, in the state that it is in, is passed over by
@@ -32,6 +32,8 @@ end         = 18;   # FIN came, and every byte before it is delivered
 heard       = 19;   # the peer has released the channel on which this side sends
 released    = 20;   # both channels are released
 lost        = 21;   # ... with the session
+accepted    = 22;   # host: a client of a forward is there, and OPEN was said
+denied      = 23;   # host: REFUSED came for a client of a forward
 }%%
 
 %%{
@@ -45,6 +47,7 @@ start: ( zlen -> idle ),
 
 idle: ( (
       listen                                              -> making
+    | accepted                                            -> asking
     | request                                             -> connecting
     ) >~in_idle ),
 
@@ -55,7 +58,7 @@ making: ( (
 
 asking: ( (
       opened          @tell_opened @answer_success        -> open
-    | ( refused | reset | limit ) @answer_failure         -> failed
+    | ( refused | denied | reset | limit ) @answer_failure -> failed
     | ( violation | broken )                              -> asking    # the answer waits for the end of the pair
     | ( released | lost ) @answer_failure                 -> over
     ) >~in_asking ),
@@ -91,7 +94,7 @@ main :=
 start: ( zlen -> silent ),
 
 silent: ( (
-      connected                                           -> writing
+      ( connected | accepted )                            -> writing
     | ( no_more | stop | hang_up ) @finish                -> finished
     | ( reset | violation | broken | limit | refused | unconnected | unmade | unasked | released | lost ) -> given_up
     ) >~in_silent ),
@@ -99,7 +102,7 @@ silent: ( (
 writing: ( (
       ( no_more | stop ) @finish                            -> finished
     | hang_up         @say_hangup                         -> last
-    | ( reset | violation | broken | limit | refused | released | lost ) -> given_up
+    | ( reset | violation | broken | limit | refused | denied | released | lost ) -> given_up
     ) >~in_writing ),
 
 last: ( (
@@ -110,7 +113,7 @@ last: ( (
 
 finished: ( (
       ( connected | no_more | stop | hang_up )            -> finished
-    | ( reset | violation | broken | limit | refused | unconnected | released | lost ) -> given_up
+    | ( reset | violation | broken | limit | refused | denied | unconnected | released | lost ) -> given_up
     ) >~in_finished ),
 
 given_up: ( (
@@ -129,6 +132,7 @@ start: ( zlen -> nobody ),
 
 nobody: ( (
       connected       @tell_connected                     -> delivering
+    | accepted                                            -> delivering
     | ( gone | hang_up ) @discard                         -> declined
     | ( reset | violation | broken | limit ) @say_abort @reset_pair -> given_up
     | ( refused | unasked ) @say_unlisten                 -> given_up
@@ -142,6 +146,7 @@ delivering: ( (
     | ( gone | hang_up ) @discard                         -> discarding
     | ( reset | violation | broken | limit ) @say_abort @reset_pair -> given_up
     | refused         @say_unlisten                       -> given_up
+    | denied          @say_abort                          -> given_up
     | released        @say_close                          -> given_up
     | lost            @say_abort                          -> given_up
     ) >~in_delivering ),
@@ -169,6 +174,7 @@ discarding: ( (
     | heard           @stop_reading                       -> discarding
     | ( reset | violation | broken | limit ) @say_abort @reset_pair -> given_up
     | refused         @say_unlisten                       -> given_up
+    | denied          @say_abort                          -> given_up
     | released        @say_close                          -> given_up
     | lost            @say_abort                          -> given_up
     ) >~in_discarding ),

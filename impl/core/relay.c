@@ -90,6 +90,11 @@ void vpc_relay_listening(vpc_endpoint *ep, struct vpc_relay *relay)
     step(ep, relay, VPC_LOCAL_LISTENING, NULL);
 }
 
+void vpc_relay_accepted(vpc_endpoint *ep, struct vpc_relay *relay)
+{
+    step(ep, relay, VPC_LOCAL_ACCEPTED, NULL);
+}
+
 void vpc_relay_unmade(vpc_endpoint *ep, struct vpc_relay *relay, bool listens,
                       const struct vpc_start_failure *why)
 {
@@ -115,7 +120,7 @@ void vpc_relay_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 void vpc_relay_refused(vpc_endpoint *ep, struct vpc_relay *relay,
                        const struct vpc_start_failure *why)
 {
-    step(ep, relay, VPC_LOCAL_REFUSED, why);
+    step(ep, relay, relay->forward != 0 ? VPC_LOCAL_DENIED : VPC_LOCAL_REFUSED, why);
 }
 
 void vpc_relay_no_more(vpc_endpoint *ep, struct vpc_relay *relay)

@@ -21,13 +21,17 @@ void vpc_do_tell_opened(vpc_endpoint *ep, struct vpc_relay *relay)
 
 void vpc_do_answer_success(vpc_endpoint *ep, struct vpc_relay *relay)
 {
-    vpc_host_answer_success(ep, relay);
+    if (relay->forward == 0)
+        vpc_host_answer_success(ep, relay);
 }
 
 void vpc_do_answer_failure(vpc_endpoint *ep, struct vpc_relay *relay,
                            const struct vpc_start_failure *why)
 {
-    vpc_host_answer_failure(ep, relay, why);
+    if (relay->forward != 0)
+        vpc_forward_failed(ep, relay, why);
+    else
+        vpc_host_answer_failure(ep, relay, why);
 }
 
 static json_t *closed_fields(const struct vpc_relay *relay)

@@ -66,7 +66,7 @@ static struct vpc_relay *free_place(vpc_endpoint *ep)
 {
     struct vpc_relay *relay;
 
-    if (!vpc_reserve_actions(ep, ep->relay_count + 1))
+    if (!vpc_reserve_actions(ep, ep->relay_count + ep->forward_count + 1))
         return NULL;
     if (vpc_list_empty(&ep->free))
         return ep->fresh < ep->options.max_pairs ? &ep->relays[ep->fresh++] : NULL;
@@ -76,22 +76,29 @@ static struct vpc_relay *free_place(vpc_endpoint *ep)
 }
 
 /* A number is used again after 2^32 streams only, and never while it is in use. */
-static uint32_t next_stream(vpc_endpoint *ep)
+uint32_t vpc_next_stream(vpc_endpoint *ep)
 {
     do
         ep->last_stream++;
-    while (ep->last_stream == 0 || vpc_relay_find(ep, ep->last_stream) != NULL);
+    while (ep->last_stream == 0 || vpc_relay_find(ep, ep->last_stream) != NULL ||
+           vpc_forwards_use(ep, ep->last_stream));
     return ep->last_stream;
 }
 
 struct vpc_relay *vpc_relay_take(vpc_endpoint *ep)
+{
+    return vpc_relay_take_as(ep, 0);
+}
+
+struct vpc_relay *vpc_relay_take_as(vpc_endpoint *ep, uint32_t stream)
 {
     struct vpc_relay *relay = free_place(ep);
 
     if (relay == NULL)
         return NULL;
     ep->visits++;
-    *relay = (struct vpc_relay){.stream = next_stream(ep), .good_cause = "closed"};
+    *relay = (struct vpc_relay){.stream = stream != 0 ? stream : vpc_next_stream(ep),
+                                .good_cause = "closed"};
     vpc_index_add(&ep->streams, relay->stream, &relay->by_stream);
     vpc_list_append(&ep->in_use, &relay->place);
     ep->relay_count++;
@@ -103,6 +110,7 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
 {
     if (relay->stopper.client != 0)
         vpc_answer(ep, &relay->stopper, json_object());
+    vpc_forward_released(ep, relay);
     vpc_asker_forget(&relay->stopper);
     vpc_asker_forget(&relay->starter);
     vpc_entry_remove(&relay->by_stream);
@@ -117,9 +125,10 @@ void vpc_relay_free(vpc_endpoint *ep, struct vpc_relay *relay)
     free(relay->pipe);
     free(relay->pipe_key);
     free(relay->path);
+    free(relay->listen);
     *relay = (struct vpc_relay){0};
     vpc_list_append(&ep->free, &relay->place);
-    vpc_unreserve_actions(ep, ep->relay_count);
+    vpc_unreserve_actions(ep, ep->relay_count + ep->forward_count);
 }
 
 /* ---- one of them ------------------------------------------------------------------------------- */

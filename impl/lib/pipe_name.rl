@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a pipe's name to its Unix socket's name, and the port's check: the grammar of spec/names.rl with actions.
+ * From a pipe's name to its Unix socket's name, the port's check, and where a forward listens: the grammar of spec/names.rl
+ * with actions.
  *
  * A pipe name holds up to 247 characters of nearly any kind, and a socket's path 107 octets.  So letters are folded to
  * lower case (names differ by more than case), everything but [a-z0-9._-] becomes %XX, and what is still too long
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "file_name.h"
+#include "forward_listen.h"
 #include "port_list.h"
 #include "vpc.h"
 
@@ -112,4 +114,39 @@ bool vpc_ports_parse(struct vpc_ports *ports, const char *text)
 bool vpc_ports_have(const struct vpc_ports *ports, unsigned port)
 {
     return port <= UINT16_MAX && (ports->bits[port / 8] >> port % 8 & 1);
+}
+
+%%{
+    machine vpc_forward_listen;
+    action port_digit { number = number * 10 + (unsigned)(*p - '0'); }
+    include "names.rl";
+    write data noerror noentry;
+}%%
+
+static enum vpc_listen_kind kind_of(char first)
+{
+    switch (first) {
+    case '/':
+        return VPC_LISTEN_PATH;
+    case '[':
+        return VPC_LISTEN_IPV6;
+    case '1':
+        return VPC_LISTEN_IPV4;
+    default:
+        return VPC_LISTEN_NAME;
+    }
+}
+
+enum vpc_listen_kind vpc_forward_listen(const char *text, unsigned *port)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *pe = p + strnlen(text, VPC_PATH_SIZE);
+    unsigned number = 0;
+    int cs;
+    if (pe - p >= (ptrdiff_t)VPC_PATH_SIZE)
+        return VPC_LISTEN_WRONG;
+    %% write init;
+    %% write exec;
+    *port = number;
+    return cs >= vpc_forward_listen_first_final ? kind_of(*text) : VPC_LISTEN_WRONG;
 }

@@ -14,8 +14,8 @@ syn iskeyword @,48-57,_,-
 syn keyword vpcsSetting covers subject needs backends descriptors option
 syn keyword vpcsBlock repeat either or unordered end
 syn keyword vpcsStep session auto wait kill start restart stop stopped refuses clock waiter vm bus api event log ready pipe tcp
-syn keyword vpcsVerb idle looks stop go wait ready timeout none up down silent pause resume shutdown close-port unwatch watch raw part pad close device no-device return
-syn keyword vpcsVerb kill save restore unplug plug error greeting eof set reset open refused deny taken listen unlisten deaf accepted shutdown abort
+syn keyword vpcsVerb idle looks stop go wait ready timeout none up down silent pause resume shutdown close-port unwatch watch raw part pad close device no-device forward no-forward return
+syn keyword vpcsVerb kill save restore unplug plug error greeting eof set reset open refused deny taken listen unlisten deaf join unjoined accepted shutdown abort
 syn keyword vpcsMessage event hello ready heartbeat goodbye open opened refused data credit fin reset released
 syn keyword vpcsModifier within for by ignoring in background non-strict not-started not-ready repeated clean because SIGINT
 
