@@ -9,6 +9,7 @@ IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal kept_files listener log_file log_link log_share loop named_socket opener pcapng pipe_input pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 # What befalls the machine, and whose turn it is at its bus.
 IMPL_SHELL_SRC += bus_turn qmp
+IMPL_SHELL_SRC += forward
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
 # The machines of a stream: the names of the events stand once, in the grammar.
@@ -75,6 +76,7 @@ $(IMPL_SHELL_OBJ): $(CORE_GEN) $(SHELL_GEN)
 $(IMPL_SHELL_OBJ): IMPL_CFLAGS += -I$(BUILD)/gen/impl
 
 IMPL_CTL_OBJ := $(patsubst %,$(BUILD)/impl/%.o,vpcctl ctl/ctl ctl/vm ctl/wait_ready ctl/channel ctl/events ctl/event_xml ctl/log_files ctl/connect)
+IMPL_CTL_OBJ += $(BUILD)/impl/ctl/forward.o
 IMPL_CTL_OBJ += $(BUILD)/impl/ctl/events_json.o
 
 # The guest's programs stand alone in an image without libraries; a sanitizer's runtime can't be linked like that.
@@ -140,6 +142,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 
 IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace log_file full_disk daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
 IMPL_TESTS += qmp
+IMPL_TESTS += forward
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
 IMPL_RIG_OBJ := $(BUILD)/impl/tests/fake_endpoint.o $(BUILD)/impl/tests/shell_rig.o $(IMPL_SHELL_OBJ) $(LIBVPCBUS)
@@ -147,13 +150,14 @@ $(BUILD)/test_impl_shell $(BUILD)/test_impl_shell_streams $(BUILD)/test_impl_dae
 $(BUILD)/test_impl_strangers $(BUILD)/test_impl_sandbox $(BUILD)/test_impl_floods $(BUILD)/test_impl_trace $(BUILD)/test_impl_log_file: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_log_file: $(BUILD)/impl/ctl/log_files.o
 $(BUILD)/test_impl_listener $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus $(BUILD)/test_impl_crowd: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_forward: $(IMPL_RIG_OBJ)
 $(BUILD)/impl/tests/test_crowd.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_crowd.o: $(CORE_GEN) $(SHELL_GEN)
 $(BUILD)/impl/tests/test_listener.o $(BUILD)/impl/tests/test_log_file.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/impl/tests/test_listener.o $(BUILD)/impl/tests/test_log_file.o: $(CORE_GEN)
 $(BUILD)/test_impl_footprint: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o
-$(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
-$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_bus: $(BUILD)/impl/tests/programs.o
+$(BUILD)/test_impl_footprint $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_forward: | $(BUILD)/vpc-host $(BUILD)/vpc-guest
+$(BUILD)/test_impl_daemons $(BUILD)/test_impl_floods $(BUILD)/test_impl_two_vms $(BUILD)/test_impl_forward $(BUILD)/test_impl_bus: $(BUILD)/impl/tests/programs.o
 $(BUILD)/test_impl_daemons $(BUILD)/test_impl_trace: $(BUILD)/impl/tests/trace_reader.o
 $(BUILD)/test_impl_floods: $(BUILD)/impl/tests/flood_rig.o $(BUILD)/impl/tests/wire_peer.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_open_files: $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host

@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "local_socket.h"
 #include "output.h"
 #include "version.h"
 
@@ -27,8 +30,13 @@ enum {
     OPT_VERSION = 1 << 9,
     OPT_XML = 1 << 10,
     OPT_LINGER = 1 << 13,
-    NEEDS_VM = 1 << 11,   /* the first argument is VM, unless an option takes its place */
-    NEEDS_PIPE = 1 << 12, /* the next one is PIPE */
+    OPT_REMOVE = 1 << 14,
+    OPT_LIST = 1 << 15,
+    OPT_WAIT = 1 << 16,
+    OPT_REFUSE = 1 << 17,
+    MAY_BE_PORT = 1 << 18, /* PIPE may be :PORT */
+    NEEDS_VM = 1 << 11,    /* the first argument is VM, unless an option takes its place */
+    NEEDS_PIPE = 1 << 12,  /* the next one is PIPE */
     ALWAYS = OPT_JSON | OPT_RUNTIME_DIR,
     TALKS = ALWAYS | NEEDS_VM | OPT_SOCKET | OPT_TIMEOUT,
 };
@@ -99,6 +107,12 @@ static const struct option_row {
     {"explain", "ID", "what an event means, by its id or name; all: each", OPT_EXPLAIN, take_text,
      TO(explain)},
     {"xml", NULL, "print Windows event XML", OPT_XML, take_mark, TO(xml)},
+    {"remove", "LISTEN", "end the forward that listens there", OPT_REMOVE, take_text, TO(remove)},
+    {"list", NULL, "the forwards that there are", OPT_LIST, take_mark, TO(list)},
+    {"wait-until-ready", NULL, "clients that come too early wait, and are not refused", OPT_WAIT,
+     take_mark, TO(wait_until_ready)},
+    {"refuse-when-full", NULL, "clients for whom no channel is free are refused, and do not wait",
+     OPT_REFUSE, take_mark, TO(refuse_when_full)},
     {"help", NULL, "this help", OPT_HELP, NULL, 0},
     {"version", NULL, "the version", OPT_VERSION, NULL, 0},
 };
@@ -125,8 +139,13 @@ static const struct command_row commands[] = {
      TALKS | NEEDS_PIPE, 1, 1, ctl_start},
     {"stop", "VM PIPE", "end a communication channel", TALKS | NEEDS_PIPE, 0, 0, ctl_stop},
     {"connect", "VM PIPE [PORT]",
-     "join a pipe with standard input and output; PORT: start it first",
-     OPT_RUNTIME_DIR | OPT_TIMEOUT | OPT_LINGER | NEEDS_VM | NEEDS_PIPE, 0, 1, ctl_connect},
+     "join a pipe with standard input and output; PORT: start it first; VM :PORT: by a name of its "
+     "own",
+     OPT_RUNTIME_DIR | OPT_TIMEOUT | OPT_LINGER | NEEDS_VM | NEEDS_PIPE | MAY_BE_PORT, 0, 1,
+     ctl_connect},
+    {"forward", "VM [LISTEN PORT]",
+     "let each client of a socket have a channel of its own; LISTEN: a name, a path, or a port",
+     TALKS | OPT_REMOVE | OPT_LIST | OPT_WAIT | OPT_REFUSE, 0, 2, ctl_forward},
     {"stat", "VM", "counters", TALKS, 0, 0, ctl_stat},
     {"devices", "VM", "the channels, as devices", TALKS, 0, 0, ctl_devices},
     {"events", "VM", "the event log",
@@ -189,6 +208,30 @@ static const struct command_row *find_command(const char *name)
     return NULL;
 }
 
+/* A name that nobody else has. */
+static void name_pipe(char *pipe)
+{
+    uint64_t number = 0;
+
+    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+        number = (uint64_t)vpc_now_ms();
+    snprintf(pipe, VPC_PIPE_SIZE, "\\\\.\\pipe\\connect-%d-%016" PRIx64, (int)getpid(), number);
+}
+
+/* NAME alone is easier to type; it can not hold a backslash. */
+static void take_pipe(struct ctl *c, const struct command_row *command, const char *given,
+                      char *pipe)
+{
+    if ((command->flags & MAY_BE_PORT) && *given == ':' && vpc_port(given + 1) != 0) {
+        c->port = given + 1;
+        name_pipe(pipe);
+    } else {
+        snprintf(pipe, VPC_PIPE_SIZE, "%s%s", strchr(given, '\\') != NULL ? "" : "\\\\.\\pipe\\",
+                 given);
+    }
+    c->pipe = pipe;
+}
+
 /* Tells VM, PIPE and the other arguments apart; false when there are too few or too many. */
 static bool take_arguments(struct ctl *c, const struct command_row *command, int count, char **args,
                            char *pipe)
@@ -201,16 +244,11 @@ static bool take_arguments(struct ctl *c, const struct command_row *command, int
         return false;
     if (vm)
         c->vm = *args++;
-    if (command->flags & NEEDS_PIPE) {
-        /* NAME alone is easier to type; it can not hold a backslash. */
-        snprintf(pipe, VPC_PIPE_SIZE, "%s%s", strchr(*args, '\\') != NULL ? "" : "\\\\.\\pipe\\",
-                 *args);
-        c->pipe = pipe;
-        args++;
-    }
+    if (command->flags & NEEDS_PIPE)
+        take_pipe(c, command, *args++, pipe);
     c->args = args;
     c->count = count - taken;
-    return true;
+    return c->port == NULL || c->count == 0;
 }
 
 static int run_command(struct ctl *c, int given, int count, char **args)

@@ -60,6 +60,36 @@ int vpc_unix_connect(const char *path)
     return unix_socket(path, false);
 }
 
+/* Of this machine, so it is there at once or not at all. */
+static int port_connect(const char *where, const char *colon)
+{
+    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                                    .sin6_port = htons((uint16_t)atoi(colon + 1)),
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = v6.sin6_port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool new = *where == '[';
+    int fd = socket(new ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), failed;
+
+    if (fd < 0)
+        return -1;
+    if (connect(fd, new ? (const void *)&v6 : (const void *)&v4, new ? sizeof(v6) : sizeof(v4)) ==
+            0 &&
+        fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+        return fd;
+    failed = errno;
+    close(fd);
+    errno = failed;
+    return -1;
+}
+
+int vpc_forward_connect(const char *where)
+{
+    const char *colon = *where == '/' ? NULL : strrchr(where, ':');
+
+    return colon ? port_connect(where, colon) : vpc_unix_connect(where);
+}
+
 size_t vpc_read_size(size_t room, size_t left)
 {
     return room < left ? room : left;

@@ -66,5 +66,7 @@ void vpc_read_note(size_t n, size_t *left);
 /* A Unix stream socket, non-blocking: listening at, or connected to the path.  -1 with errno. */
 int vpc_unix_listen(const char *path);
 int vpc_unix_connect(const char *path);
+/* The same where a forward listens: a path, "127.0.0.1:PORT" or "[::1]:PORT". */
+int vpc_forward_connect(const char *where);
 
 #endif

@@ -14,7 +14,7 @@ int vpc_socket_pipe_open(struct vpc_backend *backend, int conn, const char *name
 
     return vpc_sockets_join(&self->locals, conn,
                             adapted ? vpc_socket_adapter_pipe(self, name, path)
-                                    : vpc_unix_connect(path));
+                                    : vpc_forward_connect(path));
 }
 
 bool vpc_socket_tcp_mode(struct vpc_backend *backend, uint16_t port, enum vpc_tcp_mode mode,

@@ -7,6 +7,7 @@ _vpcctl_names() {
     case $kind in
     VM) "$@" list | awk 'NR > 1 { print $1 }' ;;
     PIPE) "$@" devices "$vm" --json | grep -o '"pipe": "[^"]*"' | sed 's/.*\\\\//; s/"$//' | sort -u ;;
+    LISTEN) "$@" forward "$vm" --list --json | grep -o '"listen": "[^"]*"' | sed 's/.*: "//; s/"$//' | sort -u ;;
     ID) "$@" events --explain all | awk '/^[0-9]/ { print $1; print $2 }' ;;
     esac 2>/dev/null
 }
@@ -19,7 +20,7 @@ _vpcctl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --runtime-dir) call+=(--runtime-dir "${COMP_WORDS[++i]}") ;;
-        --socket | --file | --tag | --timeout | --linger | --explain) ((++i)) ;;
+        --socket | --file | --tag | --timeout | --linger | --explain | --remove) ((++i)) ;;
         -*) ;;
         *)
             ((++place == 2)) && vm=${COMP_WORDS[i]}
@@ -35,6 +36,7 @@ _vpcctl() {
         ;;
     --tag | --timeout | --linger) return ;;
     --explain) words=$(_vpcctl_names ID '' "${call[@]}") ;;
+    --remove) words=$(_vpcctl_names LISTEN "$vm" "${call[@]}") ;;
     *)
         if [[ -z $command ]]; then
             words="$("$program" --help 2>/dev/null | awk '/^  / { print $1 }') --help --version"

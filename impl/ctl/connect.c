@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * connect: joins standard input and output with a pipe, like a terminal line to the guest's
- * program; with PORT it starts the channel first.
+ * program; with PORT it starts the channel first, with :PORT under a name that nobody else has.
  *
  * Each direction ends by itself: the end of standard input is told to the guest's program, which
  * may still answer.  The command ends when both have ended.  A reader of a Unix socket sees the
@@ -64,6 +64,12 @@ struct bridge {
     int64_t linger_end;  /* of the wait for more input; 0: it is not waited for */
     struct flow out, in; /* to the guest, from the guest */
 };
+
+/* The port to start the channel with; NULL: it is there. */
+static const char *port_of(const struct ctl *c)
+{
+    return c->port != NULL ? c->port : c->count > 0 ? c->args[0] : NULL;
+}
 
 static bool is_pipe(const json_t *object, const char *pipe)
 {
@@ -283,12 +289,13 @@ static int find_or_start(struct bridge *b)
     const struct ctl *c = b->c;
     json_t *answer = NULL;
     int status = CTL_OK;
+    const char *port = port_of(c);
     vpc_channel_info info = {.h2g = 0};
-    vpc_hresult result = c->count ? ctl_start_channel(c, b->vm, c->args[0], &answer)
-                                  : vpc_find_communication_channel(b->vm, c->pipe, &info);
+    vpc_hresult result = port != NULL ? ctl_start_channel(c, b->vm, port, &answer)
+                                      : vpc_find_communication_channel(b->vm, c->pipe, &info);
 
-    b->h2g = c->count ? (uint32_t)json_integer_value(json_object_get(answer, "h2g")) : info.h2g;
-    if (!c->count && result == VPC_E_POINTER)
+    b->h2g = port != NULL ? (uint32_t)json_integer_value(json_object_get(answer, "h2g")) : info.h2g;
+    if (port == NULL && result == VPC_E_POINTER)
         status = failed(b, "no communication channel has that pipe (see vpcctl start)", 0);
     else if (result != VPC_S_OK)
         status = ctl_failed(c, b->vm, result, answer);
@@ -305,7 +312,7 @@ static int open_pipe(struct bridge *b)
     struct vpc_trust trust = {0};
     int error = vpc_pipe_trusted(b->c->runtime_dir, b->c->pipe, &b->pipe, &trust);
     if (error) {
-        if (b->c->count)
+        if (port_of(b->c) != NULL)
             vpc_stop_communication_channel(b->vm, b->c->pipe);
         if (*trust.why)
             return failed(b, trust.why, 0);

@@ -32,6 +32,9 @@ struct ctl {
     int64_t timeout_ms;      /* --timeout; VPC_FOREVER without it */
     int64_t linger_ms;       /* --linger */
     bool json, follow;
+    const char *remove; /* --remove */
+    bool list, wait_until_ready, refuse_when_full;
+    const char *port;  /* connect :PORT, without the colon; pipe is a name of its own then */
     bool xml;          /* --xml */
     bool colour;       /* standard output is a terminal */
     bool progress;     /* standard error is */
@@ -77,6 +80,9 @@ int ctl_pipe_path(const struct ctl *c);
 /* StartCommunicationChannel of the command's pipe with the port; *answer is as of vpc_control(). */
 vpc_hresult ctl_start_channel(const struct ctl *c, vpc_virtual_machine *vm, const char *port,
                               json_t **answer);
+
+/* forward.c */
+int ctl_forward(const struct ctl *c);
 
 /* events.c */
 int ctl_events(const struct ctl *c);

@@ -85,10 +85,13 @@ install-examples: $(EX_HOST:%=$(BUILD)/%) $(EX_GUEST:%=$(BUILD)/guest/%)
 	$(INSTALL) $(EX_HOST:%=$(BUILD)/%) "$(DESTDIR)$(BINDIR)"
 	$(INSTALL) $(EX_DAEMONS:%=$(BUILD)/guest/%) "$(DESTDIR)$(SBINDIR)"
 	$(INSTALL) -D $(BUILD)/guest/vpcbus "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
+	$(INSTALL) -d "$(DESTDIR)$(DOCDIR)/examples"
+	$(INSTALL) -m 644 $(EX)/ssh_config "$(DESTDIR)$(DOCDIR)/examples"
 
 uninstall: uninstall-examples
 uninstall-examples:
 	for name in $(EX_HOST); do rm -f "$(DESTDIR)$(BINDIR)/$$name" || exit 1; done
+	rm -rf "$(DESTDIR)$(DOCDIR)/examples"
 	rm -f "$(DESTDIR)$(CUPSBACKENDDIR)/vpcbus"
 	for name in $(EX_DAEMONS); do \
 	    rm -f "$(DESTDIR)$(SBINDIR)/$$name" "$(DESTDIR)$(UNITDIR)/$$name.service" || exit 1; done

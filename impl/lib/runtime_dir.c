@@ -120,6 +120,16 @@ int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *pat
     return error ? error : vpc_pipe_paths_of(root, file, paths);
 }
 
+/* No pipe has such a file: theirs end with ".sock". */
+int vpc_forward_paths(const char *dir, const char *name, struct vpc_pipe_paths *paths)
+{
+    char root[VPC_FILE_SIZE], file[VPC_PATH_SIZE + 16];
+    int error = vpc_runtime_dir(dir, root, sizeof(root));
+
+    snprintf(file, sizeof(file), "%s.forward", name);
+    return error ? error : vpc_pipe_paths_of(root, file, paths);
+}
+
 int vpc_pipe_path(const char *dir, const char *pipe, char *buf, size_t size)
 {
     struct vpc_pipe_paths paths;

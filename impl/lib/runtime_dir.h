@@ -19,6 +19,8 @@ struct vpc_pipe_paths {
 
 /* Errors are those of vpc_pipe_path(), but the paths may be longer than an address. */
 int vpc_pipe_paths(const char *dir, const char *pipe, struct vpc_pipe_paths *paths);
+/* Those of the forward of a name. */
+int vpc_forward_paths(const char *dir, const char *name, struct vpc_pipe_paths *paths);
 /* Of the pipe whose plain file name is known. */
 int vpc_pipe_paths_of(const char *root, const char *file, struct vpc_pipe_paths *paths);
 

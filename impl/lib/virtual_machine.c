@@ -120,3 +120,84 @@ vpc_hresult vpc_stop_communication_channel(vpc_virtual_machine *vm, const char *
         return vpc_fail(vm, VPC_E_POINTER, "the name is not UTF-8");
     return vpc_control(vm, "stop", arguments, NULL);
 }
+
+/* ---- forwards ---------------------------------------------------------------------------------- */
+
+/* A text that is too long is "": part of it would be another place. */
+static void put_text(char text[VPC_PATH_SIZE], const json_t *from, const char *key)
+{
+    const char *value = json_string_value(json_object_get(from, key));
+    bool fits = value != NULL && strlen(value) < VPC_PATH_SIZE;
+
+    snprintf(text, VPC_PATH_SIZE, "%s", fits ? value : "");
+}
+
+static bool is_policy(const json_t *from, const char *key, const char *policy)
+{
+    const char *value = json_string_value(json_object_get(from, key));
+
+    return value != NULL && strcmp(value, policy) == 0;
+}
+
+static void fill_forward(vpc_forward_info *info, const json_t *from)
+{
+    *info = (vpc_forward_info){
+        .port = (unsigned)json_integer_value(json_object_get(from, "port")),
+        .pairs = (unsigned)json_integer_value(json_object_get(from, "pairs")),
+        .accepted = (uint64_t)json_integer_value(json_object_get(from, "accepted")),
+        .refused = (uint64_t)json_integer_value(json_object_get(from, "refused")),
+        .error = (int)json_integer_value(json_object_get(from, "errno")),
+    };
+    if (is_policy(from, "when-not-ready", "wait"))
+        info->flags |= VPC_FORWARD_WAIT_UNTIL_READY;
+    if (is_policy(from, "when-full", "refuse"))
+        info->flags |= VPC_FORWARD_REFUSE_WHEN_FULL;
+    put_text(info->listen, from, "listen");
+    put_text(info->path, from, "path");
+}
+
+vpc_hresult vpc_start_forward(vpc_virtual_machine *vm, const char *listen, unsigned port,
+                              unsigned flags, vpc_forward_info *info)
+{
+    json_t *answer = NULL;
+    json_t *arguments =
+        json_pack("{s:s*, s:I, s:s, s:s}", "listen", listen, "port", (json_int_t)port,
+                  "when-not-ready", flags & VPC_FORWARD_WAIT_UNTIL_READY ? "wait" : "refuse",
+                  "when-full", flags & VPC_FORWARD_REFUSE_WHEN_FULL ? "refuse" : "wait");
+
+    if (arguments == NULL)
+        return vpc_fail(vm, VPC_E_POINTER, "the place to listen is not UTF-8");
+    vpc_hresult result = vpc_control(vm, "start-forward", arguments, &answer);
+    if (info != NULL) {
+        fill_forward(info, answer);
+        info->flags = flags;
+    }
+    json_decref(answer);
+    return result;
+}
+
+vpc_hresult vpc_stop_forward(vpc_virtual_machine *vm, const char *listen)
+{
+    json_t *arguments = json_pack("{s:s*}", "listen", listen);
+
+    if (arguments == NULL)
+        return vpc_fail(vm, VPC_E_POINTER, "the place to listen is not UTF-8");
+    return vpc_control(vm, "stop-forward", arguments, NULL);
+}
+
+vpc_hresult vpc_list_forwards(vpc_virtual_machine *vm,
+                              void (*seen)(const vpc_forward_info *forward, void *user), void *user)
+{
+    json_t *answer = NULL, *forward;
+    vpc_hresult result = vpc_control(vm, "query-forwards", NULL, &answer);
+    vpc_forward_info info;
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "forwards"), i, forward)
+    {
+        fill_forward(&info, forward);
+        seen(&info, user);
+    }
+    json_decref(answer);
+    return result;
+}

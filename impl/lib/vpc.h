@@ -260,6 +260,38 @@ vpc_hresult vpc_wait_channel_end(vpc_virtual_machine *vm, const vpc_channel_info
  */
 vpc_hresult vpc_stop_communication_channel(vpc_virtual_machine *vm, const char *host_name);
 
+/* ---- forwards -------------------------------------------------------------------------------- */
+
+/* What a forward is: a socket that goes on listening, each client of which gets a channel (FWD-1 to FWD-8). */
+typedef struct vpc_forward_info {
+    char listen[VPC_PATH_SIZE]; /* a name, a path, "127.0.0.1:PORT" or "[::1]:PORT" */
+    char path[VPC_PATH_SIZE];   /* of a Unix socket where it is, "" if that is longer; else "" */
+    unsigned port;              /* in the guest */
+    unsigned flags;             /* of enum vpc_forward_flag */
+    unsigned pairs;             /* of its clients, now */
+    uint64_t accepted, refused; /* clients, since it was started */
+    int error;                  /* of vpc_start_forward(): the errno of what failed, else 0 */
+} vpc_forward_info;
+
+enum vpc_forward_flag {
+    VPC_FORWARD_WAIT_UNTIL_READY = 1, /* clients that come too early wait, and are not refused */
+    VPC_FORWARD_REFUSE_WHEN_FULL = 2, /* clients for whom no channel is free do not wait */
+};
+
+/*
+ * Starts a forward to the port of the guest.  E_POINTER: listen or the port is none; ERROR_ALREADY_EXISTS:
+ * something listens there; ERROR_MAX_SESSIONS_REACHED: there are as many as there may be.  *info (may be NULL)
+ * is filled on S_OK, and its `error` always.
+ */
+vpc_hresult vpc_start_forward(vpc_virtual_machine *vm, const char *listen, unsigned port,
+                              unsigned flags, vpc_forward_info *info);
+/* Ends it; the channels of its clients go on.  E_POINTER: there is none. */
+vpc_hresult vpc_stop_forward(vpc_virtual_machine *vm, const char *listen);
+/* Calls seen(forward, user) for each. */
+vpc_hresult vpc_list_forwards(vpc_virtual_machine *vm,
+                              void (*seen)(const vpc_forward_info *forward, void *user),
+                              void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bus_dial.h"
+#include "forward_listen.h"
 #include "list.h"
 #include "local_socket.h"
 #include "named_event.h"
@@ -25,7 +26,8 @@ enum {
     GUEST = 1u << VPC_ROLE_GUEST,
     BOTH = HOST | GUEST,
     CONTROL_BACKLOG = 64,
-    GOING_LIMIT_MS = 2000, /* how long an opener may take to remove all that its endpoint had */
+    FORWARD_BACKLOG = 1024, /* those who wait for a pair; the system may allow fewer */
+    GOING_LIMIT_MS = 2000,  /* how long an opener may take to remove all that its endpoint had */
     GOING_LOOK_MS = 2,
     PIPES_MIN = 64, /* in the index, if nobody says how many there will be */
 };
@@ -72,22 +74,93 @@ static int open_pipe(struct vpc_acts *acts, const char *name, struct pipe *pipe,
                                  fd);
 }
 
-static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand,
-                   struct vpc_answer *answer, int *fd)
+typedef int open_fn(struct vpc_acts *acts, const char *text, struct pipe *pipe, int *fd);
+
+static int open_as(struct vpc_acts *acts, const struct vpc_errand *errand, open_fn *open, int *fd)
 {
-    (void)answer;
     if (acts->config.runtime_dir == NULL || find_pipe(acts, errand->number) != NULL)
         return EINVAL;
     struct pipe *pipe = calloc(1, sizeof(*pipe));
     if (pipe == NULL)
         return ENOMEM;
     pipe->number = errand->number;
-    int error = open_pipe(acts, errand->text, pipe, fd);
+    pipe->socket.lock = -1;
+    int error = open(acts, errand->text, pipe, fd);
     if (error)
         free(pipe);
     else
         vpc_index_add(&acts->pipes, pipe->number, &pipe->entry);
     return error;
+}
+
+static int do_pipe(struct vpc_acts *acts, const struct vpc_errand *errand,
+                   struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    return open_as(acts, errand, open_pipe, fd);
+}
+
+/* ---- forwards ---------------------------------------------------------------------------------------------- */
+
+static int listen_at_port(enum vpc_listen_kind kind, unsigned port, int *fd)
+{
+    const struct sockaddr_in v4 = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                                    .sin6_port = htons((uint16_t)port),
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    bool old = kind == VPC_LISTEN_IPV4;
+    const int on = 1;
+    int made = socket(old ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (made < 0)
+        return errno;
+    setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on,
+               sizeof(on)); /* those of connections that ended */
+    setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* its clients have it too */
+    if (bind(made, old ? (const void *)&v4 : (const void *)&v6, old ? sizeof(v4) : sizeof(v6)) !=
+            0 ||
+        listen(made, FORWARD_BACKLOG) != 0) {
+        int error = errno;
+
+        close(made);
+        return error;
+    }
+    *fd = made;
+    return 0;
+}
+
+static int open_forward(struct vpc_acts *acts, const char *text, struct pipe *pipe, int *fd)
+{
+    struct vpc_pipe_paths paths;
+    struct vpc_named_socket_options options = {.path = text,
+                                               .owner = acts->config.vm,
+                                               .group = acts->config.group,
+                                               .backlog = FORWARD_BACKLOG};
+    unsigned port;
+    enum vpc_listen_kind kind = vpc_forward_listen(text, &port);
+
+    if (kind == VPC_LISTEN_WRONG)
+        return EINVAL;
+    if (kind == VPC_LISTEN_IPV4 || kind == VPC_LISTEN_IPV6)
+        return listen_at_port(kind, port, fd);
+    if (kind == VPC_LISTEN_NAME) {
+        int error = vpc_forward_paths(acts->config.runtime_dir, text, &paths);
+
+        if (error)
+            return error;
+        options.name = paths.plain;
+        options.path = paths.is_brief ? paths.brief : paths.plain;
+    }
+    return vpc_named_socket_open(&pipe->socket, &options, fd);
+}
+
+static int do_forward(struct vpc_acts *acts, const struct vpc_errand *errand,
+                      struct vpc_answer *answer, int *fd)
+{
+    (void)answer;
+    return open_as(acts, errand, open_forward, fd);
 }
 
 static int do_end_pipe(struct vpc_acts *acts, const struct vpc_errand *errand,
@@ -396,6 +469,7 @@ static const struct act {
     [VPC_WISH_MONITOR] = {HOST, false, false, VPC_GIFT_ONE, do_monitor},
     [VPC_WISH_CONTROL] = {BOTH, false, false, VPC_GIFT_ONE, do_control},
     [VPC_WISH_PIPE] = {HOST, true, true, VPC_GIFT_ONE, do_pipe},
+    [VPC_WISH_FORWARD] = {HOST, true, true, VPC_GIFT_ONE, do_forward},
     [VPC_WISH_END_PIPE] = {HOST, true, false, VPC_GIFT_NONE, do_end_pipe},
     [VPC_WISH_EVENT] = {HOST, true, true, VPC_GIFT_PERHAPS, do_event},
     [VPC_WISH_END_EVENT] = {HOST, false, false, VPC_GIFT_NONE, do_end_event},

@@ -31,6 +31,7 @@ enum vpc_wish {
     VPC_WISH_MONITOR,  /* a connection to the machine's monitor (qmp.h) */
     VPC_WISH_CONTROL,  /* the control socket, which listens */
     VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
+    VPC_WISH_FORWARD,  /* the same for the forward that listens where `text` says */
     VPC_WISH_END_PIPE, /* removes what was made for `number` */
     /* Owns the ready event `text`, and sets it: `number` is of enum vpc_event_bit.  A descriptor says that we live. */
     VPC_WISH_EVENT,
@@ -74,11 +75,12 @@ struct vpc_acts_config {
     const char *program, *vm; /* for messages; what is made belongs to the machine */
     uint32_t role;            /* enum vpc_role */
     struct vpc_bus_address bus;
-    const char *monitor;           /* a Unix socket; NULL: none */
-    const char *runtime_dir;       /* NULL: no pipes */
-    const gid_t *group;            /* whose members may be clients; NULL: nobody */
-    const char *control_path;      /* NULL: no control socket */
-    const char *journal, *manager; /* their sockets; NULL: none */
+    const char *monitor;                /* a Unix socket; NULL: none */
+    const char *runtime_dir;            /* NULL: no pipes */
+    const gid_t *group;                 /* whose members may be clients; NULL: nobody */
+    const char *control_path;           /* NULL: no control socket */
+    const char *journal, *manager;      /* their sockets; NULL: none */
+    const char *const *forward_folders; /* for forwards at paths; NULL behind the last */
     struct vpc_changing changing;
     const char *config_path; /* what reload() reads; NULL: nothing */
     /* Sets *changing as it shall be from now on; false: the settings are wrong, and it said so.  NULL: they stay. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The endpoint's actions, each carried out by the part that it is about. */
+#include "forward.h"
 #include "shell_internal.h"
 
 static void do_listen(struct vpc_shell *shell, const vpc_action *action)
@@ -60,8 +61,26 @@ static void do_wake(struct vpc_shell *shell, const vpc_action *action)
     tell_stream(shell, action, vpc_stream_wake);
 }
 
+static void do_unlisten(struct vpc_shell *shell, const vpc_action *action)
+{
+    if (!vpc_forward_close(shell, action->stream))
+        tell_stream(shell, action, vpc_stream_close);
+}
+
+static void do_forward(struct vpc_shell *shell, const vpc_action *action)
+{
+    vpc_forward_open(shell, action->stream, action->text);
+}
+
+static void do_accept(struct vpc_shell *shell, const vpc_action *action)
+{
+    vpc_forward_accept(shell, action->value, action->stream);
+}
+
 static void do_reply(struct vpc_shell *shell, const vpc_action *action)
 {
+    if (vpc_forward_answered(shell, action->client, action->text, action->text_len))
+        return;
     vpc_control_server_reply(&shell->control, action->client, action->text, action->text_len);
 }
 
@@ -88,7 +107,7 @@ static void do_stopped(struct vpc_shell *shell, const vpc_action *action)
 
 static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *action) = {
     [VPC_ACTION_LISTEN] = do_listen,
-    [VPC_ACTION_UNLISTEN] = do_close,
+    [VPC_ACTION_UNLISTEN] = do_unlisten,
     [VPC_ACTION_CONNECT] = do_connect,
     [VPC_ACTION_SHUTDOWN] = do_shutdown,
     [VPC_ACTION_CLOSE] = do_close,
@@ -102,6 +121,8 @@ static void (*const handlers[])(struct vpc_shell *shell, const vpc_action *actio
     [VPC_ACTION_WAKE] = do_wake,
     [VPC_ACTION_LOOK] = do_look,
     [VPC_ACTION_FREE_NAME] = do_free_name,
+    [VPC_ACTION_FORWARD] = do_forward,
+    [VPC_ACTION_ACCEPT] = do_accept,
 };
 
 bool vpc_carry_out(struct vpc_shell *shell)

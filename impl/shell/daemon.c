@@ -27,6 +27,7 @@ enum {
     HOST_PAIR_FILES =
         4, /* the lock, the listening socket, the client that has just come; who started it */
     GUEST_PAIR_FILES = 1,
+    FORWARD_FOLDERS = 64,
     OTHER_FILES = 256, /* control clients, connections that linger, the log, the bus */
     CLIENTS = 64, /* of the control socket, beside those that wait for the end of a pair (CTL-9) */
     VM_NAME_MAX = 40, /* longer ones would not fit into the path of a socket */
@@ -86,7 +87,8 @@ struct daemon_run {
     gid_t gid;
     struct vpc_bus_address bus;
     struct vpc_opener opener;
-    char label[VPC_LABEL_MAX + 1]; /* of a host's connection to the bus */
+    char label[VPC_LABEL_MAX + 1];              /* of a host's connection to the bus */
+    char *forward_folders[FORWARD_FOLDERS + 1]; /* NULL behind the last */
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], control[VPC_FILE_SIZE + 96];
     char log[VPC_FILE_SIZE + 96];       /* if no other is said */
     char log_place[VPC_FILE_SIZE + 96]; /* where others look for it */
@@ -279,6 +281,26 @@ static const char *no_sandbox(const struct vpc_settings *s)
     return vpc_sandbox_possible() ? NULL : "this build watches its memory instead";
 }
 
+/* The folders in which forwards at paths may be made: of those that are known, and one for later ones. */
+static void find_forward_folders(struct daemon_run *run)
+{
+    const struct vpc_settings *s = &run->first;
+    const char *listen;
+    json_t *value;
+    size_t n = 0;
+
+    if (s->forward_dir != NULL)
+        run->forward_folders[n++] = strdup(s->forward_dir);
+    json_object_foreach(s->forwards, listen, value)
+    {
+        const char *slash = strrchr(listen, '/');
+
+        if (*listen == '/' && n < FORWARD_FOLDERS)
+            run->forward_folders[n++] =
+                strndup(listen, slash > listen ? (size_t)(slash - listen) : 1);
+    }
+}
+
 static const char *control_path(const struct daemon_run *run)
 {
     return run->first.control != NULL ? run->first.control : run->control;
@@ -313,6 +335,7 @@ static int start_opener(struct daemon_run *run, const char *vm)
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
+        .forward_folders = (const char *const *)run->forward_folders,
         .journal = journal_socket(s),
         .manager = getenv("NOTIFY_SOCKET"),
         .changing = changing_of(run, s),
@@ -340,10 +363,11 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     int wrong = join_group(run, vm);
     if (wrong)
         return wrong;
+    find_forward_folders(run);
     if (make_places(run, vm) != 0 || start_opener(run, vm) != 0)
         return EXIT_FAILURE;
     const struct vpc_changing changing = changing_of(run, s);
-    char *options = json_dumps(s->options, 0);
+    char *options = json_dumps(s->options, 0), *forwards = json_dumps(s->forwards, 0);
     struct vpc_shell_config config = {
         .abi = abi,
         .opener = &run->opener,
@@ -361,6 +385,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
+        .forwards = forwards,
         .journal = journal_socket(s),
         .manager = getenv("NOTIFY_SOCKET"),
         .no_sandbox = no_sandbox(s),
@@ -373,6 +398,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     int status = run_shell(run, &config);
     vpc_opener_end(&run->opener);
     free(options);
+    free(forwards);
     return status;
 }
 
@@ -394,6 +420,8 @@ int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi
         status = vpc_output_end(daemon->program, EXIT_SUCCESS);
         break;
     }
+    for (size_t i = 0; i < FORWARD_FOLDERS; i++)
+        free(run.forward_folders[i]);
     vpc_settings_free(&run.first);
     vpc_settings_free(&run.now);
     return status;

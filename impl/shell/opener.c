@@ -248,6 +248,14 @@ int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char
     return ask_with_text(opener, VPC_WISH_PIPE, number, name, &answer, fd);
 }
 
+int vpc_opener_forward(const struct vpc_opener *opener, uint32_t number, const char *listen,
+                       int *fd)
+{
+    struct vpc_answer answer;
+
+    return ask_with_text(opener, VPC_WISH_FORWARD, number, listen, &answer, fd);
+}
+
 int vpc_opener_event(const struct vpc_opener *opener, const char *name, uint32_t bits,
                      struct vpc_answer *answer, int *fd)
 {

@@ -39,6 +39,9 @@ int vpc_opener_wish(const struct vpc_opener *opener, enum vpc_wish wish, int *fd
 int vpc_opener_dial(const struct vpc_opener *opener, int *fd);
 /* The server of a pipe: ENAMETOOLONG, or as vpc_named_socket_open(). */
 int vpc_opener_pipe(const struct vpc_opener *opener, uint32_t number, const char *name, int *fd);
+/* The socket of a forward: the same, or what bind() says of a port; vpc_opener_end_pipe() ends it too. */
+int vpc_opener_forward(const struct vpc_opener *opener, uint32_t number, const char *listen,
+                       int *fd);
 void vpc_opener_end_pipe(const struct vpc_opener *opener, uint32_t number);
 /* A connection to the port of 127.0.0.1: 0, EINPROGRESS, or an errno; EACCES: it is none of those that are allowed. */
 int vpc_opener_connect(const struct vpc_opener *opener, unsigned port, int *fd);

@@ -174,6 +174,8 @@ static int allow_acts(int rules, const struct vpc_acts_config *config)
 
     for (size_t i = 0; !error && i < sizeof(files) / sizeof(files[0]); i++)
         error = allow_beside(rules, files[i].path, files[i].rights);
+    for (const char *const *at = config->forward_folders; !error && at != NULL && *at != NULL; at++)
+        error = allow_path(rules, *at, FOLDER_RIGHTS);
     return error || config->bus.kind != VPC_BUS_PORT ? error : allow_port(rules);
 }
 
@@ -219,7 +221,7 @@ static const struct call {
     {SCMP_SYS(accept4), BOTH},
     {SCMP_SYS(shutdown), BOTH},
     {SCMP_SYS(getsockopt), BOTH},
-    {SCMP_SYS(getsockname), GUEST},
+    {SCMP_SYS(getsockname), BOTH}, /* of the host: which port a forward has */
     {SCMP_SYS(getpeername), BOTH}, /* of the host: which machine connects over AF_VSOCK */
     {SCMP_SYS(geteuid), BOTH},
     /* files that are open */
@@ -308,8 +310,8 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(sendto), BOTH, 4, UINT64_MAX, 0}, /* to whom it is connected */
         {SCMP_SYS(ioctl), BOTH, 1, all, TCGETS},    /* isatty() */
-        {SCMP_SYS(ioctl), GUEST, 1, all, SIOCOUTQ},
-        {SCMP_SYS(setsockopt), GUEST, 2, all, SO_LINGER},
+        {SCMP_SYS(ioctl), BOTH, 1, all, SIOCOUTQ},
+        {SCMP_SYS(setsockopt), BOTH, 2, all, SO_LINGER},
         {SCMP_SYS(setsockopt), HOST, 2, all, SO_PEEK_OFF}, /* of a pipe's client */
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},   /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
@@ -411,7 +413,8 @@ static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_conf
     const struct fixed_call fixed[] = {
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_UNIX},
-        {SCMP_SYS(socket), GUEST, 0, UINT32_MAX, AF_INET},
+        {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_INET},  /* servers, and forwards */
+        {SCMP_SYS(socket), HOST, 0, UINT32_MAX, AF_INET6}, /* forwards */
         {SCMP_SYS(socket), config->bus.kind == VPC_BUS_VSOCK ? BOTH : 0, 0, UINT32_MAX, AF_VSOCK},
     };
     int error = 0;

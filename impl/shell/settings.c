@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "file_flags.h"
+#include "forward_listen.h"
 #include "lib/version.h"
+#include "vpc.h"
 
 enum {
     DEFAULT_LOG_LIMIT_MIB = 4,
@@ -126,6 +128,101 @@ static enum vpc_settings_result take_option(struct vpc_settings *s, const struct
     return VPC_SETTINGS_RUN;
 }
 
+/* ---- forwards ---- */
+
+static bool good_policy(const char *name, const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return (strcmp(name, "when-not-ready") == 0 || strcmp(name, "when-full") == 0) &&
+           text != NULL && (strcmp(text, "wait") == 0 || strcmp(text, "refuse") == 0);
+}
+
+/* A port, or an object with one and policies; takes over the reference to value. */
+static bool add_forward(struct vpc_settings *s, const char *listen, json_t *value)
+{
+    const json_t *port = json_is_object(value) ? json_object_get(value, "port") : value;
+    json_int_t number = json_integer_value(port);
+    const char *name;
+    json_t *member;
+    unsigned at;
+    bool good = vpc_forward_listen(listen, &at) != VPC_LISTEN_WRONG && json_is_integer(port) &&
+                number >= 1 && number <= UINT16_MAX;
+
+    json_object_foreach(value, name, member)
+    {
+        good = good && (strcmp(name, "port") == 0 || good_policy(name, member));
+    }
+    if (good)
+        json_object_set(s->forwards, listen, value);
+    json_decref(value);
+    return good;
+}
+
+/* Adds ",NAME=VALUE" and so on to the object, and cuts them off the text; false: they are none. */
+static bool take_policies(char *text, json_t *object)
+{
+    char *at = strstr(text, ",when-"), *word, *rest;
+
+    if (at == NULL)
+        return true;
+    *at++ = '\0';
+    for (word = strtok_r(at, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
+        char *equals = strchr(word, '=');
+
+        if (equals == NULL)
+            return false;
+        *equals = '\0';
+        json_object_set_new(object, word, json_string(equals + 1));
+    }
+    return true;
+}
+
+static bool parse_forward(struct vpc_settings *s, char *text)
+{
+    json_t *object = json_object();
+    bool good = take_policies(text, object);
+    char *equals = good ? strrchr(text, '=') : NULL;
+
+    if (equals != NULL) {
+        *equals = '\0';
+        json_object_set_new(object, "port", json_integer(vpc_port(equals + 1)));
+        return add_forward(s, text, object);
+    }
+    json_decref(object);
+    return false;
+}
+
+static enum vpc_settings_result take_forward(struct vpc_settings *s, const struct setting *row,
+                                             const char *argument)
+{
+    char *text = strdup(argument);
+    bool good = text != NULL && parse_forward(s, text);
+
+    (void)row;
+    free(text);
+    return good ? VPC_SETTINGS_RUN
+                : vpc_usage_error(s->daemon,
+                                  "--forward needs LISTEN=PORT[,when-not-ready=wait]"
+                                  "[,when-full=refuse], LISTEN a name, an absolute path, "
+                                  "127.0.0.1:PORT or [::1]:PORT",
+                                  argument);
+}
+
+static bool load_forwards(struct vpc_settings *s, const struct setting *row, const json_t *value)
+{
+    const char *listen;
+    json_t *one;
+    bool good = json_is_object(value);
+
+    (void)row;
+    json_object_foreach((json_t *)(uintptr_t)value, listen, one)
+    {
+        good = good && add_forward(s, listen, json_incref(one));
+    }
+    return good;
+}
+
 static enum vpc_settings_result take_allow_ports(struct vpc_settings *s, const struct setting *row,
                                                  const char *argument)
 {
@@ -202,6 +299,12 @@ static const struct setting rows[] = {
     {"allow-ports", "LIST", 1u << VPC_ROLE_GUEST,
      "the ports that the host may reach, such as 80,6000-6999 (all)", take_allow_ports, NULL, 0,
      false},
+    {"forward", "LISTEN=PORT", 1u << VPC_ROLE_HOST,
+     "a forward from the start on; may be repeated (see the manual page)", take_forward, NULL, 0,
+     false},
+    {"forward-dir", "DIR", 1u << VPC_ROLE_HOST,
+     "where forwards may be started at paths later on, besides the runtime directory",
+     TEXT_AT(forward_dir), false},
     {"option", "NAME=VALUE", 0, "a limit or time (VPCBUS.md, section 10); may be repeated",
      take_option, NULL, 0, false},
     {"config", "FILE", 0, "a JSON object of settings; SIGHUP reads it again", take_text, NULL,
@@ -218,6 +321,9 @@ static const struct setting rows[] = {
 
 /* The name in the file under which the endpoint's own options stand. */
 static const struct setting options_row = {.name = "options", .load = load_options};
+/* The same of --forward, which is one of several. */
+static const struct setting forwards_row = {
+    .name = "forwards", .load = load_forwards, .roles = 1u << VPC_ROLE_HOST};
 
 enum {
     ROWS = sizeof(rows) / sizeof(rows[0]),
@@ -276,6 +382,8 @@ static const struct setting *find_in_file(const struct vpc_daemon *daemon, const
 {
     if (strcmp(name, options_row.name) == 0)
         return &options_row;
+    if (strcmp(name, forwards_row.name) == 0 && applies(&forwards_row, daemon))
+        return &forwards_row;
     for (size_t i = 0; i < ROWS; i++)
         if (rows[i].load != NULL && applies(&rows[i], daemon) && strcmp(rows[i].name, name) == 0)
             return &rows[i];
@@ -328,6 +436,7 @@ enum vpc_settings_result vpc_settings_read(struct vpc_settings *s, const struct 
     *s = (struct vpc_settings){
         .daemon = daemon,
         .options = json_object(),
+        .forwards = json_object(),
         .log_limit = (uint64_t)DEFAULT_LOG_LIMIT_MIB << 20,
         .trace_limit = (uint64_t)DEFAULT_TRACE_LIMIT_MIB << 20,
     };
@@ -342,8 +451,9 @@ enum vpc_settings_result vpc_settings_read(struct vpc_settings *s, const struct 
 void vpc_settings_free(struct vpc_settings *s)
 {
     json_decref(s->options);
+    json_decref(s->forwards);
     json_decref(s->file);
-    s->options = s->file = NULL;
+    s->options = s->forwards = s->file = NULL;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -364,4 +474,6 @@ void vpc_settings_compare(const struct vpc_settings *first, const struct vpc_set
     }
     if (!json_equal(first->options, now->options))
         fprintf(stderr, text, first->daemon->program, options_row.name);
+    if (!json_equal(first->forwards, now->forwards))
+        fprintf(stderr, text, first->daemon->program, forwards_row.name);
 }

@@ -17,8 +17,10 @@ struct vpc_settings {
     const char *config; /* the configuration file; NULL: none */
     /* NULL: not said */
     const char *vm, *bus, *qmp, *runtime_dir, *group, *tag, *log, *control, *journal, *trace;
+    const char *forward_dir;
     uint64_t log_limit, trace_limit; /* octets */
     json_t *options;                 /* the endpoint's own */
+    json_t *forwards;                /* of a host, as vpc_forwards_start() takes them */
     bool verbose, no_sandbox;
     json_t *file; /* keeps the texts of the configuration file */
 };

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "forward.h"
 #include "output.h"
 #include "shell_internal.h"
 
@@ -200,6 +201,7 @@ static int open_acts(struct vpc_shell *shell)
         .runtime_dir = config->runtime_dir,
         .group = config->group,
         .control_path = config->control_path,
+        .forward_folders = config->forward_folders,
         .journal = config->journal,
         .manager = config->manager,
         .changing =
@@ -228,7 +230,9 @@ static int open_all(struct vpc_shell *shell)
         error = vpc_loop_open(&shell->loop);
     if (!error)
         error = make_endpoint(shell);
-    return error ? error : open_parts(shell);
+    if (!error)
+        error = open_parts(shell);
+    return error ? error : vpc_forwards_start(shell, shell->config.forwards);
 }
 
 int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **shell)
@@ -238,6 +242,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     if (made == NULL)
         return ENOMEM;
     made->config = *config;
+    vpc_list_init(&made->forwards);
     made->abi = config->abi;
     vpc_log_init(&made->log);
     made->journal.fd = made->manager.fd = made->opener.fd = -1;
@@ -261,6 +266,7 @@ void vpc_shell_close(struct vpc_shell *shell)
 {
     if (shell == NULL)
         return;
+    vpc_forwards_close(shell);
     vpc_streams_close(shell);
     vpc_hypervisor_close(&shell->monitor);
     vpc_bus_close(&shell->bus);

@@ -43,9 +43,11 @@ struct vpc_shell_config {
     const char *runtime_dir;       /* with its folders made */
     const gid_t *group;       /* whose members may be clients, beside our own user; NULL: nobody */
     const char *control_path; /* of the control socket */
-    const char *log_path;     /* of the event log, NULL: none */
-    uint64_t log_limit;       /* octets after which its file is turned over; 0: never */
-    const char *journal;      /* the socket of the systemd journal, NULL: none */
+    const char *forwards;     /* that it has from the start (forward.h), NULL: none */
+    const char *const *forward_folders; /* in which others may be (acts.h), NULL: none */
+    const char *log_path;               /* of the event log, NULL: none */
+    uint64_t log_limit;                 /* octets after which its file is turned over; 0: never */
+    const char *journal;                /* the socket of the systemd journal, NULL: none */
     const char *manager;    /* the socket of the service manager (service_manager.h), NULL: none */
     bool verbose;           /* show log entries on stderr */
     const char *no_sandbox; /* why there is none, NULL: vpc_shell_run() enters it */

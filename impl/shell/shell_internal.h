@@ -150,6 +150,9 @@ struct vpc_shell {
     unsigned ready_logged;
     struct vpc_timer ready_retry;
     struct vpc_streams streams;
+    struct vpc_link forwards;  /* forward.c */
+    const char *forward_asked; /* at the start: which is being made, */
+    int forward_error;         /* and why one could not be */
     struct vpc_watch signals;
     const struct vpc_opener *asked; /* who does what we must not do */
     struct vpc_opener own;          /* that, where we do it ourselves: with these */

@@ -45,7 +45,7 @@ enum vpc_stream_state {
 
 struct vpc_stream {
     struct vpc_shell *shell;
-    bool local; /* a pipe client, not a TCP connection */
+    bool local; /* a client at a Unix socket, not a TCP connection */
     int cs[VPC_STREAM_PARTS];
     enum vpc_stream_state state[VPC_STREAM_PARTS];
     uint32_t number;
