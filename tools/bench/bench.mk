@@ -22,6 +22,11 @@ run-bench: $(BENCH_NEEDS)
 	@tools/guest-image --dir $(GUEST)
 	@tools/bench/bench.py --build $(BUILD) $(BENCH)
 
+.PHONY: bench-forwards
+bench-forwards: $(BENCH_NEEDS) ## a forward beside QEMU's hostfwd, with many connections, in some minutes
+	@tools/guest-image --dir $(GUEST)
+	@tools/bench/forwards.py --build $(BUILD)
+
 CHECKS += check-bench
 .PHONY: check-bench
 check-bench: $(BENCH_NEEDS) ## the tool that measures: its arithmetic, and a quick run without QEMU
