@@ -106,7 +106,7 @@ def talk():
              "hello 1\nload 0 7 100\ndisk 0 4096 1024\nfile 1 1\nfailed 0 13\nend\nload 1 2 3\nend\n",
              "user :3\nappword :8\n/bin/catword :0\ngo\nin :3\nabcsignal 2\neof\nsignal 15\n",
              "hello 1\nstarted\nroom 65536\nout :2\nhierr :1\nnclosed\nexited 3\n",
-             "hello 1\njob 7 2\nqueue :2\nlpuser :1\nutitle :1\ntdata :4\n%PDFend 4 99\n", "kept 7\nnot 28\n",
+             "hello 1\njob 7 2 5\nqueue :2\nlpuser :1\nutitle :1\ntdata :4\n%PDFend 4 99\n", "kept 7\nnot 28\n",
              "# c\nallow nobody /bin/df\n allow app /bin/app a *\n", "vpcbus:/run/x?wait=60",
              "hello 1\nrefused :2\nno", "hello 1\nfailed 2\n", "hello 1\nstarted\nkilled 9\n"]
     for number, text in enumerate(talks):

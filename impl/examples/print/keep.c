@@ -92,8 +92,9 @@ static uint64_t queue_of(const struct keep *keep, const struct job *job)
 
 static struct last last_of(const struct keep *keep, const struct job *job)
 {
-    return (struct last){queue_of(keep, job), job->number, job->size,
-                         job->digest & PRINT_DIGEST_MASK};
+    uint64_t digest = print_digest(job->digest, &job->which, sizeof(job->which));
+
+    return (struct last){queue_of(keep, job), job->number, job->size, digest & PRINT_DIGEST_MASK};
 }
 
 static bool was_kept(const struct keep *keep, const struct job *job)

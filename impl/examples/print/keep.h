@@ -14,7 +14,7 @@ enum {
 
 /* The job that came last from a queue: it comes again when the guest did not hear that it was kept. */
 struct last {
-    uint64_t queue, number, size, digest;
+    uint64_t queue, number, size, digest; /* of what no other job has, too */
 };
 
 struct keep {
@@ -26,7 +26,7 @@ struct keep {
 };
 
 struct job {
-    uint64_t number, copies, size, digest;
+    uint64_t number, copies, which, size, digest;
     char queue[PRINT_TEXT_MAX + 1], user[PRINT_TEXT_MAX + 1], title[PRINT_TEXT_MAX + 1];
     int file;                  /* without a name, or -1 */
     int error;                 /* why it will not be kept, or 0 */

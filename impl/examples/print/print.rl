@@ -4,7 +4,7 @@
 
 static const struct talk_kind jobs_kinds[] = {
     {'h', "hello", 1, TALK_PLAIN, 0},                /* the version, once */
-    {'j', "job", 2, TALK_PLAIN, 0},                  /* its number in its queue; how many copies */
+    {'j', "job", 3, TALK_PLAIN, 0},                  /* its number in its queue; copies; what no other job has */
     {'q', "queue", 0, TALK_TEXT, PRINT_TEXT_MAX},
     {'u', "user", 0, TALK_TEXT, PRINT_TEXT_MAX},
     {'t', "title", 0, TALK_TEXT, PRINT_TEXT_MAX},

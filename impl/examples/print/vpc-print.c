@@ -94,6 +94,7 @@ static int take(struct print *p, const struct talk_message *message)
     case 'j':
         p->job.number = message->numbers[0];
         p->job.copies = message->numbers[1];
+        p->job.which = message->numbers[2];
         return GO_ON;
     case 'q':
         set_text(p->job.queue, message);

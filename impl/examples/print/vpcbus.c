@@ -34,7 +34,7 @@ enum {
 };
 
 struct job {
-    uint64_t number, copies;
+    uint64_t number, copies, which;
     char queue[PRINT_TEXT_MAX + 1], user[PRINT_TEXT_MAX + 1], title[PRINT_TEXT_MAX + 1];
     int input;
     uint64_t size, digest;
@@ -58,6 +58,16 @@ static void set_text(char out[PRINT_TEXT_MAX + 1], const char *text)
     out[n] = '\0';
 }
 
+/* CUPS gives each job a UUID, which it keeps over all tries; a number may come again, after its spool was emptied. */
+static uint64_t which_job(const char *options)
+{
+    const char *uuid = strstr(options, "job-uuid=");
+
+    return uuid == NULL
+               ? 0
+               : print_digest(PRINT_DIGEST_START, uuid, strcspn(uuid, " ")) & PRINT_DIGEST_MASK;
+}
+
 /* argv: job-id user title copies options [file]; of standard input CUPS itself makes the copies. */
 static bool take_job(struct job *job, int argc, char **argv)
 {
@@ -65,6 +75,7 @@ static bool take_job(struct job *job, int argc, char **argv)
 
     job->number = strtoull(argv[1], NULL, 10) & PRINT_DIGEST_MASK;
     job->copies = argc == 7 ? strtoull(argv[4], NULL, 10) & UINT16_MAX : 1;
+    job->which = which_job(argv[5]);
     job->digest = PRINT_DIGEST_START;
     set_text(job->queue, queue != NULL ? queue : "");
     set_text(job->user, argv[2]);
@@ -87,7 +98,7 @@ static int say_text(int host, char letter, const char *text)
 
 static int say_head(int host, const struct job *job)
 {
-    if (say(host, 'j', (uint64_t[]){job->number, job->copies}, NULL, 0) != 0 ||
+    if (say(host, 'j', (uint64_t[]){job->number, job->copies, job->which}, NULL, 0) != 0 ||
         say_text(host, 'q', job->queue) != 0 || say_text(host, 'u', job->user) != 0)
         return -1;
     return say_text(host, 't', job->title);

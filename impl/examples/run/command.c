@@ -74,17 +74,18 @@ static void execute(const struct account *account, char *const *words)
 /* In the new process: all that may fail is looked at, and nothing of it may be passed over. */
 static void become(const pipes ends, const struct account *account, char *const *words)
 {
-    int error = EPERM;
+    int error;
 
     reset_signals();
+    errno = 0;
     if (setsid() >= 0 && dup2(ends[0][0], 0) == 0 && dup2(ends[1][1], 1) == 1 &&
         dup2(ends[2][1], 2) == 2 && close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && account_become(account) &&
         prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) {
         umask(022);
         execute(account, words);
-        error = errno;
     }
+    error = errno != 0 ? errno : EPERM;
     if (write(ends[FAILED][1], &error, sizeof(error)) < 0)
         _exit(126);
     _exit(127);

@@ -85,40 +85,43 @@ Test(talk, numbers_and_bodies_are_what_was_said)
 }
 
 /* Each is wrong at its last octet, whatever the pieces, and right up to it. */
+static const char *const wrong_messages[] = {
+    "unknown\n",
+    "plain 1\n",
+    "plain :0\n",
+    "numbers 1\n",
+    "numbers 1 2 3\n",
+    "numbers 1  ",
+    "numbers 01",
+    "numbers 10000000000000000000",
+    "numbers -",
+    "text\n",
+    "text :6\n",
+    "text :2\na\n",
+    "text :2\n\x7f",
+    "text :05",
+    "text :100000",
+    "data 1 :16385\n",
+    "data :1\n",
+    "abcdefghijklmnop",
+    "P",
+    "\n",
+    " ",
+    "plain\r",
+    "plain\n\n",
+    "numbers 1 2 3 4 5",
+};
+
 Test(talk, strangers_are_stopped_at_the_first_wrong_octet)
 {
-    static const char *const wrong[] = {
-        "unknown\n",
-        "plain 1\n",
-        "plain :0\n",
-        "numbers 1\n",
-        "numbers 1 2 3\n",
-        "numbers 1  ",
-        "numbers 01",
-        "numbers 10000000000000000000",
-        "numbers -",
-        "text\n",
-        "text :6\n",
-        "text :2\na\n",
-        "text :2\n\x7f",
-        "text :05",
-        "text :100000",
-        "data 1 :16385\n",
-        "data :1\n",
-        "abcdefghijklmnop",
-        "P",
-        "\n",
-        " ",
-        "plain\r",
-        "plain\n\n",
-        "numbers 1 2 3 4 5",
-    };
     char letters[16];
 
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        for (size_t piece = 1, n = strlen(wrong[i]); piece <= n; piece++) {
-            cr_assert_not(hear(&grammar, wrong[i], n, piece, letters), "%s", wrong[i]);
-            cr_assert(hear(&grammar, wrong[i], n - 1, piece, letters), "%s", wrong[i]);
+    for (size_t i = 0; i < sizeof(wrong_messages) / sizeof(wrong_messages[0]); i++)
+        for (size_t piece = 1, n = strlen(wrong_messages[i]); piece <= n; piece++) {
+            cr_assert_not(hear(&grammar, wrong_messages[i], n, piece, letters), "%s",
+                          wrong_messages[i]);
+            cr_assert(hear(&grammar, wrong_messages[i], n - 1, piece, letters), "%s",
+                      wrong_messages[i]);
         }
 }
 
