@@ -49,10 +49,15 @@ guest_endpoint() {
     pids+=("$guest")
 }
 
+host_endpoint() {
+    "$build/vpc-host" --vm vm1 --bus "$dir/bus" 2>>"$dir/host.err" &
+    host=$!
+    pids+=("$host")
+}
+
 endpoints() {
     guest_endpoint
-    "$build/vpc-host" --vm vm1 --bus "$dir/bus" 2>"$dir/host.err" &
-    pids+=($!)
+    host_endpoint
     "$build/vpcctl" wait-ready vm1 --timeout 20
 }
 
