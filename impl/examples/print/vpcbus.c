@@ -140,6 +140,16 @@ static int connect_to(const char *path)
     return -1;
 }
 
+/* Tells vpc-printd that the host's connection, if it has lent it, is between two jobs. */
+static void give_back(int daemon)
+{
+    char ready = PRINT_READY;
+
+    if (send(daemon, &ready, 1, MSG_NOSIGNAL) != 1)
+        tell("DEBUG: vpc-printd has gone");
+    close(daemon);
+}
+
 /* The place in vpc-printd's row; it may be started later than CUPS. */
 static int line_up(const char *path, int64_t end)
 {
@@ -179,15 +189,12 @@ static int hear_answer(int daemon, int host, const struct job *job, unsigned wai
 {
     static struct talk talk;
     const struct talk_message *answer = &talk.message;
-    char ready = PRINT_READY;
 
     talk_begin(&talk, host, &print_answer);
     if (talk_next(&talk, PRINT_LIMIT_MS) != 1 ||
         (answer->kind == 'k' && answer->numbers[0] != job->number))
         return CUPS_BACKEND_RETRY_CURRENT;
-    if (send(daemon, &ready, 1, MSG_NOSIGNAL) != 1)
-        tell("DEBUG: vpc-printd has gone");
-    close(daemon);
+    give_back(daemon);
     return answer->kind == 'k' ? kept(job) : not_kept(answer->numbers[0], wait_s);
 }
 
@@ -215,6 +222,7 @@ static int print_on_host(struct job *job, const struct uri *uri)
     }
     int host = await_host(daemon, end);
     if (host < 0) {
+        give_back(daemon); /* it may be lent at this very moment */
         tell("INFO: the host is away");
         sleep(1);
         return CUPS_BACKEND_RETRY_CURRENT;
