@@ -19,7 +19,8 @@ def forms: $steps | split("\n")[] | select(startswith("row ")) | split(" | ") | 
     (["subject host", "subject guest", "!=", " within 500ms", " for 1s", " by CLS-1", " ignoring credit",
       " in background", "$c", "\\x00"] | words)
   elif $target == "control" then
-    (["{\"execute\": \"", "start", "stop", "query-vm", "query-devices", "query-stats", "\"arguments\": {", "\"id\": ",
+    (["{\"execute\": \"", "start", "stop", "query-vm", "query-devices", "query-stats", "start-forward", "stop-forward",
+      "query-forwards", "listen", "127.0.0.1:0", "when-full", "when-not-ready", "wait", "port", "\"arguments\": {", "\"id\": ",
       "host-type", "host-name", "guest-type", "guest-name", "pipe", "\\\\\\\\.\\\\pipe\\\\a", "@h", "@hplo", "@aloe",
       "null", "true", "0x80070057", "\\u0000", "1e999", "-9223372036854775808"] | words)
   elif $target == "pipe_name" then

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* forward: sockets that go on listening, each client of which gets a channel of its own. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,14 @@ static json_t *arguments_of(const struct ctl *c, const char *listen)
     return arguments;
 }
 
+/* What its sandbox keeps from an endpoint looks as if it were not there, or were somebody else's. */
+static void tell_folders(const struct ctl *c, const char *listen, int error)
+{
+    if (*listen == '/' && (error == EACCES || error == ENOENT))
+        ctl_complain(c, "a path must be in the runtime directory of the endpoint, or in the folder "
+                        "that it was started with (vpc-host --forward-dir)");
+}
+
 /* Prints where clients can connect: what a script wants of it. */
 static int start(const struct ctl *c, vpc_virtual_machine *vm, const char *listen)
 {
@@ -46,12 +55,14 @@ static int start(const struct ctl *c, vpc_virtual_machine *vm, const char *liste
     const char *at = json_string_value(json_object_get(answer, "listen"));
     int status = CTL_OK;
 
-    if (result != VPC_S_OK)
+    if (result != VPC_S_OK) {
         status = ctl_failed(c, vm, result, answer);
-    else if (c->json)
+        tell_folders(c, listen, (int)json_integer_value(json_object_get(answer, "errno")));
+    } else if (c->json) {
         ctl_print_json(answer);
-    else
+    } else {
         ctl_print_path(c, path != NULL && *path ? path : at != NULL ? at : "");
+    }
     json_decref(answer);
     return status;
 }

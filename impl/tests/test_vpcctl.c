@@ -125,8 +125,9 @@ static int accepted(void)
 
 /* ---- help and usage ---------------------------------------------------------------------------------- */
 
-static const char *const names[] = {"list", "show",    "set-tag", "wait-ready", "start",    "stop",
-                                    "stat", "connect", "devices", "events",     "pipe-path"};
+static const char *const names[] = {"list",    "show",   "set-tag",   "wait-ready",
+                                    "start",   "stop",   "stat",      "connect",
+                                    "devices", "events", "pipe-path", "forward"};
 
 enum {
     NAMES = sizeof(names) / sizeof(names[0]),
@@ -159,6 +160,12 @@ Test(vpcctl, wrong_usage)
         "start vm x 80 --follow",
         "connect vm",
         "connect vm x 80 more",
+        "connect vm :80 80",
+        "forward vm",
+        "forward vm web",
+        "forward vm web 80 more",
+        "forward vm web 80 --list",
+        "forward vm --list --remove web",
         "wait-ready vm --timeout soon",
         "wait-ready vm --timeout -1",
         "connect vm x --linger ever",
@@ -770,4 +777,66 @@ Test(vpcctl, connect_copies_one_way_while_the_other_is_full)
         ;
     program_ended(command);
     close(out[0]);
+}
+
+/* ---- forwards ----------------------------------------------------------------------------------------- */
+
+static int joined(const char *path)
+{
+    int fd = rig_connect(path);
+
+    cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+Test(vpcctl, a_forward_from_its_start_to_its_end)
+{
+    char path[256];
+
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("forward vm web %u --wait-until-ready", port), 0);
+    snprintf(path, sizeof(path), "%s/pipes/web.forward", scratch);
+    cr_assert_eq(strncmp(text, path, strlen(path)), 0, "%s", text);
+    cr_assert_str_eq(text + strlen(path), "\n");
+    int one = joined(path), far_one = accepted(), two = joined(path), far_two = accepted();
+    cr_assert_eq(VPCCTL("forward vm --list"), 0);
+    EXPECT_TEXT("wait       wait           2         2        0");
+    EXPECT_TEXT(path);
+    cr_assert_eq(VPCCTL_OUT("forward vm --list --json"), 0);
+    EXPECT_TEXT("\"listen\": \"web\"");
+    cr_assert_eq(VPCCTL("forward vm web 80"), ctl_status(VPC_ERROR_ALREADY_EXISTS));
+    cr_assert_eq(VPCCTL_OUT("forward vm --remove web --json"), 0);
+    cr_assert_str_eq(text, "{}\n");
+    cr_assert_eq(VPCCTL("forward vm --remove web"), ctl_status(VPC_E_POINTER));
+    cr_assert_eq(write(one, "x", 1), 1, "it is served on");
+    cr_assert_eq(read(far_one, text, 1), 1);
+    close(one), close(far_one), close(two), close(far_two);
+}
+
+Test(vpcctl, a_forward_of_a_port_and_of_what_is_none)
+{
+    start_both();
+    cr_assert_eq(VPCCTL_OUT("forward vm 127.0.0.1:0 %u --refuse-when-full", port), 0);
+    cr_assert_eq(strncmp(text, "127.0.0.1:", 10), 0, "%s", text);
+    cr_assert_gt(atoi(text + 10), 0);
+    cr_assert_eq(VPCCTL("forward vm 0.0.0.0:8080 80"), ctl_status(VPC_E_POINTER));
+    cr_assert_eq(VPCCTL("forward vm web 65536"), ctl_status(VPC_E_POINTER));
+    cr_assert_neq(VPCCTL("forward vm /nowhere/at/all 80"), 0);
+    EXPECT_TEXT("--forward-dir");
+}
+
+Test(vpcctl, connect_by_a_port_alone)
+{
+    start_both();
+    FILE *line = begin_line("printf question | $VPCCTL connect vm :%u", port);
+    int fd = accepted();
+    char asked[16] = "";
+    cr_assert_eq(recv(fd, asked, 8, MSG_WAITALL), 8);
+    cr_assert_str_eq(asked, "question");
+    cr_assert_eq(write(fd, "answer", 6), 6);
+    close(fd);
+    cr_assert_eq(end_line(line), 0);
+    cr_assert_str_eq(text, "answer");
+    cr_assert_eq(VPCCTL("devices vm --json"), 0);
+    cr_assert_null(strstr(text, "connect-"), "the channel stays: %s", text);
 }
