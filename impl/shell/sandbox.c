@@ -110,8 +110,8 @@ static int drop_capabilities(uint32_t kept)
 enum {
     PORT_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE,
     PORT_CLASS_RIGHTS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
-    FOLDER_RIGHTS = PORT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-                    LANDLOCK_ACCESS_FS_REMOVE_FILE,
+    FILE_RIGHTS = PORT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE,
+    PIPE_RIGHTS = FILE_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_SOCK,
     /* All of the first version of Landlock, that every kernel with it has. */
     ALL_RIGHTS = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
 };
@@ -128,12 +128,6 @@ static int allow_path(int rules, const char *path, uint64_t rights)
         error = errno;
     close(attr.parent_fd);
     return error;
-}
-
-/* NULL: none. */
-static int allow_folder(int rules, const char *path, uint64_t rights)
-{
-    return path != NULL ? allow_path(rules, path, rights) : 0;
 }
 
 /* A port may come with any name of its own; /sys tells which has the name that is wanted. */
@@ -158,24 +152,40 @@ static int allow_beside(int rules, const char *path, uint64_t rights)
     return allow_path(rules, folder, rights);
 }
 
+/* A log or trace may begin anywhere in it at SIGHUP; sockets are those of pipes alone. */
+static int allow_runtime(int rules, const struct vpc_acts_config *config)
+{
+    char pipes[VPC_FILE_SIZE + 16];
+
+    if (config->runtime_dir == NULL)
+        return 0;
+    int error = allow_path(rules, config->runtime_dir, FILE_RIGHTS);
+    if (error || config->role != VPC_ROLE_HOST)
+        return error;
+    snprintf(pipes, sizeof(pipes), "%s/pipes", config->runtime_dir);
+    return allow_path(rules, pipes, PIPE_RIGHTS);
+}
+
+/* The sockets that are made once are to be removed at the end. */
 static int allow_acts(int rules, const struct vpc_acts_config *config)
 {
     const struct {
         const char *path;
         uint64_t rights;
     } files[] = {
-        {config->control_path, FOLDER_RIGHTS},
-        {config->bus.kind == VPC_BUS_LISTEN ? config->bus.path : NULL, FOLDER_RIGHTS},
-        {config->changing.log_path, FOLDER_RIGHTS},
-        {config->changing.trace_path, FOLDER_RIGHTS},
+        {config->control_path, LANDLOCK_ACCESS_FS_REMOVE_FILE},
+        {config->bus.kind == VPC_BUS_LISTEN ? config->bus.path : NULL,
+         LANDLOCK_ACCESS_FS_REMOVE_FILE},
+        {config->changing.log_path, FILE_RIGHTS},
+        {config->changing.trace_path, FILE_RIGHTS},
         {config->config_path, LANDLOCK_ACCESS_FS_READ_FILE},
     };
-    int error = allow_folder(rules, config->runtime_dir, FOLDER_RIGHTS);
+    int error = allow_runtime(rules, config);
 
     for (size_t i = 0; !error && i < sizeof(files) / sizeof(files[0]); i++)
         error = allow_beside(rules, files[i].path, files[i].rights);
     for (const char *const *at = config->forward_folders; !error && at != NULL && *at != NULL; at++)
-        error = allow_path(rules, *at, FOLDER_RIGHTS);
+        error = allow_path(rules, *at, PIPE_RIGHTS);
     return error || config->bus.kind != VPC_BUS_PORT ? error : allow_port(rules);
 }
 

@@ -165,6 +165,15 @@ static int try_log_of_another(void)
     return said(open(below("log/other.jsonl"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
 }
 
+static int try_other_socket(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", below("vms/other.sock"));
+    return fd < 0 ? errno : said(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)));
+}
+
 static int try_unlink_of_another(void)
 {
     return said(unlink(below("vms/other.sock"))) == ENOENT ? 0 : errno;
@@ -624,6 +633,7 @@ static const struct attempt {
     {"taking away a file", try_take_away, BY_OPENERS(EACCES, EACCES), true},
     {"renaming", try_rename, BY_OPENERS(ENOENT, ENOENT), false},
     {"removing what is not there", try_remove_other, BY_OPENERS(ENOENT, ENOENT), false},
+    {"a control socket", try_other_socket, BY_OPENERS(EACCES, KILLED), true},
     {"another machine's control socket", try_unlink_of_another, BY_OPENERS(0, 0), false},
     {"chmod", try_chmod, BY_OPENERS(ENOENT, KILLED), false},
     {"chmod of our folder", try_chmod_folder, BY_OPENERS(0, KILLED), false},
