@@ -8,7 +8,7 @@ IMPL_LIB_PIC := $(IMPL_LIB_OBJ:$(BUILD)/impl/%=$(BUILD)/impl-pic/%)
 
 IMPL_SHELL_SRC := acts bus bus_address bus_dial bus_vsock carry_out control_server daemon entry journal kept_files listener log_file log_link log_share loop named_socket opener pcapng pipe_input pipe_server ready_event run sandbox service_manager settings shell stream stream_io stream_machines tcp_client trace trace_cut
 # What befalls the machine, and whose turn it is at its bus.
-IMPL_SHELL_SRC += bus_turn qmp
+IMPL_SHELL_SRC += bus_turn machine observer qmp
 IMPL_SHELL_SRC += forward
 IMPL_SHELL_OBJ := $(IMPL_SHELL_SRC:%=$(BUILD)/impl/shell/%.o)
 
@@ -141,7 +141,7 @@ $(BUILD)/vpc-guest: $(BUILD)/impl/vpc-guest.o $(IMPL_SHELL_OBJ) $(CORE_OBJS) $(L
 # ---- tests ----------------------------------------------------------------------------------------
 
 IMPL_TESTS := stream_machines timers open_files crowd pipe_name name_vectors named_event bus shell shell_streams strangers trace log_file full_disk daemons sandbox floods failures listener two_vms footprint journal service_manager opener group
-IMPL_TESTS += qmp
+IMPL_TESTS += observer qmp
 IMPL_TESTS += forward
 TESTS      += $(IMPL_TESTS:%=$(BUILD)/test_impl_%)
 
@@ -168,7 +168,7 @@ $(BUILD)/impl/tests/test_stream_machines.o: $(BUILD)/gen/impl/stream_rules.h $(S
 $(BUILD)/impl/tests/test_stream_machines.o: IMPL_CFLAGS += -I$(BUILD)/gen/impl
 $(BUILD)/test_impl_full_disk: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_opener: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
-$(BUILD)/test_impl_qmp: $(IMPL_RIG_OBJ)
+$(BUILD)/test_impl_observer $(BUILD)/test_impl_qmp: $(IMPL_RIG_OBJ)
 $(BUILD)/test_impl_group: $(IMPL_RIG_OBJ) $(BUILD)/impl/tests/programs.o | $(BUILD)/vpc-host $(BUILD)/vpc-guest
 $(BUILD)/test_impl_timers: $(BUILD)/impl/shell/loop.o
 $(BUILD)/test_impl_daemons: | $(BUILD)/vpc-host $(BUILD)/vpc-guest $(BUILD)/vpcctl

@@ -239,15 +239,6 @@ static int do_turn(struct vpc_acts *acts, const struct vpc_errand *errand,
     return errand->number && vpc_turn_holder(&acts->turn, answer->text) ? EBUSY : EAGAIN;
 }
 
-static int do_monitor(struct vpc_acts *acts, const struct vpc_errand *errand,
-                      struct vpc_answer *answer, int *fd)
-{
-    const struct vpc_bus_address monitor = {.kind = VPC_BUS_CONNECT, .path = acts->config.monitor};
-
-    (void)errand, (void)answer;
-    return monitor.path != NULL ? vpc_bus_dial(&monitor, fd) : EINVAL;
-}
-
 /* ---- the ready event --------------------------------------------------------------------------------------- */
 
 /* The event of some tag, and no other file. */
@@ -466,7 +457,6 @@ static const struct act {
     [VPC_WISH_CONFINE] = {BOTH, false, false, VPC_GIFT_NONE, do_nothing},
     [VPC_WISH_BUS] = {BOTH, false, false, VPC_GIFT_ONE, do_bus},
     [VPC_WISH_TURN] = {BOTH, true, false, VPC_GIFT_NONE, do_turn},
-    [VPC_WISH_MONITOR] = {HOST, false, false, VPC_GIFT_ONE, do_monitor},
     [VPC_WISH_CONTROL] = {BOTH, false, false, VPC_GIFT_ONE, do_control},
     [VPC_WISH_PIPE] = {HOST, true, true, VPC_GIFT_ONE, do_pipe},
     [VPC_WISH_FORWARD] = {HOST, true, true, VPC_GIFT_ONE, do_forward},

@@ -28,7 +28,6 @@ enum vpc_wish {
     /* Whether the server has accepted it: EAGAIN: not yet; with a `number` also EBUSY: it serves another, whose name is the
      * answer's text */
     VPC_WISH_TURN,
-    VPC_WISH_MONITOR,  /* a connection to the machine's monitor (qmp.h) */
     VPC_WISH_CONTROL,  /* the control socket, which listens */
     VPC_WISH_PIPE,     /* a socket that listens for the pipe `text`, to be known as `number` */
     VPC_WISH_FORWARD,  /* the same for the forward that listens where `text` says */
@@ -75,7 +74,6 @@ struct vpc_acts_config {
     const char *program, *vm; /* for messages; what is made belongs to the machine */
     uint32_t role;            /* enum vpc_role */
     struct vpc_bus_address bus;
-    const char *monitor;                /* a Unix socket; NULL: none */
     const char *runtime_dir;            /* NULL: no pipes */
     const gid_t *group;                 /* whose members may be clients; NULL: nobody */
     const char *control_path;           /* NULL: no control socket */

@@ -13,6 +13,7 @@
 #include "group.h"
 #include "journal.h"
 #include "log_link.h"
+#include "observer.h"
 #include "opener.h"
 #include "output.h"
 #include "runtime_dir.h"
@@ -87,6 +88,7 @@ struct daemon_run {
     gid_t gid;
     struct vpc_bus_address bus;
     struct vpc_opener opener;
+    struct vpc_observer observer;               /* with --qmp */
     char label[VPC_LABEL_MAX + 1];              /* of a host's connection to the bus */
     char *forward_folders[FORWARD_FOLDERS + 1]; /* NULL behind the last */
     char root[VPC_FILE_SIZE], tag[VPC_TAG_SIZE], control[VPC_FILE_SIZE + 96];
@@ -331,7 +333,6 @@ static int start_opener(struct daemon_run *run, const char *vm)
         .vm = vm,
         .role = s->daemon->role,
         .bus = run->bus,
-        .monitor = s->qmp,
         .runtime_dir = run->root,
         .group = run->group,
         .control_path = control_path(run),
@@ -353,6 +354,25 @@ static int start_opener(struct daemon_run *run, const char *vm)
     return error;
 }
 
+/* Before anything but the opener is there. */
+static int start_observer(struct daemon_run *run, const char *vm)
+{
+    const struct vpc_settings *s = &run->first;
+    const struct vpc_observer_config config = {
+        .program = s->daemon->program,
+        .vm = vm,
+        .path = s->qmp,
+        .sandboxed = no_sandbox(s) == NULL,
+        .not_its_own = run->opener.fd,
+    };
+    int error = s->qmp != NULL ? vpc_observer_start(&run->observer, &config) : 0;
+
+    if (error)
+        fprintf(stderr, "%s: VM %s: the process that talks to %s can not be started: %s\n",
+                config.program, vm, s->qmp, strerror(error));
+    return error;
+}
+
 static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi)
 {
     const struct vpc_settings *s = &run->first;
@@ -364,7 +384,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
     if (wrong)
         return wrong;
     find_forward_folders(run);
-    if (make_places(run, vm) != 0 || start_opener(run, vm) != 0)
+    if (make_places(run, vm) != 0 || start_opener(run, vm) != 0 || start_observer(run, vm) != 0)
         return EXIT_FAILURE;
     const struct vpc_changing changing = changing_of(run, s);
     char *options = json_dumps(s->options, 0), *forwards = json_dumps(s->forwards, 0);
@@ -381,6 +401,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .clients = clients_for(s),
         .bus = bus,
         .monitor = s->qmp,
+        .observer = &run->observer,
         .machine = s->daemon->machine,
         .runtime_dir = run->root,
         .group = run->group,
@@ -396,6 +417,7 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
         .verbose = changing.verbose,
     };
     int status = run_shell(run, &config);
+    vpc_observer_end(&run->observer);
     vpc_opener_end(&run->opener);
     free(options);
     free(forwards);
@@ -405,7 +427,8 @@ static int run_with_defaults(struct daemon_run *run, const vpc_endpoint_abi *abi
 int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi, int argc,
                     char **argv)
 {
-    struct daemon_run run = {.argc = argc, .argv = argv, .opener = {.fd = -1}};
+    struct daemon_run run = {
+        .argc = argc, .argv = argv, .opener = {.fd = -1}, .observer = {.fd = -1}};
     int status = EXIT_SUCCESS;
 
     vpc_shell_hold_signals(); /* first of all: SIGHUP may come as soon as there is a process */

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shell_internal.h"
+#include "bus_dial.h"
 
 #define BUS_PORT "org.vpcbus.0" /* TRN-2 */
 
@@ -20,23 +21,29 @@ enum {
 
 static void retry_later(struct vpc_hypervisor *qmp)
 {
-    vpc_timer_set(&qmp->shell->loop, &qmp->retry, qmp->shell->loop.now + RETRY_MS);
+    vpc_timer_set(qmp->loop, &qmp->retry, qmp->loop->now + RETRY_MS);
 }
 
-/* What the guest said before is heard first (SES-21). */
+static void note(const struct vpc_hypervisor *qmp, const char *format, ...)
+{
+    va_list words;
+
+    va_start(words, format);
+    fprintf(stderr, "%s: VM %s: ", qmp->config.program, qmp->config.vm);
+    vfprintf(stderr, format, words);
+    putc('\n', stderr);
+    va_end(words);
+}
+
 static void tell(struct vpc_hypervisor *qmp, enum vpc_machine_state machine)
 {
-    struct vpc_shell *shell = qmp->shell;
-
     qmp->told = machine != VPC_MACHINE_UNKNOWN;
-    vpc_bus_take(&shell->bus);
-    shell->config.machine(shell->ep, machine);
-    vpc_shell_exchange(shell);
+    qmp->config.tell(qmp->config.user, machine);
 }
 
 static void lose(struct vpc_hypervisor *qmp)
 {
-    struct vpc_loop *loop = &qmp->shell->loop;
+    struct vpc_loop *loop = qmp->loop;
 
     vpc_watch_close(loop, &qmp->watch);
     vpc_timer_clear(loop, &qmp->patience);
@@ -161,7 +168,7 @@ static void on_answer(struct vpc_hypervisor *qmp, const json_t *id, const json_t
 
 static void on_greeting(struct vpc_hypervisor *qmp)
 {
-    vpc_timer_clear(&qmp->shell->loop, &qmp->patience);
+    vpc_timer_clear(qmp->loop, &qmp->patience);
     ask(qmp, json_pack("{s:s, s:s}", "execute", "qmp_capabilities", "id", "capabilities"));
 }
 
@@ -169,8 +176,8 @@ static void on_greeting(struct vpc_hypervisor *qmp)
 static void note_strange(struct vpc_hypervisor *qmp)
 {
     if (!qmp->strange)
-        vpc_shell_note(qmp->shell, "the monitor %s says what is no QMP: it is passed over (--qmp)",
-                       qmp->path);
+        note(qmp, "the monitor %s says what is no QMP: it is passed over (--qmp)",
+             qmp->config.path);
     qmp->strange = true;
 }
 
@@ -233,20 +240,21 @@ static void on_patience(struct vpc_timer *timer)
 {
     struct vpc_hypervisor *qmp = timer->owner;
 
-    vpc_shell_note(qmp->shell,
-                   "the monitor %s does not greet: QEMU serves one client at a time; give this "
-                   "endpoint a QMP socket of its own (--qmp)",
-                   qmp->path);
+    note(qmp,
+         "the monitor %s does not greet: QEMU serves one client at a time; give this "
+         "endpoint a QMP socket of its own (--qmp)",
+         qmp->config.path);
 }
 
 static void on_retry(struct vpc_timer *timer)
 {
     struct vpc_hypervisor *qmp = timer->owner;
-    struct vpc_loop *loop = &qmp->shell->loop;
-    int error = vpc_opener_wish(qmp->shell->asked, VPC_WISH_MONITOR, &qmp->watch.fd);
+    struct vpc_loop *loop = qmp->loop;
+    const struct vpc_bus_address monitor = {.kind = VPC_BUS_CONNECT, .path = qmp->config.path};
+    int error = vpc_bus_dial(&monitor, &qmp->watch.fd);
 
     if (error && error != qmp->last_error)
-        vpc_shell_note(qmp->shell, "waiting for the monitor %s: %s", qmp->path, strerror(error));
+        note(qmp, "waiting for the monitor %s: %s", qmp->config.path, strerror(error));
     qmp->last_error = error;
     if (error) {
         retry_later(qmp);
@@ -256,21 +264,22 @@ static void on_retry(struct vpc_timer *timer)
     vpc_watch_set(loop, &qmp->watch, EPOLLIN);
 }
 
-void vpc_hypervisor_open(struct vpc_hypervisor *qmp, struct vpc_shell *shell, const char *path)
+void vpc_hypervisor_open(struct vpc_hypervisor *qmp, const struct vpc_hypervisor_config *config,
+                         struct vpc_loop *loop)
 {
-    qmp->shell = shell;
-    qmp->path = path;
+    qmp->loop = loop;
+    qmp->config = *config;
     qmp->watch = (struct vpc_watch){.fd = -1, .on_ready = on_ready, .owner = qmp};
     qmp->retry = (struct vpc_timer){.on_due = on_retry, .owner = qmp};
     qmp->patience = (struct vpc_timer){.on_due = on_patience, .owner = qmp};
-    vpc_timer_set(&shell->loop, &qmp->retry, shell->loop.now);
+    vpc_timer_set(loop, &qmp->retry, loop->now);
 }
 
 void vpc_hypervisor_close(struct vpc_hypervisor *qmp)
 {
-    if (qmp->shell == NULL)
+    if (qmp->loop == NULL)
         return;
-    vpc_timer_clear(&qmp->shell->loop, &qmp->retry);
-    vpc_timer_clear(&qmp->shell->loop, &qmp->patience);
-    vpc_watch_close(&qmp->shell->loop, &qmp->watch);
+    vpc_timer_clear(qmp->loop, &qmp->retry);
+    vpc_timer_clear(qmp->loop, &qmp->patience);
+    vpc_watch_close(qmp->loop, &qmp->watch);
 }

@@ -13,17 +13,24 @@
 #include <stddef.h>
 
 #include "loop.h"
-
-struct vpc_shell;
+#include "vpc_endpoint.h"
 
 enum {
     VPC_HYPERVISOR_LINE_MAX = 65536, /* octets; a longer line is passed over */
     VPC_HYPERVISOR_ID_MAX = 128,     /* octets of the id of QEMU's device with the bus */
 };
 
+/* The strings must live as long as who has it. */
+struct vpc_hypervisor_config {
+    const char *program, *vm; /* for messages */
+    const char *path;         /* of the Unix socket */
+    void (*tell)(void *user, enum vpc_machine_state machine);
+    void *user;
+};
+
 struct vpc_hypervisor {
-    struct vpc_shell *shell; /* NULL: it is not open */
-    const char *path;
+    struct vpc_loop *loop; /* NULL: it is not open */
+    struct vpc_hypervisor_config config;
     struct vpc_watch watch;
     struct vpc_timer retry;           /* armed while it is not connected */
     struct vpc_timer patience;        /* armed until it has greeted */
@@ -37,8 +44,9 @@ struct vpc_hypervisor {
     size_t size; /* octets of a line that is not all there */
 };
 
-/* Begins to look for the monitor at that path (of a Unix socket, which lives as long as the shell). */
-void vpc_hypervisor_open(struct vpc_hypervisor *qmp, struct vpc_shell *shell, const char *path);
+/* Begins to look for the monitor; it reads no octet of a guest. */
+void vpc_hypervisor_open(struct vpc_hypervisor *qmp, const struct vpc_hypervisor_config *config,
+                         struct vpc_loop *loop);
 void vpc_hypervisor_close(struct vpc_hypervisor *qmp);
 
 #endif

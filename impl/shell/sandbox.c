@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "local_socket.h"
 #include "vpc_endpoint.h"
 
 enum {
@@ -453,6 +454,49 @@ static int filter_opener_calls(const struct vpc_acts_config *config)
     return error;
 }
 
+/* ---- the observer's ------------------------------------------------------------------------------ */
+
+/* It reads what QEMU says, and tells its endpoint. */
+static const int observer_calls[] = {
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_ctl),  SCMP_SYS(read),
+    SCMP_SYS(write),      SCMP_SYS(writev),          SCMP_SYS(send),       SCMP_SYS(recvfrom),
+    SCMP_SYS(connect),    SCMP_SYS(close),           SCMP_SYS(fcntl),      SCMP_SYS(fcntl64),
+    SCMP_SYS(setsockopt), SCMP_SYS(clock_gettime),   SCMP_SYS(getrandom),  SCMP_SYS(brk),
+    SCMP_SYS(munmap),     SCMP_SYS(mremap),          SCMP_SYS(madvise),    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(futex),      SCMP_SYS(restart_syscall), SCMP_SYS(exit_group), SCMP_SYS(rt_sigprocmask),
+};
+
+static int allow_observer_calls(scmp_filter_ctx filter)
+{
+    const struct fixed_call fixed[] = {
+        {SCMP_SYS(mmap), HOST, 2, PROT_EXEC, 0},
+        {SCMP_SYS(socket), HOST, 0, UINT32_MAX, AF_UNIX},
+        {SCMP_SYS(sendto), HOST, 4, UINT64_MAX, 0}, /* to nobody else */
+        {SCMP_SYS(openat), HOST, 2, UINT32_MAX,
+         VPC_FOLDER_FLAGS}, /* of a socket with a long path */
+    };
+    int error = 0;
+
+    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        error = allow_fixed(filter, &fixed[i]);
+    for (size_t i = 0; !error && i < sizeof(observer_calls) / sizeof(observer_calls[0]); i++)
+        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, observer_calls[i], 0);
+    return error ? error : allow_other_names(filter);
+}
+
+static int filter_observer_calls(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+
+    if (filter == NULL)
+        return ENOMEM;
+    int error = allow_observer_calls(filter);
+    if (!error)
+        error = -seccomp_load(filter);
+    seccomp_release(filter);
+    return error;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 bool vpc_sandbox_possible(void)
@@ -494,7 +538,8 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
 /* One that root started may have to reach the socket of another user's QEMU. */
 int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what)
 {
-    bool confined, connects = config->bus.kind == VPC_BUS_CONNECT || config->monitor != NULL;
+    const bool connects = config->bus.kind == VPC_BUS_CONNECT;
+    bool confined;
     int error = give_up_rights(connects ? 1u << CAP_DAC_OVERRIDE : 0, what);
 
     if (error)
@@ -505,4 +550,19 @@ int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **
         return error;
     *what = "seccomp";
     return filter_opener_calls(config);
+}
+
+int vpc_sandbox_enter_observer(const char **what)
+{
+    bool confined;
+    int error = give_up_rights(1u << CAP_DAC_OVERRIDE, what);
+
+    if (error)
+        return error;
+    *what = "Landlock";
+    error = confine_files(NULL, &confined);
+    if (error)
+        return error;
+    *what = "seccomp";
+    return filter_observer_calls();
 }

@@ -25,4 +25,7 @@ int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool
 /* The same for the opener (opener.h): it can do the acts of its endpoint, and nothing else. */
 int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what);
 
+/* The same for the observer (observer.h): it can connect to Unix sockets, whoever's they are, and talk. */
+int vpc_sandbox_enter_observer(const char **what);
+
 #endif

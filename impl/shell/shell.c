@@ -156,9 +156,7 @@ static int open_parts(struct vpc_shell *shell)
     if (error)
         vpc_shell_note(shell, "the bus %s can not be opened: %s%s", config->bus, strerror(error),
                        path_hint(error));
-    else if (config->monitor != NULL)
-        vpc_hypervisor_open(&shell->monitor, shell, config->monitor);
-    return error;
+    return error ? error : vpc_machine_open(shell);
 }
 
 static int make_endpoint(struct vpc_shell *shell)
@@ -197,7 +195,6 @@ static int open_acts(struct vpc_shell *shell)
         .program = config->program,
         .vm = config->vm,
         .role = config->role,
-        .monitor = config->monitor,
         .runtime_dir = config->runtime_dir,
         .group = config->group,
         .control_path = config->control_path,
@@ -245,7 +242,7 @@ int vpc_shell_open(const struct vpc_shell_config *config, struct vpc_shell **she
     vpc_list_init(&made->forwards);
     made->abi = config->abi;
     vpc_log_init(&made->log);
-    made->journal.fd = made->manager.fd = made->opener.fd = -1;
+    made->journal.fd = made->manager.fd = made->opener.fd = made->observer.fd = -1;
     made->ready_alive = -1;
     made->loop.epoll = made->signals.fd = -1;
     made->bus.watch.fd = -1;
@@ -268,7 +265,7 @@ void vpc_shell_close(struct vpc_shell *shell)
         return;
     vpc_forwards_close(shell);
     vpc_streams_close(shell);
-    vpc_hypervisor_close(&shell->monitor);
+    vpc_machine_close(shell);
     vpc_bus_close(&shell->bus);
     vpc_control_server_close(&shell->control);
     vpc_ready_close(shell);

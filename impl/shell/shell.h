@@ -39,8 +39,9 @@ struct vpc_shell_config {
     unsigned clients;     /* of the control socket at once; 0: 64 */
     const char *bus;      /* as bus_address.h says */
     const char *monitor;  /* the socket of the machine's monitor (qmp.h), NULL: none */
-    vpc_endpoint_machine *machine; /* who is told what it says; with a monitor alone */
-    const char *runtime_dir;       /* with its folders made */
+    const struct vpc_observer *observer; /* who talks to it; NULL: this process */
+    vpc_endpoint_machine *machine;       /* who is told what it says; with a monitor alone */
+    const char *runtime_dir;             /* with its folders made */
     const gid_t *group;       /* whose members may be clients, beside our own user; NULL: nobody */
     const char *control_path; /* of the control socket */
     const char *forwards;     /* that it has from the start (forward.h), NULL: none */

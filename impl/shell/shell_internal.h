@@ -23,6 +23,7 @@
 #include "log_entry.h"
 #include "log_share.h"
 #include "loop.h"
+#include "observer.h"
 #include "opener.h"
 #include "qmp.h"
 #include "service_manager.h"
@@ -134,7 +135,8 @@ struct vpc_shell {
     vpc_endpoint *ep;
     struct vpc_loop loop;
     struct vpc_bus bus;
-    struct vpc_hypervisor monitor;
+    struct vpc_hypervisor monitor; /* without an observer */
+    struct vpc_watch observer;     /* fd -1: there is none */
     struct vpc_control_server control;
     struct vpc_log log;
     struct vpc_journal journal;
@@ -202,6 +204,10 @@ int vpc_vsock_connect(const struct vpc_bus_address *address, int *fd);
 int vpc_vsock_listen(const struct vpc_bus_address *address, int *fd);
 /* Whether the machine at the other end may be there; its CID. */
 bool vpc_vsock_is_welcome(const struct vpc_bus_address *address, int fd, uint32_t *cid);
+
+/* machine.c: without a monitor they do nothing */
+int vpc_machine_open(struct vpc_shell *shell);
+void vpc_machine_close(struct vpc_shell *shell);
 
 /* stream.c */
 /* With room for so many, or more in more time each.  0, or ENOMEM: to be closed all the same. */

@@ -452,29 +452,6 @@ Test(opener, what_both_left_goes_with_the_next_start)
     cr_assert_not(there_is("vms/vm.sock") || there_is("vms/vm.sock.lock"));
 }
 
-/* Beside a bus of any kind; without one it is not reached. */
-Test(opener, connects_to_the_monitor_that_it_was_told_of)
-{
-    struct vpc_acts_config config = {
-        .program = "test", .vm = "vm", .role = VPC_ROLE_HOST, .bus = {VPC_BUS_VSOCK, .path = ""}};
-    struct vpc_opener opener;
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/monitor", scratch);
-    int served = serve();
-    for (int told = 0; told < 2; told++) {
-        config.monitor = told ? path : NULL;
-        cr_assert_eq(vpc_opener_start(&opener, &config), 0);
-        if (vpc_sandbox_possible())
-            cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_CONFINE, &fd), 0);
-        cr_assert_eq(vpc_opener_wish(&opener, VPC_WISH_MONITOR, &fd), told ? 0 : EINVAL);
-        if (told)
-            close(fd);
-        vpc_opener_end(&opener);
-    }
-    close(served);
-}
-
 /* Who is told of is the one who was accepted, and only while we are not. */
 Test(opener, knows_whose_turn_it_is)
 {

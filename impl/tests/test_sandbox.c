@@ -2,7 +2,7 @@
 /*
  * The sandbox: a child enters the same one as the programs do, and tries what it must not have and what it needs.
  *
- * Four processes have one: the two endpoints, which read what strangers send, and the opener of each, which does not.  An
+ * Five processes have one: the two endpoints, which read what strangers send, the opener of each and a host's observer, which do not.  An
  * endpoint may do nothing to a file, a socket's name, another process or the network; what the tables below let it do is
  * to move octets, and to end.
  */
@@ -478,11 +478,18 @@ enum who {
     GUEST,
     HOST_OPENER,
     GUEST_OPENER,
+    OBSERVER,
 };
 
 static bool is_opener(enum who who)
 {
     return who == HOST_OPENER || who == GUEST_OPENER;
+}
+
+/* Its filter has a last message. */
+static bool is_endpoint(enum who who)
+{
+    return who == HOST || who == GUEST;
 }
 
 /* As the daemon does it: a host's opener connects to QEMU, a guest's opens a port. */
@@ -506,8 +513,9 @@ static int enter(enum who who)
     const char *what;
     bool paths = false;
 
-    int error =
-        is_opener(who) ? enter_opener(role, &what) : vpc_sandbox_enter(&sandbox, &what, &paths);
+    int error = is_opener(who)    ? enter_opener(role, &what)
+                : who == OBSERVER ? vpc_sandbox_enter_observer(&what)
+                                  : vpc_sandbox_enter(&sandbox, &what, &paths);
     return error ? EXIT_ENTER : 0;
 }
 
@@ -562,17 +570,21 @@ static int try_connect_unix(void)
 
 #define BY_NOBODY                                                                                  \
     {                                                                                              \
-        KILLED, KILLED, KILLED, KILLED                                                             \
+        KILLED, KILLED, KILLED, KILLED, KILLED                                                     \
     }
 #define BY_OPENERS(host, guest)                                                                    \
     {                                                                                              \
-        KILLED, KILLED, host, guest                                                                \
+        KILLED, KILLED, host, guest, KILLED                                                        \
+    }
+#define BY_OTHERS(opener, observer)                                                                \
+    {                                                                                              \
+        KILLED, KILLED, opener, opener, observer                                                   \
     }
 
 static const struct attempt {
     const char *name;
     int (*run)(void);
-    int want[4];   /* by enum who: KILLED, an errno, or 0 */
+    int want[5];   /* by enum who: KILLED, an errno, or 0 */
     bool landlock; /* only where the kernel confines files */
 } attempts[] = {
     /* programs, processes */
@@ -610,15 +622,16 @@ static const struct attempt {
     {"socket AF_INET6", try_inet6, BY_OPENERS(0, KILLED), false},
     {"socket AF_NETLINK", try_netlink, BY_NOBODY, false},
     {"socket AF_VSOCK", try_vsock, BY_NOBODY, false},
-    {"socket AF_UNIX", try_unix, BY_OPENERS(0, 0), false},
+    {"socket AF_UNIX", try_unix, BY_OTHERS(0, 0), false},
     {"socketpair", try_socket_pair, BY_NOBODY, false},
     {"bind", try_bind, BY_OPENERS(ENOTSOCK, KILLED), false},
     {"listen", try_listen, BY_OPENERS(ENOTSOCK, KILLED), false},
-    {"connect", try_connect, BY_OPENERS(ENOTSOCK, ENOTSOCK), false},
+    {"connect", try_connect, BY_OTHERS(ENOTSOCK, ENOTSOCK), false},
     {"connecting by TCP", try_connect_inet, BY_OPENERS(ECONNREFUSED, ECONNREFUSED), false},
+    {"connecting to a Unix socket", try_connect_unix, BY_OTHERS(ENOENT, ENOENT), false},
     {"a datagram to somebody else", try_send_to, BY_NOBODY, false},
     {"a message to somebody else", try_send_message, BY_OPENERS(0, 0), false},
-    {"an option of a socket", try_option, BY_OPENERS(0, 0), false},
+    {"an option of a socket", try_option, BY_OTHERS(0, 0), false},
     {"a pipe server", try_pipe_server, BY_OPENERS(0, KILLED), false},
     /* files */
     {"open for reading", try_read_file, BY_OPENERS(EACCES, EACCES), true},
@@ -649,8 +662,8 @@ static const struct attempt {
     {"chdir", try_chdir, BY_NOBODY, false},
     {"the ready event", try_event, BY_OPENERS(0, KILLED), false},
     /* what everybody has */
-    {"memory", try_memory, {0, 0, 0, 0}, false},
-    {"abort", try_abort, {-SIGABRT, -SIGABRT, KILLED, KILLED}, false},
+    {"memory", try_memory, {0, 0, 0, 0, 0}, false},
+    {"abort", try_abort, {-SIGABRT, -SIGABRT, KILLED, KILLED, KILLED}, false},
 };
 
 static bool kernel_confines(void)
@@ -667,7 +680,7 @@ static void try_one(enum who who, const struct attempt *a)
         return;
     int got = outcome(who, a->run, text, sizeof(text));
     cr_assert_eq(got, want, "%s: %d, not %d (%s)", a->name, got, want, text);
-    if (want != KILLED || is_opener(who)) /* an opener's filter has no last message */
+    if (want != KILLED || !is_endpoint(who))
         return;
     cr_assert_eq(
         sscanf(text, "test: VM vm: ended by its sandbox: it tried the forbidden system call %511s",
@@ -702,4 +715,9 @@ Test(sandbox, the_opener_of_a_host_has_what_it_needs_and_nothing_else)
 Test(sandbox, the_opener_of_a_guest_has_what_it_needs_and_nothing_else)
 {
     try_all(GUEST_OPENER);
+}
+
+Test(sandbox, the_observer_of_a_host_has_what_it_needs_and_nothing_else)
+{
+    try_all(OBSERVER);
 }
