@@ -79,7 +79,8 @@ class Machine:
         command = [
             f"{self.root}/tools/vm", "--name", "soak", "--tag", "VPCBUS-SOAK", "--reboot",
             "--kernel", f"{self.build}/guest/vmlinuz", "--initrd", f"{self.directory}/initrd",
-            "--bus", f"{self.directory}/bus", "--qmp", f"{self.directory}/qmp", "--console", self.console,
+            "--bus", f"{self.directory}/bus", "--qmp", f"{self.directory}/qmp", "--qmp", f"{self.directory}/qmp-host",
+            "--console", self.console,
         ]
         if state:
             command.append("--incoming")
@@ -148,8 +149,9 @@ class Machine:
 class Host:
     """The host endpoint of the machine."""
 
-    def __init__(self, build, directory, name="soak", bus=None):
+    def __init__(self, build, directory, name="soak", bus=None, monitor=None):
         self.build, self.directory, self.name = build, directory, name
+        self.monitor = ["--qmp", monitor] if monitor else []
         self.bus = bus or f"{directory}/bus"
         self.runtime = f"{directory}/runtime"
         self.trace = f"{directory}/{name}.pcapng"
@@ -165,7 +167,7 @@ class Host:
         errors = open(f"{self.directory}/host.err", "ab")
         self.process = await asyncio.create_subprocess_exec(
             f"{self.build}/vpc-host", "--vm", self.name, "--bus", self.bus, "--runtime-dir", self.runtime,
-            "--trace", self.trace, "--trace-limit", "16", stdin=asyncio.subprocess.DEVNULL, stderr=errors)
+            "--trace", self.trace, "--trace-limit", "16", *self.monitor, stdin=asyncio.subprocess.DEVNULL, stderr=errors)
         errors.close()
 
     async def end(self, number):

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The soak: many conversations with a virtual machine for a long time, and everything that can befall them.
 
-The first third of the time is calm, nothing may lose an octet; there leaks show best: pauses, saves and reloads, starts of one name again and
-again, strangers at the control socket, a second host endpoint that wants the bus.  Then come kills of either endpoint, one or many in a row,
-restores (of the last state and of old ones), resets of the machine, its port taken out and put in, and absences of the host endpoint.
+The first third of the time is calm, nothing may lose an octet; there leaks show best: pauses, long ones too, saves and reloads, starts of one
+name again and again, strangers at the control socket, a second host endpoint that wants the bus.  Then come kills of either endpoint, one or many
+in a row, restores (of the last state and of old ones), resets of the machine, its port taken out and put in, and absences of the host endpoint.
 
 What must hold: octets arrive in order, those of the right conversation, and all of them when nothing was killed and both ends closed in order;
 nothing hangs; both endpoints come back after everything; between the storms all pairs are released, no descriptor or file is left, memory does
@@ -40,7 +40,7 @@ class World:
         self.options, self.seed = options, options.seed
         self.plan = random.Random(f"{options.seed}/storms")
         self.machine = Machine(options.root, options.build, directory)
-        self.host = Host(options.build, directory)
+        self.host = Host(options.build, directory, monitor=f"{directory}/qmp-host")
         self.directory = directory
         self.begun = time.monotonic()
         self.epoch = self.startle = 0    # how often octets could be lost; how often time stood still
@@ -53,6 +53,7 @@ class World:
         self.storms = {}
         self.measures = []               # (who, pid, conversations, descriptors, KiB, idle ticks)
         self.absent_ticks = []
+        self.reset_ms = []
         self.breaches = []
         self.states = []
         self.asking = asyncio.Lock()
@@ -313,12 +314,14 @@ class World:
                 (f"{who} when idle", f"{span(who, 5)} ticks in {IDLE_MS} ms (at most {IDLE_TICKS})"),
             ]
         rows.append(("guest without a host", f"{self.absent_ticks} ticks in {IDLE_MS} ms (at most {ABSENT_TICKS})"))
+        if self.reset_ms:
+            rows.append(("reset seen after", f"{min(self.reset_ms)} to {max(self.reset_ms)} ms"))
         rows.append(("breaches", str(len(self.breaches))))
         return "\n".join(f"{name:22} {value}" for name, value in rows)
 
     def result(self):
         return {"seed": self.seed, "seconds": round(self.elapsed()), "conversations": self.counts, "octets": self.octets,
-                "storms": self.storms, "measures": self.measures, "absent_ticks": self.absent_ticks,
+                "storms": self.storms, "measures": self.measures, "absent_ticks": self.absent_ticks, "reset_ms": self.reset_ms,
                 "breaches": self.breaches}
 
 

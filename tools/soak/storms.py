@@ -4,6 +4,7 @@
 import asyncio
 import os
 import signal
+import time
 
 from machine import LIMIT_S, TICKS, Breach, Host, until
 from talks import ASK_PORT, NOT_NOW
@@ -13,13 +14,14 @@ ABSENT_TICKS = IDLE_MS * TICKS // 1000 // 20  # it looks for a host ten times a 
 SAME_NAME = 100
 STRANGERS = 100
 CRASHES, CRASH_GAP_S = 20, 0.3
+LONG_PAUSE_S = 40
 
 
 class Storms:
     def __init__(self, world):
         self.world = world
         self.gentle = (  # may cost no octet
-            ("pause", 3, self.pause), ("save", 1, self.save), ("reload", 2, self.reload), ("burst", 2, self.burst),
+            ("pause", 3, self.pause), ("long pause", 1, self.long_pause), ("save", 1, self.save), ("reload", 2, self.reload), ("burst", 2, self.burst),
             ("one name", 2, self.one_name), ("strangers", 2, self.strangers), ("second host", 1, self.second_host),
         )
         self.rough = (
@@ -42,6 +44,14 @@ class Storms:
         async def act():
             await self.world.machine.do("stop")
             await asyncio.sleep(self.world.plan.uniform(0.2, 6))
+            await self.world.machine.do("cont")
+        await self.world.still(act)
+
+    async def long_pause(self):
+        """Longer than a session outlives without the monitor's word (peer_limit)."""
+        async def act():
+            await self.world.machine.do("stop")
+            await asyncio.sleep(LONG_PAUSE_S)
             await self.world.machine.do("cont")
         await self.world.still(act)
 
@@ -172,6 +182,10 @@ class Storms:
         async def act():
             before = await self.world.host.sessions()
             await self.world.machine.do("system_reset")
+            begun = time.monotonic()
+            while await self.world.host.is_ready() and time.monotonic() - begun < LIMIT_S:
+                pass
+            self.world.reset_ms.append(round((time.monotonic() - begun) * 1000))
             return before
         await self.world.lossy(act)
         self.world.states.clear()  # of another boot: they would do, but the guest's memory of conversations is gone anyway
