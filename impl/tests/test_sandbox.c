@@ -140,7 +140,7 @@ static int try_rename(void)
 /* Below the runtime directory, where another machine has its own too. */
 static const char *below(const char *name)
 {
-    static char path[128];
+    static char path[96];
 
     snprintf(path, sizeof(path), "%s/%s", scratch, name);
     return path;

@@ -303,6 +303,9 @@ void rig_take(struct side *side)
         case VPC_ACTION_FREE_NAME:
             side->freed++;
             break;
+        case VPC_ACTION_FORWARD:
+        case VPC_ACTION_ACCEPT:
+            cr_assert_fail("no test here has a forward");
         case VPC_ACTION_NONE:
             cr_assert_fail("an action without a kind");
         }
