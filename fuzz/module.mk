@@ -38,7 +38,7 @@ FUZZ_HARNESS       := $(wildcard $(addprefix conformance/,run/*.c testers/*.c re
                       backends/inproc.c backends/backend_inproc.c backends/descriptor.c backends/words.c backends/process.c backends/load.c backends/confine.c backends/filter.c backends/group.c backends/sandbox.c files.c memory.c clock.c chance.c verdict.c clean.c))
 FUZZ_HARNESS_RL    := script/script testers/monitor
 FUZZ_SRC_harness   := $(FUZZ_HARNESS) conformance/document/embedded.S $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
-FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(IMPL_GEN)/machines.c \
+FUZZ_SRC_control   := $(FUZZ_PROTO) $(FUZZ_NAMES) $(CORE_SRC:%=impl/core/%.c) $(CORE_MADE:%=$(IMPL_GEN)/%.c) \
                       $(patsubst %,impl/lib/%.c,$(filter-out file_name,$(IMPL_LIB_SRC)))
 FUZZ_SRC_pipe_name := $(FUZZ_NAMES)
 FUZZ_SRC_errand    := $(addprefix impl/shell/,acts.c bus_dial.c bus_turn.c bus_vsock.c kept_files.c named_socket.c opener.c pcapng.c sandbox.c) \
@@ -70,7 +70,7 @@ FUZZ_QUICK ?= -fno-sanitize-coverage=trace-cmp
 FUZZ_UNTRACED := $(FUZZ_PROTO) fuzz/frame.c fuzz/session.c fuzz/pair.c fuzz/mutate_frames.c fuzz/mutate_steps.c
 
 FUZZ_GENERATED := $(PROTO_DIR)/parser.c $(PROTO_DIR)/machines.c $(PROTO_DIR)/lifecycle_events.h \
-                  $(IMPL_GEN)/machines.c $(IMPL_GEN)/local_events.h \
+                  $(CORE_MADE:%=$(IMPL_GEN)/%.c) \
                   $(IMPL_GEN)/pipe_name.c $(CORE_GEN) $(SHELL_GEN) $(EX_GRAMMARS:%=$(EX_GEN)/%.c) $(FUZZ_HARNESS_RL:%=$(CONFORM_GEN)/%.rl.c)
 FUZZ_HEADERS   := $(wildcard conformance/*/*.def fuzz/*.h proto/*.h spec/*.h impl/core/*.h impl/lib/*.h impl/shell/*.h impl/examples/*/*.h conformance/*.h conformance/*/*.h)
 
