@@ -15,6 +15,7 @@ SAME_NAME = 100
 STRANGERS = 100
 CRASHES, CRASH_GAP_S = 20, 0.3
 LONG_PAUSE_S = 40
+SLOW_GUEST = 2  # its seconds are longer than ours where others use the machine
 
 
 class Storms:
@@ -134,9 +135,10 @@ class Storms:
 
     async def guest_crash_loop(self):
         """Its start script waits a second before each new start, so that some of the kills meet nobody."""
-        await self.tell_guest(f"kill {int(signal.SIGKILL)} 0 {2 * CRASHES} {int(CRASH_GAP_S * 1000)}")
+        await self.tell_guest(f"kill {int(signal.SIGKILL)} 0 {2 * CRASHES} {int(CRASH_GAP_S * 1000)}", 2 * CRASHES * CRASH_GAP_S)
 
-    async def tell_guest(self, line):
+    async def tell_guest(self, line, lasts=0):
+        """It may take so many seconds; before, nothing counts as recovered."""
         if await self.world.ask_guest("stat") is None:
             return
 
@@ -148,6 +150,7 @@ class Storms:
             await writer.drain()
             await asyncio.sleep(0.5)
             writer.close()
+            await asyncio.sleep(lasts * SLOW_GUEST)
             return before
         await self.world.lossy(act)
 
