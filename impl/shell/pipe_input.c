@@ -78,14 +78,29 @@ static ssize_t take_all(struct vpc_stream *stream, struct iovec space[2], unsign
     return readv(stream->watch.fd, space, (int)count);
 }
 
+/* Behind SHORT octets, which are no short message: so that who was quiet is given as much as others. */
+static ssize_t take_rest(struct vpc_stream *stream, const struct iovec space[2], unsigned count)
+{
+    struct iovec rest[2] = {
+        {(char *)space[0].iov_base + SHORT, space[0].iov_len - SHORT},
+        count > 1 ? space[1] : space[0],
+    };
+    ssize_t n = take_all(stream, rest, count);
+
+    return SHORT + (n > 0 ? n : 0);
+}
+
 ssize_t vpc_pipe_take(struct vpc_stream *stream, struct iovec space[2], unsigned count)
 {
     uint64_t now = stream->shell->loop.now;
     bool quiet = now >= stream->taken_at + QUIET_MS;
     bool can_keep = stream->may_keep && vpc_stream_is_watched(stream) && space[0].iov_len > SHORT;
-    ssize_t n = can_keep && (quiet || stream->keeps) ? take_short(stream, space[0].iov_base, quiet)
-                                                     : take_all(stream, space, count);
+    bool peeks = can_keep && (quiet || stream->keeps);
+    ssize_t n =
+        peeks ? take_short(stream, space[0].iov_base, quiet) : take_all(stream, space, count);
 
+    if (peeks && n == SHORT)
+        n = take_rest(stream, space, count);
     if (n > 0)
         stream->taken_at = now;
     return n;
