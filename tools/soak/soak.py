@@ -32,7 +32,7 @@ from talks import ASK_PORT, Talk
 WORKERS = 8
 QUIET_EVERY_S = 60
 IDLE_TICKS = 1 + IDLE_MS * TICKS // 1000 // 100   # one per cent, and what the question costs
-GROWTH_KIB = 1024
+GROWTH_KIB = 2048  # a heap in pieces takes what is free between them as it comes
 
 
 class World:
