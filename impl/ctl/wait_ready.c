@@ -42,7 +42,8 @@ struct search {
     vpc_progress *progress;
 };
 
-/* What the endpoint with the tag says is missing; the event itself can not tell. */
+/* What the endpoint with the tag says is missing; the event itself can not tell.  Of several it is the one that lacks most:
+ * the guest of another machine may have said the tag, which does not make this one ready (RDY-7). */
 static void look_at(const char *name, void *user)
 {
     const struct search *search = user;
@@ -54,19 +55,22 @@ static void look_at(const char *name, void *user)
         return;
     vpc_set_time_limit(vm, 1000);
     if (vpc_chassis_asset_tag(vm, tag) == VPC_S_OK && strcmp(tag, search->c->tag) == 0 &&
-        vpc_readiness(vm, &progress) == VPC_S_OK)
+        vpc_readiness(vm, &progress) == VPC_S_OK && progress.level < search->progress->level)
         *search->progress = progress;
     vpc_release_virtual_machine(vm);
 }
 
 static vpc_progress missing_of_tag(const struct ctl *c)
 {
-    vpc_progress progress = {.level = VPC_LEVEL_ABSENT,
-                             .missing = "no host endpoint of a virtual machine with this tag runs"};
+    const vpc_progress absent = {
+        .level = VPC_LEVEL_ABSENT,
+        .missing =
+            "no host endpoint of a virtual machine with this tag runs, or it has not the event"};
+    vpc_progress progress = {.level = VPC_LEVEL_READY};
     struct search search = {c, &progress};
 
     vpc_list_virtual_machines(c->runtime_dir, look_at, &search);
-    return progress;
+    return progress.level != VPC_LEVEL_READY ? progress : absent;
 }
 
 static int wait_for_tag(const struct ctl *c)
@@ -93,7 +97,7 @@ static int wait_for_tag(const struct ctl *c)
     vpc_event_close(event);
     if (error)
         progress = missing_of_tag(c);
-    return ended(c, progress.level != VPC_LEVEL_READY ? VPC_ERROR_TIMEOUT : VPC_S_OK, &progress);
+    return ended(c, error ? VPC_ERROR_TIMEOUT : VPC_S_OK, &progress);
 }
 
 int ctl_wait_ready(const struct ctl *c)

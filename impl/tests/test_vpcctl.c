@@ -610,6 +610,21 @@ Test(vpcctl, wait_ready_says_what_is_missing)
     EXPECT_TEXT("the virtual machine is not running");
 }
 
+/* The guest of another said it (RDY-7): that one is ready, and the one with the event is not. */
+Test(vpcctl, a_machine_that_was_given_the_tag_is_waited_for)
+{
+    start_both();
+    pid_t given = program_run(-1, -1,
+                              (const char *[]){"vpc-host", "--bus", "/no/such/bus", "--runtime-dir",
+                                               scratch, "--vm", "given", "--tag", "T", NULL});
+    int64_t limit = scratch_now_ms() + PROGRAM_LIMIT_MS;
+    while (VPCCTL("wait-ready --tag T --timeout 0.5") == 0)
+        cr_assert_lt(scratch_now_ms(), limit, "the other keeps the event");
+    expect_result(VPCCTL("wait-ready --tag T --timeout 0.5"), VPC_ERROR_TIMEOUT);
+    EXPECT_TEXT("the virtual machine is not running");
+    stop(&given);
+}
+
 /* On a terminal each thing that it waits for is told; script(1) makes one. */
 Test(vpcctl, wait_ready_shows_progress_on_a_terminal)
 {
