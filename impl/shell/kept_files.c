@@ -15,13 +15,11 @@ enum {
     LONGEST_END = sizeof(".guest.1"),
 };
 
-/* A pipe that nobody reads is no reason to wait; who reads it may be slow. */
+/* A pipe that nobody reads, or not fast enough, is no reason to wait: what it does not take is lost, as on a full disk. */
 static int open_log(const char *path, int *fd)
 {
     *fd = open(path, VPC_LOG_FLAGS | O_NONBLOCK, 0600);
-    if (*fd < 0)
-        return errno;
-    return fcntl(*fd, F_SETFL, O_APPEND) == 0 ? 0 : errno;
+    return *fd < 0 ? errno : 0;
 }
 
 /* A slip of the pen must not spoil anything else. */
@@ -71,10 +69,19 @@ int vpc_kept_open(struct vpc_kept_file files[VPC_KEPT_FILES], const struct vpc_c
     return error;
 }
 
+/* What is no file may have no end. */
 int vpc_kept_read(const struct vpc_kept_file *file, int *fd)
 {
+    struct stat st;
+
     *fd = *file->path ? open(file->path, VPC_LOG_READ_FLAGS) : -1;
-    return *fd >= 0 ? 0 : *file->path ? errno : ENOENT;
+    if (*fd < 0)
+        return *file->path ? errno : ENOENT;
+    if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+        return 0;
+    close(*fd);
+    *fd = -1;
+    return EINVAL;
 }
 
 int vpc_kept_turn_over(struct vpc_kept_file *file, enum vpc_kept which, int *fd)

@@ -303,6 +303,6 @@ void vpc_log_write(struct vpc_shell *shell, const char *text, size_t n)
         vpc_journal_write(&shell->journal, text, n);
     else
         vpc_journal_write_caused(&shell->journal, text, n, shell->loop.now);
-    if (shell->log.verbose)
+    if (shell->log.verbose && vpc_shell_is_heard())
         vpc_log_line_print(stderr, text, n, isatty(STDERR_FILENO));
 }

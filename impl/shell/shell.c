@@ -9,12 +9,14 @@
  * hold those of which something is to be seen.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "forward.h"
 #include "output.h"
@@ -24,11 +26,20 @@ enum {
     STREAMS_MIN = 64, /* in the index, if nobody says how many there will be */
 };
 
+bool vpc_shell_is_heard(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) > 0;
+}
+
 void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
 {
     char text[512];
     va_list args;
 
+    if (!vpc_shell_is_heard())
+        return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);

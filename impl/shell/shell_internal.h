@@ -172,7 +172,9 @@ struct vpc_shell {
 
 /* shell.c */
 void vpc_shell_exchange(struct vpc_shell *shell);
-/* "PROGRAM: text" on stderr, with a newline. */
+/* Whether standard error takes a line now: a pipe that nobody reads must not hold up an endpoint. */
+bool vpc_shell_is_heard(void);
+/* "PROGRAM: text" on stderr, with a newline; nothing when it is not heard. */
 void vpc_shell_note(const struct vpc_shell *shell, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -414,6 +414,44 @@ Test(log_file, a_full_disk_loses_entries_until_there_is_room)
     cr_assert_eq(times(number), 1);
 }
 
+/* The log becomes what there is now under its name. */
+static void open_anew(void)
+{
+    vpc_shell_reload(rig);
+    vpc_shell_turn(rig, 0);
+}
+
+/* It would wait for ever. */
+Test(log_file, a_pipe_that_nobody_reads_loses_entries_until_there_is_room)
+{
+    char away[65536];
+
+    cr_assert_eq(unlink(rig_log), 0);
+    cr_assert_eq(mkfifo(rig_log, 0600), 0);
+    int reader = open(rig_log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    open_anew();
+    fill(own, 4 * sizeof(away));
+    while (read(reader, away, sizeof(away)) > 0)
+        ;
+    own();
+    ssize_t n = read(reader, away, sizeof(away));
+    cr_assert_gt(n, 0, "the newest is there again");
+    close(reader);
+}
+
+/* What is in it, to count the shares, is without end. */
+Test(log_file, a_device_can_be_the_log)
+{
+    static const char *const devices[] = {"/dev/zero", "/dev/full", "/dev/null"};
+
+    for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+        cr_assert_eq(unlink(rig_log), 0);
+        cr_assert_eq(symlink(devices[i], rig_log), 0);
+        open_anew();
+        own();
+    }
+}
+
 Test(log_file, what_somebody_else_has_rotated_is_not_turned_over)
 {
     int first = own();
