@@ -70,6 +70,20 @@ static int lock_file(const char *path, int flags, int *lock)
     return error;
 }
 
+/* Whether the file is new, or one that write_owner() wrote: other programs have files of such names too. */
+static bool is_lock(int fd)
+{
+    char text[OWNER_SIZE + 1];
+    ssize_t n = pread(fd, text, sizeof(text), 0);
+    const char *end = n > 0 ? memchr(text, '\0', (size_t)n) : NULL;
+
+    if (n != OWNER_SIZE || end == NULL)
+        return n == 0;
+    while (end < text + OWNER_SIZE && *end == '\0')
+        end++;
+    return end == text + OWNER_SIZE;
+}
+
 static int take_name(struct vpc_named_socket *named, const char *owner)
 {
     int error;
@@ -77,13 +91,30 @@ static int take_name(struct vpc_named_socket *named, const char *owner)
     do
         error = lock_file(named->lock_path, O_CREAT, &named->lock);
     while (!error && named->lock < 0);
+    if (!error && !is_lock(named->lock)) {
+        close(named->lock);
+        named->lock = -1;
+        error = EEXIST;
+    }
     if (!error)
         write_owner(named->lock, owner);
     return error;
 }
 
-/* Removes the socket, or the link, of an owner that was killed.  Anything else is somebody's: EEXIST. */
-static int clear_path(const char *path)
+/* Whether somebody listens there, or whoever listens is none of us. */
+static bool is_served(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool served = fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+                  errno != ECONNREFUSED;
+
+    if (fd >= 0)
+        close(fd);
+    return served;
+}
+
+/* Removes the socket, or the link, of an owner that was killed.  Anything else is somebody's: EEXIST, or EADDRINUSE. */
+static int clear_path(const char *path, const struct sockaddr_un *address)
 {
     struct stat st;
 
@@ -91,7 +122,19 @@ static int clear_path(const char *path)
         return errno == ENOENT ? 0 : errno;
     if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
         return EEXIST;
+    if (S_ISSOCK(st.st_mode) && is_served(address))
+        return EADDRINUSE;
     return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+/* Removes what is ours: another program may have made the path anew. */
+static void remove_own(const struct vpc_named_socket *named)
+{
+    struct stat st;
+
+    if (lstat(named->path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == named->number &&
+        st.st_dev == named->device)
+        unlink(named->path);
 }
 
 /* Who may connect to a socket: its owner, and the members of a group. */
@@ -107,16 +150,18 @@ static int listen_at(const struct sockaddr_un *address,
                      const struct vpc_named_socket_options *options, int *fd)
 {
     const char *path = options->path;
-    int error = clear_path(path);
+    int error = clear_path(path, address);
     if (error)
         return error;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0)
         return errno;
-    if (bind(made, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
-        share_socket(path, options->group) != 0 || listen(made, options->backlog) != 0) {
+    bool bound = bind(made, (const struct sockaddr *)address, sizeof(*address)) == 0;
+    if (!bound || share_socket(path, options->group) != 0 || listen(made, options->backlog) != 0) {
         error = errno;
         close(made);
+        if (bound)
+            unlink(path);
         return error;
     }
     *fd = made;
@@ -144,6 +189,17 @@ static bool name_it(struct vpc_named_socket *named, const char *name, const char
     return named->path != NULL && named->lock_path != NULL;
 }
 
+/* Which file is ours, that is there now. */
+static void know(struct vpc_named_socket *named)
+{
+    struct stat st;
+
+    if (lstat(named->path, &st) != 0)
+        return;
+    named->device = st.st_dev;
+    named->number = st.st_ino;
+}
+
 int vpc_named_socket_open(struct vpc_named_socket *named,
                           const struct vpc_named_socket_options *options, int *fd)
 {
@@ -154,6 +210,8 @@ int vpc_named_socket_open(struct vpc_named_socket *named,
         error = take_name(named, options->owner);
     if (!error)
         error = open_address(options, fd);
+    if (!error)
+        know(named);
     if (error)
         vpc_named_socket_close(named);
     return error;
@@ -162,7 +220,7 @@ int vpc_named_socket_open(struct vpc_named_socket *named,
 void vpc_named_socket_close(struct vpc_named_socket *named)
 {
     if (named->lock >= 0) {
-        clear_path(named->path);
+        remove_own(named);
         unlink(named->lock_path);
         close(named->lock);
     }
@@ -202,6 +260,8 @@ static void clear_pipe(const char *root, const char *lock_name, const char *owne
         close(named.lock);
         named.lock = -1;
     }
+    if (named.lock >= 0)
+        know(&named);
     vpc_named_socket_close(&named);
 }
 

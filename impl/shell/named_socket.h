@@ -9,6 +9,8 @@
 struct vpc_named_socket {
     int lock;
     char *path, *lock_path; /* of any length */
+    dev_t device;           /* of the socket that was made; nothing else is removed */
+    ino_t number;
 };
 
 struct vpc_named_socket_options {

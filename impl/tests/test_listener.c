@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,4 +210,78 @@ Test(listener, what_a_killed_owner_left_is_cleared_for_it_alone)
     cr_expect(is_left("older", "") && is_left("older", ".lock"));
     cr_expect(is_left("used", "") && is_left("used", ".lock"));
     give(&named, listening);
+}
+
+/* ---- other programs' files ---------------------------------------------------------------------------- */
+
+/* As a program listens that knows nothing of our locks. */
+static int serve(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+Test(listener, a_socket_that_another_program_serves_is_in_use)
+{
+    struct vpc_named_socket named;
+    struct stat before, after;
+    int listening;
+
+    snprintf(path, sizeof(path), "%s/theirs", scratch);
+    int theirs = serve();
+    cr_assert_eq(stat(path, &before), 0);
+    for (int i = 0; i < 4; i++) /* its backlog is full, too */
+        cr_assert_eq(take(&named, "vm", &listening), EADDRINUSE);
+    cr_assert_eq(stat(path, &after), 0);
+    cr_assert_eq(before.st_ino, after.st_ino);
+    close(theirs);
+    cr_assert_eq(take(&named, "vm", &listening), 0, "it has gone");
+    give(&named, listening);
+}
+
+Test(listener, what_took_the_place_of_its_socket_is_not_removed)
+{
+    struct vpc_named_socket named;
+    int listening;
+
+    snprintf(path, sizeof(path), "%s/ours", scratch);
+    cr_assert_eq(take(&named, "vm", &listening), 0);
+    unlink(path);
+    int theirs = serve();
+    give(&named, listening);
+    cr_assert_eq(access(path, F_OK), 0);
+    close(theirs);
+}
+
+static void expect_foreign_lock(const char *text, size_t size)
+{
+    char lock[sizeof(path) + 8], got[256];
+    struct vpc_named_socket named;
+    int listening;
+
+    snprintf(path, sizeof(path), "%s/.s.PGSQL.5432", scratch);
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    int fd = open(lock, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    cr_assert_eq(write(fd, text, size), (ssize_t)size);
+    cr_assert_eq(take(&named, "vm", &listening), EEXIST);
+    cr_assert_eq(pread(fd, got, sizeof(got), 0), (ssize_t)size);
+    cr_assert_arr_eq(got, text, size);
+    cr_assert_eq(access(lock, F_OK), 0);
+    close(fd);
+}
+
+Test(listener, a_lock_file_of_another_program_stays_as_it_is)
+{
+    char text[65];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t size = 1; size <= sizeof(text); size++)
+        expect_foreign_lock(text, size);
+    text[10] = '\0';
+    expect_foreign_lock(text, 64);
 }
