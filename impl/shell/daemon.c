@@ -431,9 +431,10 @@ int vpc_daemon_main(const struct vpc_daemon *daemon, const vpc_endpoint_abi *abi
         .argc = argc, .argv = argv, .opener = {.fd = -1}, .observer = {.fd = -1}};
     int status = EXIT_SUCCESS;
 
-    vpc_shell_hold_signals(); /* first of all: SIGHUP may come as soon as there is a process */
+    vpc_shell_hold_hangup();
     switch (vpc_settings_read(&run.first, daemon, argc, argv)) {
     case VPC_SETTINGS_RUN:
+        vpc_shell_hold_signals();
         status = run_with_defaults(&run, abi);
         break;
     case VPC_SETTINGS_WRONG:

@@ -85,6 +85,15 @@ static sigset_t taken_signals(void)
     return set;
 }
 
+void vpc_shell_hold_hangup(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void vpc_shell_hold_signals(void)
 {
     sigset_t set = taken_signals();

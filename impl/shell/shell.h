@@ -81,7 +81,9 @@ void vpc_shell_reload(struct vpc_shell *shell);
 /* Whether octets still wait for the bus, for control clients, or in connections that linger. */
 bool vpc_shell_has_output(const struct vpc_shell *shell);
 
-/* Keeps the signals that vpc_shell_run() takes until it does: to be called first of all. */
+/* Keeps SIGHUP until vpc_shell_run() takes it: to be called first of all, since it may come at once. */
+void vpc_shell_hold_hangup(void);
+/* Keeps all signals that it takes: to be called when nothing before may wait any more, as a file of settings can. */
 void vpc_shell_hold_signals(void);
 /* Enters the sandbox, and runs until SIGTERM or SIGINT stopped the endpoint: the exit status.  SIGHUP
    reloads. */
