@@ -16,7 +16,7 @@
 
 enum {
     RETRY_MS = 200,     /* as of the bus */
-    PATIENCE_MS = 3000, /* until which a monitor greets that serves us */
+    PATIENCE_MS = 3000, /* until which a monitor answers that serves us */
 };
 
 static void retry_later(struct vpc_hypervisor *qmp)
@@ -141,6 +141,7 @@ static void on_status(struct vpc_hypervisor *qmp, const json_t *status)
 {
     const char *name = json_string_value(json_object_get(status, "status"));
 
+    vpc_timer_clear(qmp->loop, &qmp->patience);
     if (json_is_true(json_object_get(status, "running")))
         on_resume(qmp);
     else if (name != NULL && strcmp(name, "shutdown") == 0)
@@ -168,7 +169,6 @@ static void on_answer(struct vpc_hypervisor *qmp, const json_t *id, const json_t
 
 static void on_greeting(struct vpc_hypervisor *qmp)
 {
-    vpc_timer_clear(qmp->loop, &qmp->patience);
     ask(qmp, json_pack("{s:s, s:s}", "execute", "qmp_capabilities", "id", "capabilities"));
 }
 
@@ -241,7 +241,7 @@ static void on_patience(struct vpc_timer *timer)
     struct vpc_hypervisor *qmp = timer->owner;
 
     note(qmp,
-         "the monitor %s does not greet: QEMU serves one client at a time; give this "
+         "the monitor %s does not answer: QEMU serves one client at a time; give this "
          "endpoint a QMP socket of its own (--qmp)",
          qmp->config.path);
 }

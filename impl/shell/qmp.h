@@ -33,7 +33,7 @@ struct vpc_hypervisor {
     struct vpc_hypervisor_config config;
     struct vpc_watch watch;
     struct vpc_timer retry;           /* armed while it is not connected */
-    struct vpc_timer patience;        /* armed until it has greeted */
+    struct vpc_timer patience;        /* armed until it has said how the machine is */
     int last_error;                   /* why it is not connected, as people were told last */
     bool told;                        /* the endpoint knows of the machine by it */
     bool shut_down;                   /* a machine that stands still since then is not paused */
