@@ -268,11 +268,37 @@ static int allow_fixed(scmp_filter_ctx filter, const struct fixed_call *call)
         SCMP_CMP64(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value));
 }
 
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+/* Those of the role, or of several: a bit for each. */
+static int allow_rows(scmp_filter_ctx filter, unsigned roles, const struct call *rows, size_t n)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < n; i++)
+        if (rows[i].roles & roles)
+            error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, rows[i].number, 0);
+    return error;
+}
+
+static int allow_fixed_rows(scmp_filter_ctx filter, unsigned roles, const struct fixed_call *rows,
+                            size_t n)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < n; i++)
+        if (rows[i].roles & roles)
+            error = allow_fixed(filter, &rows[i]);
+    return error;
+}
+
 /* What other C libraries and processors have in place of the calls of the tables: a number that this processor does not
  * have is passed over. */
-static const int other_names[] = {
-    SCMP_SYS(clock_gettime64), SCMP_SYS(ppoll_time64), SCMP_SYS(futex_time64), SCMP_SYS(recv),
-    SCMP_SYS(geteuid32),       SCMP_SYS(ftruncate64),  SCMP_SYS(_llseek),      SCMP_SYS(sigreturn),
+static const struct call other_names[] = {
+    {SCMP_SYS(clock_gettime64), BOTH}, {SCMP_SYS(ppoll_time64), BOTH},
+    {SCMP_SYS(futex_time64), BOTH},    {SCMP_SYS(recv), BOTH},
+    {SCMP_SYS(geteuid32), BOTH},       {SCMP_SYS(ftruncate64), BOTH},
+    {SCMP_SYS(_llseek), BOTH},         {SCMP_SYS(sigreturn), BOTH},
 };
 
 static int allow_other_names(scmp_filter_ctx filter)
@@ -288,13 +314,9 @@ static int allow_other_names(scmp_filter_ctx filter)
         {SCMP_SYS(socketcall), BOTH, 0, UINT32_MAX, SYS_SENDTO},
         {SCMP_SYS(socketcall), BOTH, 0, UINT32_MAX, SYS_SETSOCKOPT},
     };
-    int error = 0;
+    int error = allow_rows(filter, BOTH, other_names, COUNT(other_names));
 
-    for (size_t i = 0; !error && i < sizeof(other_names) / sizeof(other_names[0]); i++)
-        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, other_names[i], 0);
-    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        error = allow_fixed(filter, &fixed[i]);
-    return error;
+    return error ? error : allow_fixed_rows(filter, BOTH, fixed, COUNT(fixed));
 }
 
 /* Sockets, the ready event, and folders that are missing. */
@@ -309,9 +331,7 @@ static int allow_group(scmp_filter_ctx filter, gid_t group)
     };
     int error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 0);
 
-    for (size_t i = 0; !error && i < sizeof(give) / sizeof(give[0]); i++)
-        error = allow_fixed(filter, &give[i]);
-    return error;
+    return error ? error : allow_fixed_rows(filter, BOTH, give, COUNT(give));
 }
 
 static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
@@ -327,39 +347,20 @@ static int allow_fixed_calls(scmp_filter_ctx filter, const struct vpc_sandbox *s
         {SCMP_SYS(rt_sigaction), BOTH, 0, all, SIGABRT},   /* abort() */
         {SCMP_SYS(tgkill), BOTH, 0, all, (uint64_t)getpid()},
     };
-    int error = 0;
 
-    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        if (fixed[i].roles & (1u << sandbox->role))
-            error = allow_fixed(filter, &fixed[i]);
-    return error;
+    return allow_fixed_rows(filter, 1u << sandbox->role, fixed, COUNT(fixed));
 }
 
-static int allow_calls(scmp_filter_ctx filter, const struct vpc_sandbox *sandbox)
+static int allow_calls(scmp_filter_ctx filter, const void *who)
 {
-    int error = 0;
+    const struct vpc_sandbox *sandbox = who;
+    int error = allow_rows(filter, 1u << sandbox->role, calls, COUNT(calls));
 
-    for (size_t i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++)
-        if (calls[i].roles & (1u << sandbox->role))
-            error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
     if (!error)
         error = allow_fixed_calls(filter, sandbox);
     if (!error) /* sendto() without an address, as above */
         error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(send), 0);
     return error ? error : allow_other_names(filter);
-}
-
-static int filter_calls(const struct vpc_sandbox *sandbox)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
-
-    if (filter == NULL)
-        return ENOMEM;
-    int error = allow_calls(filter, sandbox);
-    if (!error)
-        error = -seccomp_load(filter);
-    seccomp_release(filter);
-    return error;
 }
 
 /* ---- the opener's ------------------------------------------------------------------------------ */
@@ -419,8 +420,10 @@ static const struct call opener_calls[] = {
     {SCMP_SYS(rt_sigprocmask), BOTH},
 };
 
-static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_config *config)
+static int allow_opener_calls(scmp_filter_ctx filter, const void *who)
 {
+    const struct vpc_acts_config *config = who;
+    const unsigned role = 1u << config->role;
     const struct fixed_call fixed[] = {
         {SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
         {SCMP_SYS(socket), BOTH, 0, UINT32_MAX, AF_UNIX},
@@ -428,45 +431,34 @@ static int allow_opener_calls(scmp_filter_ctx filter, const struct vpc_acts_conf
         {SCMP_SYS(socket), HOST, 0, UINT32_MAX, AF_INET6}, /* forwards */
         {SCMP_SYS(socket), config->bus.kind == VPC_BUS_VSOCK ? BOTH : 0, 0, UINT32_MAX, AF_VSOCK},
     };
-    int error = 0;
+    int error = allow_fixed_rows(filter, role, fixed, COUNT(fixed));
 
-    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        if (fixed[i].roles & (1u << config->role))
-            error = allow_fixed(filter, &fixed[i]);
-    for (size_t i = 0; !error && i < sizeof(opener_calls) / sizeof(opener_calls[0]); i++)
-        if (opener_calls[i].roles & (1u << config->role))
-            error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, opener_calls[i].number, 0);
+    if (!error)
+        error = allow_rows(filter, role, opener_calls, COUNT(opener_calls));
     if (!error && config->group != NULL)
         error = allow_group(filter, *config->group);
     return error ? error : allow_other_names(filter);
 }
 
-static int filter_opener_calls(const struct vpc_acts_config *config)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-
-    if (filter == NULL)
-        return ENOMEM;
-    int error = allow_opener_calls(filter, config);
-    if (!error)
-        error = -seccomp_load(filter);
-    seccomp_release(filter);
-    return error;
-}
-
 /* ---- the observer's ------------------------------------------------------------------------------ */
 
 /* It reads what QEMU says, and tells its endpoint. */
-static const int observer_calls[] = {
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),     SCMP_SYS(epoll_ctl),  SCMP_SYS(read),
-    SCMP_SYS(write),      SCMP_SYS(writev),          SCMP_SYS(send),       SCMP_SYS(recvfrom),
-    SCMP_SYS(connect),    SCMP_SYS(close),           SCMP_SYS(fcntl),      SCMP_SYS(fcntl64),
-    SCMP_SYS(setsockopt), SCMP_SYS(clock_gettime),   SCMP_SYS(getrandom),  SCMP_SYS(brk),
-    SCMP_SYS(munmap),     SCMP_SYS(mremap),          SCMP_SYS(madvise),    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(futex),      SCMP_SYS(restart_syscall), SCMP_SYS(exit_group), SCMP_SYS(rt_sigprocmask),
+static const struct call observer_calls[] = {
+    {SCMP_SYS(epoll_wait), HOST}, {SCMP_SYS(epoll_pwait), HOST},
+    {SCMP_SYS(epoll_ctl), HOST},  {SCMP_SYS(read), HOST},
+    {SCMP_SYS(write), HOST},      {SCMP_SYS(writev), HOST},
+    {SCMP_SYS(send), HOST},       {SCMP_SYS(recvfrom), HOST},
+    {SCMP_SYS(connect), HOST},    {SCMP_SYS(close), HOST},
+    {SCMP_SYS(fcntl), HOST},      {SCMP_SYS(fcntl64), HOST},
+    {SCMP_SYS(setsockopt), HOST}, {SCMP_SYS(clock_gettime), HOST},
+    {SCMP_SYS(getrandom), HOST},  {SCMP_SYS(brk), HOST},
+    {SCMP_SYS(munmap), HOST},     {SCMP_SYS(mremap), HOST},
+    {SCMP_SYS(madvise), HOST},    {SCMP_SYS(rt_sigreturn), HOST},
+    {SCMP_SYS(futex), HOST},      {SCMP_SYS(restart_syscall), HOST},
+    {SCMP_SYS(exit_group), HOST}, {SCMP_SYS(rt_sigprocmask), HOST},
 };
 
-static int allow_observer_calls(scmp_filter_ctx filter)
+static int allow_observer_calls(scmp_filter_ctx filter, const void *who)
 {
     const struct fixed_call fixed[] = {
         {SCMP_SYS(mmap), HOST, 2, PROT_EXEC, 0},
@@ -475,26 +467,12 @@ static int allow_observer_calls(scmp_filter_ctx filter)
         {SCMP_SYS(openat), HOST, 2, UINT32_MAX,
          VPC_FOLDER_FLAGS}, /* of a socket with a long path */
     };
-    int error = 0;
 
-    for (size_t i = 0; !error && i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        error = allow_fixed(filter, &fixed[i]);
-    for (size_t i = 0; !error && i < sizeof(observer_calls) / sizeof(observer_calls[0]); i++)
-        error = -seccomp_rule_add(filter, SCMP_ACT_ALLOW, observer_calls[i], 0);
-    return error ? error : allow_other_names(filter);
-}
-
-static int filter_observer_calls(void)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-
-    if (filter == NULL)
-        return ENOMEM;
-    int error = allow_observer_calls(filter);
+    (void)who;
+    int error = allow_fixed_rows(filter, HOST, fixed, COUNT(fixed));
     if (!error)
-        error = -seccomp_load(filter);
-    seccomp_release(filter);
-    return error;
+        error = allow_rows(filter, HOST, observer_calls, COUNT(observer_calls));
+    return error ? error : allow_other_names(filter);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -508,61 +486,80 @@ bool vpc_sandbox_possible(void)
 #endif
 }
 
-/* What every filter wants before it.  *what names the step that failed. */
-static int give_up_rights(uint32_t kept, const char **what)
+/* What a process keeps, and how a call is answered that it has not. */
+struct confinement {
+    uint32_t capabilities;
+    const struct vpc_acts_config *files; /* whose; NULL: none */
+    uint32_t otherwise;
+    int (*allow)(scmp_filter_ctx filter, const void *who);
+    const void *who;
+};
+
+static int load_filter(const struct confinement *c)
+{
+    scmp_filter_ctx filter = seccomp_init(c->otherwise);
+
+    if (filter == NULL)
+        return ENOMEM;
+    int error = c->allow(filter, c->who);
+    if (!error)
+        error = -seccomp_load(filter);
+    seccomp_release(filter);
+    return error;
+}
+
+/* *what names the step that failed; *paths: whether the kernel confines files. */
+static int enter(const struct confinement *c, const char **what, bool *paths)
 {
     *what = "capabilities";
-    int error = drop_capabilities(kept);
+    int error = drop_capabilities(c->capabilities);
     if (error)
         return error;
     *what = "no_new_privs";
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return errno;
+    *what = "Landlock";
+    error = confine_files(c->files, paths);
+    if (error)
+        return error;
+    *what = "seccomp";
+    return load_filter(c);
 }
 
 int vpc_sandbox_enter(const struct vpc_sandbox *sandbox, const char **what, bool *paths)
 {
+    const struct confinement c = {.otherwise = SCMP_ACT_TRAP, .allow = allow_calls, .who = sandbox};
+
     *paths = false;
-    tzset(); /* reads a file */
-    int error = give_up_rights(0, what);
-    if (error)
-        return error;
-    *what = "Landlock";
-    error = confine_files(NULL, paths);
-    if (error)
-        return error;
     *what = "seccomp";
-    error = prepare_last_words(sandbox);
-    return error ? error : filter_calls(sandbox);
+    tzset(); /* reads a file */
+    int error = prepare_last_words(sandbox);
+    return error ? error : enter(&c, what, paths);
 }
 
 /* One that root started may have to reach the socket of another user's QEMU. */
 int vpc_sandbox_enter_opener(const struct vpc_acts_config *config, const char **what)
 {
-    const bool connects = config->bus.kind == VPC_BUS_CONNECT;
-    bool confined;
-    int error = give_up_rights(connects ? 1u << CAP_DAC_OVERRIDE : 0, what);
+    const struct confinement c = {
+        .capabilities = config->bus.kind == VPC_BUS_CONNECT ? 1u << CAP_DAC_OVERRIDE : 0,
+        .files = config,
+        .otherwise = SCMP_ACT_KILL_PROCESS,
+        .allow = allow_opener_calls,
+        .who = config,
+    };
+    bool paths;
 
-    if (error)
-        return error;
-    *what = "Landlock";
-    error = confine_files(config, &confined);
-    if (error)
-        return error;
-    *what = "seccomp";
-    return filter_opener_calls(config);
+    return enter(&c, what, &paths);
 }
 
 int vpc_sandbox_enter_observer(const char **what)
 {
-    bool confined;
-    int error = give_up_rights(1u << CAP_DAC_OVERRIDE, what);
+    const struct confinement c = {
+        .capabilities = 1u << CAP_DAC_OVERRIDE,
+        .otherwise = SCMP_ACT_KILL_PROCESS,
+        .allow = allow_observer_calls,
+    };
+    bool paths;
 
-    if (error)
-        return error;
-    *what = "Landlock";
-    error = confine_files(NULL, &confined);
-    if (error)
-        return error;
-    *what = "seccomp";
-    return filter_observer_calls();
+    return enter(&c, what, &paths);
 }
