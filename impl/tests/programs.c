@@ -55,6 +55,15 @@ static FILE *proc_file(pid_t pid, const char *name)
     return file;
 }
 
+void program_stop(pid_t *pid)
+{
+    if (*pid <= 0)
+        return;
+    kill(*pid, SIGTERM);
+    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
+    *pid = 0;
+}
+
 unsigned long program_status(pid_t pid, const char *name)
 {
     char line[256];

@@ -16,6 +16,8 @@ extern bool program_nameless; /* programs run on a machine without a host name *
 pid_t program_run(int in, int out, const char *const argv[]);
 /* Waits for its end: the exit status, or -SIGNAL. */
 int program_ended(pid_t pid);
+/* Tells an endpoint to stop, which must end well; *pid is 0 then, and may be so before. */
+void program_stop(pid_t *pid);
 /* The number (base 16) in the line `name` of /proc/PID/status. */
 unsigned long program_status(pid_t pid, const char *name);
 /* Resident memory, in KiB. */

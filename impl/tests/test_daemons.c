@@ -75,20 +75,11 @@ static void begin(void)
     server = rig_tcp_server(&port, 4);
 }
 
-static void stop(pid_t *pid)
-{
-    if (*pid <= 0)
-        return;
-    kill(*pid, SIGTERM);
-    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
-    *pid = 0;
-}
-
 static void end(void)
 {
     close(server);
-    stop(&guest);
-    stop(&host);
+    program_stop(&guest);
+    program_stop(&host);
     scratch_end();
 }
 
@@ -473,7 +464,7 @@ Test(daemons, a_guest_without_a_host_name_has_a_name_in_the_log)
         cr_skip_test("needs root for a host name of its own");
     snprintf(path, sizeof(path), "%s/guest.sock", scratch);
     wait_ready();
-    stop(&guest);
+    program_stop(&guest);
     program_nameless = true;
     guest = program_run(
         -1, -1, (const char *[]){"vpc-guest", "--bus", path, "--runtime-dir", scratch, NULL});
@@ -519,7 +510,7 @@ Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
     snprintf(log, sizeof(log), "%s/log/vm.jsonl", scratch);
     snprintf(moved, sizeof(moved), "%s.1", log);
     wait_ready();
-    stop(&host);
+    program_stop(&host);
     write_file(config, "{\"options\": {\"max_pairs\": 3}}");
     snprintf(text, sizeof(text), "%s/bus", scratch);
     host = program_run(-1, -1,
@@ -547,7 +538,7 @@ Test(daemons, a_reload_takes_new_files_and_settings_and_keeps_the_channel)
     vpc_virtual_machine *vm = vm_of();
     await_pairs(vm, 0);
     vpc_release_virtual_machine(vm);
-    stop(&host);
+    program_stop(&host);
     struct traced *t = traced_read(trace);
     cr_assert_str_eq(t->interface, "vpcbus-host");
     /* The guest may say something to the very end. */
@@ -592,7 +583,7 @@ Test(daemons, a_log_with_a_limit_is_turned_over_in_the_sandbox)
     snprintf(bus, sizeof(bus), "%s/bus", scratch);
     snprintf(log, sizeof(log), "%s/log/vm.jsonl", scratch);
     wait_ready();
-    stop(&host);
+    program_stop(&host);
     host = program_run(-1, -1,
                        (const char *[]){"vpc-host", "--bus", bus, "--runtime-dir", scratch, "--vm",
                                         "vm", "--log-limit", "1", NULL});
@@ -662,7 +653,7 @@ Test(daemons, the_log_of_a_service_is_found_by_a_link)
     snprintf(config, sizeof(config), "%s/config", scratch);
     write_file(config, "{}");
     wait_ready();
-    stop(&host);
+    program_stop(&host);
     cr_assert_eq(unlink(place), 0);
     snprintf(text, sizeof(text), "%s/logs", scratch);
     cr_assert_eq(mkdir(text, 0700), 0);
@@ -678,16 +669,16 @@ Test(daemons, the_log_of_a_service_is_found_by_a_link)
     kill(host, SIGHUP);
     for (int64_t limit = scratch_now_ms() + LIMIT_MS; lstat(place, &st) == 0; scratch_sleep_ms(5))
         cr_assert_lt(scratch_now_ms(), limit, "the link stays");
-    stop(&host);
+    program_stop(&host);
     write_file(config, "{}");
     run_host_logging_to("", other);
     expect_link(place, other);
-    stop(&host);
+    program_stop(&host);
     /* And back, to the place itself. */
     run_host_logging_to("", NULL);
     cr_assert_eq(lstat(place, &st), 0);
     cr_assert(S_ISREG(st.st_mode));
-    stop(&host);
+    program_stop(&host);
     /* What is there stays. */
     run_host_logging_to(folders, NULL);
     cr_assert_eq(lstat(place, &st), 0);

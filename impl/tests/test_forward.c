@@ -67,21 +67,12 @@ static void start_guest(void)
                  VPC_S_OK);
 }
 
-static void stop(pid_t *pid)
-{
-    if (*pid <= 0)
-        return;
-    kill(*pid, SIGTERM);
-    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
-    *pid = 0;
-}
-
 static void end(void)
 {
     close(server);
     vpc_release_virtual_machine(vm);
-    stop(&host);
-    stop(&guest);
+    program_stop(&host);
+    program_stop(&guest);
     scratch_end();
 }
 

@@ -68,15 +68,6 @@ static void wait_ready(void)
     cr_assert_eq(result, VPC_S_OK, "still missing: %s", progress.missing);
 }
 
-static void stop(pid_t *pid)
-{
-    if (*pid <= 0)
-        return;
-    kill(*pid, SIGTERM);
-    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
-    *pid = 0;
-}
-
 static void begin(void)
 {
     scratch_begin();
@@ -86,8 +77,8 @@ static void begin(void)
 
 static void end(void)
 {
-    stop(&guest);
-    stop(&host);
+    program_stop(&guest);
+    program_stop(&host);
     scratch_end();
 }
 
@@ -361,7 +352,7 @@ Test(group, the_guests_control_socket_too)
     wait_ready();
     expect_good(MEMBER, true, ask_guest);
     expect_refused(STRANGER, false, ask_guest, EACCES, "");
-    stop(&guest);
+    program_stop(&guest);
 }
 
 Test(group, a_member_may_wait_before_the_endpoint_is_there)
@@ -461,7 +452,7 @@ Test(group, a_service_is_trusted_where_only_root_and_it_could_make_its_directory
     expect_good(MEMBER - 1, true, ask_service);
     expect_good(0, false, ask_service);
     expect_refused(STRANGER, false, ask_service, EACCES, "belongs to user 65533 and group 65531");
-    stop(&service);
+    program_stop(&service);
     remove_service(service_dir);
 }
 
@@ -475,5 +466,5 @@ Test(group, a_directory_that_anybody_could_make_is_trusted_by_no_member)
     expect_good(MEMBER, true, ask_service);
     expect_refused(MEMBER - 1, true, ask_service, EPERM,
                    "belongs to user 65533, not to you (65532) or root");
-    stop(&service);
+    program_stop(&service);
 }

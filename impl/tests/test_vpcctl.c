@@ -47,15 +47,6 @@ static void start_guest(const char *option, const char *another)
                                          "--option", option, "--option", another, NULL});
 }
 
-static void stop(pid_t *pid)
-{
-    if (*pid <= 0)
-        return;
-    kill(*pid, SIGTERM);
-    cr_expect_eq(program_ended(*pid), 0, "an endpoint did not stop well");
-    *pid = 0;
-}
-
 static void begin(void)
 {
     scratch_begin();
@@ -65,8 +56,8 @@ static void begin(void)
 static void end(void)
 {
     close(server);
-    stop(&guest);
-    stop(&host);
+    program_stop(&guest);
+    program_stop(&host);
     scratch_end();
 }
 
@@ -358,7 +349,7 @@ static void use_long_names(int size)
     close(fd);
     cr_assert_eq(end_line(out), 0, "%s", text);
     EXPECT_TEXT("back");
-    stop(&host);
+    program_stop(&host);
 }
 
 Test(vpcctl, names_work_whatever_the_folder)
@@ -436,7 +427,7 @@ Test(vpcctl, results_before_there_is_a_guest)
     cr_assert_eq(VPCCTL("start vm x 80"), ctl_status(VPC_ERROR_REVISION_MISMATCH));
     expect_result(VPCCTL("wait-ready vm --timeout 0.1"), VPC_ERROR_TIMEOUT);
     EXPECT_TEXT("no common version");
-    stop(&guest);
+    program_stop(&guest);
     start_guest("max_pairs=1", "drain_ms=10000");
     cr_assert_eq(VPCCTL("wait-ready vm"), 0);
     expect_result(VPCCTL("start vm x 80"), VPC_ERROR_OUTOFMEMORY);
@@ -605,7 +596,7 @@ Test(vpcctl, wait_ready_says_what_is_missing)
     cr_assert_eq(VPCCTL_OUT("wait-ready vm --json"), 0);
     cr_assert_str_eq(
         text, "{\"vm\": \"vm\", \"level\": \"ready\", \"missing\": \"\", \"ready\": true}\n");
-    stop(&guest);
+    program_stop(&guest);
     expect_result(VPCCTL("wait-ready --tag T --timeout 0.1"), VPC_ERROR_TIMEOUT);
     EXPECT_TEXT("the virtual machine is not running");
 }
@@ -622,7 +613,7 @@ Test(vpcctl, a_machine_that_was_given_the_tag_is_waited_for)
         cr_assert_lt(scratch_now_ms(), limit, "the other keeps the event");
     expect_result(VPCCTL("wait-ready --tag T --timeout 0.5"), VPC_ERROR_TIMEOUT);
     EXPECT_TEXT("the virtual machine is not running");
-    stop(&given);
+    program_stop(&given);
 }
 
 /* On a terminal each thing that it waits for is told; script(1) makes one. */

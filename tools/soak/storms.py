@@ -79,14 +79,14 @@ class Storms:
         """Starts under one name, each as soon as the one before is closed here."""
         done, mark = 0, self.world.mark()
         while done < SAME_NAME and not self.world.disturbed(mark):
-            answer = await self.world.host.ask("start", host_name="\\\\.\\pipe\\one-name", guest_name=str(ASK_PORT))
-            error = answer.get("error", {}).get("class")
-            if error in NOT_NOW:
+            try:
+                path = await self.world.open_pair("one-name", ASK_PORT)
+            except ConnectionError as error:
+                if str(error) not in NOT_NOW:
+                    raise Breach(f"start {done} of the same name: {error}") from None
                 await asyncio.sleep(0.1)
                 continue
-            if error:
-                raise Breach(f"start {done} of the same name: {error}")
-            reader, writer = await asyncio.open_unix_connection(answer["return"]["path"])
+            reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"get 0\n")
             if not await asyncio.wait_for(reader.readline(), LIMIT_S):
                 raise Breach(f"start {done} of the same name: its answer is missing")
