@@ -101,20 +101,18 @@ static int take_name(struct vpc_named_socket *named, const char *owner)
     return error;
 }
 
-/* Whether somebody listens there, or whoever listens is none of us. */
-static bool is_served(const struct sockaddr_un *address)
+/* Whether somebody listens there, or it can't be told. */
+static bool is_served(const char *path)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool served = fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-                  errno != ECONNREFUSED;
+    int fd, error = vpc_connect(path, 0, &fd);
 
-    if (fd >= 0)
+    if (!error)
         close(fd);
-    return served;
+    return error != ECONNREFUSED;
 }
 
 /* Removes the socket, or the link, of an owner that was killed.  Anything else is somebody's: EEXIST, or EADDRINUSE. */
-static int clear_path(const char *path, const struct sockaddr_un *address)
+static int clear_path(const char *path)
 {
     struct stat st;
 
@@ -122,7 +120,7 @@ static int clear_path(const char *path, const struct sockaddr_un *address)
         return errno == ENOENT ? 0 : errno;
     if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
         return EEXIST;
-    if (S_ISSOCK(st.st_mode) && is_served(address))
+    if (S_ISSOCK(st.st_mode) && is_served(path))
         return EADDRINUSE;
     return unlink(path) == 0 || errno == ENOENT ? 0 : errno;
 }
@@ -150,7 +148,7 @@ static int listen_at(const struct sockaddr_un *address,
                      const struct vpc_named_socket_options *options, int *fd)
 {
     const char *path = options->path;
-    int error = clear_path(path, address);
+    int error = clear_path(path);
     if (error)
         return error;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
